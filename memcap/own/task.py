@@ -213,11 +213,13 @@ class Data(FileTask):
         if file.due is None:
             targets = xp.asarray(file.targets)[which]
             return Batch(inputs, targets.T if self.several_values else targets.ravel())
-        due = cut(file.due, False)
         targets = cut(file.targets, 0)
-        if self.several_values:
-            return Batch(inputs, xp.moveaxis(targets, -1, 0), due)
-        return Batch(inputs, targets.reshape(steps, -1), due)
+        targets = (
+            xp.moveaxis(targets, -1, 0)
+            if self.several_values
+            else targets.reshape(steps, -1)
+        )
+        return Batch(inputs, targets, cut(file.due, False))
 
     def _drawn(self, key: RandomKey, part: int, batch: int) -> Int[Array, " B"]:
         """Draw places of a part's sequences, with replacement."""

@@ -25,7 +25,6 @@ from memcap.runtime import cores, jax_setup, signals
 from memcap.training.program import compiled, most_kept
 from memcap.training.queue import Listener, Queue
 from memcap.training.results import Checkpoint, CurveChunk, Result
-from memcap.training.train_loop import run_worker
 from memcap.training.workers import WorkerPool, in_thread
 
 __all__ = ["Checkpoint", "CurveChunk", "Listener", "Result", "train", "worker_count"]
@@ -78,7 +77,7 @@ def train(
         workers = min(workers, max(len(members), 1))
 
     queue = Queue(members, engine, workers, listener, next_members, candidates, study)
-    with WorkerPool(queue, run_worker) as pool:
+    with WorkerPool(queue) as pool:
         # compiling then costs more than training
         if any(group.side_by_side for group in queue.pending):
             _compile_ahead(queue)

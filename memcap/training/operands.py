@@ -11,6 +11,7 @@ from memcap.config.member import Member
 from memcap.rule import Stream
 from memcap.tasks.base import FileTask, random_key
 from memcap.training import curriculum
+from memcap.training.curriculum import Curriculum, CurriculumState
 from memcap.training.step import EvalOperands, Trainer, TrainOperands, TrainState
 
 
@@ -31,57 +32,77 @@ def empty_state(trainer: Trainer) -> TrainState:
     params = np.zeros(trainer.spec.architecture.parameters(), np.float32)
     shapes = jax.eval_shape(trainer.optimizer.init, params)
     opt_state = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
-    at_lag: Any = ()
+    progress: Any = ()
     if trainer.spec.curriculum:
-        at_lag = curriculum.CurriculumState(np.int32(0), np.float32(0), np.int32(0))
+        progress = CurriculumState(np.int32(0), np.float32(0), np.int32(0))
     return TrainState(
-        params, opt_state, np.int32(0), np.bool_(False), np.float32(np.nan), at_lag
+        params,
+        opt_state,
+        step=np.int32(0),
+        active=np.bool_(False),
+        train_score=np.float32(np.nan),
+        curriculum=progress,
     )
+
+
+def empty_operands(trainer: Trainer) -> tuple[TrainOperands, EvalOperands]:
+    """Return operands of zeros, with the shapes and dtypes of any member's."""
+    number = np.int32(0)
+    real = np.float32(0)
+    flag = np.bool_(False)
+    key = np.zeros(2, np.uint32)
+    plan: Any = ()
+    if trainer.spec.curriculum:
+        lengths = np.zeros(trainer.max_length + 1, np.int32)
+        criterion = () if trainer.spec.task.higher_is_better else real
+        plan = Curriculum(number, real, real, flag, real, lengths, criterion)
+    train = TrainOperands(key, number, number, real, number, flag, number, number, plan)
+    return train, EvalOperands(key, number, number, number, number)
 
 
 def initial_state(trainer: Trainer, member: Member) -> TrainState:
     """Return the state of a member that is about to start."""
-    own = member.architecture
     shared = trainer.spec.architecture
-    weights = own.init(member.init, member.seeds)
-    if own != shared:
-        weights = own.resized(weights, shared.model.units)
+    weights = member.architecture.init(member.init, member.seeds)
+    if member.architecture != shared:
+        weights = member.architecture.resized(weights, shared.model.units)
     state = empty_state(trainer)._replace(
         params=shared.flatten(weights), active=np.bool_(True)
     )
     if not trainer.spec.curriculum:
         return state
-    own_curriculum = curriculum.curriculum_of(member, trainer.max_length)
-    return state._replace(
-        curriculum=curriculum.initial_state(own_curriculum, member.lag)
-    )
+    plan = curriculum.curriculum_of(member, trainer.max_length)
+    return state._replace(curriculum=curriculum.initial_state(plan, member.lag))
 
 
 def weights_of(trainer: Trainer, member: Member, params: np.ndarray) -> dict[str, Any]:
     """Return a member's own weights, a nested dict, from the flat vector (P,) of its state."""
-    own = member.architecture
     shared = trainer.spec.architecture
     weights = shared.unflatten(params)
-    return weights if own == shared else shared.resized(weights, own.model.units)
+    if member.architecture == shared:
+        return weights
+    return shared.resized(weights, member.model.units)
 
 
 def train_operands(trainer: Trainer, member: Member) -> TrainOperands:
     """Return the operands of a member's training."""
     recipe = member.recipe
-    with_curriculum = trainer.spec.curriculum
     units = member.model.units
+    peak = recipe.peak(member.lag, units)
+    plan: Any = ()
+    if trainer.spec.curriculum:
+        peak = recipe.rate(units)
+        plan = curriculum.curriculum_of(member, trainer.max_length)
     return TrainOperands(
         stream_key(member, Stream.TRAIN),
-        np.int32(member.lag),
-        np.int32(member.length),
-        np.float32(
-            recipe.rate(units) if with_curriculum else recipe.peak(member.lag, units)
-        ),
-        np.int32(recipe.warmup_steps),
-        np.bool_(recipe.schedule == "cosine"),
-        np.int32(recipe.budget),
-        np.int32(units),
-        curriculum.curriculum_of(member, trainer.max_length) if with_curriculum else (),
+        lag=np.int32(member.lag),
+        length=np.int32(member.length),
+        lr=np.float32(peak),
+        warmup=np.int32(recipe.warmup_steps),
+        cosine=np.bool_(recipe.schedule == "cosine"),
+        budget=np.int32(recipe.budget),
+        units=np.int32(units),
+        curriculum=plan,
     )
 
 
@@ -100,13 +121,12 @@ def eval_operands(
     """
     if isinstance(member.task, FileTask):
         validates = stream == Stream.EVALUATE and member.task.rule.by_loss
-        side = 0 if validates else 1
-        blocks = -(-member.task.part_sizes[side] // member.evaluation.block)
-        size = member.lag, member.length, blocks
-        key = np.array([side, 0], np.uint32)
+        part = 0 if validates else 1
+        blocks = -(-member.task.part_sizes[part] // member.evaluation.block)
+        size = (member.lag, member.length, blocks)
+        key = np.array([part, 0], np.uint32)
     else:
-        size = member.sizes(stream)[
-            index if stream in (Stream.LENGTHS, Stream.UP_TO) else 0
-        ]
+        several = stream in (Stream.LENGTHS, Stream.UP_TO)
+        size = member.sizes(stream)[index if several else 0]
         key = stream_key(member, stream, index)
-    return EvalOperands(key, *map(np.int32, (*size, member.model.units)))
+    return EvalOperands(key, *map(np.int32, size), np.int32(member.model.units))

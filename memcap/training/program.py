@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import jax
 import numpy as np
@@ -38,8 +38,7 @@ from memcap.cells.lstm import LSTM
 from memcap.config.member import Engine, Member
 from memcap.runtime import jax_setup
 from memcap.tasks import FileTask, Task
-from memcap.training.curriculum import Curriculum
-from memcap.training.operands import empty_state
+from memcap.training.operands import empty_operands, empty_state
 from memcap.training.step import (
     EvalOperands,
     Trainer,
@@ -71,20 +70,20 @@ _jobs: dict["Program", Future["Executables"]] = {}
 def lengths(member: Member) -> tuple[int, int]:
     """Return the steps of a member's sequences, and of the longest that it is evaluated on."""
     stretched = member.task.stretched(member.lag, member.evaluation.stretch)
-    return member.length, max(
-        member.length, *(length for _, length in (stretched, *member.lengths))
-    )
+    evaluated = [stretched, *member.lengths]
+    return member.length, max(member.length, *(length for _, length in evaluated))
 
 
 def loop_of(spec: TrainSpec, steps: int, engine: Engine) -> loops.Choice:
     """Choose the loop over time for members of this spec, with training sequences of up
     to `steps` steps."""
-    cell = cell_class(spec.architecture.model.cell)
+    model = spec.architecture.model
+    knobs = {"model": model, "recipe": spec.recipe}
     windows = _has_windows(spec.task, steps)
-    knobs = {"model": spec.architecture.model, "recipe": spec.recipe}
-    return loops.choose(
-        engine.loop, loops.Request(cell, jax.default_backend(), windows, knobs)
+    request = loops.Request(
+        cell_class(model.cell), jax.default_backend(), windows, knobs
     )
+    return loops.choose(engine.loop, request)
 
 
 def loop_version(trainer: Trainer) -> str:
@@ -92,9 +91,8 @@ def loop_version(trainer: Trainer) -> str:
     model = trainer.spec.architecture.model
     platform = jax.default_backend()
     cells = [cell_class(model.cell), *[LSTM] * (model.readout == "lstm")]
-    return loops.version(
-        trainer.loop, [loops.Request(cell, platform, windows=False) for cell in cells]
-    )
+    requests = [loops.Request(cell, platform, windows=False) for cell in cells]
+    return loops.version(trainer.loop, requests)
 
 
 @cache
@@ -119,16 +117,11 @@ class Program:
     chips: tuple[jax.Device, ...] = ()
 
     @classmethod
-    def of(cls, member: Member, engine: Engine | None = None) -> "Program":
+    def of(cls, member: Member, engine: Engine | None = None) -> Self:
         """Return the program by which a study would train this member alone, in one lane."""
         spec = TrainSpec.of(member)
-        sizes = lengths(member)
-        return cls(
-            Trainer(
-                spec, *sizes, *loop_of(spec, sizes[0], engine or Engine(loop="while"))
-            ),
-            1,
-        )
+        choice = loop_of(spec, member.length, engine or Engine(loop="while"))
+        return cls(Trainer(spec, *lengths(member), *choice), 1)
 
     @property
     def spec(self) -> TrainSpec:
@@ -164,39 +157,17 @@ class Program:
     def example(self) -> tuple[TrainState, TrainOperands, EvalOperands]:
         """Return the shapes of the executables' arguments, lanes stacked; with
         shardings over `chips`."""
-        place = None
+        sharding = None
         if self.chips:
             lanes = jax.sharding.PartitionSpec(MEMBERS)
-            place = jax.sharding.NamedSharding(self.mesh(), lanes)
+            sharding = jax.sharding.NamedSharding(self.mesh(), lanes)
 
-        def shape(leaf: Any) -> jax.ShapeDtypeStruct:
-            return jax.ShapeDtypeStruct(
-                (self.lanes, *leaf.shape), leaf.dtype, sharding=place
-            )
+        def stacked(leaf: Any) -> jax.ShapeDtypeStruct:
+            shape = (self.lanes, *leaf.shape)
+            return jax.ShapeDtypeStruct(shape, leaf.dtype, sharding=sharding)
 
-        number = np.int32(0)
-        real = np.float32(0)
-        key = np.zeros(2, np.uint32)
-        curriculum: Any = ()
-        if self.spec.curriculum:
-            lengths = np.zeros(self.trainer.max_length + 1, np.int32)
-            criterion = () if self.spec.task.higher_is_better else real
-            curriculum = Curriculum(
-                number, real, real, np.bool_(False), real, lengths, criterion
-            )
-        train = TrainOperands(
-            key,
-            number,
-            number,
-            real,
-            number,
-            np.bool_(False),
-            number,
-            number,
-            curriculum,
-        )
-        evaluate = EvalOperands(key, *[number] * 4)
-        return jax.tree.map(shape, (empty_state(self.trainer), train, evaluate))
+        state = empty_state(self.trainer)
+        return jax.tree.map(stacked, (state, *empty_operands(self.trainer)))
 
 
 class Group(NamedTuple):
@@ -232,8 +203,7 @@ class Groups:
                 steps[loop][spec] += member.recipe.budget
         self.programs: dict[TrainSpec, TrainSpec] = {}
         for loop, counts in steps.items():
-            cost = loops.padding_cost(loop)
-            if cost is not None:
+            if (cost := loops.padding_cost(loop)) is not None:
                 self.programs |= shared_programs(counts, cost)
 
     def of(self, member: Member) -> Group:
@@ -267,7 +237,8 @@ def shared_programs(
         weights = program.architecture.parameters() - spec.architecture.parameters()
         if steps[spec] * weights * seconds_per_weight > SECONDS_A_PROGRAM:
             program = spec
-        shared[spec] = wider[family] = program
+        shared[spec] = program
+        wider[family] = program
     return shared
 
 
@@ -279,18 +250,18 @@ class Size(NamedTuple):
     max_eval_length: int
 
     @classmethod
-    def needed_by(cls, member: Member) -> "Size":
+    def needed_by(cls, member: Member) -> Self:
         """Return the size that a member needs."""
         return cls(member.model.units, *lengths(member))
 
     @classmethod
-    def max_of(cls, sizes: Iterable["Size"]) -> "Size":
+    def max_of(cls, sizes: Iterable[Self]) -> Self:
         """Return the size into which all of these fit."""
         return cls(*map(max, zip(*sizes, strict=True)))
 
-    def fits(self, other: "Size") -> bool:
+    def fits(self, other: Self) -> bool:
         """Return whether this size is at most as large in every dimension."""
-        return all(mine <= theirs for mine, theirs in zip(self, other, strict=True))
+        return self.max_of([self, other]) == other
 
 
 def size_of(program: Program) -> Size:
@@ -337,13 +308,12 @@ class Executables:
 def compiled(program: Program) -> Executables:
     """Compile a program, once per process; with fewer lanes if memory cannot hold them all."""
     with _lock:
-        job = _jobs.pop(program, None)
-        mine = job is None
-        # the last one used is the last one to go
-        job = _jobs[program] = job or Future()
+        is_new = program not in _jobs
+        job = _jobs.pop(program, None) or Future()
+        _jobs[program] = job  # the last one used is the last one to go
         while len(_jobs) > most_kept(program):
             del _jobs[next(iter(_jobs))]
-    if mine:
+    if is_new:
         try:
             job.set_result(_compile(program))
         except BaseException as error:  # for those who wait; the next call tries again
@@ -441,10 +411,9 @@ def device_memory() -> float:
     such as a CPU reports none. Memory that was in use at the first call belongs to
     others; our own programs free theirs.
     """
-    found = [device.memory_stats() or {} for device in jax.local_devices()]
-    known = [stats for stats in found if "bytes_limit" in stats]
-    free = [
-        MEMORY_FRACTION * stats["bytes_limit"] - stats.get("bytes_in_use", 0)
-        for stats in known
-    ]
-    return max(1.0, min(free, default=math.inf))
+    free = math.inf
+    for device in jax.local_devices():
+        stats = device.memory_stats() or {}
+        most = MEMORY_FRACTION * stats.get("bytes_limit", math.inf)
+        free = min(free, most - stats.get("bytes_in_use", 0))
+    return max(1.0, free)

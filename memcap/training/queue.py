@@ -66,7 +66,8 @@ def work(steps: Any, length: Any, batch: Any, layers: Any, units: Any) -> Any:
 
 
 class Queue:
-    """Members waiting and in flight; thread-safe.
+    """Members waiting and in flight; thread-safe. Workers are numbered; number 0 is in
+    this process, and for the others `workers.RemoteQueue` stands for the queue.
 
     Args:
         members, engine, listener, next_members: as for `memcap.training.engine.train`.
@@ -93,7 +94,6 @@ class Queue:
         self.next_members = next_members
         self.changed = threading.Condition(threading.RLock())
         self.done = threading.Event()  # all is over, or the job was stopped
-        self.detached = False  # nobody listens any more
 
         # Members
         self.seen: set[Member] = set()
@@ -109,8 +109,10 @@ class Queue:
         # Programs
         # largest size and number of members
         self.sizes: dict[Group, tuple[Size, int]] = {}
-        self.programs: dict[Group, list[Program]] = {}
-        self.owners: dict[Group, set[int]] = {}
+        self.programs: dict[Group, list[Program]] = defaultdict(list)
+        # a program may get fewer lanes than planned, if memory is short
+        self.group_of: dict[Trainer, Group] = {}
+        self.owners: dict[Group, set[int]] = defaultdict(set)
         self.claims: dict[int, Program] = {}  # by worker
         self.compiled: set[Program] = set()  # by a worker
 
@@ -133,20 +135,22 @@ class Queue:
         size, so_far = self.sizes.get(group, (Size.needed_by(member), 0))
         self.sizes[group] = Size.max_of([size, Size.needed_by(member)]), so_far + count
 
-    def for_worker(self, worker: int) -> "WorkerQueue":
-        """Return a worker's view of the queue."""
-        return WorkerQueue(self, worker)
-
     def add(self, members: Iterable[Member]) -> None:
         """Add members that wait."""
         with self.changed:
             for member in members:
                 if member not in self.seen:
                     self.seen.add(member)
-                    group = self.groups.of(member)
-                    self.pending.setdefault(group, deque()).append(member)
-                    self.pending_cost[group] += cost(member)
+                    self._wait(member)
             self._notify()
+
+    def _wait(self, member: Member) -> None:
+        """Let a member wait; one that a dead worker had, first of all."""
+        group = self.groups.of(member)
+        pending = self.pending.setdefault(group, deque())
+        append = pending.appendleft if member in self.failures else pending.append
+        append(member)
+        self.pending_cost[group] += cost(member)
 
     def stop(self) -> None:
         """Make every worker stop after its chunk."""
@@ -155,9 +159,11 @@ class Queue:
             self.changed.notify_all()
 
     def detach(self) -> None:
-        """Accept nothing more from the workers: `train` returns while they finish their chunks."""
+        """Tell nobody what the workers still hand in: `train` returns while they finish
+        their chunks."""
         self.stop()
-        self.detached = True
+        self.listener = Listener()
+        self.next_members = None
 
     def in_order(self, members: Sequence[Member]) -> list[Result]:
         """Return the results of these members in their order, then those of all others."""
@@ -178,13 +184,12 @@ class Queue:
         """Return the programs of all waiting members, the costliest first."""
         with self.changed:
             groups = [group for group, members in self.pending.items() if members]
-            return [
-                self._program(group)
-                for group in sorted(groups, key=lambda g: -self.pending_cost[g])
-            ]
+            groups.sort(key=lambda group: -self.pending_cost[group])
+            return [self._program(group) for group in groups]
 
     def claim_program(self, worker: int) -> Program | None:
-        """Claim the next program for a worker; see `WorkerQueue`."""
+        """Claim the next program for a worker; None when all is done. Waits while members
+        may still come."""
         with self.changed:
             self._release(worker)
             self.claims.pop(worker, None)
@@ -194,13 +199,11 @@ class Queue:
                     for group, members in self.pending.items()
                     if any(self._may_train(worker, member) for member in members)
                 ]
-                for group in sorted(
-                    groups,
-                    key=lambda g: (bool(self.owners.get(g)), -self.pending_cost[g]),
-                ):
+                groups.sort(key=lambda g: (bool(self.owners[g]), -self.pending_cost[g]))
+                for group in groups:
                     program = self._program(group)
-                    if not self.owners.get(group) or program in self.compiled:
-                        self.owners.setdefault(group, set()).add(worker)
+                    if not self.owners[group] or program in self.compiled:
+                        self.owners[group].add(worker)
                         self.claims[worker] = program
                         return program
                 self.changed.wait()
@@ -209,9 +212,8 @@ class Queue:
     def _may_train(self, worker: int, member: Member) -> bool:
         """Return whether a worker may train a member: suspects train alone, and never
         in this process."""
-        return member not in self.failures or (
-            worker != 0 and not self.in_flight[worker]
-        )
+        suspect = member in self.failures
+        return not suspect or (worker != 0 and not self.in_flight[worker])
 
     def _release(self, worker: int) -> None:
         for owners in self.owners.values():
@@ -231,59 +233,48 @@ class Queue:
         else:
             size = size._replace(units=group.spec.architecture.model.units)
 
-        programs = self.programs.setdefault(group, [])
+        programs = self.programs[group]
         fitting = [p for p in programs if size.fits(size_of(p)) and p.lanes >= lanes]
         if fitting:
             return min(fitting, key=lambda p: (size_of(p), p.lanes))
         if programs:  # more and longer members came later: grow in few, large steps
-            size = Size(
-                size.units, *(1 << (length - 1).bit_length() for length in size[1:])
-            )
-            lanes = self.engine.lanes or 1 << (lanes - 1).bit_length()
+            longest = map(_power_of_2, (size.max_length, size.max_eval_length))
+            size = Size(size.units, *longest)
+            lanes = self.engine.lanes or _power_of_2(lanes)
 
         devices = jax.local_device_count() if group.side_by_side else 1
         spec = group.spec.at_width(size.units)
         trainer = Trainer(
             spec, size.max_length, size.max_eval_length, group.loop, group.side_by_side
         )
+        self.group_of[trainer] = group
         programs.append(Program(trainer, -(-lanes // devices) * devices, devices))
         return programs[-1]
-
-    def _group(self, program: Program) -> Group:
-        """Return the group of a program, which may have fewer lanes than planned if
-        memory is short."""
-        trainers = {
-            group: [each.trainer for each in programs]
-            for group, programs in self.programs.items()
-        }
-        return next(
-            group for group, theirs in trainers.items() if program.trainer in theirs
-        )
 
     # Members
 
     def take_members(self, worker: int, program: Program, most: int) -> list[Member]:
-        """Take a share of the waiting members that fit into the program's buffers; see
-        `WorkerQueue`."""
+        """Take a share of the waiting members that fit into a program's buffers, at most
+        `most`, for the worker that has claimed and compiled it."""
         with self.changed:
             # a worker compiles before it takes members
             if program not in self.compiled:
                 self.compiled.add(program)
                 self.changed.notify_all()
-            group = self._group(program)
+            group = self.group_of[program.trainer]
             pending = self.pending[group]
-            share = -(-len(pending) // self.workers)
+            share = min(most, -(-len(pending) // self.workers))
+            if any(member in self.failures for member in self.in_flight[worker]):
+                share = 0
             members: list[Member] = []
             others: list[Member] = []
-            if any(member in self.failures for member in self.in_flight[worker]):
-                most = 0
-            while pending and len(members) < min(most, share):
+            size = size_of(program)
+            while pending and len(members) < share:
                 member = pending.popleft()
-                fits = Size.needed_by(member).fits(
-                    size_of(program)
-                ) and self._may_train(worker, member)
-                (members if fits else others).append(member)
-                if fits and member in self.failures:
+                fits = Size.needed_by(member).fits(size)
+                takes = fits and self._may_train(worker, member)
+                (members if takes else others).append(member)
+                if takes and member in self.failures:
                     break
             pending.extendleft(reversed(others))
             self.in_flight[worker] |= dict.fromkeys(members)
@@ -291,15 +282,36 @@ class Queue:
             return members
 
     def finish(self, worker: int, program: Program, results: Sequence[Result]) -> None:
-        """Take a worker's results; see `WorkerQueue`."""
+        """Take a worker's results: of members that have ended in a program."""
         self.listener.finish(program.name, results)
         with self.changed:
-            for each in results:
-                self.results[each.member] = each
+            self.results |= {result.member: result for result in results}
             members = self.next_members(results) if self.next_members else ()
-            for each in results:
-                del self.in_flight[worker][each.member]
+            for result in results:
+                del self.in_flight[worker][result.member]
             self.add(members)
+
+    @property
+    def checkpoint_after(self) -> float:
+        """Seconds of training between two checkpoints of a member; infinite: none."""
+        return self.listener.checkpoint_after
+
+    def should_continue(self) -> bool:
+        """Return whether the job goes on; false once it was interrupted or another
+        worker has failed."""
+        return not self.done.is_set()
+
+    def load_checkpoints(self, members: Sequence[Member]) -> Mapping[str, Checkpoint]:
+        """Return, by key, the checkpoints of those members that have trained before."""
+        return self.listener.load_checkpoints(members)
+
+    def save_checkpoints(self, checkpoints: Sequence[Checkpoint]) -> None:
+        """Take states of members in flight."""
+        self.listener.save_checkpoints(checkpoints)
+
+    def add_curve(self, chunk: CurveChunk) -> None:
+        """Take a piece of a curve."""
+        self.listener.add_curve(chunk)
 
     def worker_died(
         self, worker: int, reason: str
@@ -308,84 +320,33 @@ class Queue:
 
         Returns:
             The members that may have killed it: those that it had, or all that wait for
-                the program that it
-            was compiling; and those among them that have failed, because they had
-            killed a worker before.
+            the program that it was compiling; and those among them that have failed,
+            because they had killed a worker before.
         """
         with self.changed:
-            had = list(self.in_flight[worker])
+            suspects = list(self.in_flight[worker])
             program = self.claims.get(worker)
-            compiling: list[Member] = []
-            if program is not None and program not in self.compiled:
-                compiling = list(self.pending[self._group(program)])
-            suspects = had or compiling
+            if not suspects and program is not None and program not in self.compiled:
+                group = self.group_of[program.trainer]
+                suspects = list(self.pending[group])
+                self.pending[group].clear()
+                self.pending_cost[group] = 0.0
             self.failures.update(suspects)
             failed = [member for member in suspects if self.failures[member] > 1]
             self.in_flight[worker] = dict.fromkeys(failed)  # until they have ended
-            for member in failed if not had else ():
-                group = self.groups.of(member)
-                self.pending[group].remove(member)
-                self.pending_cost[group] -= cost(member)
-            for member in had:
+            for member in reversed(suspects):
                 if member not in self.in_flight[worker]:
-                    group = self.groups.of(member)
-                    self.pending[group].appendleft(member)
-                    self.pending_cost[group] += cost(member)
+                    self._wait(member)
             self._release(worker)
             self._notify()
         if failed:
             assert program is not None
             why = f"two workers ended while they trained it; the second {reason}"
-            self.finish(
-                worker,
-                program,
-                [Result.failed(member, program, why) for member in failed],
-            )
+            results = [Result.failed(member, program, why) for member in failed]
+            self.finish(worker, program, results)
         return suspects, failed
 
 
-class WorkerQueue:
-    """The queue as one worker sees it, 0 in this process; elsewhere
-    `workers.RemoteQueue` stands for it."""
-
-    def __init__(self, queue: Queue, worker: int):
-        self.queue = queue
-        self.worker = worker
-
-    @property
-    def checkpoint_after(self) -> float:
-        """Seconds of training between two checkpoints of a member; infinite: none."""
-        return self.queue.listener.checkpoint_after
-
-    def should_continue(self) -> bool:
-        """Return whether the job goes on; false once it was interrupted or another
-        worker has failed."""
-        return not self.queue.done.is_set()
-
-    def claim_program(self) -> Program | None:
-        """Claim the next program to train; None when all is done. Waits while members
-        may still come."""
-        return self.queue.claim_program(self.worker)
-
-    def take_members(self, program: Program, most: int) -> list[Member]:
-        """Take up to `most` waiting members for a program that was claimed."""
-        return self.queue.take_members(self.worker, program, most)
-
-    def load_checkpoints(self, members: Sequence[Member]) -> Mapping[str, Checkpoint]:
-        """Return, by key, the checkpoints of those members that have trained before."""
-        return self.queue.listener.load_checkpoints(members)
-
-    def save_checkpoints(self, checkpoints: Sequence[Checkpoint]) -> None:
-        """Hand in states of members in flight."""
-        if not self.queue.detached:
-            self.queue.listener.save_checkpoints(checkpoints)
-
-    def add_curve(self, chunk: CurveChunk) -> None:
-        """Hand in a piece of a curve."""
-        if not self.queue.detached:
-            self.queue.listener.add_curve(chunk)
-
-    def finish(self, program: Program, results: Sequence[Result]) -> None:
-        """Hand in members that have ended."""
-        if not self.queue.detached:
-            self.queue.finish(self.worker, program, results)
+def _power_of_2(number: int) -> int:
+    """Return the least power of 2 that is at least `number`."""
+    return 1 << (number - 1).bit_length()

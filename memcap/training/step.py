@@ -32,7 +32,7 @@ from memcap.tasks.base import integers
 from memcap.training import curriculum
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Bool, Float, Key
+    from jaxtyping import Array, Bool, Float
 
 
 class TrainOperands(NamedTuple):
@@ -52,8 +52,7 @@ class TrainOperands(NamedTuple):
 class EvalOperands(NamedTuple):
     """A member's operands of an evaluation. Scalars unless noted."""
 
-    # (2,) uint32; `Trainer.evaluate_part` reads from it which part of the sequences to
-    # use
+    # (2,) uint32; `Trainer.evaluate_part` reads from it which part of the data to take
     key: Any
     lag: Any
     length: Any
@@ -64,8 +63,7 @@ class EvalOperands(NamedTuple):
 class TrainState(NamedTuple):
     """The state of a member in training."""
 
-    # a flat (P,) vector, as is each moment of Adam, so that XLA compiles few, large
-    # operations
+    # (P,), flat as each moment of Adam is, so that XLA compiles few, large operations
     params: Any
     opt_state: Any
     step: Any  # scalar, as are the next two
@@ -97,12 +95,10 @@ class TrainSpec:
     @classmethod
     def of(cls, member: Member) -> TrainSpec:
         """Return the spec of a member."""
+        recipe = _shared(member.recipe)
+        other_lags = member.recipe.with_other_lags
         return cls(
-            member.task,
-            member.architecture,
-            _shared(member.recipe),
-            member.evaluation,
-            member.recipe.with_other_lags,
+            member.task, member.architecture, recipe, member.evaluation, other_lags
         )
 
     def at_width(self, units: int) -> TrainSpec:
@@ -133,19 +129,6 @@ def right_sequences(outputs: Float[Array, "O *T B"], batch: Batch) -> Bool[Array
     return right if batch.mask is None else (right | ~batch.mask).all(0)
 
 
-def learning_rate(
-    operands: TrainOperands, step: Any, floor: float = 0.0, xp: Any = jnp
-) -> Any:
-    """Return the learning rate after `step` steps: a linear warmup, times 1 or a cosine
-    that falls from 1 to `floor` at the end of the budget. Operands and step may be
-    those of N members, (N,); `xp` is jax.numpy, or NumPy outside a program."""
-    warm = xp.minimum(1.0, (step + 1) / xp.maximum(operands.warmup, 1))
-    cosine = 0.5 * (1 + xp.cos(xp.pi * step / operands.budget))
-    if floor:
-        cosine = floor + (1 - floor) * cosine
-    return operands.lr * warm * xp.where(operands.cosine, cosine, 1.0)
-
-
 @dataclass(frozen=True)
 class Trainer:
     """The pure functions that train and evaluate one member."""
@@ -166,39 +149,42 @@ class Trainer:
         the member's units."""
         return optimizer_of(self.spec.recipe, self.spec.architecture)
 
-    def _network(self, params: Float[Array, " P"]) -> Network:
-        architecture = self.spec.architecture
-        return architecture.build(architecture.unflatten(params))
-
-    def _answers(self, batch: Batch) -> Answers:
-        return Answers(batch.targets, batch.mask, self.spec.task.loss)
-
     def lag_and_length(
         self, state: TrainState, operands: TrainOperands
     ) -> tuple[Any, Any]:
-        """Return the lag and the length of the next batch: the member's own, or those of its
-        curriculum; with uniform lags, a lag drawn up to the curriculum's."""
+        """Return the lag and the length of the next batch, both () int32: the member's own,
+        or those of its curriculum; with uniform lags, a lag drawn up to the curriculum's."""
         if not self.spec.curriculum:
             return operands.lag, operands.length
         lag = state.curriculum.lag
         if self.spec.recipe.lags:
             # The keys of batches fold in the steps 0, 1, ..., so those of lags fold in -1, -2, ....
-            key = jax.random.fold_in(
-                jax.random.wrap_key_data(operands.key), -1 - state.step
-            )
+            key = jax.random.wrap_key_data(operands.key)
+            key = jax.random.fold_in(key, -1 - state.step)
             lag = integers(key, (), self.spec.task.smallest_lag, lag + 1)
         return lag, operands.curriculum.lengths[lag]
 
     def learning_rate(
-        self, step: Any, at: Any, operands: TrainOperands, xp: Any = jnp
+        self, step: Any, curriculum_state: Any, operands: TrainOperands, xp: Any = jnp
     ) -> Any:
-        """Return the learning rate at a step, given the curriculum's state, `at`."""
-        lr = learning_rate(operands, step, self.spec.recipe.floor or 0.0, xp)
-        if self.spec.curriculum:
-            lr = lr * curriculum.lr_scale(
-                at, operands.curriculum, step, operands.budget, xp
-            )
-        return lr
+        """Return the learning rate after `step` steps.
+
+        It is a linear warmup, times 1 or a cosine that falls from 1 to the recipe's
+        floor at the end of the budget, times the curriculum's factor. All operands may
+        be those of N members, (N,); `xp` is jax.numpy, or NumPy outside a program.
+        """
+        floor = self.spec.recipe.floor
+        warm = xp.minimum(1.0, (step + 1) / xp.maximum(operands.warmup, 1))
+        cosine = 0.5 * (1 + xp.cos(xp.pi * step / operands.budget))
+        if floor:
+            cosine = floor + (1 - floor) * cosine
+        lr = operands.lr * warm * xp.where(operands.cosine, cosine, 1.0)
+        if not self.spec.curriculum:
+            return lr
+        scale = curriculum.lr_scale(
+            curriculum_state, operands.curriculum, step, operands.budget, xp
+        )
+        return lr * scale
 
     def train_step(
         self,
@@ -207,17 +193,26 @@ class Trainer:
         batch: Batch,
         on: Bool[Array, ""] | bool = True,
     ) -> tuple[TrainState, Float[Array, ""]]:
-        """Take one training step on a batch, if `on`; return the state and the batch's
-        mean loss."""
+        """Take one training step on a batch.
+
+        Args:
+            state: the state before the step.
+            operands: the member's operands.
+            batch: inputs, targets and mask of B sequences of T steps.
+            on: whether to take the step; False leaves the state as it is.
+
+        Returns:
+            The state after the step, and the batch's mean loss, (): in nats, or a squared
+            error.
+        """
 
         def mean_loss(
             params: Float[Array, " P"],
         ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-            length = self.lag_and_length(state, operands)[1]
+            _, length = self.lag_and_length(state, operands)
             over = pass_of(self.spec.task, batch, length, operands.units)
-            loss, score, due = self._network(params).score(
-                over, self._answers(batch), self.loop
-            )
+            network = self._network(params)
+            loss, score, due = network.score(over, self._answers(batch), self.loop)
             return loss / due, score / due
 
         (loss, score), gradient = jax.value_and_grad(mean_loss, has_aux=True)(
@@ -234,64 +229,49 @@ class Trainer:
         # nothing reads the optimizer's matrices afterwards, so they skip `jnp.where`,
         # which would take longer than the update.
         applied = finite & state.active & on
+
+        def applied_to(old: jax.Array, new: jax.Array) -> jax.Array:
+            return new if on is True and new.ndim > 1 else jnp.where(applied, new, old)
+
         params, opt_state = jax.tree.map(
-            lambda new, old: (
-                new if on is True and new.ndim > 1 else jnp.where(applied, new, old)
-            ),
-            (params, opt_state),
-            (state.params, state.opt_state),
+            applied_to, (state.params, state.opt_state), (params, opt_state)
         )
-        mean = jnp.where(
-            jnp.isnan(state.train_score), score, 0.9 * state.train_score + 0.1 * score
-        )
-        new_curriculum = state.curriculum
+        is_first = jnp.isnan(state.train_score)
+        mean = jnp.where(is_first, score, 0.9 * state.train_score + 0.1 * score)
+        progress = state.curriculum
         if self.spec.curriculum:
-            updated = curriculum.update(
-                state.curriculum,
-                operands.curriculum,
-                operands.lag,
-                state.step + 1,
-                score,
+            progress = curriculum.update(
+                progress, operands.curriculum, operands.lag, state.step + 1, score
             )
             # Before the curriculum ends, no score may trigger an evaluation.
             mean = jnp.where(state.curriculum.lag < operands.lag, jnp.nan, mean)
-            new_curriculum = select(applied, updated, state.curriculum)
+            progress = select(applied, progress, state.curriculum)
         new_state = TrainState(
             params,
             opt_state,
             step=state.step + applied,
             active=jnp.where(on, finite & state.active, state.active),
             train_score=jnp.where(applied, mean, state.train_score),
-            curriculum=new_curriculum,
+            curriculum=progress,
         )
         return new_state, loss
 
     def train_chunk(
         self, state: TrainState, operands: TrainOperands
     ) -> tuple[TrainState, Float[Array, " every"]]:
-        """Take up to `evaluation.every` training steps; return the state and the losses, 0 for
-        steps beyond the end."""
+        """Take up to `evaluation.every` training steps, each on a batch of its own.
+
+        They end early with the budget, or when the member has diverged. Return the state
+        after them, and the loss of each, 0 for steps that were not taken.
+        """
         every = self.spec.evaluation.every
         steps_left = jnp.minimum(every, operands.budget - state.step)
 
         def draw(state: TrainState) -> Batch:
             key = jax.random.fold_in(jax.random.wrap_key_data(operands.key), state.step)
             lag, length = self.lag_and_length(state, operands)
-            return self.spec.task.sample(
-                key, lag, length, self.max_length, self.spec.recipe.batch
-            )
-
-        if self.side_by_side:
-
-            def masked_step(
-                k: jax.Array, loop: tuple[TrainState, jax.Array]
-            ) -> tuple[TrainState, jax.Array]:
-                state, losses = loop
-                on = (k < steps_left) & state.active
-                state, loss = self.train_step(state, operands, draw(state), on)
-                return state, losses.at[k].set(jnp.where(on, loss, 0))
-
-            return lax.fori_loop(0, every, masked_step, (state, jnp.zeros(every)))
+            batch = self.spec.recipe.batch
+            return self.spec.task.sample(key, lag, length, self.max_length, batch)
 
         def goes_on(loop: Any) -> jax.Array:
             k, state, _ = loop
@@ -302,28 +282,30 @@ class Trainer:
             state, loss = self.train_step(state, operands, draw(state))
             return k + 1, state, losses.at[k].set(loss)
 
-        _, state, losses = lax.while_loop(
-            goes_on, step, (jnp.int32(0), state, jnp.zeros(every))
-        )
-        return state, losses
+        def masked_step(k: jax.Array, loop: Any) -> Any:
+            state, losses = loop
+            on = (k < steps_left) & state.active
+            state, loss = self.train_step(state, operands, draw(state), on)
+            return state, losses.at[k].set(jnp.where(on, loss, 0))
+
+        losses = jnp.zeros(every)
+        if self.side_by_side:
+            return lax.fori_loop(0, every, masked_step, (state, losses))
+        return lax.while_loop(goes_on, step, (jnp.int32(0), state, losses))[1:]
 
     def evaluate(
         self, params: Float[Array, " P"], operands: EvalOperands
     ) -> Float[Array, ""]:
         """Return the mean score over fresh sequences; NaN if `operands.blocks` is 0.
         Under `vmap` every lane runs as many blocks as the lane with the most."""
-        key = jax.random.wrap_key_data(operands.key)
 
-        def block(
-            k: jax.Array, sums: tuple[jax.Array, jax.Array]
-        ) -> tuple[jax.Array, jax.Array]:
-            batch, outputs = self._unseen(params, operands, jax.random.fold_in(key, k))
+        def block(k: jax.Array, sums: Any) -> Any:
+            batch, outputs = self._unseen(params, operands, k)
             _, score, due = loss_and_score_sums(outputs, self._answers(batch))
             return sums[0] + score, sums[1] + due
 
-        score, due = lax.fori_loop(
-            0, operands.blocks, block, (jnp.float32(0), jnp.float32(0))
-        )
+        zero = jnp.float32(0)
+        score, due = lax.fori_loop(0, operands.blocks, block, (zero, zero))
         return score / due
 
     def evaluate_sequences(
@@ -331,62 +313,60 @@ class Trainer:
     ) -> Float[Array, 2]:
         """Return the score that `evaluate` returns, and the share of sequences without
         a wrong answer (NaN if the task has no classes)."""
-        key = jax.random.wrap_key_data(operands.key)
-        task = self.spec.task
 
         def block(k: jax.Array, sums: Float[Array, 3]) -> Float[Array, 3]:
-            batch, outputs = self._unseen(params, operands, jax.random.fold_in(key, k))
+            batch, outputs = self._unseen(params, operands, k)
             _, score, due = loss_and_score_sums(outputs, self._answers(batch))
-            whole = (
-                right_sequences(outputs, batch).sum()
-                if task.loss == "classes"
-                else jnp.nan
-            )
+            whole: Any = jnp.nan
+            if self.spec.task.loss == "classes":
+                whole = right_sequences(outputs, batch).sum()
             return sums + jnp.stack([score, due, jnp.float32(whole)])
 
         score, due, whole = lax.fori_loop(0, operands.blocks, block, jnp.zeros(3))
-        return jnp.stack(
-            [score / due, whole / (operands.blocks * self.spec.evaluation.block)]
-        )
+        sequences = operands.blocks * self.spec.evaluation.block
+        return jnp.stack([score / due, whole / sequences])
 
     def evaluate_part(
         self, params: Float[Array, " P"], operands: EvalOperands
     ) -> Float[Array, 2]:
         """Return score and loss on all validation (`operands.key[0]` 0) or held-out (1)
         sequences."""
-        side = operands.key[0].astype(jnp.int32)
+        part = operands.key[0].astype(jnp.int32)
         task = cast(FileTask, self.spec.task)
 
         def block(k: jax.Array, sums: Float[Array, 3]) -> Float[Array, 3]:
-            batch, counts = task.part(
-                side,
-                k,
-                operands.lag,
-                operands.length,
-                self.max_eval_length,
-                self.spec.evaluation.block,
-            )
-            over = pass_of(task, batch, operands.length, operands.units)
-            outputs = self._network(params).run(over, self.loop)[1]
+            batch, counts = task.part(part, k, *self._sizes(operands))
+            outputs = self._outputs(params, operands, batch)
             due = counts if batch.mask is None else counts & batch.mask
-            return sums + jnp.stack(
-                loss_and_score_sums(outputs, Answers(batch.targets, due, task.loss))
-            )
+            answers = Answers(batch.targets, due, task.loss)
+            return sums + jnp.stack(loss_and_score_sums(outputs, answers))
 
         loss, score, due = lax.fori_loop(0, operands.blocks, block, jnp.zeros(3))
         return jnp.stack([score, loss]) / due
 
     def _unseen(
-        self, params: Float[Array, " P"], operands: EvalOperands, key: Key[Array, ""]
+        self, params: Float[Array, " P"], operands: EvalOperands, k: jax.Array
     ) -> tuple[Batch, Float[Array, "O *T B"]]:
-        """Draw a block of sequences that training never sees; return them and the
+        """Draw block k of sequences that training never sees; return them and the
         network's outputs."""
-        batch = self.spec.task.unseen(
-            key,
-            operands.lag,
-            operands.length,
-            self.max_eval_length,
-            self.spec.evaluation.block,
-        )
+        key = jax.random.fold_in(jax.random.wrap_key_data(operands.key), k)
+        batch = self.spec.task.unseen(key, *self._sizes(operands))
+        return batch, self._outputs(params, operands, batch)
+
+    def _sizes(self, operands: EvalOperands) -> tuple[Any, Any, int, int]:
+        """Return the sizes of a block: lag, length, steps of the buffer, sequences."""
+        block = self.spec.evaluation.block
+        return operands.lag, operands.length, self.max_eval_length, block
+
+    def _outputs(
+        self, params: Float[Array, " P"], operands: EvalOperands, batch: Batch
+    ) -> Float[Array, "O *T B"]:
         over = pass_of(self.spec.task, batch, operands.length, operands.units)
-        return batch, self._network(params).run(over, self.loop)[1]
+        return self._network(params).run(over, self.loop)[1]
+
+    def _network(self, params: Float[Array, " P"]) -> Network:
+        architecture = self.spec.architecture
+        return architecture.build(architecture.unflatten(params))
+
+    def _answers(self, batch: Batch) -> Answers:
+        return Answers(batch.targets, batch.mask, self.spec.task.loss)

@@ -18,6 +18,7 @@ import numpy as np
 from memcap.config.member import Member
 from memcap.rule import TESTS, ScoreRule, Stream
 from memcap.training.operands import (
+    empty_operands,
     empty_state,
     eval_operands,
     initial_state,
@@ -25,20 +26,20 @@ from memcap.training.operands import (
     weights_of,
 )
 from memcap.training.program import Program, compiled
-from memcap.training.queue import WorkerQueue
+from memcap.training.queue import Queue
 from memcap.training.results import Checkpoint, CurveChunk, Result, program_id, way_of
 from memcap.training.step import TrainState
 
 MAX_SAVING = 0.01  # share of the time that handing in states may take
 
 
-def run_worker(queue: WorkerQueue) -> None:
+def run_worker(queue: Queue, worker: int) -> None:
     """Train members of the queue until none is left."""
-    while (program := queue.claim_program()) is not None:
-        train_program(program, queue)
+    while (program := queue.claim_program(worker)) is not None:
+        train_program(program, queue, worker)
 
 
-def train_program(program: Program, queue: WorkerQueue) -> None:
+def train_program(program: Program, queue: Queue, worker: int) -> None:
     """Train members in the lanes of one program, until the queue has no more for it."""
     lanes = Lanes(program)
     checkpoint_after = queue.checkpoint_after
@@ -47,13 +48,13 @@ def train_program(program: Program, queue: WorkerQueue) -> None:
 
     while queue.should_continue():
         empty = lanes.empty
-        members = queue.take_members(lanes.program, len(empty)) if empty else []
+        members: list[Member] = []
+        if empty:
+            members = queue.take_members(worker, lanes.program, len(empty))
         if members:
-            checkpoints = (
-                queue.load_checkpoints(members)
-                if math.isfinite(checkpoint_after)
-                else {}
-            )
+            checkpoints: Mapping[str, Checkpoint] = {}
+            if math.isfinite(checkpoint_after):
+                checkpoints = queue.load_checkpoints(members)
             lanes.fill(dict(zip(empty, members, strict=False)), checkpoints)
         if not lanes.active:
             return
@@ -61,7 +62,7 @@ def train_program(program: Program, queue: WorkerQueue) -> None:
         for chunk in lanes.train_chunk():
             queue.add_curve(chunk)
         if results := lanes.results():
-            queue.finish(lanes.program, list(results.values()))
+            queue.finish(worker, lanes.program, list(results.values()))
             lanes.clear(results)
 
         now = time.monotonic()
@@ -133,12 +134,11 @@ class Lanes:
         self.program = self.code.program  # with fewer lanes if memory is short
         self.trainer = self.program.trainer
         self.lanes: list[Lane | None] = [None] * self.program.lanes
-        empty = [empty_state(self.trainer)] * self.program.lanes
-        self.states = jax.tree.map(lambda *leaves: np.stack(leaves), *empty)
-        zeros = jax.tree.map(
-            lambda leaf: np.zeros(leaf.shape, leaf.dtype), self.program.example()
+        zeros = (empty_state(self.trainer), *empty_operands(self.trainer))
+        stacked = jax.tree.map(
+            lambda leaf: np.stack([leaf] * self.program.lanes), zeros
         )
-        _, self.operands, self.eval_operands = zeros
+        self.states, self.operands, self.eval_operands = stacked
         self.operands_on_device: Any = None
 
     @property
@@ -166,11 +166,9 @@ class Lanes:
             self.lanes[k], state = self._start(member, checkpoints.get(member.key))
             _write(self.states, k, state)
             _write(self.operands, k, train_operands(self.trainer, member))
-        # Copied to the device once, not every chunk.
-        one_device = self.program.devices == 1
-        self.operands_on_device = (
-            jax.device_put(self.operands) if one_device else self.operands
-        )
+        self.operands_on_device = self.operands
+        if self.program.devices == 1:  # copied once, not every chunk
+            self.operands_on_device = jax.device_put(self.operands)
 
     def _start(
         self, member: Member, checkpoint: Checkpoint | None
@@ -185,16 +183,16 @@ class Lanes:
         """Train all members for a chunk, then run the evaluations that are due."""
         start = time.perf_counter()
         active = self.active
-        losses = np.zeros(
-            (self.program.lanes, self.program.spec.evaluation.every), np.float32
-        )
+        shape = (self.program.lanes, self.program.spec.evaluation.every)
+        losses: Any = np.zeros(shape, np.float32)
         if any(lane.steps < lane.member.recipe.budget for lane in active.values()):
             # Otherwise they are only evaluated once more.
             self.states, losses = self.code.train_chunk(
                 self.states, self.operands_on_device
             )
-        leaves = self.states.step, self.states.active, self.states.train_score
-        steps, finite, train_scores = (np.asarray(leaf).tolist() for leaf in leaves)
+        steps = np.asarray(self.states.step).tolist()
+        finite = np.asarray(self.states.active)
+        train_scores = np.asarray(self.states.train_score).tolist()
         losses = np.array(losses)
         lags = self._lags(active)
         rates = self._learning_rates(active)
@@ -243,12 +241,15 @@ class Lanes:
         }
         evaluations = self._evaluate(due, stream)
         for k, lane in active.items():
-            found = evaluations.get(k, [])
-            lags = [lag for lag, *_ in lane.member.sizes(stream)] if found else []
-            scores = {lag: score for lag, (score, *_) in zip(lags, found, strict=True)}
-            loss = found[-1][-1] if found else math.nan
+            scores: dict[int, float] = {}
+            loss = math.nan
+            if k in due:
+                sizes = lane.member.sizes(stream)
+                pairs = zip(sizes, evaluations[k], strict=True)
+                scores = {size[0]: evaluation[0] for size, evaluation in pairs}
+                loss = evaluations[k][-1][-1]
             lane.rule.update(stream, steps[k], scores, loss)
-            if found and lane.rule.by_loss and stream == Stream.STRETCH:
+            if k in due and lane.rule.by_loss and stream == Stream.STRETCH:
                 lane.lowest = np.array(self.states.params[k])
         return evaluations
 
@@ -256,22 +257,15 @@ class Lanes:
         if not self.trainer.spec.curriculum:
             return {}
         lags = np.asarray(self.states.curriculum.lag).tolist()
-        return {
-            k: lags[k]
-            for k, lane in lanes.items()
-            if lane.member.recipe.curriculum is not None
-        }
+        rising = [k for k in lanes if lanes[k].member.recipe.curriculum is not None]
+        return {k: lags[k] for k in rising}
 
     def _learning_rates(self, lanes: Mapping[int, Lane]) -> dict[int, float]:
-        step, at, operands = jax.tree.map(
-            lambda leaf: np.asarray(leaf)[list(lanes)],
-            (self.states.step, self.states.curriculum, self.operands),
-        )
-        rates = self.trainer.learning_rate(step, at, operands, np)
-        return {
-            k: float(f"{rate:.7g}")
-            for k, rate in zip(lanes, rates.tolist(), strict=True)
-        }  # as float32
+        operands = (self.states.step, self.states.curriculum, self.operands)
+        operands = jax.tree.map(lambda leaf: np.asarray(leaf)[list(lanes)], operands)
+        rates = self.trainer.learning_rate(*operands, np).tolist()
+        # with the digits that a float32 has
+        return {k: float(f"{rate:.7g}") for k, rate in zip(lanes, rates, strict=True)}
 
     def _evaluate(
         self, lanes: Mapping[int, Lane], stream: Stream
@@ -324,19 +318,20 @@ class Lanes:
     def clear(self, numbers: Collection[int]) -> None:
         """Empty some lanes, whose states are on the host."""
         for k in numbers:
-            self.lanes[k], self.states.active[k] = None, False
+            self.lanes[k] = None
+            self.states.active[k] = False
 
     def checkpoints(self, numbers: Collection[int]) -> list[Checkpoint]:
         """Return checkpoints of the members in some lanes."""
         program = program_id(self.trainer)
         leaves = [np.array(leaf) for leaf in jax.tree.leaves(self.states)]
-        return [
-            Checkpoint(
-                lane.member.key, program, lane.to_dict(), [leaf[k] for leaf in leaves]
-            )
-            for k, lane in self.active.items()
-            if k in numbers
-        ]
+        checkpoints = []
+        for k, lane in self.active.items():
+            if k in numbers:
+                state = [leaf[k] for leaf in leaves]
+                key = lane.member.key
+                checkpoints.append(Checkpoint(key, program, lane.to_dict(), state))
+        return checkpoints
 
 
 def _write(stacked: Any, k: int, value: Any) -> None:

@@ -20,14 +20,14 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 from functools import partial
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from memcap.config.knobs import UserError
 from memcap.runtime import jax_setup
 from memcap.terminal.words import plural
 
-if TYPE_CHECKING:  # these import JAX
-    from memcap.training.queue import Queue, WorkerQueue
+if TYPE_CHECKING:  # it imports JAX
+    from memcap.training.queue import Queue
 
 MAIN = "from memcap.training.workers import worker_main; worker_main()"
 # XLA's threads in a worker of one core; set it in our own environment to overrule it.
@@ -35,7 +35,7 @@ ENVIRONMENT = {"PJRT_NPROC": "1"}
 # seconds of silence after which a worker counts as hung or stopped
 HEARTBEAT_TIMEOUT = 60.0
 HEARTBEATS = 30  # in that time
-# Calls of a `WorkerQueue` for whose answer a worker waits; after any other it goes on at once.
+# Calls of a `Queue` for whose answer a worker waits; after any other it goes on at once.
 ANSWERED = ("claim_program", "take_members", "load_checkpoints")
 # deaths in a row of workers without members: the environment is broken
 MAX_FALSE_STARTS = 3
@@ -120,9 +120,9 @@ def worker_main() -> None:
     from memcap.training.train_loop import run_worker
 
     try:
-        settings, checkpoint_after = pipe.receive()
+        settings, checkpoint_after, number = pipe.receive()
         jax_setup.apply_settings(settings)
-        run_worker(cast("WorkerQueue", RemoteQueue(pipe, checkpoint_after)))
+        run_worker(cast("Queue", RemoteQueue(pipe, checkpoint_after)), number)
         pipe.send(None)
     except PeerDiedError:
         pass  # the parent is gone
@@ -143,7 +143,7 @@ def _send_heartbeats(pipe: Pipe, seconds: float, parent: int) -> None:
 
 
 class RemoteQueue:
-    """The `WorkerQueue` of the parent: every call goes over the pipe by its name."""
+    """The queue of the parent: every call goes over the pipe by its name."""
 
     def __init__(self, pipe: Pipe, checkpoint_after: float):
         self._pipe = pipe
@@ -200,14 +200,15 @@ class WorkerProcess:
                 print("".join(self.buffered), end="", file=sys.stderr, flush=True)
                 self.buffered.clear()
 
-    def serve(self, queue: "WorkerQueue") -> None:
-        """Answer its calls until all is done.
+    def serve(self, queue: "Queue", number: int) -> None:
+        """Answer its calls, as the worker of this number, until all is done.
 
         Raises:
             PeerDiedError: the process is gone.
             RuntimeError: an error in the worker, with its traceback.
         """
-        self.pipe.send((jax_setup.worker_settings(), queue.checkpoint_after))
+        settings = jax_setup.worker_settings()
+        self.pipe.send((settings, queue.checkpoint_after, number))
         while (call := self._receive()) is not None:
             name, arguments = call
             if name == "heartbeat":
@@ -265,20 +266,20 @@ class WorkerPool:
     with a thread here that answers it.
 
     A context manager: entering starts them; leaving ends those that still run, and
-    raises an error that one of them raised. `run_worker` is
-    `memcap.training.train_loop.run_worker`.
+    raises an error that one of them raised.
     """
 
-    def __init__(self, queue: "Queue", run_worker: "Callable[[WorkerQueue], None]"):
+    def __init__(self, queue: "Queue"):
         self.queue = queue
-        self.run_worker = run_worker
         self.processes: dict[int, WorkerProcess] = {}
         self.jobs: list[Future[None]] = []
         self.last_check = time.monotonic()
 
-    def __enter__(self) -> "WorkerPool":
+    def __enter__(self) -> Self:
+        from memcap.training.train_loop import run_worker
+
         try:
-            self.jobs.append(in_thread(self.run_worker, self.queue.for_worker(0)))
+            self.jobs.append(in_thread(run_worker, self.queue, 0))
             for number in range(1, self.queue.workers):
                 self.jobs.append(in_thread(self.serve, number))
             for job in self.jobs:
@@ -315,7 +316,7 @@ class WorkerPool:
             if self.queue.done.is_set():
                 worker.kill()
             try:
-                worker.serve(self.queue.for_worker(number))
+                worker.serve(self.queue, number)
                 return
             except PeerDiedError:
                 if self.queue.done.is_set():

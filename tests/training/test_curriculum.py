@@ -20,128 +20,124 @@ pytestmark = pytest.mark.usefixtures("quick_file")
 
 
 def member(lag=8, **values):
-    usual = {
-        "task": "delay_line",
-        "recipe": "curriculum",
-        "units": 4,
-        "batch": 8,
-        "budget": 100,
-        "seed": [1],
-    }
+    usual = {"task": "delay_line", "recipe": "curriculum", "units": 4, "batch": 8}
+    usual |= {"budget": 100, "seed": [1]}
     (made,) = memcap.members(**usual | {"lag": lag} | values)
     return made
 
 
 CURRICULUM = curriculum_of(member(8), 42)
+OF_ERRORS = curriculum_of(member(8, task="vector_hold"), 42)
+
+
+def state(lag, score=0.0, arrived=-1):
+    return CurriculumState(jnp.int32(lag), jnp.float32(score), jnp.int32(arrived))
+
+
+def after_step(before, score, step=1, plan=CURRICULUM):
+    """The state after a step of a member of lag 8."""
+    return update(before, plan, jnp.int32(8), jnp.int32(step), jnp.float32(score))
 
 
 def test_it_starts_at_half_of_the_lag_with_the_lengths_of_the_fronts():
     task = member(8).task
     assert CURRICULUM.start == 4
     assert CURRICULUM.lengths[4:9].tolist() == [task.length(lag) for lag in range(4, 9)]
-    assert curriculum_of(member(1), 42).start == 1
     assert curriculum.initial_state(CURRICULUM, 8).arrived == -1
-    assert curriculum.initial_state(curriculum_of(member(1), 42), 1).arrived == 0
+    shortest = curriculum_of(member(1), 42)
+    assert shortest.start == 1
+    assert curriculum.initial_state(shortest, 1).arrived == 0
 
 
-def test_the_front_rises_where_the_running_accuracy_is_good_enough_and_the_mean_starts_again():
-    state = CurriculumState(jnp.int32(5), jnp.float32(0.94), jnp.int32(-1))
-    stays = update(state, CURRICULUM, jnp.int32(8), jnp.int32(1), jnp.float32(0.95))
-    assert (int(stays.lag), float(stays.score)) == (
-        5,
-        pytest.approx(0.8 * 0.94 + 0.2 * 0.95),
-    )
-    rises = update(state, CURRICULUM, jnp.int32(8), jnp.int32(1), jnp.float32(1.0))
-    assert (int(rises.lag), float(rises.score), int(rises.arrived)) == (6, 0.5, -1)
+@pytest.mark.parametrize(
+    ("before", "score", "after"),
+    [
+        ((5, 0.94, -1), 0.95, (5, 0.8 * 0.94 + 0.2 * 0.95, -1)),  # not yet good enough
+        ((5, 0.94, -1), 1.0, (6, 0.5, -1)),  # it rises, and the mean starts again
+        ((8, 1.0, 3), 1.0, (8, 1.0, 3)),  # never above the lag
+    ],
+)
+def test_the_front_rises_where_the_running_accuracy_is_good_enough(
+    before, score, after
+):
+    found = after_step(state(*before), score)
+    assert jax.tree.map(float, found) == pytest.approx(after)
 
 
 def test_an_error_counts_as_an_accuracy_its_threshold_as_99_of_100():
-    of_errors = curriculum_of(member(8, task="vector_hold"), 42)
-    assert float(of_errors.threshold) == pytest.approx(0.02)
-    state = CurriculumState(jnp.int32(5), jnp.float32(0), jnp.int32(-1))
-
-    def score(error):
-        return (
-            float(
-                update(
-                    state, of_errors, jnp.int32(8), jnp.int32(1), jnp.float32(error)
-                ).score
-            )
-            / 0.2
-        )
-
-    assert [score(error) for error in (0.0, 0.02, 0.1, 4.0)] == pytest.approx(
-        [1, 0.99, 0.95, 0]
-    )
+    assert float(OF_ERRORS.threshold) == pytest.approx(0.02)
+    states = [after_step(state(5), x, plan=OF_ERRORS) for x in (0.0, 0.02, 0.1, 4.0)]
+    scores = [float(found.score) / 0.2 for found in states]
+    assert scores == pytest.approx([1, 0.99, 0.95, 0])
     # an accuracy's is no operand: its programs are as they were
     assert CURRICULUM.threshold == ()
 
 
 def test_the_front_arrives_by_the_deadline_whatever_the_accuracy():
-    state = curriculum.initial_state(CURRICULUM, 8)
-    lags = []
+    states = [curriculum.initial_state(CURRICULUM, 8)]
     for step in range(1, 101):
-        state = update(
-            state, CURRICULUM, jnp.int32(8), jnp.int32(step), jnp.float32(0.0)
-        )
-        lags.append(int(state.lag))
+        states.append(after_step(states[-1], 0.0, step))
+    lags = [int(found.lag) for found in states]
     assert lags == sorted(lags)
-    assert lags.index(8) + 1 == 70  # .7 of a budget of 100
-    assert int(state.arrived) == 70
+    assert lags.index(8) == int(states[-1].arrived) == 70  # .7 of a budget of 100
 
 
-def test_the_front_never_passes_the_lag():
-    state = CurriculumState(jnp.int32(8), jnp.float32(1.0), jnp.int32(3))
-    after = update(state, CURRICULUM, jnp.int32(8), jnp.int32(9), jnp.float32(1.0))
-    assert (int(after.lag), int(after.arrived)) == (8, 3)
+@pytest.mark.parametrize(
+    ("lag", "plan", "at", "step", "scale"),
+    [
+        (8, {}, state(5), 60, 1),  # constant on its way,
+        (8, {}, state(8, arrived=40), 40, 1),
+        (8, {}, state(8, arrived=40), 70, 0.5),
+        (8, {}, state(8, arrived=40), 100, 0),  # and 0 at the budget
+        (8, {"arrive": np.bool_(False)}, state(8, arrived=40), 70, 1),
+        *((64, {}, state(lag), 0, min(1, 16 / lag)) for lag in (10, 16, 32, 64)),
+        (64, {"falls_above": np.float32(64)}, state(64), 0, 1),
+    ],
+)
+def test_the_rate_falls_with_the_front_and_once_it_has_arrived(
+    lag, plan, at, step, scale
+):
+    plan = curriculum_of(member(lag), 256)._replace(**plan)
+    found = lr_scale(at, plan, jnp.int32(step), jnp.int32(100))
+    assert float(found) == pytest.approx(scale, abs=1e-6)
 
 
-def test_the_rate_is_constant_until_the_front_arrives_and_0_at_the_budget():
-    on_its_way = CurriculumState(jnp.int32(5), jnp.float32(0), jnp.int32(-1))
-    there = CurriculumState(jnp.int32(8), jnp.float32(0), jnp.int32(40))
-    assert float(lr_scale(on_its_way, CURRICULUM, jnp.int32(60), jnp.int32(100))) == 1.0
-    assert float(lr_scale(there, CURRICULUM, jnp.int32(40), jnp.int32(100))) == 1.0
-    assert float(
-        lr_scale(there, CURRICULUM, jnp.int32(70), jnp.int32(100))
-    ) == pytest.approx(0.5)
-    assert float(
-        lr_scale(there, CURRICULUM, jnp.int32(100), jnp.int32(100))
-    ) == pytest.approx(0.0, abs=1e-6)
-    constant = CURRICULUM._replace(arrive=np.bool_(False))
-    assert float(lr_scale(there, constant, jnp.int32(70), jnp.int32(100))) == 1.0
+def test_without_a_curriculum_the_rate_falls_with_the_members_lag():
+    peaks = [member(lag).recipe.peak(lag, 8) for lag in (8, 16, 32)]
+    assert peaks == pytest.approx([0.02, 0.02, 0.01])
+    long = member(64)
+    operands = train_operands(Program.of(long).trainer, long)
+    # the front's share comes on top
+    assert float(operands.lr) == pytest.approx(0.02)
+    assert curriculum_of(member(64, falls_above=64), 256).falls_above == 64
 
 
 def test_a_step_draws_at_the_front():
     trainer = Program.of(member(8)).trainer
-    state = initial_state(trainer, member(8))
     operands = train_operands(trainer, member(8))
-    assert tuple(map(int, trainer.lag_and_length(state, operands))) == (
-        4,
-        member(8).task.length(4),
-    )
-    there = state._replace(
-        curriculum=CurriculumState(np.int32(8), np.float32(0), np.int32(9))
-    )
-    assert tuple(map(int, trainer.lag_and_length(there, operands))) == (
-        8,
-        member(8).length,
-    )
-
-
-UNIFORM = member(
-    6, task="word_problem", recipe="forget_bias", lags="uniform", budget=20, every=10
-)
+    start = initial_state(trainer, member(8))
+    for at, lag in ((start.curriculum, 4), (state(8, arrived=9), 8)):
+        found = trainer.lag_and_length(start._replace(curriculum=at), operands)
+        assert tuple(map(int, found)) == (lag, member(8).task.length(lag))
 
 
 @pytest.mark.breadth
 def test_uniform_lags_are_drawn_anew_for_each_batch_with_their_lengths():
-    trainer = Program.of(UNIFORM).trainer
-    state = initial_state(trainer, UNIFORM)
-    operands = jax.tree.map(jnp.asarray, train_operands(trainer, UNIFORM))
-    steps = np.arange(6000, dtype=np.int32)
-    lags, lengths = jax.vmap(
-        lambda step: trainer.lag_and_length(state._replace(step=step), operands)
-    )(steps)
+    one = member(6, task="word_problem", recipe="forget_bias", lags="uniform")
+    trainer = Program.of(one).trainer
+    operands = jax.tree.map(jnp.asarray, train_operands(trainer, one))
+
+    @jax.jit
+    @jax.vmap
+    def drawn(step, at):
+        start = initial_state(trainer, one)._replace(step=step, curriculum=at)
+        return trainer.lag_and_length(start, operands)
+
+    def drawn_at(front, steps):
+        fronts = jax.tree.map(lambda leaf: jnp.repeat(leaf, steps), state(front))
+        return drawn(jnp.arange(steps, dtype=jnp.int32), fronts)
+
+    lags, lengths = drawn_at(6, 6000)
     counts = np.bincount(lags, minlength=7)
     assert counts[0] == 0
     # chi-squared, 5 degrees: passed in 999 of 1,000
@@ -149,12 +145,7 @@ def test_uniform_lags_are_drawn_anew_for_each_batch_with_their_lengths():
     assert abs(np.corrcoef(lags[:-1], lags[1:])[0, 1]) < 0.04  # three standard errors
     np.testing.assert_array_equal(lengths, np.asarray(lags) + 1)
     # a curriculum draws up to its front
-    halfway = CurriculumState(np.int32(3), np.float32(0), np.int32(-1))
-    half = state._replace(curriculum=halfway)
-    lags, _ = jax.vmap(
-        lambda step: trainer.lag_and_length(half._replace(step=step), operands)
-    )(steps[:100])
-    assert set(lags.tolist()) == {1, 2, 3}
+    assert set(drawn_at(3, 100)[0].tolist()) == {1, 2, 3}
 
 
 def test_nothing_is_asked_before_the_front_has_arrived():
@@ -163,22 +154,14 @@ def test_nothing_is_asked_before_the_front_has_arrived():
     slow = member(2, budget=100, every=10, advance=1.0, sequences=64, stretch=1)
     listener = Remembers()
     train([slow], Engine(workers=1), listener)
-    asked = [
-        step for step, values in listener.points[slow] if "eval/accuracy" in values
-    ]
-    assert asked
-    assert min(asked) > 70
-    ends = {step: values for step, values in listener.points[slow] if step % 10 == 0}
-    lags = {step: values["train/lag"] for step, values in ends.items()}
-    assert lags == dict.fromkeys(range(10, 70, 10), 1) | dict.fromkeys(
-        range(70, 101, 10), 2
-    )
+    points = listener.points[slow]
+    assert min(step for step, values in points if "eval/accuracy" in values) > 70
+    ends = {step: values for step, values in points if step % 10 == 0}
     trainer = Program.of(slow).trainer
-    operands = train_operands(Program.of(slow).trainer, slow)
+    operands = train_operands(trainer, slow)
     for step, values in ends.items():
-        at = CurriculumState(
-            np.int32(lags[step]), np.float32(0), np.int32(-1 if step < 70 else 70)
-        )
+        assert values["train/lag"] == 1 + (step >= 70)
+        at = state(values["train/lag"], arrived=-1 if step < 70 else 70)
         rate = trainer.learning_rate(np.int32(step), at, operands)
         assert values["train/lr"] == pytest.approx(float(rate), rel=1e-5, abs=1e-9)
     assert ends[60]["train/lr"] > ends[90]["train/lr"] > 0
@@ -186,39 +169,12 @@ def test_nothing_is_asked_before_the_front_has_arrived():
 
 @pytest.mark.parametrize("task", [*leave(["delay_line"]), "count"])
 def test_it_solves_what_it_should(task):
-    easy = memcap.members(
-        task=task,
-        lag=[3, 4],
-        units=5,
-        recipe="curriculum",
-        seed=[1],
-        budget=1500,
-        sequences=256,
-        stretch=1,
-    )
-    rows = memcap.train(easy, engine=Engine(loop="while", workers=1), progress=False)
+    values = {"task": task, "lag": [3, 4], "units": 5, "recipe": "curriculum"}
+    values |= {"seed": [1], "budget": 1500, "sequences": 256, "stretch": 1}
+    engine = Engine(loop="while", workers=1)
+    rows = memcap.train(memcap.members(**values), engine=engine, progress=False)
     assert rows["solved"].all()
     assert rows["curriculum"].to_list() == [0.5, 0.5]
-
-
-def test_learning_rates_fall_with_the_lag_of_the_front():
-    assert [member(lag).recipe.peak(lag, 8) for lag in (8, 16, 32)] == pytest.approx(
-        [0.02, 0.02, 0.01]
-    )
-    trainer = Program.of(member(64)).trainer
-    made = curriculum_of(member(64), 256)
-    # the front's share comes on top
-    assert float(train_operands(trainer, member(64)).lr) == pytest.approx(0.02)
-    states = [
-        CurriculumState(jnp.int32(lag), jnp.float32(0), jnp.int32(-1))
-        for lag in (10, 16, 32, 64)
-    ]
-    shares = [
-        float(lr_scale(state, made, jnp.int32(0), jnp.int32(100))) for state in states
-    ]
-    assert shares == pytest.approx([1, 1, 1 / 2, 1 / 4])
-    everywhere = curriculum_of(member(64, falls_above=64), 256)
-    assert float(lr_scale(states[3], everywhere, jnp.int32(0), jnp.int32(100))) == 1
 
 
 @pytest.mark.parametrize(
@@ -247,6 +203,6 @@ def test_learning_rates_fall_with_the_lag_of_the_front():
 )
 def test_what_does_not_fit_is_one_line(values, says):
     with pytest.raises(UserError) as caught:
-        member(**{"lag": 8} | values)
+        member(**values)
     assert str(caught.value).startswith(says)
     assert "\n" not in str(caught.value)

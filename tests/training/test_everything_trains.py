@@ -23,61 +23,46 @@ def learns(tried, steps=30, longer=None):
     rows under `vmap`.
     """
     listener = Remembers()
-    both = (
-        [tried]
-        if longer is None
-        else [
-            tried,
-            replace(tried, lag=longer, length=None, recipe=tried.recipe, seed=1),
-        ]
-    )
-    results = train(both, ONE, listener)
+    members = [tried]
     if longer is not None:
-        for one, other in zip(results, train(both, SIDE_BY_SIDE), strict=True):
+        members.append(replace(tried, lag=longer, length=None, seed=1))
+    results = train(members, ONE, listener)
+    if longer is not None:
+        for one, other in zip(results, train(members, SIDE_BY_SIDE), strict=True):
             assert_same(one, other)
-            assert (one.loop, one.side_by_side, other.side_by_side) == (
-                "while",
-                False,
-                True,
-            )
+            assert one.loop == "while"
+            assert (one.side_by_side, other.side_by_side) == (False, True)
     ended = results[0]
     moved = np.abs(vector(ended) - start(tried))
     assert np.isfinite(vector(ended)).all()
     assert moved.max() > 1e-3
     assert np.isfinite([ended.train_loss, ended.stretched, ended.score]).all()
-    assert ended.status in ("solved", "unsolved")
     assert ended.steps == steps or ended.status == "solved"
     return [values["train/loss"] for _, values in listener.points[tried]]
 
 
 @pytest.mark.parametrize(
-    ("model", "init"),
-    [
-        *leave([({"cell": "GRUCell"}, None)]),
-        *leave(
-            [
-                ({"cell": "SimpleCell"}, None),
-                ({"cell": "LSTMCell"}, "flax"),
-                ({"readout": "lstm"}, None),
-            ]
-        ),
-        *leave([({"cell": "OptimizedLSTMCell"}, "forget_bias")]),
-    ],
+    "knobs",
+    leave(
+        [
+            {"cell": "GRUCell"},
+            {"cell": "SimpleCell"},
+            {"cell": "LSTMCell", "init": "flax"},
+            {"readout": "lstm"},
+            {"cell": "OptimizedLSTMCell", "init": "forget_bias"},
+        ]
+    ),
     ids=str,
 )
-def test_every_cell_and_readout_learns(model, init):
-    tried = member(
-        "latch", 1, model={"units": 3} | model, recipe={"lr": 0.1, "init": init}
-    )
-    losses = learns(tried, longer=4 if model.get("cell") == "GRUCell" else None)
+def test_every_cell_and_readout_learns(knobs):
+    tried = member("latch", 1, units=3, lr=0.1, **knobs)
+    losses = learns(tried, longer=4 if knobs.get("cell") == "GRUCell" else None)
     assert losses[-1] < 0.97 * losses[0]
 
 
 # Each kind of data is in one of these: one answer and many, symbols and numbers,
 # windows, an error that counts, a file.
 KINDS = ("delay_line", "adding", "windows", "data")
-
-
 REST = [name for name in task_classes() if name not in KINDS]
 
 
@@ -92,26 +77,16 @@ REST = [name for name in task_classes() if name not in KINDS]
 def test_every_task_trains(task):
     """The LSTM learns it; each kind at two lags, side by side as one after the other."""
     lag = max(4, task_classes()[task]().smallest_lag)
-    learns(
-        member(task, lag, recipe={"budget": 12}), 12, lag + 3 if task in KINDS else None
-    )
+    learns(member(task, lag, budget=12), 12, lag + 3 if task in KINDS else None)
 
 
 @pytest.mark.breadth
 def test_a_window_that_resets_cannot_be_solved_where_one_that_keeps_is():
     """What the label asks is gone with the carry: the reset reaches the training program."""
-    both = [
-        member(
-            "windows",
-            5,
-            window=3,
-            carry=carry,
-            recipe={"budget": 300, "lr": 0.1, "batch": 32},
-            evaluation={"every": 50, "sequences": 256},
-        )
-        for carry in ("keep", "reset")
-    ]
-    keep, reset = train(both, ONE)
-    assert keep.status == "solved"
-    assert reset.status == "unsolved"
+    values = {"budget": 300, "lr": 0.1, "batch": 32, "every": 50, "sequences": 256}
+    keep, reset = train(
+        [member("windows", 5, window=3, carry=c, **values) for c in ("keep", "reset")],
+        ONE,
+    )
+    assert (keep.status, reset.status) == ("solved", "unsolved")
     assert reset.best < 0.85  # two windows: at most 1/2 + 1/4

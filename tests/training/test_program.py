@@ -3,6 +3,7 @@ lanes as the memory holds."""
 
 from concurrent.futures import Future
 from dataclasses import replace
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -23,114 +24,90 @@ from memcap.training.program import Program, compile_to_fit, compiled, needed_me
 pytestmark = pytest.mark.usefixtures("quick_file")
 
 
+ONE_MEMBER = member(budget=25)
+PROGRAM = Program.of(ONE_MEMBER)
+
+
 def rows(value):
     return jax.tree.map(lambda leaf: np.asarray(leaf)[None], value)
 
 
+START = rows(initial_state(PROGRAM.trainer, ONE_MEMBER))
+OPERANDS = rows(train_operands(PROGRAM.trainer, ONE_MEMBER))
+ASKED = rows(eval_operands(PROGRAM.trainer, ONE_MEMBER, Stream.EVALUATE))
+
+
 def test_a_chunk_ends_at_the_budget():
-    one = member(recipe={"budget": 25})
-    program = Program.of(one)
-    states = rows(initial_state(program.trainer, one))
+    states = START
     steps = []
     for _ in range(4):
-        states, losses = compiled(program).train_chunk(
-            states, rows(train_operands(program.trainer, one))
-        )
+        states, losses = compiled(PROGRAM).train_chunk(states, OPERANDS)
         states = jax.tree.map(np.array, states)
         steps.append((int(states.step[0]), int((np.asarray(losses) > 0).sum())))
     assert steps == [(10, 10), (20, 10), (25, 5), (25, 0)]
 
 
 def test_an_empty_lane_takes_no_step():
-    one = member()
-    program = Program.of(one)
-    states, losses = compiled(program).train_chunk(
-        rows(empty_state(program.trainer)), rows(train_operands(program.trainer, one))
-    )
+    empty = rows(empty_state(PROGRAM.trainer))
+    states, losses = compiled(PROGRAM).train_chunk(empty, OPERANDS)
     assert int(states.step[0]) == 0
     assert not np.asarray(losses).any()
 
 
 def test_an_evaluation_that_is_not_wanted_is_no_number():
-    one = member()
-    program = Program.of(one)
-    operands = eval_operands(program.trainer, one, Stream.EVALUATE)
-    params = rows(initial_state(program.trainer, one)).params
-    assert np.isnan(
-        compiled(program).evaluate(params, rows(operands._replace(blocks=np.int32(0))))
-    )
-    assert np.isfinite(compiled(program).evaluate(params, rows(operands)))
+    none = ASKED._replace(blocks=np.zeros(1, np.int32))
+    for operands, is_number in ((none, False), (ASKED, True)):
+        score = compiled(PROGRAM).evaluate(START.params, operands)
+        assert np.isfinite(score).all() == is_number
 
 
 @pytest.mark.breadth
 def test_the_first_chunk_does_not_wait_for_the_evaluation_to_compile(monkeypatch):
-    one = member()
+    promised = Future()
     later = []
 
-    class Beside:
-        def submit(self, work):
-            later.append((Future(), work))
-            return later[0][0]
+    def submit(work):
+        later.append(work)
+        return promised
 
-    monkeypatch.setattr(program_module, "_beside", Beside())
-    program = Program.of(one)
-    code = compile_to_fit(program, np.inf)
-    states, _ = code.train_chunk(
-        rows(initial_state(program.trainer, one)),
-        rows(train_operands(program.trainer, one)),
-    )
+    monkeypatch.setattr(program_module, "_beside", SimpleNamespace(submit=submit))
+    code = compile_to_fit(PROGRAM, np.inf)
+    states, _ = code.train_chunk(START, OPERANDS)
     assert int(states.step[0]) == 10
-    ((promised, work),) = later
+    (work,) = later
     promised.set_result(work())
-    assert np.isfinite(
-        code.evaluate(
-            states.params, rows(eval_operands(program.trainer, one, Stream.EVALUATE))
-        )
-    )
-    assert (
-        code.seconds
-        == promised.result()[1] - code.started
-        > code.train_ready - code.started
-        > 0
-    )
+    assert np.isfinite(code.evaluate(states.params, ASKED))
+    assert code.seconds > code.train_ready - code.started > 0
 
 
 # Memory
 
 
 @pytest.mark.breadth
-def test_as_many_lanes_as_the_memory_holds(monkeypatch):
+def test_as_many_lanes_as_the_memory_holds():
     many = [member(seed=seed) for seed in range(16)]
     (wide,) = programs(many, replace(ONE, loop="associative", lanes=0))
-    assert wide.lanes == 16
+    program_module._jobs.clear()
     code = compiled(wide)
-    assert code.program == wide
+    assert (code.program, wide.lanes) == (wide, 16)
     room = needed_memory(code.program, code.train_chunk, code.evaluate)
     for share, least, most in ((0.5, 5, 8), (1e-9, 1, 1)):
-        monkeypatch.setattr(
-            program_module, "device_memory", lambda share=share: share * room
-        )
-        program_module._jobs.clear()
-        code = compiled(wide)
+        code = compile_to_fit(wide, share * room)
         assert least <= code.program.lanes <= most
-        if most > 1:
-            assert (
-                needed_memory(code.program, code.train_chunk, code.evaluate)
-                <= share * room
-            )
-        monkeypatch.undo()
-    program_module._jobs.clear()
+        needed = needed_memory(code.program, code.train_chunk, code.evaluate)
+        assert needed <= share * room or most == 1
 
 
 def test_fewer_programs_are_kept_if_each_holds_a_large_file(monkeypatch):
-    members = [member("data", model={"units": units}) for units in range(1, 6)]
+    members = [Program.of(member("data", units=units)) for units in range(1, 6)]
     monkeypatch.setattr(program_module, "_compile", lambda program: program)
     for times, kept in ((0.5, 2), (3.5, 3), (64, 5)):
         program_module._jobs.clear()
         limit = int(times * Data().file_content.inputs.nbytes)
         monkeypatch.setattr(program_module, "MAX_CONSTANTS", limit)
-        programs_of_all = [compiled(Program.of(each)) for each in members]
-        assert [*program_module._jobs] == programs_of_all[-kept:]
+        for program in members:
+            compiled(program)
+        assert [*program_module._jobs] == members[-kept:]
     program_module._jobs.clear()
 
 

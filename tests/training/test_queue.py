@@ -1,42 +1,48 @@
 """The queue: who trains what, in which order; nothing twice, nothing lost."""
 
 import threading
+from contextlib import contextmanager
 
 import pytest
 from training_checks import ONE, Remembers, member
 
 from memcap.config.member import Engine
-from memcap.training.queue import Queue, WorkerQueue
+from memcap.training.queue import Queue
 from memcap.training.results import Result
 
 
 def ended(member):
-    way = {
-        "loop": "while",
-        "side_by_side": False,
-        "program_units": 1,
-        "program_steps": 5,
-    }
-    return Result(
-        member, status="solved", solved=1, steps=1, train_loss=0.0, weights={}, **way
-    )
+    values = {"status": "solved", "solved": 1, "steps": 1, "train_loss": 0.0}
+    values |= {"weights": {}, "loop": "while", "side_by_side": False}
+    return Result(member, program_units=1, program_steps=5, **values)
 
 
 def wide(units, count=1, lag=3, **recipe):
-    return [
-        member(lag=lag, seed=seed, model={"units": units}, recipe=recipe)
-        for seed in range(count)
-    ]
+    return [member(lag=lag, seed=k, units=units, **recipe) for k in range(count)]
+
+
+def units_of(program):
+    return program.spec.architecture.model.units
+
+
+@contextmanager
+def claiming(queue, worker):
+    """A thread in which a worker waits for a program; the list that will have it."""
+    got = []
+    thread = threading.Thread(target=lambda: got.append(queue.claim_program(worker)))
+    thread.start()
+    thread.join(0.2)
+    assert thread.is_alive()
+    yield got
+    thread.join(10)
+    assert got
 
 
 def test_workers_claim_different_programs_the_costliest_first():
     queue = Queue([*wide(1, 4), *wide(9, 4), *wide(2, 4, budget=900)], ONE, 2)
-    assert [
-        queue.claim_program(worker).spec.architecture.model.units
-        for worker in (0, 1, 0)
-    ] == [2, 9, 2]
-    # what it had is costlier than what is left
-    assert queue.claim_program(1).spec.architecture.model.units == 9
+    claimed = [units_of(queue.claim_program(worker)) for worker in (0, 1, 0, 1)]
+    # at last, what it had is costlier than what is left
+    assert claimed == [2, 9, 2, 9]
 
 
 def test_no_worker_takes_more_than_its_share():
@@ -47,28 +53,20 @@ def test_no_worker_takes_more_than_its_share():
 
 
 def test_a_taken_program_is_shared_once_it_is_compiled():
+    """There is nothing else to do, and compiling twice helps nobody."""
     queue = Queue(wide(2, 8), ONE, 2)
     program = queue.claim_program(0)
-    got = []
-    helper = threading.Thread(target=lambda: got.append(queue.claim_program(1)))
-    helper.start()
-    helper.join(0.2)
-    assert helper.is_alive()  # nothing else to do, and compiling twice helps nobody
-    queue.take_members(0, program, 1)  # which a worker does once it has compiled
-    helper.join(10)
+    with claiming(queue, 1) as got:
+        queue.take_members(0, program, 1)  # which a worker does once it has compiled
     assert got == [program]
 
 
-def test_a_program_that_is_left_wakes_who_waits_for_it():
+def test_members_that_come_wake_who_waits_for_them():
     queue = Queue(wide(2, 2), ONE, 2)
     queue.claim_program(0)
-    got = []
-    helper = threading.Thread(target=lambda: got.append(queue.claim_program(1)))
-    helper.start()
-    helper.join(0.2)
-    queue.add(wide(9))
-    helper.join(10)
-    assert got[0].spec.architecture.model.units == 9
+    with claiming(queue, 1) as got:
+        queue.add(wide(9))
+    assert units_of(got[0]) == 9
     queue.claim_program(0)
     assert queue.claim_program(1) is not None
 
@@ -111,16 +109,11 @@ def test_longer_members_that_come_later_get_a_larger_program_of_rounded_size():
     queue.add(wide(2, lag=20))
     assert len(queue.take_members(0, small, 9)) == 1  # what fits
     large = queue.claim_program(0)
-    assert (small.trainer.max_length, large.trainer.max_length, large.spec) == (
-        12,
-        32,
-        small.spec,
-    )
+    assert [program.trainer.max_length for program in (small, large)] == [12, 32]
+    assert large.spec == small.spec
     queue.add(wide(2, lag=25))
     assert queue.claim_program(0) == large
-    assert (
-        len(queue.take_members(0, large, 9)) + len(queue.take_members(0, large, 9)) == 2
-    )
+    assert len(queue.take_members(0, large, 9)) == 2
 
 
 def test_members_that_were_trained_before_leave_the_programs_as_they_were():
@@ -162,21 +155,16 @@ def test_a_member_that_has_killed_a_worker_is_not_trained_by_this_process():
     assert queue.take_members(0, program, 9) == [other]
     queue.finish(0, program, [ended(other)])
     assert queue.take_members(0, program, 9) == []
-    got = []
-    waiting = threading.Thread(target=lambda: got.append(queue.claim_program(0)))
-    waiting.start()
-    waiting.join(0.2)
-    assert waiting.is_alive()
-    assert queue.claim_program(1) == program
-    assert queue.take_members(1, program, 9) == [suspect]
-    queue.finish(1, program, [ended(suspect)])
-    waiting.join(10)
+    with claiming(queue, 0) as got:
+        assert queue.claim_program(1) == program
+        assert queue.take_members(1, program, 9) == [suspect]
+        queue.finish(1, program, [ended(suspect)])
     assert got == [None]
 
 
 def test_a_suspect_is_trained_alone():
     """So that whoever shares its lanes is not blamed for what it does."""
-    suspects, other, last = wide(2, 5)[:3], *wide(2, 5)[3:]
+    *suspects, other, last = wide(2, 5)
     queue = Queue([*suspects, other, last], ONE, 3)
     queue.workers = 1  # no share is left to another
     program = queue.claim_program(1)
@@ -184,7 +172,7 @@ def test_a_suspect_is_trained_alone():
     assert queue.take_members(2, program, 1) == [other]
     queue.worker_died(1, "died")
     assert queue.take_members(2, program, 9) == [last]  # it has others in hand
-    queue.add(fresh := [member(lag=3, seed=9, model={"units": 2})])
+    queue.add(fresh := [member(seed=9, units=2)])
     tried = []
     for _ in suspects:
         tried += queue.take_members(1, program, 9)
@@ -199,13 +187,12 @@ def test_a_program_that_kills_two_workers_as_it_is_compiled_fails_its_members():
     members = wide(9, 2)
     small = wide(1)
     queue = Queue([*members, *small], ONE, 2, listener)
-    assert queue.claim_program(1).spec.architecture.model.units == 9
+    assert units_of(queue.claim_program(1)) == 9
     assert queue.worker_died(1, "died") == (members, [])
-    assert queue.claim_program(1).spec.architecture.model.units == 9
+    assert units_of(queue.claim_program(1)) == 9
     assert queue.worker_died(1, "died (status -6)") == (members, members)
-    assert [(each.member, each.status) for each in listener.results] == [
-        (m, "failed") for m in members
-    ]
+    found = [(result.member, result.status) for result in listener.results]
+    assert found == [(m, "failed") for m in members]
     program = queue.claim_program(0)
     assert queue.take_members(0, program, 9) == small
     queue.finish(0, program, [ended(small[0])])
@@ -221,24 +208,13 @@ def test_a_worker_that_dies_with_nothing_in_hand_leaves_no_suspects():
 
 def test_what_a_worker_hands_in_after_the_end_is_ignored():
     listener = Remembers()
-    members = wide(2)
-    queue = Queue(members, ONE, 1, listener)
-    client = WorkerQueue(queue, 0)
-    program = client.claim_program()
-    client.take_members(program, 1)
+    (one,) = wide(2)
+    queue = Queue([one], ONE, 1, listener)
+    program = queue.claim_program(0)
+    queue.take_members(0, program, 1)
     queue.detach()
-    client.finish(program, [ended(members[0])])
+    queue.finish(0, program, [ended(one)])
     assert listener.results == []
-
-
-def test_more_members_than_lanes_get_more_lanes():
-    queue = Queue(wide(2), Engine(loop="associative"))
-    assert queue.claim_program(0).lanes == 1
-    queue.add(wide(2, 6))
-    large = queue.claim_program(0)
-    assert large.lanes == 8
-    queue.take_members(0, large, 4)
-    assert queue.claim_program(0) == large
 
 
 @pytest.mark.parametrize(
@@ -251,3 +227,13 @@ def test_more_members_than_lanes_get_more_lanes():
 )
 def test_lanes(engine, lanes):
     assert Queue(wide(2, 3), engine).claim_program(0).lanes == lanes
+
+
+def test_more_members_than_lanes_get_more_lanes():
+    queue = Queue(wide(2), Engine(loop="associative"))
+    assert queue.claim_program(0).lanes == 1
+    queue.add(wide(2, 6))
+    large = queue.claim_program(0)
+    assert large.lanes == 8
+    queue.take_members(0, large, 4)
+    assert queue.claim_program(0) == large

@@ -14,13 +14,9 @@ from memcap.training.train_loop import Lane
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
-ONE = member(
-    "latch", 3, evaluation={"every": 10, "successive": 2}, recipe={"budget": 25}
-)
-STREAM = member("delay_line", 2, evaluation={"every": 10}, recipe={"budget": 60})
-REAL = member(
-    "delay_line", 2, reals=True, evaluation={"every": 10}, recipe={"budget": 25}
-)
+ONE = member(successive=2, budget=25)
+STREAM = member("delay_line", 2, budget=60)
+REAL = member("delay_line", 2, reals=True, budget=25)
 
 
 def test_a_member_that_diverges_after_it_was_solved_stays_solved():
@@ -54,47 +50,50 @@ def test_states_are_handed_in_for_a_hundredth_of_the_time_at_most():
             time.sleep(0.02)
 
     listener = Slow()
-    train(
-        [member("latch", 3, recipe={"lr": 1e-9, "budget": 20_000})],
-        ONE_WORKER,
-        listener,
-    )
+    train([member(lr=1e-9, budget=20_000)], ONE_WORKER, listener)
     assert listener.saved_at
     assert all(np.diff(listener.saved_at) > 2.0)
 
 
-def test_points_of_a_chunk():
-    losses = np.array([0.5, 0.25], np.float32)
-    assert list(CurveChunk(ONE, 8, losses, 0.75, None).points()) == [
-        (9, {"train/loss": 0.5}),
-        (10, {"train/loss": 0.25, "train/accuracy": 0.75}),
-    ]
-    assert list(CurveChunk(REAL, 8, losses, 0.75, 0.5).points())[-1] == (
-        10,
-        {"train/loss": 0.25, "train/mse": 0.75, "eval/mse": 0.5},
-    )
-    assert list(CurveChunk(REAL, 8, losses[:0], 0.75, 0.5).points()) == [
-        (8, {"eval/mse": 0.5})
-    ]
-    at_a_front = dict(CurveChunk(ONE, 8, losses, 0.75, None, lag=5, lr=0.01).points())
-    assert at_a_front[9] == {"train/loss": 0.5}
-    assert at_a_front[10] == {
-        "train/loss": 0.25,
-        "train/accuracy": 0.75,
-        "train/lag": 5,
-        "train/lr": 0.01,
-    }
+LOSSES = np.array([0.5, 0.25], np.float32)
+TEN = np.arange(10, dtype=np.float32)
 
 
-def test_few_points_of_a_chunk_have_the_means_between_them():
-    losses = np.arange(10, dtype=np.float32)
-    found = dict(CurveChunk(REAL, 90, losses, 0.75, 0.5).points(3))
-    assert {step: values["train/loss"] for step, values in found.items()} == {
-        93: 1.0,
-        96: 4.0,
-        100: 7.5,
-    }
-    assert found[100] == {"train/loss": 7.5, "train/mse": 0.75, "eval/mse": 0.5}
-    assert list(CurveChunk(REAL, 90, losses[:0], 0.75, 0.5).points(3)) == [
-        (90, {"eval/mse": 0.5})
-    ]
+@pytest.mark.parametrize(
+    ("chunk", "most", "points"),
+    [
+        (
+            CurveChunk(ONE, 8, LOSSES, 0.75, None, lag=5, lr=0.01),
+            None,
+            {
+                9: {"train/loss": 0.5},
+                10: {"train/loss": 0.25, "train/accuracy": 0.75}
+                | {"train/lag": 5, "train/lr": 0.01},
+            },
+        ),
+        (
+            CurveChunk(REAL, 8, LOSSES, 0.75, 0.5),
+            None,
+            {
+                9: {"train/loss": 0.5},
+                10: {"train/loss": 0.25, "train/mse": 0.75, "eval/mse": 0.5},
+            },
+        ),
+        # few points have the means between them
+        (
+            CurveChunk(REAL, 90, TEN, 0.75, 0.5),
+            3,
+            {
+                93: {"train/loss": 1.0},
+                96: {"train/loss": 4.0},
+                100: {"train/loss": 7.5, "train/mse": 0.75, "eval/mse": 0.5},
+            },
+        ),
+        *(
+            (CurveChunk(REAL, 8, LOSSES[:0], 0.75, 0.5), most, {8: {"eval/mse": 0.5}})
+            for most in (None, 3)
+        ),
+    ],
+)
+def test_points_of_a_chunk(chunk, most, points):
+    assert list(chunk.points(most)) == list(points.items())

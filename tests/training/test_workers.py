@@ -18,24 +18,22 @@ from memcap.config.knobs import UserError
 from memcap.config.member import Engine
 from memcap.training import workers
 from memcap.training.engine import train
-from memcap.training.queue import Queue, WorkerQueue
-from memcap.training.train_loop import run_worker
+from memcap.training.queue import Queue
 from memcap.training.workers import PeerDiedError, WorkerPool, WorkerProcess
 
 TWO = Engine(loop="while", workers=2)
 FOUR = [
-    member("latch", 3, seed=seed, model={"units": u}, recipe={"lr": 1e-9, "budget": 60})
-    for u in (1, 2)
+    member(seed=seed, units=units, lr=1e-9, budget=60)
+    for units in (1, 2)
     for seed in (0, 1)
 ]
 
 
 @pytest.fixture
 def child():
-    """A worker's process, alone at a queue of two widths."""
-    started = WorkerProcess()
-    yield started, Remembers()
-    started.close()
+    """A worker's process, alone at a queue."""
+    with contextlib.closing(WorkerProcess()) as started:
+        yield started
 
 
 def killed(process):
@@ -43,64 +41,54 @@ def killed(process):
     process.wait()
 
 
-class Keeps(Remembers):
-    """Keeps the states of members, too."""
+class KillsAtCheckpoint(Remembers):
+    """Kill the worker that hands in the first states of members, and hand them to its
+    successor."""
 
     checkpoint_after = 0.0
 
-    def __init__(self):
+    def __init__(self, process):
         super().__init__()
+        self.process = process
         self.states = {}
+        self.steps = []  # at which members went on
 
     def save_checkpoints(self, checkpoints):
         self.states |= {state.key: state for state in checkpoints}
+        self.process.kill()
 
     def load_checkpoints(self, members):
-        return {m.key: self.states[m.key] for m in members if m.key in self.states}
+        self.points.clear()
+        states = {m.key: self.states[m.key] for m in members if m.key in self.states}
+        self.steps += [state.host_state["steps"] for state in states.values()]
+        return states
 
 
 @pytest.mark.breadth
 def test_a_successor_goes_on_where_the_dead_worker_was(child):
-    started = child[0]
-    listener = Keeps()
-    long = member("latch", 3, recipe={"lr": 1e-6, "budget": 6000})
+    listener = KillsAtCheckpoint(child.process)
+    long = member(lr=1e-6, budget=6000)
     queue = Queue([long], TWO, 2, listener)
-    begun = []
-
-    class Killed(WorkerQueue):
-        def save_checkpoints(self, checkpoints):
-            super().save_checkpoints(checkpoints)
-            killed(started.process)
-
-    class Successor(WorkerQueue):
-        def load_checkpoints(self, members):
-            begun.append(
-                super().load_checkpoints(members)[long.key].host_state["steps"]
-            )
-            listener.points.clear()
-            return super().load_checkpoints(members)
-
     with pytest.raises(PeerDiedError):
-        started.serve(Killed(queue, 1))
+        child.serve(queue, 1)
     queue.worker_died(1, "died")
     with contextlib.closing(WorkerProcess()) as successor:
-        successor.serve(Successor(queue, 1))
-    assert begun[0] >= 10
-    assert [step for step, _ in listener.points[long]] == [*range(begun[0] + 1, 6001)]
+        successor.serve(queue, 1)
+    (step,) = listener.steps
+    assert step >= 10
+    assert [k for k, _ in listener.points[long]] == [*range(step + 1, 6001)]
     (whole,) = train([long], replace(TWO, workers=1))
     np.testing.assert_array_equal(vector(whole), vector(queue.results[long]))
 
 
 @pytest.mark.breadth
 def test_a_listeners_broken_pipe_is_no_dead_worker(child):
-    started, _ = child
-
     class Broken(Remembers):
         def add_curve(self, chunk):
             raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):
-        started.serve(WorkerQueue(Queue(FOUR, TWO, 1, Broken()), 0))
+        child.serve(Queue(FOUR, TWO, 1, Broken()), 0)
 
 
 def test_a_worker_can_say_that_it_lives_before_it_imports_jax(tmp_path):
@@ -124,12 +112,10 @@ def test_a_worker_ends_with_the_process_that_started_it(tmp_path):
 
 
 def test_an_error_in_a_worker_ends_the_job_with_its_traceback(child):
-    started, _ = child
     lost = unchecked(member(), init="no such start")
-    with pytest.raises(
-        RuntimeError, match=r"(?s)a worker failed.*Traceback.*no such start"
-    ):
-        started.serve(WorkerQueue(Queue([lost], TWO), 0))
+    said = r"(?s)a worker failed.*Traceback.*no such start"
+    with pytest.raises(RuntimeError, match=said):
+        child.serve(Queue([lost], TWO), 0)
 
 
 @pytest.mark.breadth
@@ -143,7 +129,7 @@ def test_what_a_worker_prints_is_passed_on_and_breaks_nothing(
     monkeypatch.syspath_prepend(str(tmp_path))
     listener = Remembers()
     with contextlib.closing(WorkerProcess()) as started:
-        started.serve(WorkerQueue(Queue(FOUR[:1], TWO, 1, listener), 0))
+        started.serve(Queue(FOUR[:1], TWO, 1, listener), 0)
         assert started.process.wait(30) == 0
     assert len(listener.results) == 1
     assert capfd.readouterr().err == "a greeting\npast Python\n"
@@ -222,7 +208,7 @@ def test_a_job_that_was_stopped_itself_kills_nobody(monkeypatch):
             silences.append(clock[0] - self.last_message)
 
     monkeypatch.setattr("time.monotonic", lambda: clock[0])
-    pool = WorkerPool(Queue([], TWO, 2), run_worker)
+    pool = WorkerPool(Queue([], TWO, 2))
     pool.processes[1] = Silent()
     for later in (1, 1, 1000, 1):
         clock[0] += later
@@ -231,30 +217,21 @@ def test_a_job_that_was_stopped_itself_kills_nobody(monkeypatch):
 
 
 @pytest.mark.breadth
-def test_a_worker_sends_heartbeats_while_its_program_runs():
-    long = member(
-        "latch",
-        3,
-        model={"units": 9},
-        recipe={"lr": 1e-9, "budget": 20_000},
-        evaluation={"every": 20_000},
-    )
-    calls = []
+def test_a_worker_sends_heartbeats_while_its_program_runs(monkeypatch):
+    long = member(units=9, lr=1e-9, budget=20_000, every=20_000)
+    names = []
     receive = WorkerProcess._receive
 
     def recorded(self):
-        calls.append(receive(self))
-        return calls[-1]
+        call = receive(self)
+        names.append(call and call[0])
+        return call
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(workers, "HEARTBEATS", 30 * workers.HEARTBEAT_TIMEOUT)
-        patch.setattr(WorkerProcess, "_receive", recorded)
-        WorkerPool(Queue([long], TWO, 2), run_worker).serve(1)
-    names = [call[0] for call in calls if call]
-    assert (
-        names[names.index("take_members") : names.index("add_curve")].count("heartbeat")
-        >= 5
-    )
+    monkeypatch.setattr(workers, "HEARTBEATS", 30 * workers.HEARTBEAT_TIMEOUT)
+    monkeypatch.setattr(WorkerProcess, "_receive", recorded)
+    WorkerPool(Queue([long], TWO, 2)).serve(1)
+    during = names[names.index("take_members") : names.index("add_curve")]
+    assert during.count("heartbeat") >= 5
 
 
 @pytest.mark.breadth
@@ -262,62 +239,45 @@ def test_a_member_that_kills_two_workers_has_failed_and_the_rest_goes_on(
     monkeypatch, capfd
 ):
     """Lanes that it shared the first time are acquitted: suspects are trained alone."""
-    culprit = FOUR[1]
+    members = [replace(FOUR[0], seed=seed) for seed in range(4)]
+    culprit = members[1]
     seeds = []
     take = Queue.take_members
-    listener = Remembers()
-    queue = Queue(
-        FOUR[:2] + [replace(FOUR[0], seed=seed) for seed in (2, 3)],
-        replace(TWO, lanes=4),
-        2,
-        listener,
-    )
+    queue = Queue(members, replace(TWO, lanes=4), 2)
     # of which it is the only one that comes: no share is left to another
     queue.workers = 1
-    pool = WorkerPool(queue, run_worker)
+    pool = WorkerPool(queue)
 
     def take_members(self, number, program, most):
-        members = take(self, number, program, most)
-        if members:
-            seeds.append([m.seed for m in members])
-        if culprit in members:
+        taken = take(self, number, program, most)
+        if taken:
+            seeds.append([m.seed for m in taken])
+        if culprit in taken:
             killed(pool.processes[1].process)
-        return members
+        return taken
 
     monkeypatch.setattr(Queue, "take_members", take_members)
     pool.serve(1)
     assert seeds[0] == [0, 1, 2, 3]
     assert sorted(seeds[1:]) == [[0], [1], [2], [3]]
-    assert {m.seed: result.status for m, result in queue.results.items()} == {
-        0: "unsolved",
-        1: "failed",
-        2: "unsolved",
-        3: "unsolved",
-    }
+    statuses = [queue.results[one].status for one in members]
+    assert statuses == ["unsolved", "failed", "unsolved", "unsolved"]
     failed = queue.results[culprit]
-    assert failed.reason.startswith(
-        "two workers ended while they trained it; the second died (status -9)"
-    )
-    assert (failed.status, failed.solved, failed.steps, np.isnan(failed.score)) == (
-        "failed",
-        None,
-        0,
-        True,
-    )
-    assert len(listener.results) == 4
+    said = "two workers ended while they trained it; the second died (status -9)"
+    assert failed.reason.startswith(said)
+    assert (failed.solved, failed.steps) == (None, 0)
+    assert np.isnan(failed.score)
     assert f"{culprit.key}: recorded as failed" in capfd.readouterr().err
 
 
 def test_workers_that_cannot_start_end_the_job_in_one_line(monkeypatch, capfd):
     monkeypatch.setattr(workers, "MAIN", "import no_such_library")
     with pytest.raises(UserError) as caught:
-        WorkerPool(Queue(FOUR, TWO, 2), run_worker).serve(1)
+        WorkerPool(Queue(FOUR, TWO, 2)).serve(1)
     line = str(caught.value)
     assert "\n" not in line
-    assert line.startswith(
-        "3 workers in a row ended before they had a member; the last died (status 1), its last"
-        " line: "
-    )
+    said = "3 workers in a row ended before they had a member; the last died (status 1), its last"
+    assert line.startswith(said)
     assert "No module named 'no_such_library'" in line
     assert capfd.readouterr().err == ""
 
@@ -326,14 +286,11 @@ def test_workers_that_cannot_start_end_the_job_in_one_line(monkeypatch, capfd):
 
 
 SCRIPT = """
-from memcap.runtime import jax_setup
-jax_setup.setup()
-from memcap.config.member import Engine, resolve, task_defaults
-from memcap.training.engine import train
+import memcap
 print("once", flush=True)
-values = {"task": task_defaults("latch") | {"lag": 1}, "model": {"units": 1}}
-values |= {"recipe": {"name": "hold", "budget": 20}, "evaluation": {"every": 10, "sequences": 16}}
-print(len(train([resolve(values | {"seed": seed}) for seed in (0, 1)], Engine(workers=2))))
+values = {"units": 1, "seed": 2, "budget": 20, "every": 10, "sequences": 16}
+rows = memcap.train(memcap.members("latch", lag=1, **values), engine=memcap.Engine(workers=2))
+print(len(rows))
 """
 
 

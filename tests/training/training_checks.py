@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from memcap.config.member import Engine, Member, resolve, task_defaults
+import memcap
+from memcap.config.member import Engine, Member
 from memcap.training.engine import CurveChunk, Listener, Result
 from memcap.training.program import Program
 from memcap.training.queue import Queue
@@ -13,28 +14,12 @@ from memcap.training.queue import Queue
 ONE = Engine(loop="while", lanes=4, workers=1)
 
 
-def member(
-    task: str = "latch",
-    lag: int = 3,
-    *,
-    seed: int = 0,
-    length: int | None = None,
-    model: dict[str, Any] | None = None,
-    recipe: dict[str, Any] | None = None,
-    evaluation: dict[str, Any] | None = None,
-    **knobs: Any,
-) -> Member:
+def member(task: str = "latch", lag: int = 3, *, seed: int = 0, **axes: Any) -> Member:
     """A member that trains in a blink: one unit, 30 steps, evaluations of 64 sequences."""
-    return resolve(
-        {
-            "task": task_defaults(task) | {"lag": lag, "length": length} | knobs,
-            "model": {"units": 1} | (model or {}),
-            "recipe": {"budget": 30, "batch": 16} | (recipe or {}),
-            "evaluation": {"every": 10, "sequences": 64, "stretch": 2}
-            | (evaluation or {}),
-            "seed": seed,
-        }
-    )
+    usual = {"units": 1, "budget": 30, "batch": 16}
+    usual |= {"every": 10, "sequences": 64, "stretch": 2}
+    (made,) = memcap.members(task=task, lag=lag, seed=[seed], **usual | axes)
+    return made
 
 
 def unchecked(member: Member, **recipe: Any) -> Member:
@@ -95,8 +80,13 @@ def start(member: Member) -> np.ndarray:
 
 def assert_same(one: Result, other: Result) -> None:
     """Equal to float rounding."""
-    verdicts = [(e.member, e.status, e.steps, e.solved, e.steady) for e in (one, other)]
-    assert verdicts[0] == verdicts[1]
+    assert verdict(one) == verdict(other)
     scores = [(e.score, e.best, e.stretched, e.train_loss) for e in (one, other)]
     np.testing.assert_allclose(*scores, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(vector(one), vector(other), rtol=1e-4, atol=1e-5)
+
+
+def verdict(ended: Result) -> tuple[Any, ...]:
+    """A member, and the steps after which it had each verdict."""
+    steps = (ended.steps, ended.solved, ended.steady, ended.up_to)
+    return (ended.member, ended.status, *steps)
