@@ -64,13 +64,13 @@ def test_the_front_rises_where_the_running_accuracy_is_good_enough(
     assert jax.tree.map(float, found) == pytest.approx(after)
 
 
-def test_an_error_counts_as_an_accuracy_its_threshold_as_99_of_100():
-    assert float(OF_ERRORS.threshold) == pytest.approx(0.02)
+def test_an_error_counts_as_an_accuracy_its_criterion_as_99_of_100():
+    assert float(OF_ERRORS.criterion) == pytest.approx(0.02)
     states = [after_step(state(5), x, plan=OF_ERRORS) for x in (0.0, 0.02, 0.1, 4.0)]
     scores = [float(found.score) / 0.2 for found in states]
     assert scores == pytest.approx([1, 0.99, 0.95, 0])
     # an accuracy's is no operand: its programs are as they were
-    assert CURRICULUM.threshold == ()
+    assert CURRICULUM.criterion == ()
 
 
 def test_the_front_arrives_by_the_deadline_whatever_the_accuracy():
