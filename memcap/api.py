@@ -33,7 +33,6 @@ from memcap.config.member import Engine, Member, member_of, resolve, task_of
 from memcap.config.recipes import Recipe
 from memcap.designs import DESIGNS, checked_precision
 from memcap.designs.axes import axis, check_count
-from memcap.frontiers import cell_map
 from memcap.frontiers import frontier as frontiers
 from memcap.frontiers.points import At, columns
 from memcap.models.model import MOST_LAYERS, Model
@@ -43,7 +42,7 @@ from memcap.rule import Evaluation
 from memcap.store import shards
 from memcap.store.files import BadFileError
 from memcap.store.nets import PREFIX, find_net
-from memcap.store.published import rows_file
+from memcap.store.published import load_findings, rows_file
 from memcap.store.row_checks import check_copies
 from memcap.store.rows import AT, complete
 from memcap.store.shards import OUTPUTS
@@ -55,6 +54,7 @@ from memcap.terminal.words import warn_once
 from memcap.tracking import Tracker, Tracking
 from memcap.trained import Trained
 
+FRESH_SEED = 100  # of a ranked cell: none of the map was trained or tuned on later ones
 GROUPS = {"model": Model, "recipe": Recipe, "evaluation": Evaluation}
 
 
@@ -505,7 +505,7 @@ class Ranking:
 
     Args:
         cell: as its rows have it.
-        table: a row per task, with the columns of `memcap.frontiers.cell_map.ranking`.
+        table: a row per task, with the columns of `ranking` in sweeps/cell_map/needs.py.
         map: the figure `cell_map` of all cells, and its numbers.
     """
 
@@ -520,7 +520,7 @@ def rank(
     *,
     engine: Engine | None = None,
     progress: bool = True,
-    seed: int = cell_map.FRESH_SEED,
+    seed: int = FRESH_SEED,
 ) -> Ranking:
     """Train a cell on the tasks of the map of cells, and rank it among the cells that
     memcap publishes.
@@ -540,6 +540,7 @@ def rank(
         UserError: no such cell, or one without an initialiser of its own.
     """
     name = sources.cell_name(_text(_names_of_cells(cell), "cell"))
+    cell_map = load_findings("cell_map")
     rows = pl.concat([store.read(rows_file(study)) for study in cell_map.RUNS])
     if name not in rows.select(cell_map.SAME)["cell"]:
         own = cell_map.members_of(name, whole(seed, "seed", 0, MOST))
@@ -548,10 +549,8 @@ def rank(
         )
         rows = pl.concat([rows, guest])
     needs = cell_map.needs(rows)
-    figure: Any = figures.find("cell_map")  # Matplotlib, not needed for training
-    return Ranking(
-        name, cell_map.ranking(needs, name), figure.of_needs(needs, rows, name)
-    )
+    ranks = cell_map.ranking(needs, name)
+    return Ranking(name, ranks, cell_map.of_needs(needs, rows, name))
 
 
 def load(folder: str | Path, key: str | None = None) -> Trained:

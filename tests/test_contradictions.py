@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 import polars as pl
 import pytest
 
-from memcap import store
+from memcap import findings, store
 from memcap.answers.question import Question
 from memcap.answers.sources import from_rows
-from memcap.frontiers import cell_map
 from memcap.frontiers.frontier import frontier
 from memcap.frontiers.points import label
 from memcap.store.published import ATLAS, rows_files, sweeps
 
 pytestmark = pytest.mark.slow
+cell_map = findings.load("cell_map")
 ROOT = Path(__file__).parent.parent
 RECIPES = (
     "sweeps/cell_map/README.md",

@@ -10,7 +10,9 @@ from memcap.store.shards import OUTPUTS
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("name", help="a figure below, or MODULE:NAME of your own")
+    parser.add_argument(
+        "name", help="a figure below, a paper, or MODULE:NAME of your own"
+    )
     about = f"{PLACE}; several are drawn together (default: {OUTPUTS})"
     parser.add_argument(
         "results", type=location, nargs="*", default=[OUTPUTS], help=about

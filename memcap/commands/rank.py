@@ -21,8 +21,7 @@ from typing import Any
 
 from memcap import api, figures, store
 from memcap.commands.arguments import add_json, add_output
-from memcap.frontiers import cell_map
-from memcap.store.published import rows_file
+from memcap.store.published import load_findings, rows_file
 from memcap.store.shards import OUTPUTS
 from memcap.terminal.printing import Column, Listing, order, print_json, show
 
@@ -69,8 +68,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("cell", nargs="?", help=about)
     about = f"folder of its rows and of the figure (default: {OUTPUTS}/rank_CELL)"
     add_output(parser, about)
-    about = f"first of its seeds (default: {cell_map.FRESH_SEED}; the published cells have 0 to 7)"
-    parser.add_argument("--seed", type=int, default=cell_map.FRESH_SEED, help=about)
+    about = f"first of its seeds (default: {api.FRESH_SEED}; the published cells have 0 to 7)"
+    parser.add_argument("--seed", type=int, default=api.FRESH_SEED, help=about)
     add_json(parser)
     parser.epilog = order(DROPS)
 
@@ -120,6 +119,7 @@ def _rates(lines: list[dict[str, Any]]) -> str:
 
 def _show_published(as_json: bool) -> None:
     """Print who may need the fewest bytes on each task, and how alike two runs of the map are."""
+    cell_map = load_findings("cell_map")
     runs = [cell_map.needs(store.read(rows_file(name))) for name in cell_map.RUNS]
     taus = cell_map.agreement(*runs)
     places = cell_map.by_place(cell_map.needs(store.rows_of(Path(cell_map.STUDY))))

@@ -297,7 +297,7 @@ def recommended(task: Task, lag: int, up_to: bool = False) -> str:
         limits = {k: most for k, most in line.items() if k not in ("recipe", "up_to")}
         if all(values[k] <= most for k, most in limits.items()):
             return line["recipe"]
-    raise AssertionError(f"conf/recommended.yaml: nothing for {task.name}, lag {lag}")
+    raise AssertionError(f"{task.name}, lag {lag}: recommended.yaml has no line")
 
 
 def is_recommended(task: str) -> bool:

@@ -8,25 +8,30 @@ A figure is an object, in this folder the file itself, with
   touches nothing else. It makes its picture with `matplotlib.figure.Figure` and leaves
   matplotlib.pyplot alone, so no window and no backend is chosen for whoever imports it.
 
-A figure that lives elsewhere is called by `module:name`: `memcap figure my_module:hello
+A figure that shows one study alone is the `draw` of sweeps/NAME/findings.py, which
+draws the figure of a paper, too: `memcap figure cell_map`, `memcap figure grazzi2024`.
+One that lives elsewhere is called by `module:name`: `memcap figure my_module:hello
 outputs/mine` draws the object `hello` of my_module.py, and `memcap figure
 my_folder:hello outputs/mine` the file my_folder/hello.py. CONTRIBUTING.md has one.
 
 In a notebook: `memcap.figures.find("frontier").draw(rows).figure`.
 """
 
+import ast
 import contextlib
 from collections.abc import Generator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import polars as pl
 
 from memcap.config.knobs import UserError
 from memcap.runtime import plugins
 from memcap.store import files
+from memcap.store.published import folder, load_findings, with_findings
+from memcap.terminal.words import first_paragraph
 
 if TYPE_CHECKING:  # so that a job imports it only at its end, to draw
     from matplotlib.figure import Figure
@@ -65,8 +70,39 @@ FOLDER = plugins.Folder[Draws](
     shared=("lines", "style"),
     elsewhere={"held_out": "memcap.own.figure"},
 )
-summaries = FOLDER.summaries
-find = FOLDER.find
+
+
+def summaries() -> dict[str, str]:
+    """Return what each figure shows, by name, but for those of papers; none is imported."""
+    of_studies = {study: _shown_by(study) for study in with_findings()}
+    shown = {study: text for study, text in of_studies.items() if text}
+    return dict(sorted((FOLDER.summaries() | shown).items()))
+
+
+def _shown_by(study: str) -> str:
+    """Return what the figure of a study shows; "" if it has none, or is a paper."""
+    source = (folder(study) / "findings.py").read_text(encoding="utf-8")
+    if "\ndef draw(" not in source or "\nPAPER = " in source:
+        return ""
+    named = {getattr(part, "name", ""): part for part in ast.parse(source).body}
+    text = first_paragraph(ast.get_docstring(cast("ast.FunctionDef", named["draw"])))
+    text = text.removeprefix("Draw ")
+    return text[0].upper() + text[1:]
+
+
+def find(name: str) -> Draws:
+    """Import the figure of this name: a file of this folder, a study's findings.py, or
+    `module:name` for an object elsewhere. Raise UserError if there is none, or if it
+    has no `draw`."""
+    if name in FOLDER.names or plugins.is_import_path(name):
+        return FOLDER.find(name)
+    study = load_findings(name) if name in with_findings() else None
+    if not hasattr(study, "draw"):
+        raise UserError(
+            f"{name}: no such figure; one of {', '.join(summaries())}, or MODULE:NAME of your"
+            " own"
+        )
+    return study
 
 
 @contextlib.contextmanager

@@ -14,9 +14,9 @@ from memcap.config.knobs import UserError
 from memcap.figures import Drawn
 from memcap.figures.lines import CHARACTER, NO_LIMIT, table
 from memcap.figures.style import COLOURS, budgets, filled, finite, pass_rules, seeds
-from memcap.frontiers.cell_map import SAME, least, of_studies
 from memcap.frontiers.comparison import FLOAT32, count_bytes, in_numbers
 from memcap.frontiers.points import Point, ends, label
+from memcap.store.published import load_findings
 from memcap.terminal.printing import number
 from memcap.thresholds.curve import Threshold
 
@@ -75,8 +75,10 @@ def gaps(rows: pl.DataFrame) -> list[Gap]:
     """Return the gap of each network on each task at its longest lag, the widest first;
     networks of one task stand together. Tasks for which no width tried is enough come
     last. If it is for other networks, those for which it is not are left out."""
-    rows = rows.with_columns(SAME)
-    points = sorted(least(of_studies(rows)), key=lambda p: (p.label, p.lag))
+    cell_map = load_findings("cell_map")  # a cell needs here what it needs there
+    rows = rows.with_columns(cell_map.SAME)
+    points = cell_map.least(cell_map.of_studies(rows))
+    points.sort(key=lambda p: (p.label, p.lag))
     by_task: dict[str, list[Gap]] = {}
     for point in {point.label: point for point in points}.values():
         by_task.setdefault(label(point.task), []).append(_gap(rows, point))

@@ -43,8 +43,10 @@ def leave_dollars(figure: Figure) -> None:
     parser = MathTextParser("agg")
     for text in figure.findobj(Text):
         assert isinstance(text, Text)
+        lines = text.get_text().splitlines()  # a formula ends with its line
         try:
-            parser.parse(text.get_text())
+            for line in lines:
+                parser.parse(line)
         except ValueError:
             text.set_parse_math(False)
 

@@ -37,12 +37,15 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 import polars as pl
+import yaml
 
 from memcap.config.knobs import UserError
 from memcap.figures import Drawn
 from memcap.runtime import plugins
 from memcap.store.lengths import first_failures, over_lengths
 from memcap.store.published import folder, sweeps
+from memcap.store.published import load_findings as load
+from memcap.store.published import with_findings as names
 from memcap.terminal.words import first_paragraph, plural
 from memcap.thresholds import curve
 
@@ -69,6 +72,7 @@ __all__ = [
     "over_lengths",
     "papers",
     "plural",
+    "study_config",
     "tally",
     "totals",
 ]
@@ -164,17 +168,6 @@ class Reproduction(Protocol):
         ...
 
 
-def names() -> list[str]:
-    """Return the studies that have a findings.py, in alphabetical order."""
-    return sorted(path.parent.name for path in sweeps().glob("*/findings.py"))
-
-
-@cache
-def load(study: str) -> Any:
-    """Import the findings.py of a study."""
-    return plugins.import_file(folder(study) / "findings.py", f"findings_of_{study}")
-
-
 @cache
 def papers() -> dict[str, str]:
     """Return the question of each paper that memcap redraws, by name; none is imported."""
@@ -186,6 +179,11 @@ def papers() -> dict[str, str]:
         for name, source in sources.items()
         if "\nPAPER = " in source
     }
+
+
+def study_config(study: str) -> dict[str, Any]:
+    """Return what sweeps/NAME.yaml sets."""
+    return yaml.safe_load((sweeps() / f"{study}.yaml").read_text("utf-8"))
 
 
 def by_eye(study: str) -> pl.DataFrame:

@@ -13,12 +13,13 @@ from memcap.answers.question import Question
 from memcap.answers.sources import from_rows
 from memcap.answers.words import wilson
 from memcap.config.member import task_of
-from memcap.frontiers.cell_map import RUNS, Need, agreement, best_of, by_place, needs
-from memcap.frontiers.comparison import in_numbers, shift
+from memcap.frontiers.comparison import count_by_units, count_bytes, in_numbers, shift
 from memcap.frontiers.costs import content, costs, family, sentence
 from memcap.frontiers.frontier import best_recipes, fit_all_recipes, frontier
 from memcap.frontiers.layers import COUNTS, shapes
-from memcap.frontiers.points import Point, label
+from memcap.frontiers.points import Point, ends, label, of_network
+from memcap.frontiers.words import interval_text
+from memcap.models.architecture import Architecture
 from memcap.store import curves
 from memcap.store.columns import task_of as task_of_row
 from memcap.store.published import ATLAS, STUDIES, folder, rows_files
@@ -28,26 +29,25 @@ from memcap.thresholds.curve import Threshold
 
 __all__ = [
     "COUNTS",
-    "RUNS",
     "STEPS_TO",
     "STUDIES",
     "Answer",
-    "Need",
+    "Architecture",
     "Point",
     "Question",
     "Threshold",
     "advised",
-    "agreement",
     "answer",
     "atlas_rows",
-    "best_of",
     "best_recipes",
-    "by_place",
     "claim_here",
     "content",
     "costs",
+    "count_by_units",
+    "count_bytes",
     "counts",
     "curves",
+    "ends",
     "family",
     "filled",
     "fit_all_recipes",
@@ -55,10 +55,11 @@ __all__ = [
     "from_rows",
     "frontier",
     "in_numbers",
+    "interval_text",
     "label",
     "marks",
-    "needs",
     "number",
+    "of_network",
     "outcome",
     "passed",
     "passed_column",

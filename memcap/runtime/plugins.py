@@ -107,8 +107,12 @@ def import_named(name: str, what: str) -> ModuleType:
 
 
 def import_file(path: Path, name: str) -> ModuleType:
-    """Import the file of memcap at this path as a module of this name."""
-    spec = importlib.util.spec_from_file_location(name, path)
+    """Import the file of memcap at this path as a package of this name; it imports the
+    files beside it by `from .file import ...`."""
+    beside = [str(path.parent)]
+    spec = importlib.util.spec_from_file_location(
+        name, path, submodule_search_locations=beside
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -4,8 +4,11 @@ sweeps/NAME.yaml is what a study trains, and beside it sweeps/NAME has its rows,
 was found in them (findings.py, README.md) and its figures.
 """
 
+from functools import cache
 from pathlib import Path
+from typing import Any
 
+from memcap.runtime import plugins
 from memcap.runtime.project import root
 
 ATLAS = "atlas"
@@ -41,6 +44,17 @@ def rows_file(study: str) -> Path:
 def rows_files(name: str) -> list[Path]:
     """Return the existing files of rows of one of `NAMES`."""
     return [file for file in map(rows_file, STUDIES[name]) if file.exists()]
+
+
+def with_findings() -> list[str]:
+    """Return the studies that have a findings.py, in alphabetical order."""
+    return sorted(path.parent.name for path in sweeps().glob("*/findings.py"))
+
+
+@cache
+def load_findings(study: str) -> Any:
+    """Import the findings.py of a study."""
+    return plugins.import_file(folder(study) / "findings.py", f"findings_of_{study}")
 
 
 def is_published(place: Path) -> bool:

@@ -9,20 +9,15 @@ import numpy as np
 import polars as pl
 from scipy.stats import kendalltau
 
+from memcap.figures import Drawn
 from memcap.findings.tables import (
-    RUNS,
     STEPS_TO,
     STUDIES,
-    Need,
     Question,
-    agreement,
     atlas_rows,
-    best_of,
-    by_place,
     filled,
     from_rows,
     label,
-    needs,
     number,
     rows_of,
     span,
@@ -30,7 +25,47 @@ from memcap.findings.tables import (
     task_of_row,
 )
 
+from .needs import (
+    AGAIN,
+    LEAST_WIDTHS,
+    RECIPES,
+    RUNS,
+    SAME,
+    STUDY,
+    Need,
+    agreement,
+    band,
+    best_of,
+    by_place,
+    least,
+    members_of,
+    needs,
+    of_studies,
+    ranking,
+)
+from .picture import of_needs
+
+__all__ = [
+    "AGAIN",
+    "LEAST_WIDTHS",
+    "RECIPES",
+    "SAME",
+    "STUDY",
+    "TABLES",
+    "band",
+    "draw",
+    "least",
+    "members_of",
+    "of_needs",
+    "of_studies",
+    "ranking",
+]
 MOST_UNITS = 48  # of a cell on the map whose state is a vector
+
+
+def draw(rows: pl.DataFrame) -> Drawn:
+    """Draw the map of cells: bytes of state, and parameters, that each cell needs on each task."""
+    return of_needs(needs(rows), rows)
 
 
 def by_bytes(all_needs: Sequence[Need]) -> str:

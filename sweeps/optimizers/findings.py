@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from memcap.figures import Drawn
 from memcap.findings.tables import (
     Point,
     filled,
@@ -21,6 +22,8 @@ from memcap.findings.tables import (
     width,
 )
 
+from .picture import of_rows
+
 OPTIMIZERS = ("adam", "muon", "soap", "ggt")  # in the order of columns
 IN_ORDER = pl.col("optimizer").cast(pl.Enum(OPTIMIZERS))
 PLACE = pl.concat_str("lag", "units", separator=" ")
@@ -34,6 +37,11 @@ NEAR_THRESHOLDS = ("8 5", "12 7", "20 10", "20 12")  # lags and units
 
 
 NEAR_IN_SECONDS = ("8 5", "12 6", "20 10")
+
+
+def draw(rows: pl.DataFrame) -> Drawn:
+    """Draw units against training steps and seconds, with a colour for each optimizer."""
+    return of_rows(rows)
 
 
 def optimizers_on_delay_lines() -> str:

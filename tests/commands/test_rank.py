@@ -7,13 +7,13 @@ from command import files, memcap
 from study_rows import group, table
 
 import memcap as package
-from memcap import api
+from memcap import api, findings
 from memcap.config.knobs import UserError
-from memcap.frontiers import cell_map
 from memcap.store.files import write_table
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
+cell_map = findings.load("cell_map")
 GUEST = "memcap.cells.leaky:Leaky"
 EDGES = {"GRUCell": 2, "LRU": 4}
 

@@ -5,8 +5,10 @@ import math
 import pytest
 from study_rows import group, sized, table
 
+from memcap import findings
 from memcap.figures.gap import draw, gaps
-from memcap.frontiers import cell_map
+
+cell_map = findings.load("cell_map")
 
 
 @pytest.fixture(scope="module")

@@ -132,17 +132,21 @@ def test_what_is_no_paper_is_refused():
 
 
 def test_findings_import_what_strangers_import():
-    allowed = {*sys.stdlib_module_names, "matplotlib", "numpy", "polars", "scipy"}
+    """They, and the files beside them that they import."""
+    libraries = {*sys.stdlib_module_names, "matplotlib", "numpy", "polars", "scipy"}
     ours = ("memcap.cells", "memcap.figures", "memcap.findings", "memcap.tasks")
-    for name in findings.names():
-        tree = ast.parse((findings.folder(name) / "findings.py").read_text())
-        for node in ast.walk(tree):
+    files = [findings.folder(name) / "findings.py" for name in findings.names()]
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Import):
                 modules = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.level:
+                files.append(file.with_name(f"{node.module}.py"))
+                continue
             elif isinstance(node, ast.ImportFrom):
                 modules = [node.module]
             else:
                 continue
             for module in modules:
-                known = module.partition(".")[0] in allowed or module == "memcap"
-                assert known or module.startswith(ours), (name, module)
+                known = module.partition(".")[0] in libraries or module == "memcap"
+                assert known or module.startswith(ours), (file, module)

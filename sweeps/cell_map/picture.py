@@ -1,4 +1,4 @@
-"""The map of cells: bytes of state, and parameters, that each cell needs on each task."""
+"""The picture of the map of cells: a box for each cell on each task."""
 
 import textwrap
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from memcap.config.knobs import UserError
+from memcap import UserError
 from memcap.figures import Drawn
 from memcap.figures.lines import NO_LIMIT, table
 from memcap.figures.style import (
@@ -20,16 +20,15 @@ from memcap.figures.style import (
     write_below,
     write_in,
 )
-from memcap.frontiers.cell_map import COUNTS, Need, best_of, by_place, columns, needs
-from memcap.frontiers.points import Point
-from memcap.terminal.printing import number
+from memcap.findings.tables import Point, number
+
+from .needs import COUNTS, Need, best_of, by_place, columns
 
 TITLE = "State and parameters that each cell needs: dark boxes may be the fewest"
 GUEST = "#c2410c"
-FEWEST, MORE = (
-    "#1f6cb0",
-    "#dbe7f3",
-)  # colours of boxes: cells that may need the fewest bytes, and others
+# of boxes: of cells that may need the fewest bytes, and of others
+FEWEST = "#1f6cb0"
+MORE = "#dbe7f3"
 # inches: names of cells, width and height of a box
 NAMES = 1.7
 WIDE = 1.2
@@ -37,11 +36,6 @@ HIGH = 0.4
 # inches: the title, the names of tasks
 TITLE_HEIGHT = 0.35
 HEADS = 0.75
-
-
-def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw u90 of every cell on every task, in bytes of state and in parameters."""
-    return of_needs(needs(rows), rows)
 
 
 def of_needs(

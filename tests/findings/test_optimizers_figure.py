@@ -3,9 +3,11 @@
 import pytest
 from study_rows import group, sharp, table
 
+from memcap import findings
 from memcap.config.knobs import UserError
-from memcap.figures.optimizers import draw
 from memcap.frontiers.frontier import fit_all_recipes
+
+draw = findings.load("optimizers").draw
 
 
 @pytest.fixture(scope="module")

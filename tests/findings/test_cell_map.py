@@ -9,12 +9,12 @@ from scipy.stats import kendalltau
 from study_rows import group, table
 
 import memcap
-from memcap import store
+from memcap import api, findings, store
 from memcap.config.knobs import UserError
-from memcap.frontiers import cell_map
 from memcap.launch.app import compose_jobs
 from memcap.store import published
 
+cell_map = findings.load("cell_map")
 GUEST = "memcap.cells.leaky:Leaky"
 
 
@@ -30,7 +30,7 @@ def test_a_guest_trains_what_a_cell_of_the_map_trained():
     assert keys == {m.key for m in job.members if m.model.cell == "GRUCell"}
     guests = cell_map.members_of(GUEST, seed=0)
     assert {m.model.cell for m in guests} == {GUEST}
-    fresh = {m.seed for m in cell_map.members_of(GUEST)}
+    fresh = {m.seed for m in cell_map.members_of(GUEST, api.FRESH_SEED)}
     assert not fresh & set(pl.concat(map(rows_of, cell_map.RUNS))["seed"])
     assert {
         replace(m, model=replace(m.model, cell="GRUCell")).key for m in guests
@@ -41,7 +41,7 @@ def test_a_guest_trains_what_a_cell_of_the_map_trained():
     ("cell", "widest"), [("GRUCell", 48), ("slstm", 48), ("delta_net", 16)]
 )
 def test_a_guest_has_no_more_state_than_the_widest_of_the_map(cell, widest):
-    widths = {m.model.units for m in cell_map.members_of(cell)}
+    widths = {m.model.units for m in cell_map.members_of(cell, 0)}
     assert max(widths) == widest
     assert len(widths) >= cell_map.LEAST_WIDTHS
 
@@ -50,13 +50,13 @@ def test_a_guest_has_no_more_state_than_the_widest_of_the_map(cell, widest):
 def test_a_guests_state_is_counted_at_each_width(shape, widest):
     """Also where it grows faster than the width, or not at all."""
     cell = f"odd_cells:{shape.title()}Carry"
-    assert max(m.model.units for m in cell_map.members_of(cell)) == widest
+    assert max(m.model.units for m in cell_map.members_of(cell, 0)) == widest
     assert memcap.answer("parity", 16, cell=cell).units is None
 
 
 def test_a_guest_that_cannot_start_is_refused():
     with pytest.raises(UserError, match="Flax has no initialiser"):
-        cell_map.members_of("lstm")
+        cell_map.members_of("lstm", 0)
 
 
 def row(needs, cell, task="latch"):

@@ -15,23 +15,26 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import yaml
+from scipy.stats import kendalltau
 
-from memcap.config.knobs import UserError, defaults
-from memcap.config.member import Member, task_defaults
-from memcap.designs import axes
-from memcap.frontiers.comparison import count_by_units, count_bytes, in_numbers
-from memcap.frontiers.frontier import frontier
-from memcap.frontiers.points import DEFAULT_MODEL, Point, ends, label, of_network
-from memcap.frontiers.words import interval_text
-from memcap.models.architecture import Architecture
-from memcap.models.model import Model
-from memcap.rule import Evaluation
-from memcap.runtime.project import root
-from memcap.store.rows import At
+import memcap
+from memcap import Member, Model, Recipe, UserError
+from memcap.findings import study_config
+from memcap.findings.tables import (
+    Architecture,
+    Point,
+    Threshold,
+    count_by_units,
+    count_bytes,
+    ends,
+    frontier,
+    in_numbers,
+    interval_text,
+    label,
+    number,
+    of_network,
+)
 from memcap.tasks.base import BEYOND_CHANCE
-from memcap.terminal.printing import number
-from memcap.thresholds.curve import Threshold
 
 STUDY = "cell_map"
 AGAIN = f"{STUDY}_again"  # the same study with other seeds
@@ -41,8 +44,6 @@ NOISE = re.compile(r"\+noise([\d.e-]+)")  # in the carry, as cells are named wit
 SAME = pl.col("cell").str.replace(
     r"^OptimizedLSTMCell\b", "lstm"
 )  # the same equations: one cell on the map
-# a guest's first: no cell of the map was trained or tuned on this seed or later ones
-FRESH_SEED = 100
 LIKE = "GRUCell"  # a guest takes this cell's grids
 MOST_NUMBERS = 288  # in a guest's carry: the widest matrices of the map have 257 to 277
 LEAST_WIDTHS = 3  # for a guest with larger carries
@@ -54,13 +55,12 @@ class Need:
     """The need of a cell on a task."""
 
     point: Point  # the frontier there
-    most: dict[
-        str, float
-    ]  # the counts (such as bytes) of the widest net tried, by name
-    u90: dict[str, Threshold]  # the threshold in each of these counts, by name
-    # by name, the counts at two neighbouring widths, if no seed passes at the narrower
-    # and all pass at the wider one and beyond: u90 lies between them, and the widths
-    # tried say no more. None if passes rise more slowly
+    # by the name of a count, such as bytes: of the widest net tried
+    most: dict[str, float]
+    u90: dict[str, Threshold]  # the threshold in each count
+    # each count at two neighbouring widths, if no seed passes at the narrower and all
+    # pass at the wider one and beyond: u90 lies between them, and the widths tried say
+    # no more. None if passes rise more slowly
     step: dict[str, tuple[float, float]] | None
     # the best held-out score of any net; at four times the length if that must be
     # solved
@@ -74,23 +74,20 @@ class Need:
     @property
     def task(self) -> str:
         """The task with its knobs, and the noise in the carry."""
-        noise = [
-            f"noise of {size} in the carry"
-            for size in NOISE.findall(self.point.model.cell)
-        ]
-        return label(self.point.task, DEFAULT_MODEL, *noise)
+        sizes = NOISE.findall(self.point.model.cell)
+        noise = [f"noise of {size} in the carry" for size in sizes]
+        return label(self.point.task, Model(), *noise)
 
     @property
     def place(self) -> str:
         """The task and lag, and whether all shorter lags, or longer sequences, must be
         solved, too."""
         point = self.point
-        longer = point.at == "steady" and not point.task.stream
-        beyond = f", also {point.evaluation.stretch} times as long" if longer else ""
-        return (
-            f"{self.task}, {'every lag up to' if point.at == 'up_to' else 'lag'}"
-            f" {point.lag}{beyond}"
-        )
+        lag = "every lag up to" if point.at == "up_to" else "lag"
+        place = f"{self.task}, {lag} {point.lag}"
+        if point.at == "steady" and not point.task.stream:
+            place += f", also {point.evaluation.stretch} times as long"
+        return place
 
     @property
     def is_met(self) -> bool:
@@ -108,13 +105,13 @@ class Need:
         return self.in_words("bytes", number)
 
     def in_words(self, name: str, write: Callable[[float], str]) -> str:
-        """Return the need in `name` in words: the two widths of a step, or u90, with
+        """Return the need in a count in words: the two widths of a step, or u90, with
         its interval."""
         words = interval_text(self.u90[name], write)
         if self.step is None:
             return words
-        _, bracket, ends_of_it = words.partition(" [")
-        return f"{' to '.join(map(write, self.step[name]))}{bracket}{ends_of_it}"
+        _, bracket, interval = words.partition(" [")
+        return f"{' to '.join(map(write, self.step[name]))}{bracket}{interval}"
 
     @property
     def width(self) -> str:
@@ -138,28 +135,47 @@ def needs(rows: pl.DataFrame) -> list[Need]:
     both verdicts: a net that follows a state at the trained length may fail on longer
     sequences.
     """
-    all_needs = []
-    rows = rows.with_columns(SAME)
-    for _, own in rows.group_by("task", "knobs", maintain_order=True):
-        for point in _points(own):
-            parameters = count_by_units(own, point, "parameters")
-            counts = {"bytes": count_bytes(own, point), "parameters": parameters}
-            most = {name: count(point.units[-1]) for name, count in counts.items()}
-            u90 = {
-                name: in_numbers(point, "u90", count) for name, count in counts.items()
-            }
-            edge = _step(point)
-            step = edge and {
-                name: (count(edge[0]), count(edge[1])) for name, count in counts.items()
-            }
-            all_needs.append(Need(point, most, u90, step, _best(own, point)))
+    all_needs = [
+        _need(nets, point)
+        for _, nets in rows.with_columns(SAME).group_by(
+            "task", "knobs", maintain_order=True
+        )
+        for point in _points(nets)
+    ]
     middles: dict[str, list[float]] = {}
-    for there in by_place(all_needs).values():
-        for need in there:
-            middles.setdefault(need.cell, []).append(
-                statistics.fmean(band(need, there))
-            )
+    for others in by_place(all_needs).values():
+        for need in others:
+            middle = statistics.fmean(band(need, others))
+            middles.setdefault(need.cell, []).append(middle)
     return sorted(all_needs, key=lambda need: statistics.fmean(middles[need.cell]))
+
+
+def _need(rows: pl.DataFrame, point: Point) -> Need:
+    parameters = count_by_units(rows, point, "parameters")
+    counts = {"bytes": count_bytes(rows, point), "parameters": parameters}
+    most = {name: count(point.units[-1]) for name, count in counts.items()}
+    u90 = {name: in_numbers(point, "u90", count) for name, count in counts.items()}
+    edge = _edge(point)
+    step = edge and {n: (count(edge[0]), count(edge[1])) for n, count in counts.items()}
+    return Need(point, most, u90, step, _best(rows, point))
+
+
+def _edge(point: Point) -> tuple[int, int] | None:
+    """Return the neighbouring widths between which passes go from none to all."""
+    none, every = point.fit.bracket
+    if none is None or every is None:
+        return None
+    neighbours = point.units.index(none) + 1 == point.units.index(every)
+    return (none, every) if neighbours else None
+
+
+def _best(rows: pl.DataFrame, point: Point) -> float:
+    column = "stretched" if point.at == "steady" else "best"
+    scores = of_network(rows, point.model)[column].drop_nulls().to_numpy()
+    scores = scores[np.isfinite(scores)]
+    if not scores.size:
+        return math.nan
+    return float(scores.max() if point.task.higher_is_better else scores.min())
 
 
 def by_place(all_needs: Iterable[Need]) -> dict[str, list[Need]]:
@@ -168,25 +184,6 @@ def by_place(all_needs: Iterable[Need]) -> dict[str, list[Need]]:
     for need in sorted(all_needs, key=lambda need: need.place):
         places.setdefault(need.place, []).append(need)
     return places
-
-
-def _step(point: Point) -> tuple[int, int] | None:
-    """Return the neighbouring widths between which passes go from none to all."""
-    none, every = point.fit.bracket
-    if (
-        none is None
-        or every is None
-        or point.units.index(none) + 1 != point.units.index(every)
-    ):
-        return None
-    return none, every
-
-
-def _best(rows: pl.DataFrame, point: Point) -> float:
-    name = "stretched" if point.at == "steady" else "best"
-    scores = of_network(rows, point.model)[name].drop_nulls().to_numpy()
-    best = np.nanmax if point.task.higher_is_better else np.nanmin
-    return float(best(scores)) if np.isfinite(scores).any() else math.nan
 
 
 def _above_chance(need: Need) -> float:
@@ -199,17 +196,16 @@ def _above_chance(need: Need) -> float:
 def _points(rows: pl.DataFrame) -> list[Point]:
     """Return the points of both verdicts."""
     trained = of_studies(rows.filter(evaluation_until="steady"), "trained")
-    return least(
-        [*of_studies(rows), *(point for point in trained if not point.task.stream)]
-    )
+    at_length = [point for point in trained if not point.task.stream]
+    return least([*of_studies(rows), *at_length])
 
 
-def of_studies(rows: pl.DataFrame, at: At = "up_to") -> list[Point]:
+def of_studies(rows: pl.DataFrame, at: str = "up_to") -> list[Point]:
     """Return the frontier's points of `RECIPES` and those of all other rows, since
     `frontier` compares only recipes with equally many seeds. `least` chooses among
     them."""
     studies = rows.group_by(pl.col("study") == RECIPES, maintain_order=True)
-    return [point for _, own in studies for point in frontier(own, at)]
+    return [point for _, nets in studies for point in frontier(nets, at)]
 
 
 def least(points: Iterable[Point]) -> list[Point]:
@@ -229,35 +225,31 @@ def least(points: Iterable[Point]) -> list[Point]:
     return list(best.values())
 
 
-def band(need: Need, there: Sequence[Need], name: str = "bytes") -> tuple[int, int]:
+def band(need: Need, others: Sequence[Need], name: str = "bytes") -> tuple[int, int]:
     """Return the first and the last place, from 1, that are open to a need among those
-    of one task and lag, by its count `name`.
+    of its task and lag, by its count `name`.
 
     A cell is before another if its 95 % interval ends below the other's. A cell that
     does not train at all comes after all that do; more width, or another recipe, may
     yet train it. Of two such cells one is before the other if its best score is better
     by more than `BEYOND_CHANCE`.
     """
-    trained = [each.u90[name] for each in there if each.point.trains]
-    if not need.point.trains:
-        ahead = [
-            _above_chance(need) - _above_chance(each)
-            for each in there
-            if not each.point.trains
-        ]
-        better, worse = (
-            sum(sign * gap > BEYOND_CHANCE for gap in ahead) for sign in (-1, 1)
-        )
-        return len(trained) + 1 + better, len(there) - worse
-    before = sum(each.high < need.u90[name].low for each in trained)
-    behind = sum(each.low > need.u90[name].high for each in trained)
-    return before + 1, len(trained) - behind
+    trained = [other.u90[name] for other in others if other.point.trains]
+    if need.point.trains:
+        before = sum(u90.high < need.u90[name].low for u90 in trained)
+        behind = sum(u90.low > need.u90[name].high for u90 in trained)
+        return before + 1, len(trained) - behind
+    score = _above_chance(need)
+    scores = [_above_chance(other) for other in others if not other.point.trains]
+    better = sum(other - score > BEYOND_CHANCE for other in scores)
+    worse = sum(score - other > BEYOND_CHANCE for other in scores)
+    return len(trained) + 1 + better, len(others) - worse
 
 
-def band_text(need: Need, there: Sequence[Need]) -> str:
+def band_text(need: Need, others: Sequence[Need]) -> str:
     """Return a band in words: "3 to 7 of 16"."""
-    first, last = band(need, there)
-    return f"{first}{f' to {last}' * (last > first)} of {len(there)}"
+    first, last = band(need, others)
+    return f"{first}{f' to {last}' * (last > first)} of {len(others)}"
 
 
 def agreement(
@@ -266,29 +258,30 @@ def agreement(
     """Return, by place, Kendall's tau (tau-b) between two runs' orders of the cells by
     u90 in bytes (NaN if a run tells no cells apart), and the number of cells that have
     a u90 in both."""
-    from scipy.stats import kendalltau
-
     taus = {}
-    runs = (by_place(first), by_place(second))
-    for place in (each for each in runs[0] if each in runs[1]):
-        u90s = [
-            {need.cell: need.u90["bytes"].units for need in run[place] if need.is_met}
-            for run in runs
-        ]
-        cells = [cell for cell in u90s[0] if cell in u90s[1]]
-        tau = kendalltau(*([run[cell] for cell in cells] for run in u90s)).statistic
-        taus[place] = float(tau), len(cells)
+    again = by_place(second)
+    for place, one in by_place(first).items():
+        if place in again:
+            u90s = _u90s(one)
+            others = _u90s(again[place])
+            cells = [cell for cell in u90s if cell in others]
+            orders = ([run[cell] for cell in cells] for run in (u90s, others))
+            taus[place] = float(kendalltau(*orders).statistic), len(cells)
     return taus
 
 
-def best_of(there: Sequence[Need], name: str = "bytes") -> list[Need]:
+def _u90s(needs: Iterable[Need]) -> dict[str, float]:
+    return {need.cell: need.u90["bytes"].units for need in needs if need.is_met}
+
+
+def best_of(others: Sequence[Need], name: str = "bytes") -> list[Need]:
     """Return the needs of one task and lag than which none is surely smaller; the
     smallest u90 first."""
-    met = [need for need in there if need.is_met and band(need, there, name)[0] == 1]
+    met = [need for need in others if need.is_met and band(need, others, name)[0] == 1]
     return sorted(met, key=lambda need: need.u90[name].units)
 
 
-def members_of(cell: str, seed: int = FRESH_SEED) -> list[Member]:
+def members_of(cell: str, seed: int) -> list[Member]:
     """Return the members from which the design `race` chooses to put a cell on the map of cells.
 
     They are the members of a cell of the map with this one in its place, at widths
@@ -298,30 +291,23 @@ def members_of(cell: str, seed: int = FRESH_SEED) -> list[Member]:
     Raises:
         UserError: no such cell, or one without an initialiser of its own.
     """
-    study = yaml.safe_load(
-        (root() / "sweeps" / f"{STUDY}.yaml").read_text(encoding="utf-8")
-    )
-    grids = [
-        grid | {"model.cell": cell, "model.units": _widths(cell, grid["model.units"])}
-        for grid in study["axes"]
-        if LIKE in grid["model.cell"]
-    ]
-    base = {
-        "task": task_defaults(grids[0]["task"]),
-        "model": defaults(Model),
-        "recipe": {"name": "auto", **study["recipe"]},
-        "evaluation": defaults(Evaluation),
-        "seed": seed,
-    }
-    return axes.members(base | {"axes": grids})
+    study = study_config(STUDY)
+    members = []
+    for grid in study["axes"]:
+        if LIKE in grid["model.cell"]:
+            own = {
+                "recipe": Recipe(grid["recipe"], **study["recipe"]),
+                "model.cell": cell,
+                "model.units": _widths(cell, grid["model.units"]),
+                "seed": range(seed, seed + grid["seed"]),
+            }
+            members += memcap.members(**grid | own)
+    return members
 
 
 def _widths(cell: str, widths: Sequence[int]) -> list[int]:
-    numbers = {
-        units: Architecture(Model(cell, units), 1, 1).carry_numbers()
-        for units in widths
-    }
-    fits = [units for units in widths if numbers[units] <= MOST_NUMBERS]
+    nets = [Architecture(Model(cell, units), 1, 1) for units in widths]
+    fits = [net.model.units for net in nets if net.carry_numbers() <= MOST_NUMBERS]
     return fits if len(fits) >= LEAST_WIDTHS else list(widths[:LEAST_WIDTHS])
 
 
@@ -338,14 +324,19 @@ def ranking(all_needs: Sequence[Need], cell: str) -> pl.DataFrame:
         UserError: the cell has no needs.
     """
     rows = []
-    for need in (each for each in all_needs if each.cell == cell):
-        there = [each for each in all_needs if each.place == need.place]
-        best = best_of(there)
-        first, last = band(need, there)
-        row = columns(need) | {"words": need.words, "band": band_text(need, there)}
-        row |= {"first": first, "last": last, "cells": len(there)}
-        row |= {
-            "best_cells": [each.cell for each in best],
+    places = by_place(all_needs)
+    for need in (need for need in all_needs if need.cell == cell):
+        others = places[need.place]
+        best = best_of(others)
+        first, last = band(need, others)
+        row = {
+            **columns(need),
+            "words": need.words,
+            "band": band_text(need, others),
+            "first": first,
+            "last": last,
+            "cells": len(others),
+            "best_cells": [other.cell for other in best],
             "best_words": best[0].words if best else None,
         }
         rows.append(row)
@@ -357,22 +348,24 @@ def ranking(all_needs: Sequence[Need], cell: str) -> pl.DataFrame:
 def columns(need: Need) -> dict[str, Any]:
     """Return a need as one flat row. Thresholds are null if no recipe trains the task."""
     point = need.point
-    row: dict[str, Any] = {"cell": need.cell, "task": need.task, "lag": point.lag}
-    row |= {"verdict": point.at, "trains": point.trains, "floor_bytes": need.floor}
-    thresholds = {
-        "u90": point.fit.u90,
-        **{f"{name}_u90": need.u90[name] for name in COUNTS},
+    thresholds = ends("u90", point.fit.u90)
+    for name in COUNTS:
+        thresholds |= ends(f"{name}_u90", need.u90[name])
+    if not point.trains:
+        thresholds = dict.fromkeys(thresholds)
+    none, every = need.step["bytes"] if need.step else (None, None)
+    return {
+        "cell": need.cell,
+        "task": need.task,
+        "lag": point.lag,
+        "verdict": point.at,
+        "trains": point.trains,
+        "floor_bytes": need.floor,
+        **thresholds,
+        "bytes_none_pass": none,
+        "bytes_all_pass": every,
+        **{f"{name}_widest": need.most[name] for name in COUNTS},
+        "best_score": need.best,
+        **point.recipe_columns("recipe", "lr", "budget"),
+        "seeds": point.seeds,
     }
-    for name, threshold in thresholds.items():
-        row |= (
-            ends(name, threshold)
-            if point.trains
-            else dict.fromkeys(ends(name, threshold))
-        )
-    row["bytes_none_pass"], row["bytes_all_pass"] = (
-        need.step["bytes"] if need.step else (None, None)
-    )
-    row |= {f"{name}_widest": need.most[name] for name in COUNTS} | {
-        "best_score": need.best
-    }
-    return row | point.recipe_columns("recipe", "lr", "budget") | {"seeds": point.seeds}

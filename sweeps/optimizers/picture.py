@@ -1,4 +1,4 @@
-"""Units against training steps and seconds, with a colour for each optimizer."""
+"""The picture of the optimizers: units against training steps and seconds."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from memcap.config.knobs import UserError
+from memcap import UserError
 from memcap.figures import Drawn
 from memcap.figures.lines import NO_LIMIT, table
 from memcap.figures.style import (
@@ -23,8 +23,7 @@ from memcap.figures.style import (
     which_seeds_count,
     write_below,
 )
-from memcap.frontiers.frontier import fit_all_recipes
-from memcap.frontiers.points import Point, ends
+from memcap.findings.tables import Point, ends, fit_all_recipes
 
 TITLE = "Units that 90 % of seeds need, by what they take to train"
 COSTS = {
@@ -44,7 +43,7 @@ ABOUT = (
 )
 
 
-def draw(rows: pl.DataFrame) -> Drawn:
+def of_rows(rows: pl.DataFrame) -> Drawn:
     """Draw u90 of each task and lag by each optimizer and learning rate."""
     points = [p for p in fit_all_recipes(rows) if p.steps is not None]
     if not points:

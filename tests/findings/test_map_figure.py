@@ -5,12 +5,14 @@ import math
 import pytest
 from study_rows import group, sharp, sized, table
 
-from memcap.figures.cell_map import draw, of_needs
-from memcap.frontiers.cell_map import band, needs
+from memcap import findings
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
 from memcap.tasks import task_class
 
+cell_map = findings.load("cell_map")
+draw = cell_map.draw
+needs = cell_map.needs
 CELLS = {"GRUCell": 6, "delta_net": 2, "LRU": 4}  # units from which on all pass
 
 
@@ -161,7 +163,7 @@ def test_cells_that_may_need_fewest_bytes_come_first(rows):
         "delta_net",
         "minGRU",
     ]
-    assert [band(need, there) for need in there] == [
+    assert [cell_map.band(need, there) for need in there] == [
         (1, 3),
         (1, 3),
         (1, 4),
@@ -175,7 +177,7 @@ def test_a_guest_is_told_from_the_others(rows):
     drawn = table(guest, of_cell("LRU", sharp(3, 16)))
     all_needs = needs(drawn)
     labels = (
-        of_needs(all_needs, drawn, "memcap.cells.leaky:Leaky")
+        cell_map.of_needs(all_needs, drawn, "memcap.cells.leaky:Leaky")
         .figure.axes[0]
         .get_yticklabels()
     )
