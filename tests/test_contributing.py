@@ -1,5 +1,5 @@
-"""What CONTRIBUTING.md and the README show is done here for good: files are written and
-commands run as they stand there."""
+"""What CONTRIBUTING.md and the README show is done here: files are written and commands
+run as they stand there."""
 
 import os
 import re
@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from command import memcap
+from test_imports import FLOORS
 
 import memcap as face
 
@@ -19,12 +20,9 @@ pytestmark = pytest.mark.usefixtures("quick_file")
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
+README = (ROOT / "README.md").read_text()
 FILES = dict(re.findall(r"```\w+\n# file: (\S+)\n(.*?)```", PAGE, re.DOTALL))
-COMMANDS = [
-    line
-    for block in re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL)
-    for line in block.splitlines()
-]
+COMMANDS = re.findall(r"^memcap [^&\n]+$", PAGE, re.MULTILINE)
 QUICK = ["evaluation.sequences=16", "evaluation.stretch=1", "engine.workers=1"]
 PACKAGE = {  # the same files, inside
     "my_tasks.py": "memcap/tasks/pulses.py",
@@ -36,12 +34,11 @@ PACKAGE = {  # the same files, inside
     "my_conf/sweeps/pulses.yaml": "sweeps/pulses.yaml",
     "my_conf/recipe/mine.yaml": "conf/recipe/mine.yaml",
 }
-
-
-def write(folder: Path, name: str, text: str) -> None:
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+NAMED = {  # lines before which a class sets its name there
+    "    rarity: int": '    name = "pulses"\n',
+    "    def __init__(\n        self, in_f": '    name = "fading"\n\n',
+    "    def refuses": '    name = "unrolled"\n\n',
+}
 
 
 @pytest.fixture(scope="module")
@@ -49,18 +46,17 @@ def outside(tmp_path_factory):
     """An empty folder with the page's files in it."""
     folder = tmp_path_factory.mktemp("outside")
     for name, text in FILES.items():
-        write(folder, name, text)
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
     return folder
 
 
-@pytest.mark.parametrize(
-    "command", [line for line in COMMANDS if line.startswith("memcap ")]
-)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_of_the_page_runs_outside_the_package(outside, command):
-    words = shlex.split(command)[1:]
-    done = memcap(
-        outside, *words, *(QUICK if words[0] in ("train", "reproduce") else [])
-    )
+    _, name, *words = shlex.split(command)
+    quick = QUICK if name in ("train", "reproduce") else []
+    done = memcap(outside, name, *words, *quick)
     assert done.status == 0, done.err
     assert done.out.strip()
 
@@ -75,106 +71,62 @@ def test_what_they_left(outside):
 
 @pytest.mark.breadth
 def test_worker_processes_find_them_too(outside):
+    (command,) = [line for line in COMMANDS if "my_cells:Fading" in line]
     axes = "axes={seed: 4, model.units: [1, 2]}"
-    words = (
-        "task=my_tasks:Pulses task.lag=2 model.cell=my_cells:Fading recipe.init=flax"
-        " recipe.budget=20"
-    )
-    more = *QUICK[:2], "engine.workers=2", "study=two", axes
-    done = memcap(outside, "train", *words.split(), *more)
+    words = shlex.split(command.removesuffix(" model.units=2"))[1:]
+    done = memcap(outside, *words, *QUICK[:2], "engine.workers=2", "study=two", axes)
     assert done.status == 0, done.err
-    assert (
-        pl.read_parquet(outside / "outputs" / "two" / "rows" / "*.parquet").height == 8
-    )
+    rows = pl.read_parquet(outside / "outputs" / "two" / "rows" / "*.parquet")
+    assert rows.height == 8
 
 
 @pytest.mark.slow
 def test_the_same_files_inside_the_package(tmp_path):
+    no_bytecode = shutil.ignore_patterns("__pycache__")
     for part in ("memcap", "conf", "sweeps"):
-        shutil.copytree(
-            ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__")
-        )
+        shutil.copytree(ROOT / part, tmp_path / part, ignore=no_bytecode)
     for name, place in PACKAGE.items():
-        text = FILES[name]
-        text = text.replace(
-            "    rarity: int", '    name = "pulses"\n    rarity: int', 1
-        )
-        text = text.replace(
-            "    def __init__(self, in_f",
-            '    name = "fading"\n\n    def __init__(self, in_f',
-            1,
-        )
+        text = FILES[name].replace("my_tasks:Pulses", "pulses")
+        for line, setting in NAMED.items():
+            text = text.replace(line, setting + line, 1)
         if name == "my_loops.py":
-            about = 'windows."""\n\n    def refuses'
-            text = text.replace(
-                about, about.replace("def", 'name = "unrolled"\n\n    def'), 1
-            )
             text += "\n\nLOOP = Unrolled()\n"
-        write(tmp_path, place, text.replace("my_tasks:Pulses", "pulses"))
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        (tmp_path / place).write_text(text)
 
-    def run(*words: str) -> str:
-        command = [sys.executable, "-m", "memcap", *words]
-        done = subprocess.run(
-            command,
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
+    def run(line: str) -> str:
+        command = [sys.executable, "-m", "memcap", *line.split()]
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+        return subprocess.check_output(
+            command, cwd=tmp_path, env=environment, text=True
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
+    quick = " ".join(QUICK)
     assert "seconds" in run("--help")
-    trained = [
-        "task=pulses",
-        "task.lag=2",
-        "model.cell=fading",
-        "recipe=mine",
-        "model.units=2",
-        "study=in",
-    ]
-    trained += [
-        "recipe.init=flax",
-        "recipe.forget_bias=null",
-    ]  # the file's bias is for the file's initialiser
-    assert "1 member" in run("train", *trained, *QUICK, "engine.loop=unrolled")
+    # the recipe's bias is for the recipe's initialiser
+    net = "model.cell=fading model.units=2 recipe=mine recipe.init=flax recipe.forget_bias=null"
+    line = f"train task=pulses task.lag=2 {net} study=in engine.loop=unrolled {quick}"
+    assert "1 member" in run(line)
     rows = pl.read_parquet(tmp_path / "outputs" / "in" / "rows" / "*.parquet")
     assert rows["loop"].to_list() == ["unrolled"]
-    assert run("figure", "steps", "outputs/in").strip().endswith("steps.png")
-    assert run("seconds", "outputs/in").strip().endswith("s")
-    assert "Do two units suffice" in run("reproduce", "--list")
-    run("reproduce", "pulses", "--check", *QUICK)
-    run("collect", "outputs/pulses")
-    place = tmp_path / "sweeps" / "pulses"
-    shutil.copy(tmp_path / "outputs" / "pulses" / "rows.parquet", place)
-    run("reproduce", "pulses", "--rows", "--check", "-o", "sweeps/pulses")
-    published = {
-        "figure.csv",
-        "figure.pdf",
-        "figure.png",
-        "rows.parquet",
-        "verdicts.csv",
-    }
-    assert {path.name for path in place.iterdir()} >= published | {"findings.py"}
-
-
-def lines_of_the_readme() -> str:
-    (block,) = re.findall(
-        r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL
-    )
-    return block
+    assert run("figure steps outputs/in").strip().endswith("steps.png")
+    assert run("seconds outputs/in").strip().endswith("s")
+    assert "Do two units suffice" in run("reproduce --list")
+    run(f"reproduce pulses --check {quick}")
+    run("collect outputs/pulses")
+    folder = tmp_path / "sweeps" / "pulses"
+    shutil.copy(tmp_path / "outputs" / "pulses" / "rows.parquet", folder)
+    run("reproduce pulses --rows --check -o sweeps/pulses")
+    published = "findings.py figure.csv figure.pdf figure.png rows.parquet verdicts.csv"
+    assert {path.name for path in folder.iterdir()} >= set(published.split())
 
 
 @pytest.mark.parametrize("lag", ["6", pytest.param("50", marks=pytest.mark.slow)])
 def test_the_readmes_python_lines(tmp_path, monkeypatch, capsys, lag):
     monkeypatch.chdir(tmp_path)
+    (lines,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     names: dict = {}
-    exec(
-        compile(re.sub(r"\b50\b", lag, lines_of_the_readme()), "README.md", "exec"),
-        names,
-    )
+    exec(compile(re.sub(r"\b50\b", lag, lines), "README.md", "exec"), names)
     assert set(names["rows"]["status"]) == {"solved"}
     assert names["outputs"].shape == (7, 1, 2)
     assert names["outputs"][-1, 0].argmax() == 1
@@ -182,23 +134,24 @@ def test_the_readmes_python_lines(tmp_path, monkeypatch, capsys, lag):
     assert f"latch at every lag up to {lag}: 1 unit." in said
 
 
+def test_the_order_of_layers_is_that_of_the_imports():
+    assert "\n".join(FLOORS) in PAGE
+
+
+def test_the_readmes_map_names_all_of_the_package():
+    entries = {path.name for path in (ROOT / "memcap").iterdir()}
+    unnamed = {"__init__.py", "__main__.py", "__pycache__", "py.typed"}
+    table = README.partition("| in `memcap/` |")[2]
+    named = {name.rstrip("/") for name in re.findall(r"`([\w./]+)`", table)}
+    assert entries - unnamed <= named
+
+
 def test_the_page_of_the_python_face_lists_all_of_it():
     page = (ROOT / "docs" / "python.md").read_text()
-    missing = [name for name in face.__all__ if f"`memcap.{name}" not in page]
-    assert not missing
+    assert [name for name in face.__all__ if f"`memcap.{name}" not in page] == []
 
 
 def test_package_citation_and_changelog_have_one_version():
     assert f"version: {face.__version__}\n" in (ROOT / "CITATION.cff").read_text()
-    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
-    assert newest is not None
-    assert newest[1] == face.__version__
-
-
-def test_the_files_of_a_days_work_are_there():
-    text = (ROOT / "Makefile").read_text()
-    quick = re.search(r"^QUICK := (.*?[^\\])$", text, re.MULTILINE | re.DOTALL)
-    assert quick is not None
-    places = re.findall(r"tests/[\w/.]+", quick[1])
-    assert len(places) > 5
-    assert [each for each in places if not (ROOT / each).exists()] == []
+    heads = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert heads[0] == face.__version__
