@@ -14,7 +14,6 @@ from command import memcap
 from readback import read_runs
 
 from memcap import store
-from memcap.config.recipes import root
 from memcap.launch import app
 from memcap.store import curves
 from memcap.tracking import MODES
