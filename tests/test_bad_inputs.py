@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import pwd
+import re
 import shutil
 import threading
 import zipfile
@@ -38,88 +39,63 @@ TINY = (
     " engine.loop=reproducible"
 )
 LISTED = "(memcap train --help lists all)"
+TOO_DEEP = "a file of configs nests too deep, or has an alias that contains itself"
+NO_UTF8 = "a file of configs is no YAML in UTF-8 ("
 YAML = {  # study files that cannot be read, and what is said of them
     "tag": (
         "study: !!python/object/apply:os.system ['touch ran']",
         "tag.yaml, line 2: ",
     ),
-    "own_tag": ("study: !mine x", "own_tag.yaml, line 2: "),
     "open": ("study: [x", "open.yaml, line 3: "),
     "twice": ("study: x\nstudy: y", "twice.yaml, line 3: found duplicate key study"),
     "tab": ("\tstudy: x", "tab.yaml, line 2: "),
-    "colon": ("study: a: b", "colon.yaml, line 2: "),
-    "quote": ("study: 'x", "quote.yaml, line 3: "),
-    "anchor": ("study: *nowhere", "anchor.yaml, line 2: "),
-    "itself": (
-        "study: &a [*a]",
-        "a file of configs nests too deep, or has an alias that contains itself",
-    ),
-    "inside": (
-        "axes: &a {model.units: 1, b: [*a]}",
-        "a file of configs nests too deep, or has an alias that contains itself",
-    ),
-    "latin": ("study: caf\xe9", "a file of configs is no YAML in UTF-8 ("),
-    "nul": ("study: \0", "a file of configs is no YAML in UTF-8 ("),
+    "itself": ("study: &a [*a]", TOO_DEEP),
+    "latin": ("study: caf\xe9", NO_UTF8),
+    "nul": ("study: \0", NO_UTF8),
     "key": ("nope: 1", "nope: no such key"),
     "group": ("task: 3", "task=3: must hold fields, as in task.lag=VALUE"),
-    "number": ("study: 3", "study=3: must be text"),
     "date": ("seed: 2020-02-02", "seed=2020-02-02: must be a whole number"),
     "other_task": (
         "defaults: [{override /task: latch}]\ntask: {name: copy}",
         "task.name=copy: but the knobs are those of task=latch",
     ),
-    "no_task": (
-        "task: {name: nope}",
-        "task.name=nope: but the knobs are those of task=delay_line",
-    ),
     "axis": (
         "axes: {task.name: copy}",
-        "axes.task.name: no such field; an axis is one of seed, task, recipe,",
+        "axes.task.name: no such field; an axis is one",
     ),
     "default": (
         "defaults: [{override /task: nope}]",
-        "task=nope: no such choice; one of adding,",
+        "task=nope: no such choice; one of",
     ),
     "resolver": ("study: ${nope:1}", "nope"),
     "loop": ("study: ${study}", "study: "),
 }
 RECIPES = {  # files of recipes that an axis names
     "tag": ("lr: !!python/name:os.system", "tag.yaml, line 1: "),
-    "open": ("lr: [1", "open.yaml, line 2: "),
-    "itself": (
-        "lr: &a [*a]",
-        "a file of configs nests too deep, or has an alias that contains itself",
-    ),
+    "itself": ("lr: &a [*a]", TOO_DEEP),
     "list": ("- lr", "list.yaml: must hold fields, as in lr: 0.01"),
     "field": (
         "learning_rate: 1",
-        "recipe.learning_rate: no such field; recipe has name, init,",
+        "recipe.learning_rate: no such field; recipe has name,",
     ),
     "short": ("lr: 0.1", "conf/recipe/short.yaml"),
     "latin": ("lr: \xe9", "latin.yaml: cannot be read ("),
 }
-READERS = (
-    "frontier",
-    "collect",
-    "verify",
-    "figure frontier",
-    "compare study",
-    "mirror",
-)
-NO_ROWS = {  # places without rows, and what is said of them
-    "nowhere": "nowhere: no such folder",
-    "mk[/i]": "mk[/i]: no such folder",
-    "[bold]": "[bold]: holds no rows",
-    "empty": "empty: holds no rows",
-    "fifo": "fifo: holds no rows",
-    "loop": "loop: ",
-    "x" * 300: "",
-}
-NO_TABLES = {  # files that hold none, of which `collect` wants to make one and `verify` says so
-    "zero.parquet": "zero.parquet: not a readable table of rows",
-    "text.parquet": "text.parquet: not a readable table of rows",
-    "weights.npz": "weights.npz: not a readable table of rows",
-    "other.parquet": "other.parquet: not a readable table of rows",
+NO_ROWS = {  # commands of places without rows, and what is said of these
+    "frontier nowhere": "nowhere: no such folder",
+    "frontier mk[/i]": "mk[/i]: no such folder",
+    "frontier [bold]": "[bold]: holds no rows",
+    "frontier fifo": "fifo: holds no rows",
+    "frontier loop": "loop: ",
+    f"frontier {'x' * 300}": "",
+    "frontier text.parquet": "text.parquet: not a readable table of rows",
+    "frontier weights.npz": "weights.npz: not a readable table of rows",
+    "frontier other.parquet": "other.parquet: not a readable table of rows",
+    "collect nowhere": "nowhere: no such folder",
+    "verify nowhere": "nowhere: no such folder",
+    "figure frontier zero.parquet": "zero.parquet: not a readable table of rows",
+    "compare study zero.parquet": "zero.parquet: not a readable table of rows",
+    "mirror zero.parquet": "zero.parquet: not a readable table of rows",
 }
 NAMES = {  # of what there is, as the table has them
     "<tasks>": (
@@ -136,15 +112,8 @@ NAMES = {  # of what there is, as the table has them
 }
 # Words of the libraries below, which mean nothing to a user.
 NOISE = (
-    "search path:",
-    "full_key",
-    "object_type",
-    "In 'config'",
-    "Traceback",
-    "Warning",
-    "pkg://",
+    "search path:|full_key|object_type|In 'config'|Traceback|Warning|pkg://|Error exec"
 )
-NOISE += ("Error executing",)
 
 
 def table():
@@ -208,7 +177,7 @@ def refused(folder, arguments, expected):
     assert (done.status, done.out, done.err.count("\n")) == (2, "", 1), done
     assert done.err.startswith("memcap: ")
     assert expected in done.err
-    assert not [noise for noise in NOISE if noise in done.err]
+    assert not re.search(NOISE, done.err)
     assert len(done.err) < 700
     assert files(folder) == before
 
@@ -240,22 +209,10 @@ def test_letters_that_a_line_cannot_show(place, words, expected):
     refused(place, words, expected)
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        "collect",
-        "status",
-        "answer --task latch --lag 5",
-        "report study -o",
-        "compare study",
-    ],
-)
+@pytest.mark.parametrize("words", ["collect", "report study -o", "compare study"])
 def test_an_empty_name_is_not_the_current_folder(place, words):
-    refused(
-        place,
-        [*words.split(), ""],
-        ": is empty; name a file or folder, . for this one; see memcap ",
-    )
+    line = ": is empty; name a file or folder, . for this one; see memcap "
+    refused(place, [*words.split(), ""], line)
 
 
 @pytest.mark.parametrize(
@@ -263,31 +220,20 @@ def test_an_empty_name_is_not_the_current_folder(place, words):
     [("train", name) for name in YAML] + [("train -m", "itself"), ("plan", "itself")],
 )
 def test_a_bad_study_file(place, command, name):
-    refused(
-        place,
-        [*command.split(), "--config-dir", "conf", f"sweeps={name}"],
-        YAML[name][1],
-    )
+    words = [*command.split(), "--config-dir", "conf", f"sweeps={name}"]
+    refused(place, words, YAML[name][1])
     assert not (place / "ran").exists()
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_bad_file_of_a_recipe_that_an_axis_names(place, name):
-    refused(
-        place,
-        ["train", "--config-dir", "conf", f"axes={{recipe: [{name}]}}"],
-        RECIPES[name][1],
-    )
+    words = ["train", "--config-dir", "conf", f"axes={{recipe: [{name}]}}"]
+    refused(place, words, RECIPES[name][1])
 
 
-@pytest.mark.parametrize(
-    ("command", "name"),
-    [("frontier", name) for name in NO_ROWS | NO_TABLES]
-    + [(command, "nowhere") for command in READERS[1:]]
-    + [(command, "zero.parquet") for command in READERS[3:]],
-)
-def test_a_place_without_rows(place, command, name):
-    refused(place, [*command.split(), name], (NO_ROWS | NO_TABLES)[name])
+@pytest.mark.parametrize("line", NO_ROWS)
+def test_a_place_without_rows(place, line):
+    refused(place, line.split(), NO_ROWS[line])
 
 
 # The machine
@@ -324,12 +270,9 @@ def test_a_disk_that_is_full_or_gone(tmp_path, monkeypatch, part, number):
 
     monkeypatch.setattr(files_module.os, "fsync", full)
     done = memcap(tmp_path, "train", *TINY.split(), "out=study")
-    said = [line for line in done.err.splitlines() if line.startswith("memcap: ")]
     assert (done.status, done.out) == (2, "")
-    assert said == [
-        f"memcap: disk: cannot be read or written ({os.strerror(number)}); set out to another"
-        " folder"
-    ]
+    why = f"cannot be read or written ({os.strerror(number)})"
+    assert done.err.count(f"memcap: disk: {why}; set out to another folder\n") == 1
     assert "Error executing" not in done.err + done.out
     assert not list((tmp_path / "study" / part).iterdir())
 
@@ -346,14 +289,12 @@ def test_a_figure_that_does_not_fit_on_the_disk_is_told_of_after_all_rows_are_sa
     monkeypatch.setattr(Figure, "savefig", full)
     axes = "axes={model.units: [1, 2, 3]}"
     done = memcap(tmp_path, "train", *TINY.split(), axes, "out=study")
-    assert (done.status, done.err.splitlines()[-1]) == (
-        2,
-        (
-            "memcap: study/figures: the figure cannot be written (Error -5 while finishing"
-            " compression); rows are safe, and memcap figure frontier STUDY -o FOLDER draws it"
-            " elsewhere"
-        ),
+    line = (
+        "memcap: study/figures: the figure cannot be written (Error -5 while finishing"
+        " compression); rows are safe, and memcap figure frontier STUDY -o FOLDER draws it"
+        " elsewhere"
     )
+    assert (done.status, done.err.splitlines()[-1]) == (2, line)
     assert shards.read(tmp_path / "study").height == 3
 
 
@@ -370,14 +311,8 @@ def test_what_fits_into_no_memory(tmp_path, monkeypatch):
     line += "; lower engine.lanes, recipe.batch, task.lag or model.units\n"
     assert (done.status, done.out, done.err) == (2, "", f"memcap: {line}")
     for launcher in ("population", "basic"):
-        done = memcap(
-            tmp_path,
-            "train",
-            "-m",
-            f"hydra/launcher={launcher}",
-            *TINY.split(),
-            "seed=1,2",
-        )
+        words = f"train -m hydra/launcher={launcher} {TINY} seed=1,2"
+        done = memcap(tmp_path, *words.split())
         assert (done.status, "Traceback" in done.err) == (2, False)
         assert done.err.splitlines()[-1] == f"memcap: {line}".strip()
 
@@ -390,12 +325,8 @@ def test_a_folder_that_is_deleted_while_its_study_trains(tmp_path, monkeypatch):
     write = shards.write
     monkeypatch.setattr(shards, "write", deleted)
     done = memcap(tmp_path, "train", *TINY.split(), "out=study")
-    assert done.status == 2
-    assert (done.out, done.err.count("memcap: "), "Error executing" in done.err) == (
-        "",
-        1,
-        False,
-    )
+    assert (done.status, done.out, done.err.count("memcap: ")) == (2, "", 1)
+    assert "Error executing" not in done.err
     assert "study/weights/" in done.err
     assert "set out to another folder" in done.err
 
@@ -428,49 +359,40 @@ def test_what_is_no_file_among_a_studys_files_is_named_and_passed_over(tmp_path,
     """Nothing waits for the other end of a FIFO."""
     write(tmp_path / "study", group("latch", 5, {1: (0, 2), 2: (2, 2), 3: (2, 2)}))
     expected = memcap(tmp_path, "frontier", "study").out
-    for name in (
-        "rows/x.parquet",
-        "weights/x.npz",
-        "curves/x.parquet",
-        "jobs/x.json",
-        "checkpoints/x.npz",
-    ):
+    names = (
+        "rows/x.parquet weights/x.npz curves/x.parquet jobs/x.json checkpoints/x.npz"
+    )
+    for name in names.split():
         (tmp_path / "study" / name).parent.mkdir(exist_ok=True)
         make(tmp_path / "study" / name)
     done = memcap(tmp_path, "frontier", "study")
     assert (done.status, done.out, done.err.count("\n")) == (0, expected, 1)
-    what = (
-        "not a regular file" if make is os.mkfifo else "cannot be read (Is a directory)"
+    what = {os.mkfifo: "not a regular file"}.get(
+        make, "cannot be read (Is a directory)"
     )
     assert done.err.startswith(f"memcap: study/rows/x.parquet: {what}; skipped")
     assert "1 file of rows cannot be read" in memcap(tmp_path, "status", "study").out
     found = memcap(tmp_path, "verify", "study")
     assert (found.status, found.err) == (1, "")
-    assert all(
-        f"study/{name}: " in found.out for name in ("rows/x.parquet", "weights/x.npz")
-    )
+    assert "study/rows/x.parquet: " in found.out
+    assert "study/weights/x.npz: " in found.out
     assert memcap(tmp_path, "collect", "study").status == 0
     assert memcap(tmp_path, "train", *TINY.split(), "out=study").status == 0
 
 
 def test_markup_in_a_path_is_a_path(tmp_path):
-    for command in (
-        "train",
-        "status",
-        "frontier",
-        "verify",
-        "collect",
-        "compare",
-        "figure frontier",
+    for line in (
+        f"train {TINY} out='mk[/i]'",
+        "status mk[/i]",
+        "frontier mk[/i]",
+        "verify mk[/i]",
+        "collect mk[/i]",
+        "compare mk[/i] mk[/i]",
+        "figure frontier mk[/i]",
     ):
-        words = (
-            [*TINY.split(), "out='mk[/i]'"]
-            if command == "train"
-            else ["mk[/i]"] * (1 + (command == "compare"))
-        )
-        done = memcap(tmp_path, *command.split(), *words)
+        done = memcap(tmp_path, *line.split())
         assert done.status == 0, done
-        if command in ("train", "status", "collect", "figure frontier"):
+        if not line.startswith(("frontier", "verify", "compare")):
             assert "mk[/i]" in done.out
 
 

@@ -264,22 +264,19 @@ def test_an_answer_is_measured_where_it_was_not(tmp_path, monkeypatch, flag):
 
 def test_answer_and_frontier_take_a_verdict_and_a_budget(tmp_path):
     counts = {2: (0, 8), 3: (8, 8), 4: (8, 8), 5: (8, 8)}
-    groups = (
-        group("delay_line", 3, counts, steady={3: 0}),
-        group("delay_line", 3, {1: (0, 8), 2: (8, 8)}, budget=9000),
-    )
-    write(tmp_path / "outputs", *groups)
-    for words, units, at in (
-        ("--budget 1500", 4, "steady"),
-        ("--budget 1500 --at trained", 3, "trained"),
-        ("", 2, "steady"),
-    ):
+    few = group("delay_line", 3, counts, steady={3: 0})
+    many = group("delay_line", 3, {1: (0, 8), 2: (8, 8)}, budget=9000)
+    write(tmp_path / "outputs", few, many)
+    for words, units in {
+        "--budget 1500": 4,
+        "--budget 1500 --at trained": 3,
+        "": 2,
+    }.items():
         line = f"answer --task delay_line --lag 3 --json {words}"
         found = strict(memcap(tmp_path, *line.split()).out)
-        assert (found["units"], found["at"], found["source"]) == (units, at, "outputs")
         (point,) = strict(memcap(tmp_path, "frontier", "--json", *words.split()).out)
-        assert (point["u90"], point["at"]) == (found["u90"], at)
-        assert point["budget"] == (1500 if words else 9000)
+        assert (found["units"], found["source"]) == (units, "outputs")
+        assert (point["u90"], point["at"]) == (found["u90"], found["at"])
 
 
 def typed_in(monkeypatch, text):

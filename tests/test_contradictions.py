@@ -200,9 +200,10 @@ def test_the_same_recipe_and_network_give_the_same_number_in_each_table(tables):
 
 @pytest.mark.parametrize("name", sorted(MANY | PAPERS))
 def test_a_number_that_is_moved_contradicts_another(tables, name):
-    mine = (pair for pair in pairs(tables) if name in pair[1])
     place = next(
-        place for place, _, one, other in mine if math.isfinite(one.high + other.high)
+        place
+        for place, names, one, other in pairs(tables)
+        if name in names and math.isfinite(one.high + other.high)
     )
     moved = tables | {name: tables[name] | {place: [Mark(*3 * [1e9])]}}
     assert (label(place[0]), *place[1:3]) in contradictions(moved)

@@ -6,6 +6,7 @@ has the plugins.
 """
 
 import argparse
+import itertools
 import re
 import shlex
 from pathlib import Path
@@ -22,50 +23,29 @@ from memcap.tasks import task_classes
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
-ROOT = Path(__file__).parent.parent
-PAGES = {
-    name: (ROOT / "docs" / f"{name}.md").read_text() for name in ("sweeps", "clusters")
-}
-BLOCKS = [
-    block
-    for page in PAGES.values()
-    for block in re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
-]
-FILES = {
-    found[1]: block
-    for block in BLOCKS
-    if (found := re.match(r"# file: (\S+)\n", block))
-}
-LINES = [
-    line
-    for block in BLOCKS
-    if block not in FILES.values()
-    for line in block.splitlines()
-]
+DOCS = Path(__file__).parent.parent / "docs"
+PAGES = "".join((DOCS / name).read_text() for name in ("sweeps.md", "clusters.md"))
+BLOCKS = re.findall(r"```bash\n(.*?)```", PAGES, re.DOTALL)
+SCRIPTS = [block for block in BLOCKS if block.startswith("# file: ")]
+LINES = "".join(block for block in BLOCKS if block not in SCRIPTS).splitlines()
 TRAIN = [line for line in LINES if line.startswith(("memcap train", "memcap plan"))]
-ACCELERATORS = (ROOT / "docs" / "accelerators.md").read_text()
+ACCELERATORS = (DOCS / "accelerators.md").read_text()
 SHARED = re.findall(
     r"^.*(memcap train .* engine\.shards=\d+).*$", ACCELERATORS, re.MULTILINE
 )
-PLUGGED = re.compile(r"\+?hydra[/.](launcher|sweeper)\b")
+PLUGGED = r"\+?hydra[/.](launcher|sweeper)\b|.*interval\("
 
 
 def jobs(line):
     """The populations of jobs that a line trains."""
     words = shlex.split(line)[2:]
-    choices = [
-        word.replace("population_slurm", "submitit_slurm").replace("=", "/")
-        for word in words
-    ]
-    (package,) = [PLUGINS[choice] for choice in choices if choice in PLUGINS] or [""]
-    if "optuna" in package or (
-        package and not installed(package)
-    ):  # trials are made up as they go
-        words = [
-            word
-            for word in words
-            if not PLUGGED.match(word) and "interval(" not in word
-        ]
+    choices = (
+        line.replace("population_slurm", "submitit_slurm").replace("=", "/").split()
+    )
+    packages = [PLUGINS[choice] for choice in choices if choice in PLUGINS]
+    # trials are made up as they go
+    if any("optuna" in package or not installed(package) for package in packages):
+        words = [word for word in words if not re.match(PLUGGED, word)]
     return compose_jobs(
         [word for word in words if word != "-m"], multirun="-m" in words
     )
@@ -82,24 +62,17 @@ def test_a_line_is_composed_and_its_members_are_sound(line):
 @pytest.mark.slow
 def test_all_studies_are_run_by_one_line(tmp_path):
     (line,) = [line for line in TRAIN if "glob(*)" in line]
-    found = [
-        job.settings.study.name
-        for group in jobs(f"{line} axes=null design=grid")
-        for job in group
-    ]
+    groups = jobs(f"{line} axes=null design=grid")
+    found = [job.settings.study.name for group in groups for job in group]
     assert found == study_files.NAMES
-    tasks = [
-        job.members[0].task.name
-        for group in compose_jobs(["task=glob(*)"], multirun=True)
-        for job in group
-    ]
-    assert sorted(tasks) == sorted(task_classes())
+    groups = compose_jobs(["task=glob(*)"], multirun=True)
+    tasks = {job.members[0].task.name for group in groups for job in group}
+    assert tasks == set(task_classes())
 
 
 def keys(groups):
-    return sorted(
-        member.key for group in groups for job in group for member in job.members
-    )
+    jobs = itertools.chain(*groups)
+    return sorted(member.key for job in jobs for member in job.members)
 
 
 def shares(command, first, last, variables):
@@ -126,14 +99,12 @@ def test_the_shares_of_a_line_about_accelerators_are_the_study(command):
 
 
 def test_the_shares_of_the_script_are_the_study():
-    ((name, script),) = FILES.items()
-    assert f"sbatch {name}" in LINES
-    command = next(
-        line for line in script.splitlines() if line.startswith("exec memcap train ")
-    )
+    (script,) = SCRIPTS
+    assert f"sbatch {script.split()[2]}" in LINES
+    (command,) = re.findall(r"^exec (memcap train .*)", script, re.MULTILINE)
     first, last = map(int, re.search(r"--array=(\d+)-(\d+) ", script).groups())
     count = {"$SLURM_ARRAY_TASK_COUNT": str(last - first + 1)}
-    shared = shares(command.removeprefix("exec "), first, last, count)
+    shared = shares(command, first, last, count)
     assert shared == keys(compose_jobs(["sweeps=first_study"]))
 
 

@@ -17,15 +17,18 @@ from memcap.store.heartbeat import JobProgress
 from memcap.store.study import Study
 
 EVIL = "planted.evil"
-COMMANDS = ("frontier", "status", "verify", "collect", "report", "figure frontier")
-COMMANDS += ("mirror --wandb offline",)
-COMMANDS += (
+COMMANDS = (
+    "frontier",
+    "status",
+    "verify",
+    "collect",
+    "report",
+    "figure frontier",
+    "mirror --wandb offline",
     "answer --task latch --lag 5",
     "compare planted",
     "probe KEY",
     "export KEY --layout torch -o x.npz",
-)
-COMMANDS += (
     "train task=latch task.lag=5 model.units=1 out=planted --cfg job",
     "figure cell_map",
 )
@@ -37,40 +40,27 @@ def folder(tmp_path, monkeypatch):
     file if it runs."""
     monkeypatch.setattr(sys, "path", [*sys.path])
     study = tmp_path / "planted"
-    rows = [
-        sealed(row | named)
-        for row in group("latch", 5)
-        for named in ({}, {"task": f"{EVIL}:T"})
-    ]
-    rows += [
-        sealed(row | {"cell": f"{EVIL}:C", "seed": 9}) for row in group("latch", 5)
-    ]
+    changes = ({}, {"task": f"{EVIL}:T"}, {"cell": f"{EVIL}:C", "seed": 9})
+    rows = [sealed(row | change) for row in group("latch", 5) for change in changes]
     write(study, rows)
     (study / "evil.py").write_text(
         "import pathlib; pathlib.Path('it_ran').touch()\nT = C = object\n"
     )
     columns = ["key", pl.col("task").alias("name"), "metric", "config"]
-    with heartbeat.writing(
-        JobProgress(1, Study(study, "planted")), pl.DataFrame(rows).select(columns)
-    ):
+    job = JobProgress(1, Study(study, "planted"))
+    with heartbeat.writing(job, pl.DataFrame(rows).select(columns)):
         pass
     for path in study.glob("jobs/*.json"):
-        path.write_text(
-            json.dumps(
-                json.loads(path.read_text()) | {"ended": "interrupted", "sha256": None}
-            )
-        )
+        beat = json.loads(path.read_text()) | {"ended": "interrupted"}
+        path.write_text(json.dumps(beat))
     return tmp_path
 
 
 @pytest.mark.parametrize("words", [*COMMANDS[:3], *leave(COMMANDS[3:])])
 def test_no_command_imports_what_rows_name(folder, words):
-    keys = [
-        row["key"]
-        for row in store.shards.read(folder / "planted").to_dicts()
-        if EVIL in row["config"]
-    ]
-    name, *more = words.replace("KEY", keys[0]).split()
+    rows = store.shards.read(folder / "planted")
+    key = rows.filter(cell=f"{EVIL}:C")["key"][0]
+    name, *more = words.replace("KEY", key).split()
     place = [] if name == "train" else ["planted"]
     done = memcap(folder, name, *more, *place)
     assert "Traceback" not in done.err
@@ -81,21 +71,16 @@ def test_no_command_imports_what_rows_name(folder, words):
 
 def test_rows_left_out_say_how_to_name_their_module(folder):
     done = memcap(folder, "frontier", "planted")
-    assert (
-        f"{EVIL}:T, cell lstm: 12 rows left out: task.name={EVIL}:T: rows import nothing"
-        in done.err
-    )
+    line = f"{EVIL}:T, cell lstm: 12 rows left out: task.name={EVIL}:T: rows import nothing"
+    assert line in done.err
     assert f"memcap --module {EVIL} frontier (in Python: import {EVIL})" in done.err
     assert "latch" in done.out
+    rows = store.shards.read(folder / "planted")
     with pytest.raises(UserError, match="rows import nothing"):
-        face.load(
-            folder / "planted",
-            store.shards.read(folder / "planted").filter(cell=f"{EVIL}:C")["key"][0],
-        )
+        face.load(folder / "planted", rows.filter(cell=f"{EVIL}:C")["key"][0])
     assert not (folder / "it_ran").exists()
-    assert (
-        memcap(folder, "--module", EVIL, "frontier", "planted").status == 0
-    )  # who names it runs it
+    # who names it runs it
+    assert memcap(folder, "--module", EVIL, "frontier", "planted").status == 0
     assert (folder / "it_ran").exists()
     del sys.modules[EVIL], sys.modules["planted"]
 

@@ -49,32 +49,15 @@ def test_it_prints_a_table_a_probe_and_draws_beside_the_rows(study):
 def test_json_has_the_tables_and_what_was_left_out_and_why(study, tmp_path):
     folder, rows = study
     key = rows.filter(pl.col("task") == "data")["key"][0]
-    done = memcap(
-        tmp_path,
-        "probe",
-        key,
-        folder,
-        "-o",
-        "here",
-        "--json",
-        "--what",
-        "lengths",
-        "gates",
-    )
-    found = json.loads(done.out)
+    some = "probe", key, folder, "--what", "lengths", "gates"
+    found = json.loads(memcap(tmp_path, *some, "-o", "here", "--json").out)
     assert found["key"] == key
     assert found["probes"]["gates"]["table"][0]["what"] == "input gate i"
     assert list(found["left_out"]) == ["lengths"]
-    assert sorted(path.name for path in (tmp_path / "here").iterdir()) == [
-        "gates.csv",
-        "gates.pdf",
-        "gates.png",
-    ]
-    done = memcap(tmp_path, "probe", key, folder, "--what", "lengths", "gates")
-    assert "lengths: data has no longer sequences" in done.out
-    assert (
-        memcap(tmp_path, "probe", key, folder, "--what", "lengths").status
-    ) == 2  # nothing is left
+    drawn = {path.name for path in (tmp_path / "here").iterdir()}
+    assert drawn == {"gates.csv", "gates.pdf", "gates.png"}
+    assert "lengths: data has no longer sequences" in memcap(tmp_path, *some).out
+    assert memcap(tmp_path, *some[:-1]).status == 2  # nothing is left
 
 
 def test_the_example_of_the_protocol_works(study, tmp_path, monkeypatch):
@@ -84,29 +67,13 @@ def test_the_example_of_the_protocol_works(study, tmp_path, monkeypatch):
     example = probes.__doc__.split("like this:\n")[1].split("\nAll ask on")[0]
     (tmp_path / "my_probes").mkdir()
     (tmp_path / "my_probes" / "sizes.py").write_text(inspect.cleandoc(example))
-    done = memcap(
-        tmp_path,
-        "probe",
-        rows["key"][0],
-        folder,
-        "--what",
-        "my_probes:sizes",
-        "-o",
-        "out",
-    )
+    words = "probe", rows["key"][0], folder, "--what", "my_probes:sizes", "-o", "out"
+    done = memcap(tmp_path, *words)
     assert done.status == 0, done.err
     assert (tmp_path / "out" / "sizes.png").exists()
 
 
 def test_each_probe_of_the_package_says_what_it_is_for():
-    assert {
-        "decoding",
-        "gates",
-        "jacobian",
-        "leakage",
-        "lengths",
-        "noise",
-    } <= probes.summaries().keys()
     for name, summary in probes.summaries().items():
         assert summary
         assert callable(probes.find(name).probe)

@@ -1,7 +1,5 @@
 """What a mirror sends of a folder, to services that remember, break or refuse."""
 
-import math
-
 import pytest
 from followed_files import OURS, THEIRS, key, members_of, put_job, put_rows
 
@@ -164,12 +162,9 @@ def test_who_sees_the_folder_whole_sends_its_results(tmp_path, service, others_t
     else:
         assert (where, len(service.runs)) == ("1 calls", 1)
         ((run, values),) = service.points
-        assert (run.name, run.config["members"], values["study/done"]) == (
-            "study",
-            9,
-            2,
-        )
-        assert (values["study/solved"], values["frontier/latch-L5"]) == (2, 1)
+        assert (run.name, run.config["members"]) == ("study", 9)
+        wanted = {"study/done": 2, "study/solved": 2, "frontier/latch-L5": 1}
+        assert wanted.items() <= values.items()
         ((run, table, figure),) = service.results
         assert (table[0]["lag"], figure) == (5, "frontier.png")
         assert ours.left(tmp_path) == ""
@@ -200,9 +195,8 @@ def test_a_service_that_breaks_is_left_with_one_warning_for_the_next(
     put_rows(tmp_path / "study", TOKEN, range(3))
     mirror_of(tmp_path).finish()
     assert sorted(service.names) == NAMES[:3]
-    assert (
-        capsys.readouterr().err == "memcap: it does not work and is left: disk full\n"
-    )
+    said = "memcap: it does not work and is left: disk full\n"
+    assert capsys.readouterr().err == said
 
 
 def test_after_the_last_service_all_is_left(tmp_path, monkeypatch):
@@ -210,9 +204,8 @@ def test_after_the_last_service_all_is_left(tmp_path, monkeypatch):
     put_rows(tmp_path / "study", TOKEN, range(3))
     ours = mirror_of(tmp_path)
     assert ours.finish() == ""
-    assert ours.left(tmp_path).startswith(
-        "tracking: 3 members and the results were not"
-    )
+    left = "tracking: 3 members and the results were not"
+    assert ours.left(tmp_path).startswith(left)
 
 
 @pytest.mark.parametrize("seeds", [[0], [0, 1]])
@@ -236,15 +229,3 @@ def test_an_agents_run_has_the_single_member_or_the_summary(
     assert ours.left(tmp_path, has_results=True).endswith(
         f"WANDB_SWEEP_ID=sweep123 WANDB_RUN_ID=agentrun memcap mirror {tmp_path}"
     )
-
-
-def test_numbers_that_are_none_come_through(tmp_path, service):
-    put_rows(tmp_path / "study", TOKEN, [0])
-    curve = {1: {"train/loss": math.inf}, 2: {"train/loss": math.nan}}
-    curves.write(
-        tmp_path / "study", "0123456789abcdef-" + TOKEN + "-0", {key(0): curve}
-    )
-    mirror_of(tmp_path).send()
-    points = service.runs[0][1]
-    assert points[1] == {"train/loss": math.inf}
-    assert math.isnan(points[2]["train/loss"])
