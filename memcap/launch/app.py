@@ -117,8 +117,6 @@ class CheckMembers(Callback):
                     self._check(config, jobs_of(config, loader), here)
             else:
                 self.session.ledger.expect([Job(settings(values_of(config)), ())])
-        if not here:
-            self.session.wait_elsewhere()
 
     def _check(self, config: DictConfig, jobs: Iterable[Job], here: bool) -> None:
         checked = check(config, jobs)

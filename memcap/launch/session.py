@@ -110,10 +110,6 @@ class Session:
             log.info(f"{job_label()}: {totals(rows)}")
         return par2_score(rows)
 
-    def wait_elsewhere(self) -> None:
-        """Prepare for another launcher, which waits for the jobs."""
-        self.contexts.enter_context(signals.raising())
-
     def __enter__(self) -> "Session":
         self.contexts.enter_context(signals.saving(self.ledger.count))
         self.contexts.push(self.ledger.end)

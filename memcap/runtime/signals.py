@@ -1,19 +1,12 @@
 """The end of a command on Ctrl-C, on SIGTERM of a scheduler or container, on SIGHUP of
 a closed terminal.
 
-Python runs a handler between two steps of the main thread: an exception from it would
-vanish in a callback of the garbage collector, and could break an import. So the
-handlers do nothing, and a thread hears signals (`signal.set_wakeup_fd`). It ends the
-process
-
-* at once where nothing is unsaved: while libraries are imported, rows are read, a figure
-  is drawn. Files are written whole or not at all;
-* within `saving` only if the main thread, which looks now and then (`look`), has not
-  begun to end by itself after `PATIENCE`;
-* at a second signal.
-
-First it writes what is cheap to write. In a launcher that is not ours the main thread
-waits where it cannot look: see `raising`.
+Python runs a handler only between two steps of the main thread, which may be busy in C
+for minutes. So the handlers do nothing, and a thread hears signals
+(`signal.set_wakeup_fd`). Where nothing is unsaved, it ends the process at once: files
+are written whole or not at all. Within `saving` the main thread ends by itself where it
+next looks (`look`); the thread saves and ends the process if that takes too long, and
+ends it at once at a second signal.
 """
 
 import contextlib
@@ -33,12 +26,6 @@ NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 # manager SIGTERM and SIGHUP
 ONE_SIGNAL = 0.3
 PATIENCE = 1.0  # seconds that the main thread has to look after a signal
-# The same if the handler raises, as libraries then end their processes.
-PATIENCE_WITH_LIBRARIES = 6.0
-REPEAT = (
-    2.0  # seconds after which a handler raises again, if its exception has vanished
-)
-SECONDS_TO_SAVE = 2.0  # for writing what is cheap to write
 END = 0  # no signal: the command has ended
 
 
@@ -64,21 +51,24 @@ class Interrupted(KeyboardInterrupt):
         return f"interrupted ({signal.Signals(self.number).name})"
 
 
+def _leave_to_thread(number: int, frame: FrameType | None) -> None:
+    """Do nothing: the thread of `Watch` hears the signal, too."""
+
+
 class Watch:
     """A thread that hears signals."""
 
     def __init__(self, line: Callable[[Interrupted], str]) -> None:
         self.line = line  # the words about a process that ends
         self.number: int | None = None  # the first signal
-        self.ending = False  # whether the main thread is about to end
+        self.ending = False  # whether the main thread ends by itself
         # write what is unsaved, the innermost last
         self.unsaved: list[Callable[[Interrupted], None]] = []
-        self.raises = False  # whether the handler raises
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
         numbers = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
         self._handlers = {
-            number: signal.signal(number, self._handle)
+            number: signal.signal(number, _leave_to_thread)
             for number in numbers
             if signal.getsignal(number) not in (signal.SIG_IGN, None)  # as under nohup
         }
@@ -102,27 +92,23 @@ class Watch:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.raises and not self.ending:
-            raise Interrupted(number)
-
     def _listen(self) -> None:
         """Hear signals until one has to end the process, or the command has ended."""
         number = self._next()
         if number is None or number == END:
             return
         self.number = number
-        first = last = time.monotonic()  # the last one may be our own repetition
-        while (later := self._next(0.02)) != END:
-            now = time.monotonic()
-            patience = PATIENCE_WITH_LIBRARIES if self.raises else PATIENCE
-            waits = self.ending or (self.unsaved and now - first <= patience)
-            if not waits or (later and now - last > ONE_SIGNAL):
-                self._leave(later or number)
+        first = time.monotonic()
+        while self.unsaved or self.ending:
+            later = self._next(PATIENCE)
+            if later == END:
                 return
-            if self.raises and not self.ending and now - last > REPEAT:
-                last = now
-                signal.pthread_kill(threading.main_thread().ident or 0, number)
+            if later is not None and time.monotonic() - first > ONE_SIGNAL:
+                complain(f"{Interrupted(later)}; not all was saved")
+                os._exit(Interrupted(later).status)
+            if later is None and not self.ending:
+                break
+        self._leave(Interrupted(number))
 
     def _next(self, seconds: float | None = None) -> int | None:
         """Wait for one of the signals, or the end; None after this many seconds without."""
@@ -132,17 +118,8 @@ class Watch:
                 return number
         return None
 
-    def _leave(self, number: int) -> None:
-        """End the process after writing what is cheap to write, even if something hangs."""
-        interrupted = Interrupted(number)
-        saving = threading.Thread(target=self._save, args=[interrupted], daemon=True)
-        saving.start()
-        saving.join(SECONDS_TO_SAVE)
-        if saving.is_alive():
-            os.write(2, f"memcap: {interrupted}; not all was saved\n".encode())
-        os._exit(interrupted.status)
-
-    def _save(self, interrupted: Interrupted) -> None:
+    def _leave(self, interrupted: Interrupted) -> None:
+        """Write what is unsaved, and end the process."""
         for save in reversed(self.unsaved):
             try:
                 save(interrupted)
@@ -151,6 +128,7 @@ class Watch:
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.flush()
             complain(self.line(interrupted))
+        os._exit(interrupted.status)
 
 
 _watch: Watch | None = None  # of this process
@@ -222,19 +200,3 @@ def saving(save: Callable[[Interrupted], None] = lambda _: None) -> Generator[No
         raise
     finally:
         watch.unsaved.remove(save)
-
-
-@contextlib.contextmanager
-def raising() -> Generator[None]:
-    """Let handlers raise `Interrupted` until it arrives here, for libraries that wait
-    in the main thread."""
-    if _watch is None:
-        yield
-        return
-    watch = _watch
-    watch.raises = True
-    try:
-        with saving():
-            yield
-    finally:
-        watch.raises = False

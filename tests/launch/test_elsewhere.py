@@ -173,7 +173,7 @@ def test_a_job_has_its_share_of_the_cores_hears_signals_and_logs_little(
         "model.units=1",
         *TINY,
     )
-    assert told == [(expected, "Watch._handle")]
+    assert told == [(expected, "_leave_to_thread")]
     assert logging.getLogger("jax").level == logging.WARNING
 
 
