@@ -156,6 +156,7 @@ def _leave(status: int | str) -> NoReturn:
 
 
 def _run(arguments: list[str]) -> None:
+    jax_setup.check_addresses()
     for word in arguments:
         if "\0" in word:  # no shell passes one, but a caller of `main` may
             raise UserError(f"{word}: holds a zero byte, which no name or value does")

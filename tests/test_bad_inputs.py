@@ -257,7 +257,12 @@ def test_without_a_home_nothing_is_cached_and_all_works(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("part", "number"),
-    [("rows", errno.ENOSPC), ("weights", errno.EDQUOT), ("curves", errno.EIO)],
+    [
+        ("rows", errno.ENOSPC),
+        ("weights", errno.EDQUOT),
+        ("curves", errno.EIO),
+        ("rows", errno.EFBIG),
+    ],
 )
 def test_a_disk_that_is_full_or_gone(tmp_path, monkeypatch, part, number):
     """Nothing is left of the file that did not fit. (A real one, as small tmpfs, gave the same.)"""
@@ -331,53 +336,58 @@ def test_a_folder_that_is_deleted_while_its_study_trains(tmp_path, monkeypatch):
     assert "set out to another folder" in done.err
 
 
-def test_tables_do_not_ask_the_disk_through_polars(tmp_path):
+def test_tables_do_not_ask_the_disk_through_polars(monkeypatch):
     """Whose errors on a full one are none of the operating system's."""
-    full = Path("/dev/full")
-    if not full.exists():
-        pytest.skip("no /dev/full")
-    (tmp_path / "rows").mkdir()
-    seen = []
 
-    def fill_full(path, fill, with_digest=True):
-        with (
-            full.open("wb", buffering=0) as file,
-            pytest.raises(OSError, match="No space left") as raised,
-        ):
+    def fill_full(path, fill):
+        with path.open("wb", buffering=0) as file:
             fill(file)
-        seen.append(raised.value.errno)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(files_module, "write", fill_full)
-        write_table(tmp_path / "rows" / "a.parquet", frame(group()))
-    assert seen == [errno.ENOSPC]
+    monkeypatch.setattr(files_module, "write", fill_full)
+    with pytest.raises(OSError, match="No space left") as raised:
+        write_table(Path("/dev/full"), frame(group()))
+    assert raised.value.errno == errno.ENOSPC
 
 
 @pytest.mark.breadth
-@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
-def test_what_is_no_file_among_a_studys_files_is_named_and_passed_over(tmp_path, make):
-    """Nothing waits for the other end of a FIFO."""
+def test_what_is_no_file_among_a_studys_files_is_named_and_passed_over(tmp_path):
     write(tmp_path / "study", group("latch", 5, {1: (0, 2), 2: (2, 2), 3: (2, 2)}))
     expected = memcap(tmp_path, "frontier", "study").out
-    names = (
-        "rows/x.parquet weights/x.npz curves/x.parquet jobs/x.json checkpoints/x.npz"
-    )
-    for name in names.split():
-        (tmp_path / "study" / name).parent.mkdir(exist_ok=True)
-        make(tmp_path / "study" / name)
+    tables = ("rows/x.parquet", "curves/x.parquet")
+    archives = ("weights/x.npz", "checkpoints/x.npz")
+    for name in (*tables, *archives, "jobs/x.json"):
+        (tmp_path / "study" / name).mkdir(parents=True)
     done = memcap(tmp_path, "frontier", "study")
     assert (done.status, done.out, done.err.count("\n")) == (0, expected, 1)
-    what = {os.mkfifo: "not a regular file"}.get(
-        make, "cannot be read (Is a directory)"
-    )
-    assert done.err.startswith(f"memcap: study/rows/x.parquet: {what}; skipped")
+    why = "memcap: study/rows/x.parquet: cannot be read (Is a directory); skipped"
+    assert done.err.startswith(why)
     assert "1 file of rows cannot be read" in memcap(tmp_path, "status", "study").out
     found = memcap(tmp_path, "verify", "study")
     assert (found.status, found.err) == (1, "")
-    assert "study/rows/x.parquet: " in found.out
-    assert "study/weights/x.npz: " in found.out
+    assert all(f"study/{name}: " in found.out for name in (*tables, *archives))
     assert memcap(tmp_path, "collect", "study").status == 0
     assert memcap(tmp_path, "train", *TINY.split(), "out=study").status == 0
+
+
+def test_a_name_is_bounded_where_it_is_given(tmp_path):
+    (tmp_path / "recipe").mkdir()
+    recipe = f"defaults: [hold]\nname: {'r' * 5000}\n"
+    (tmp_path / "recipe" / "long.yaml").write_text(recipe)
+    for name, value in (("study", "s" * 256), ("recipe", "long")):
+        choice = f"{name}={value}"
+        done = memcap(tmp_path, "train", "-cd", ".", *TINY.split(), choice)
+        assert (done.status, done.out) == (2, "")
+        assert done.err.startswith(f"memcap: {name}")
+        assert "must have at most" in done.err
+
+
+def test_a_figure_is_not_written_through_a_link(tmp_path):
+    write(tmp_path / "study", group())
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "study" / "figures").symlink_to(tmp_path / "mine")
+    done = memcap(tmp_path, "figure", "frontier", "study")
+    assert (done.status, "is a link; name the folder" in done.err) == (2, True)
+    assert not list((tmp_path / "mine").iterdir())
 
 
 def test_markup_in_a_path_is_a_path(tmp_path):
@@ -426,11 +436,14 @@ def test_own_code_that_leaves_python_is_one_line(tmp_path):
     assert "SystemExit: 0, at " in done.err
 
 
-def test_too_few_addresses_are_said_before_jax_aborts(tmp_path, monkeypatch):
+@pytest.mark.parametrize("command", [["train", *TINY.split()], ["frontier"]])
+def test_too_few_addresses_are_said_before_a_library_aborts(
+    tmp_path, monkeypatch, command
+):
     monkeypatch.setattr(
         jax_setup.resource, "getrlimit", lambda _: (1 << 30, jax_setup.LEAST_ADDRESSES)
     )
     jax_setup.setup.cache_clear()
-    done = memcap(tmp_path, "train", *TINY.split())
+    done = memcap(tmp_path, *command)
     jax_setup.setup.cache_clear()
-    assert (done.status, "ulimit -v 1048576: JAX reserves" in done.err) == (2, True)
+    assert (done.status, "ulimit -v 1048576: JAX and polars" in done.err) == (2, True)

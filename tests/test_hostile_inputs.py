@@ -85,7 +85,6 @@ def sound(tmp_path_factory):
     (folder / "study" / "jobs" / "t.json").write_text(
         '{"pid": 1, "longest": [], "command": "memcap train"}'
     )
-    (folder / "study" / "jobs" / "t.keys").write_text("0123456789abcdef\n")
     for name, content in (("recipe/r.yaml", RECIPE), ("sweeps/s.yaml", STUDY)):
         (folder / "conf" / name).parent.mkdir(parents=True)
         (folder / "conf" / name).write_bytes(content)

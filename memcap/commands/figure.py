@@ -4,6 +4,7 @@ from argparse import ArgumentParser, Namespace
 
 from memcap import figures
 from memcap.commands.arguments import PLACE, add_output, add_strict, folder_of, location
+from memcap.config.knobs import UserError
 from memcap.store import rows_of
 from memcap.store.rows import one_per_key
 from memcap.store.shards import OUTPUTS
@@ -29,5 +30,9 @@ def run(arguments: Namespace) -> None:
     figure = figures.find(arguments.name)
     tables = [rows_of(place, arguments.strict) for place in arguments.results]
     drawn = figure.draw(one_per_key(tables))
-    folder = arguments.output or folder_of(arguments.results[0]) / "figures"
+    folder = arguments.output
+    if folder is None:
+        folder = folder_of(arguments.results[0]) / "figures"
+        if folder.is_symlink():
+            raise UserError(f"{folder}: is a link; name the folder to write to by -o")
     print(figures.save(drawn, folder, arguments.name.rpartition(":")[2]))

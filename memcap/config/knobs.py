@@ -14,6 +14,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 T = TypeVar("T")
 MOST = 1_000_000_000  # steps and seeds are int32 operands of the compiled programs
 LONGEST_LINE = 690  # characters of an error
+LONGEST_TEXT = 4096  # characters of a name or a path, as of Linux
 LONGEST = 1_000_000  # steps of a sequence; `LONGEST` times `evaluation.stretch` is an int32 operand
 BOUNDS = {
     "at_least": operator.ge,
@@ -52,6 +53,7 @@ def of_disk(error: OSError) -> str | None:
     if error.filename is None and error.errno not in (
         errno.ENOSPC,
         errno.EDQUOT,
+        errno.EFBIG,
         errno.EROFS,
         errno.EIO,
     ):
@@ -204,6 +206,10 @@ def check(owner: Any, where: str) -> None:
         if limits["choices"] is not None:
             fits = value in limits["choices"]
         elif isinstance(value, str):
+            if len(value) > LONGEST_TEXT:
+                raise UserError(
+                    f"{where}.{f.name}={value}: must have at most {LONGEST_TEXT:,} characters"
+                )
             continue
         else:
             bounds = {word: limits[word] for word in BOUNDS if limits[word] is not None}

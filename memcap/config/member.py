@@ -388,7 +388,7 @@ def resolve(values: dict[str, Any], task: type[Task] | None = None) -> Member:
                 f"task.{knob_name}: no such field; task {name} has {choices}"
             )
     return Member(
-        typed(cls, knobs, "task"),
+        contract.make(cls, knobs),
         lag,
         length,
         typed(Model, values["model"], "model"),
@@ -413,7 +413,7 @@ def member_of(config: dict[str, Any]) -> Member:
 def task_of(name: str, knobs: Sequence[str]) -> Task:
     """Return a task from its name and "knob=value" texts, as on the command line."""
     values = dict(map(_knob, knobs))
-    return typed(task_class(name), values, "task")
+    return contract.make(task_class(name), values)
 
 
 def _knob(text: str) -> tuple[str, Any]:

@@ -41,6 +41,7 @@ DISK = (
     errno.EROFS,
     errno.EIO,
     errno.EDQUOT,
+    errno.EFBIG,
 )  # the disk is full or gone, for all jobs
 Results = dict[
     int, pl.DataFrame | Exception

@@ -39,6 +39,17 @@ WORKER_SETTINGS = (  # a worker takes these over from the process that starts it
 )
 
 
+def check_addresses() -> None:
+    """Refuse a limit of virtual memory at which JAX or polars would abort."""
+    addresses, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if 0 <= addresses < LEAST_ADDRESSES:
+        raise UserError(
+            f"ulimit -v {addresses >> 10}: JAX and polars reserve more addresses than"
+            f" memory, and would abort; give it {LEAST_ADDRESSES >> 10} or more, or limit"
+            " the memory by a cgroup"
+        )
+
+
 @once
 def setup() -> None:
     """Set flags and the compilation cache, once per process. A user's own XLA_FLAGS and
@@ -48,13 +59,7 @@ def setup() -> None:
     """
     import jax
 
-    addresses, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if 0 <= addresses < LEAST_ADDRESSES:
-        raise UserError(
-            f"ulimit -v {addresses >> 10}: JAX reserves more addresses than memory, and"
-            f" would abort; give it {LEAST_ADDRESSES >> 10} or more, or limit the memory"
-            " by a cgroup"
-        )
+    check_addresses()
     if not _devices_are_known():
         os.environ.setdefault(
             "TF_CPP_MIN_LOG_LEVEL", "2"

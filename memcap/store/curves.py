@@ -101,19 +101,9 @@ def read_files(
 ) -> tuple[dict[Path, pl.DataFrame], dict[Path, BadFileError]]:
     """Read each file of curves of ended members at or below a folder; also return the
     faults of bad ones."""
-    tables = {}
-    bad = {}
-    shards_of_curves = [
-        path
-        for path in sorted(folder.rglob("curves/*.parquet"))
-        if not is_running(path)
-    ]
-    for path in sorted(folder.rglob("curves.parquet")) + shards_of_curves:
-        try:
-            tables[path] = read_file(path)
-        except BadFileError as error:
-            bad[path] = error
-    return tables, bad
+    shards = (path for path in folder.rglob("curves/*.parquet") if not is_running(path))
+    paths = [*sorted(folder.rglob("curves.parquet")), *sorted(shards)]
+    return files.read_all(paths, read_file)
 
 
 def read_file(path: Path) -> pl.DataFrame:

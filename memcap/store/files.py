@@ -13,10 +13,10 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import polars as pl
 
@@ -29,7 +29,7 @@ STALE_AFTER = 600.0
 SEALED = re.compile(r"(.+?)(?:\.([0-9a-f]{16}))?\.parquet")
 SCHEMA_VERSION = "1"  # raised if a column is removed or changes its meaning
 
-
+T = TypeVar("T")
 State = tuple[Path, int, int, int]  # of a file, which changes when the file does
 
 
@@ -51,6 +51,22 @@ def reading(kind: str) -> Generator[None]:
     # Rust may panic on a file without a digest; NumPy may raise nearly anything.
     except (Exception, pl.exceptions.PanicException) as error:
         raise BadFileError(f"not {kind}") from error
+
+
+def read_all(
+    paths: Iterable[Path], read: Callable[[Path], T]
+) -> tuple[dict[Path, T], dict[Path, BadFileError]]:
+    """Read files; return the sound ones, and the faults of the others. Leave out those
+    that their job has removed meanwhile."""
+    sound = {}
+    bad = {}
+    for path in paths:
+        try:
+            sound[path] = read(path)
+        except BadFileError as error:
+            if os.path.lexists(path):
+                bad[path] = error
+    return sound, bad
 
 
 def state_of(path: Path) -> State:
@@ -112,9 +128,9 @@ def write_sealed(path: Path, table: pl.DataFrame) -> None:
 
 def of_stem(path: Path) -> list[Path]:
     """Find the tables of a path's stem."""
-    of_stem = stem(path)
-    likely = path.parent.glob(f"{glob.escape(of_stem)}*.parquet")
-    return [each for each in likely if stem(each) == of_stem]
+    name = stem(path)
+    likely = path.parent.glob(f"{glob.escape(name)}*.parquet")
+    return [other for other in likely if stem(other) == name]
 
 
 def parquet(table: pl.DataFrame) -> bytes:
@@ -194,10 +210,10 @@ def is_stale(path: Path) -> bool:
 
 def make_folder(path: Path) -> None:
     """Make a folder and its parents, and sync their names to disk."""
-    new = [each for each in (path, *path.parents) if not each.exists()]
+    new = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(parents=True, exist_ok=True)
-    for each in new:
-        _sync(each.parent)
+    for folder in new:
+        _sync(folder.parent)
 
 
 def _sync(folder: Path) -> None:

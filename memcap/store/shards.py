@@ -45,6 +45,7 @@ SESSION_DIGITS = 8  # in a token; the job has as many
 NAME = re.compile(r"[0-9a-f]{16}-[0-9a-f]{16}-\d+")  # a shard that a job wrote
 PARTS = ("", "rows", "weights", "curves", "checkpoints", "jobs", "figures")
 TABLE = "a readable table of rows"
+LONGEST_NAME = 255  # characters of a study's name, as of a file's
 MOST_TABLES = 1 << 15  # tables kept in memory
 
 
@@ -83,6 +84,8 @@ def check_study(name: str) -> None:
             f"study={name}: must be a name, without / and \\; for another folder set out (in"
             " Python: folder)"
         )
+    if len(name) > LONGEST_NAME:
+        raise UserError(f"study={name}: must have at most {LONGEST_NAME} characters")
 
 
 def prepare(folder: Path) -> None:
@@ -175,23 +178,17 @@ def read_files(
             f"{folder}: no such folder or file; train a study first, as in: memcap train"
             " sweeps=first_study"
         )
-    tables: dict[Path, pl.DataFrame] = {}
-    bad: dict[Path, BadFileError] = {}
-    for path in paths(folder, below):
-        try:
-            tables[path] = _results(path, _version(path))
-        except BadFileError as error:
-            bad[path] = error
-    return tables, bad
+    return files.read_all(paths(folder, below), _results)
 
 
-def _version(path: Path) -> State | None:
-    """Return the state of a file whose name does not say what is in it."""
-    return None if files.digest_of(path) else files.state_of(path)
+def _results(path: Path) -> pl.DataFrame:
+    """Read the results in a file, unless they were read before and are the same. A
+    digest in its name says that they are."""
+    return _read_once(path, None if files.digest_of(path) else files.state_of(path))
 
 
 @lru_cache(MOST_TABLES)
-def _results(path: Path, version: State | None) -> pl.DataFrame:
+def _read_once(path: Path, version: State | None) -> pl.DataFrame:
     del version
     return read_results(path)
 
@@ -202,11 +199,6 @@ def read_results(path: Path) -> pl.DataFrame:
     with files.reading(TABLE):
         table = files.read_table(path, TABLE, RESULTS)
         return table.select(pl.col(name).cast(SCHEMA[name]) for name in RESULTS)
-
-
-def read_file(path: Path) -> pl.DataFrame:
-    """Read the rows of one file. Errors are those of `read_results`."""
-    return complete(read_results(path))
 
 
 def every_row(tables: Iterable[pl.DataFrame]) -> pl.DataFrame:

@@ -80,7 +80,13 @@ def read_npz(path: Path, take: Callable[[Any], T]) -> T:
 def read_weights(path: Path) -> dict[str, Any]:
     """Read the nested weights of all members in a file, by key. Errors are those of
     `read_npz`."""
-    return nested(read_npz(path, dict))
+    return read_npz(path, lambda npz: nested(dict(npz)))
+
+
+def _of_member(npz: Any, key: str) -> dict[str, Any]:
+    """Return the nested weights of a member in an open archive; none if it has none."""
+    names = [name for name in npz.files if name.startswith(f"{key}/")]
+    return nested({name: npz[name] for name in names}).get(key, {})
 
 
 def weights_of(folder: Path, row: dict[str, Any]) -> dict[str, Any]:
@@ -93,12 +99,9 @@ def weights_of(folder: Path, row: dict[str, Any]) -> dict[str, Any]:
         if path.name != name:  # it may contain any characters, also those of patterns
             continue
         try:
-            arrays = read_npz(
-                path,
-                lambda npz: {n: npz[n] for n in npz.files if n.startswith(f"{key}/")},
-            )
-            if arrays:
-                return nested(arrays)[key]
+            weights = read_npz(path, partial(_of_member, key=key))
+            if weights:
+                return weights
         except BadFileError as error:
             wrong = f"{path}: {error}; {MEND.format(key)}"
     raise UserError(wrong)

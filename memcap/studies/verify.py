@@ -2,16 +2,17 @@
 rules of training, and the whole weights of each row's member. It is the one gate for
 files of others."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import polars as pl
 
 from memcap.config.knobs import UserError
 from memcap.store import curves, shards
-from memcap.store.files import BadFileError, is_stale
+from memcap.store.files import BadFileError, is_stale, read_all
 from memcap.store.published import is_published
 from memcap.store.row_checks import BadRowsError, check_rows
 from memcap.store.rows import without_failed
@@ -19,7 +20,6 @@ from memcap.store.weights import check_weights, read_npz, read_weights
 from memcap.studies.checkpoints import states_of
 
 SHOWN_KEYS = 3
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,14 @@ def verify(folder: Path, rows_only: bool = False) -> VerifyReport:
     sound = len(tables) - len(unsound)
     if rows_only:
         return VerifyReport(rows.height, sound, 0, 0, 0, tuple(wrong))
-    weights, bad_weights = _read_all(folder.rglob("weights/*.npz"), read_weights)
+    archives = sorted(folder.rglob("weights/*.npz"))
+    weights, bad_weights = read_all(archives, read_weights)
     wrong += _faults(bad_weights) + _wrong_weights(rows, weights) + _faults(bad_curves)
     if not bad:  # a bad file may have their rows
         wrong += _without_rows(rows, tables_of_curves)
-    checkpoints, bad_checkpoints = _read_all(
-        folder.rglob("checkpoints/*.npz"), lambda path: read_npz(path, states_of)
-    )
+    archives = sorted(folder.rglob("checkpoints/*.npz"))
+    read_states = partial(read_npz, take=states_of)
+    checkpoints, bad_checkpoints = read_all(archives, read_states)
     wrong += _faults(bad_checkpoints)
     counts = (len(weights), len(tables_of_curves), len(checkpoints))
     return VerifyReport(rows.height, sound, *counts, tuple(wrong))
@@ -92,22 +93,6 @@ def _wrong_rows(tables: Mapping[Path, pl.DataFrame]) -> dict[Path, list[str]]:
         for path, table in tables.items()
     }
     return {path: some for path, some in lines.items() if some}
-
-
-def _read_all(
-    paths: Iterable[Path], read: Callable[[Path], T]
-) -> tuple[dict[Path, T], dict[Path, BadFileError]]:
-    """Read files; return the sound ones, and the faults of the others. Leave out those
-    that their job has removed meanwhile."""
-    sound = {}
-    bad = {}
-    for path in sorted(paths):
-        try:
-            sound[path] = read(path)
-        except BadFileError as error:
-            if path.exists():
-                bad[path] = error
-    return sound, bad
 
 
 def _wrong_weights(

@@ -14,10 +14,10 @@ from memcap import store
 from memcap.designs.axes import members
 from memcap.store import columns, files, shards, weights
 from memcap.store.files import BadFileError
+from memcap.store.rows import complete
 from memcap.store.study import Study
 from memcap.store.weights import write_arrays
 from memcap.studies.run import run_study
-from memcap.terminal.words import warn_once
 
 
 def flipped(content, count=100):
@@ -39,7 +39,7 @@ def test_a_bit_that_flips_in_a_table_is_seen(tmp_path):
     for content in flipped(path.read_bytes()):
         path.write_bytes(content)
         with pytest.raises(BadFileError, match="damaged"):
-            shards.read_file(path)
+            shards.read_results(path)
 
 
 def test_a_bit_that_flips_in_weights_is_seen_or_changes_nothing(tmp_path):
@@ -64,7 +64,7 @@ def test_a_table_is_named_by_its_digest_and_replaces_that_of_its_stem(tmp_path):
         files.write_sealed(tmp_path / "p.parquet", rows)
         path = the_file(tmp_path, "*")
         assert files.stem(path) == "p"
-        assert_frame_equal(shards.read_file(path), rows)
+        assert_frame_equal(complete(shards.read_results(path)), rows)
     files.write_sealed(tmp_path / "p.q.parquet", one)
     assert len(list(tmp_path.iterdir())) == 2
 
@@ -77,13 +77,15 @@ def test_a_reader_survives_both_files_of_a_stem_and_neither(tmp_path):
     old = the_file(tmp_path, "rows/*")
     content = old.read_bytes()
     files.write_sealed(path, more)
-    assert_frame_equal(shards.read_file(old), more)  # it was replaced just now
+    assert_frame_equal(
+        complete(shards.read_results(old)), more
+    )  # it was replaced just now
     old.write_bytes(content)
     assert_frame_equal(store.read(tmp_path), more, check_row_order=False)
     for each in (tmp_path / "rows").iterdir():
         each.unlink()
     with pytest.raises(BadFileError, match="cannot be read"):
-        shards.read_file(old)
+        shards.read_results(old)
     assert store.read(tmp_path).is_empty()
 
 
@@ -100,13 +102,15 @@ def test_a_reader_that_panics_has_met_a_bad_file(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"PK", b"\x93NUMPY", b"plain", "objects", "one array"]
+    "content", [b"", b"PK", b"\x93NUMPY", b"plain", "objects", "one array", "nested"]
 )
 def test_weights_that_are_no_plain_archive_are_named(tmp_path, content):
     path = tmp_path / "weights" / "p.npz"
     path.parent.mkdir()
     if content == "objects":
         np.savez(path, **{"k/x": np.array([None, {}], object)}, allow_pickle=True)
+    elif content == "nested":
+        np.savez(path, **{"k/x": np.zeros(1), "k/x/y": np.zeros(1)})
     elif content == "one array":
         with path.open("wb") as file:
             np.save(file, np.zeros(3))
@@ -121,16 +125,6 @@ def test_weights_that_are_no_plain_archive_are_named(tmp_path, content):
         weights.read_weights(path)
 
 
-def test_sound_weights_elsewhere_make_up_for_bad_ones(tmp_path):
-    for study in ("a", "b"):
-        (tmp_path / study / "weights").mkdir(parents=True)
-        path = tmp_path / study / "weights" / "p.npz"
-        weights.write_weights(path, {"k": {"x": np.ones(2)}})
-    (tmp_path / "a" / "weights" / "p.npz").write_bytes(b"")
-    found = store.weights_of(tmp_path, {"key": "k", "population": "p"})
-    assert found["x"].tolist() == [1, 1]
-
-
 def test_a_rerun_trains_what_a_bad_shard_held_and_leaves_it_there(tmp_path, capsys):
     found = members(small_job({"seed": 3}))
     run_study(found[:1], ONE_LANE, Study(tmp_path, "small"), quiet=True)
@@ -140,7 +134,7 @@ def test_a_rerun_trains_what_a_bad_shard_held_and_leaves_it_there(tmp_path, caps
     content = next(flipped(bad.read_bytes()))
     bad.write_bytes(content)
     capsys.readouterr()
-    shards._results.cache_clear()
+    shards._read_once.cache_clear()
     rows = run_study(found, ONE_LANE, Study(tmp_path, "small"), quiet=True)
     assert capsys.readouterr().err.count(f"{bad}: damaged") == 1
     assert sorted(rows["key"]) == sorted(m.key for m in found)
@@ -176,15 +170,6 @@ def test_a_damaged_table_of_memcaps_own_is_installed_again(tmp_path, monkeypatch
     monkeypatch.setattr(shards, "rows_files", lambda name: [path])
     monkeypatch.setattr(shards, "is_published", lambda place: True)
     assert refusal(lambda: store.read(tmp_path)).endswith("install memcap again")
-
-
-def test_a_note_is_made_once(capsys):
-    for line in ("this", "that", "this"):
-        warn_once(f"{line} of {os.getpid()}")
-    assert (
-        capsys.readouterr().err
-        == f"memcap: this of {os.getpid()}\nmemcap: that of {os.getpid()}\n"
-    )
 
 
 # On disk

@@ -7,6 +7,7 @@ import time
 import pytest
 from study_checks import refusal
 
+from memcap import members
 from memcap.config.member import Member, resolve, task_defaults
 from memcap.tasks import is_own, task_class
 from memcap.tasks.chance import without_memory
@@ -15,6 +16,7 @@ from memcap.terminal import words
 PULSES = '''
 """Say how high the pulse was `lag` steps ago; pulses are rare, so that the answer is nearly always zero."""
 
+import time
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -83,6 +85,17 @@ class Leaves(Honest):
         raise SystemExit(0)
 
 
+class Asks(Honest):
+    def __init__(self, rate=0.25):
+        raise SystemExit(0)
+
+
+class Sleeps(Honest):
+    def __init__(self, rate=0.25):
+        super().__init__(rate)
+        time.sleep(0.2)
+
+
 NOTHING = 0
 '''  # noqa: E501
 
@@ -101,8 +114,15 @@ def test_a_task_that_keeps_its_contract_only_sometimes_is_refused(module, name, 
     assert says in refusal(lambda: Member(task, 4))
 
 
-def test_a_call_that_does_not_return_is_named(monkeypatch, capsys):
+def test_a_task_that_cannot_be_made_is_refused(module):
+    text = refusal(lambda: members(f"{module}:Asks", lag=4))
+    assert "__init__ raises SystemExit: 0" in text
+
+
+def test_a_call_that_does_not_return_is_named(module, monkeypatch, capsys):
     monkeypatch.setattr(words, "SECONDS_OF_PATIENCE", 0.01)
+    members(f"{module}:Sleeps", lag=4)
+    assert f"waits for task {module}:Sleeps: __init__" in capsys.readouterr().err
     with words.patience("task x: facts"):
         time.sleep(0.2)
     with words.patience("task y: facts"):
