@@ -19,8 +19,8 @@ import time
 from collections import Counter
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -37,22 +37,17 @@ HEARTBEAT_TIMEOUT = 60.0  # seconds without a heartbeat after which a job counts
 MOST_LISTED = 20  # members in training that a heartbeat lists one by one
 NO_STUDY = Study()
 
-MEMBERS = {
-    "key": pl.String,
-    "name": (
-        pl.String
-    ),  # such as delay_line(symbols=4)-L8-u7-s3, with the knobs that are not the default
-    "metric": pl.String,  # of the task: accuracy or mse
-    "config": pl.String,  # the whole resolved config, as JSON, like in rows
-}
+# The columns of a list of members: the name is `long_name`'s, the metric the task's, and
+# the config the whole resolved one, as JSON, as in rows.
+MEMBERS = dict.fromkeys(("key", "name", "metric", "config"), pl.String)
 
 
 def long_name(task: Task, lag: int, units: int, seed: int) -> str:
-    """Return the name of a member in `MEMBERS`."""
+    """Return the name of a member with the knobs that are not the default, such as
+    delay_line(symbols=4)-L8-u7-s3."""
     knobs = ",".join(set_words(task))
-    return member_name(
-        f"{task.name}({knobs})" if knobs else task.name, lag, units, seed
-    )
+    name = f"{task.name}({knobs})" if knobs else task.name
+    return member_name(name, lag, units, seed)
 
 
 @dataclass(frozen=True)
@@ -80,9 +75,8 @@ class Heartbeat:
     pid: int
     started: float  # in seconds since 1970, as is the next
     updated: float  # when it wrote this
-    ended: str | None = (
-        None  # None while it trains, then "done", "interrupted" or the error that ended it
-    )
+    # None while it trains, then "done", "interrupted" or the error that ended it
+    ended: str | None = None
     searched: bool = False  # whether the design chooses members as results come
     # members that have ended since it began; `solved` of them were solved. `diverged`
     # and `failed` count how they ended, so a member may be both solved and diverged
@@ -92,12 +86,10 @@ class Heartbeat:
     failed: int = 0
     to_come: int = 0  # most members that have yet to end
     running: int = 0  # members in training
-    seconds_left: float | None = (
-        None  # to the end, at the pace so far; None before anything has trained
-    )
-    longest: tuple[
-        Running, ...
-    ] = ()  # the members that have trained longest, the longest first
+    # seconds to the end, at the pace so far; None before anything has trained
+    seconds_left: float | None = None
+    # the members that have trained longest, the longest first
+    longest: tuple[Running, ...] = ()
 
     @property
     def exists(self) -> bool:
@@ -123,14 +115,17 @@ class Heartbeat:
         return max(0.0, self.updated - time.time())
 
     @property
+    def a_minute(self) -> float:
+        """Members that ended per minute."""
+        seconds = self.updated - self.started
+        return 60 * self.done / seconds if seconds > 0 else 0.0
+
+    @property
     def alive(self) -> bool:
         """True if it has not ended, its process exists, and its date is within
         `HEARTBEAT_TIMEOUT` of now."""
         apart = max(self.age, self.ahead)
         return self.ended is None and self.exists and apart < HEARTBEAT_TIMEOUT
-
-
-FIELDS = [field.name for field in fields(Heartbeat)]
 
 
 @dataclass
@@ -152,13 +147,15 @@ class _Training:
         """Return the share of the budget trained since a step."""
         return (self.step - since) / (self.budget or self.step or 1)
 
-    def left(self, now: float) -> float | None:
-        """Return the seconds to the budget at the pace so far; None before the second chunk."""
+    def report(self, key: str, now: float) -> Running:
+        """Return how far the member is. Its pace is unknown before its second chunk."""
+        left = None
         steps = self.step - self.first_step
-        if not steps:
-            return None
-        pace = steps / (self.time - self.first_time)
-        return max(0.0, (self.budget - self.step) / pace - (now - self.time))
+        if steps:
+            pace = steps / (self.time - self.first_time)
+            left = max(0.0, (self.budget - self.step) / pace - (now - self.time))
+        seconds = now - self.first_time
+        return Running(key, self.name, self.step, self.budget, self.loss, seconds, left)
 
 
 class JobProgress:
@@ -188,7 +185,8 @@ class JobProgress:
         self.folder = str(Path.cwd())
         self.started = time.time()
         self.clock_started = time.monotonic()
-        self.done = self.solved = 0
+        self.done = 0
+        self.solved = 0
         self.counts: Counter[str] = Counter()  # members that have ended, by status
         self.to_come = to_come
         self.training: dict[str, _Training] = {}  # by the member's key
@@ -209,9 +207,8 @@ class JobProgress:
         now = time.monotonic()
         with self.lock:
             member = self.training.get(key)
-            if (
-                member is None or step < member.step
-            ):  # the member begins, or begins again
+            # it begins, or begins again
+            if member is None or step < member.step:
                 self.training[key] = _Training(name, budget, before, step, loss, now)
             elif step > before:
                 member.step = step
@@ -222,15 +219,14 @@ class JobProgress:
         """Count one more member that has ended."""
         with self.lock:
             self.training.pop(key, None)
-            self.done = self.done + 1
-            self.solved = self.solved + solved
-            self.to_come = self.to_come - 1
+            self.done += 1
+            self.solved += solved
+            self.to_come -= 1
             self.counts[status] += 1
 
     def expect(self, to_come: int) -> None:
         """Set the most members that are still to come, for a design that finds out as it goes."""
-        with self.lock:
-            self.to_come = to_come
+        self.to_come = to_come
 
     def heartbeat(self) -> Heartbeat:
         """Return the job's heartbeat as of now."""
@@ -259,36 +255,19 @@ class JobProgress:
         """Return the `most` members that have trained longest, of those that have
         trained for `seconds`."""
         now = time.monotonic()
-        old = [
-            (key, each)
-            for key, each in list(self.training.items())
-            if now - each.first_time >= seconds
-        ]
-        return [
-            Running(
-                key,
-                each.name,
-                each.step,
-                each.budget,
-                each.loss,
-                now - each.first_time,
-                each.left(now),
-            )
-            for key, each in heapq.nsmallest(
-                most, old, key=lambda item: item[1].first_time
-            )
-        ]
+        reports = [member.report(key, now) for key, member in [*self.training.items()]]
+        old = (report for report in reports if report.seconds >= seconds)
+        return heapq.nlargest(most, old, key=attrgetter("seconds"))
 
     def _seconds_left(self) -> float | None:
         """Estimate the seconds left. Members in training count by the share of their budgets."""
         # Only what this job has trained shows its pace: a member may have been
         # half-trained when it began.
-        trained = self.done + sum(
-            each.share(since=each.resumed_at) for each in self.training.values()
-        )
+        members = self.training.values()
+        trained = self.done + sum(each.share(each.resumed_at) for each in members)
         if not trained:
             return None
-        to_come = self.to_come - sum(each.share() for each in self.training.values())
+        to_come = self.to_come - sum(each.share() for each in members)
         return (time.monotonic() - self.clock_started) / trained * max(0.0, to_come)
 
 
@@ -326,13 +305,11 @@ def writing(progress: JobProgress, members: pl.DataFrame) -> Generator[None]:
     thread.start()
     try:
         yield
+    except KeyboardInterrupt:
+        ended = "interrupted"
+        raise
     except BaseException as error:
-        interrupted = isinstance(error, KeyboardInterrupt)
-        ended = (
-            "interrupted"
-            if interrupted
-            else f"{type(error).__name__}: {error}".splitlines()[0]
-        )
+        ended = f"{type(error).__name__}: {error}".splitlines()[0]
         raise
     finally:
         over.set()
@@ -347,8 +324,8 @@ def read(folder: Path) -> dict[str, Heartbeat]:
     for path in sorted((folder / "jobs").glob("[!.]*.json")):
         with contextlib.suppress(OSError, ValueError, TypeError, LookupError):
             stored = json.loads(path.read_text(encoding="utf-8"))
-            values: dict[str, Any] = {name: stored[name] for name in FIELDS}
-            values["longest"] = tuple(Running(**each) for each in stored["longest"])
+            values = {field.name: stored[field.name] for field in fields(Heartbeat)}
+            values["longest"] = tuple(Running(**member) for member in stored["longest"])
             heartbeats[path.stem] = Heartbeat(**values)
     return heartbeats
 

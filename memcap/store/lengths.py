@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from memcap import store
+from memcap.rule import Criterion
 
 TEXTS = ("score_at_lengths", "whole_at_lengths")  # JSON
 SCORES: dict[str, Any] = {
@@ -24,19 +25,20 @@ def over_lengths(rows: pl.DataFrame) -> pl.DataFrame:
     """Repeat each row for each of its lengths, with the columns of `SCORES`; leave out
     those without any."""
     scored = rows.filter(pl.col("score_at_lengths").is_not_null())
-    columns = ["task", "knobs", "lag", "metric", "threshold", "lengths", *TEXTS]
     lines = []
     places = []
-    for place, row in enumerate(scored.select(columns).iter_rows(named=True)):
+    for place, row in enumerate(scored.iter_rows(named=True)):
+        criterion = Criterion(row["metric"], row["threshold"])
+        perfect = float(criterion.higher_is_better)
         numbers = map(int, row["lengths"].split())
         scores, whole = (json.loads(row[text]) for text in TEXTS)
-        best = float(row["metric"] == "accuracy")
         for number, score, share in zip(numbers, scores, whole, strict=True):
             chance = _chance(row["task"], row["knobs"], row["lag"], number)
-            scaled = None if score is None else (score - chance) / (best - chance)
-            passes = score is not None and (
-                score >= row["threshold"] if best else score <= row["threshold"]
-            )
+            scaled = None
+            passes = False
+            if score is not None:
+                scaled = (score - chance) / (perfect - chance)
+                passes = criterion.passes(score)
             lines.append((number, score, share, chance, scaled, passes))
             places.append(place)
     return scored[places].hstack(pl.DataFrame(lines, SCORES, orient="row"))
@@ -50,14 +52,11 @@ def first_failures(
     member's criterion; null if none does.
     """
     lines = over_lengths(rows)
-    fails = (
-        ~pl.col("passes")
-        if least is None
-        else (pl.col(by) < least).fill_null(value=True)
-    )
-    first = lines.group_by("key").agg(
-        pl.col("number").filter(fails).min().alias("fails_at")
-    )
+    fails = ~pl.col("passes")
+    if least is not None:
+        fails = (pl.col(by) < least).fill_null(value=True)
+    fails_at = pl.col("number").filter(fails).min().alias("fails_at")
+    first = lines.group_by("key").agg(fails_at)
     return rows.join(first, "key", maintain_order="left")
 
 

@@ -7,7 +7,7 @@ rules by which a job writes them.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import MISSING
 from functools import cache
 from typing import Any
@@ -113,40 +113,34 @@ def _with_two_verdicts(table: pl.DataFrame) -> dict[str, str]:
 
 
 def _out_of_range(table: pl.DataFrame) -> dict[str, str]:
-    wrong: dict[str, str] = {}
-    for key, name, value in _breaches(
-        table, {name: _range(name, each) for name, each in DERIVED.items()}
-    ):
-        limits = DERIVED[name].limits
-        must = (
-            f"be {allowed(limits) or 'a finite number'}"
-            if value is not None
-            else "have a value"
-        )
+    ranges = {name: _range(name, column) for name, column in DERIVED.items()}
+    wrong = {}
+    for key, (name, value) in _breaches(table, ranges).items():
+        must = "have a value"
+        if value is not None:
+            must = f"be {allowed(DERIVED[name].limits) or 'a finite number'}"
         wrong[key] = f"{name}={_word(value)}: must {must}"
-    nothing = table.filter(
-        pl.all_horizontal(pl.col(name).is_null() for name in DERIVED)
-    )
-    return wrong | dict.fromkeys(map(str, nothing["key"]), NO_CONFIG)
+    empty = pl.all_horizontal(pl.col(name).is_null() for name in DERIVED)
+    return wrong | dict.fromkeys(map(str, table.filter(empty)["key"]), NO_CONFIG)
 
 
 def _against_rules(table: pl.DataFrame) -> dict[str, str]:
-    breaches = _breaches(table, _rules())
     return {
         key: f"{name}={_word(value)} does not go with what else it says"
-        for key, name, value in breaches
+        for key, (name, value) in _breaches(table, _rules()).items()
     }
 
 
 def _breaches(
     table: pl.DataFrame, rules: dict[str, pl.Expr]
-) -> Iterator[tuple[str, str, Any]]:
-    """Yield the key, column and value of each breach of a rule, those of the first rules last."""
-    if table.select(pl.all_horizontal(rules.values()).all()).item():
-        return
-    for name, rule in reversed(rules.items()):
-        for key, value in table.filter(~rule).select("key", name).iter_rows():
-            yield str(key), name, value
+) -> dict[str, tuple[str, Any]]:
+    """Return the first rule that each row breaks, by key: the column, and its value."""
+    breaches = {}
+    if not table.select(pl.all_horizontal(rules.values()).all()).item():
+        for name, rule in reversed(rules.items()):
+            for key, value in table.filter(~rule).select("key", name).iter_rows():
+                breaches[str(key)] = (name, value)
+    return breaches
 
 
 def _range(name: str, column: RowColumn) -> pl.Expr:
@@ -158,12 +152,11 @@ def _range(name: str, column: RowColumn) -> pl.Expr:
         for word, holds in BOUNDS.items()
         if limits.get(word) is not None
     ]
-    rules += [value.is_finite()] * (column.dtype == pl.Float64)
+    if column.dtype == pl.Float64:
+        rules.append(value.is_finite())
     may_be_null = limits.get("before", MISSING) is None
-    fits = pl.all_horizontal(value.is_not_null(), *rules)
-    return fits.fill_null(value=False) | (
-        value.is_null() if may_be_null else pl.lit(value=False)
-    )
+    fits = pl.all_horizontal(pl.lit(value=True), *rules)
+    return pl.when(value.is_null()).then(may_be_null).otherwise(fits)
 
 
 def _word(value: Any) -> str:

@@ -5,8 +5,8 @@ Several jobs may share a folder (an array of jobs, `engine.shard`) or run one af
 another; their members are counted once, by key.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 import polars as pl
@@ -103,9 +103,8 @@ def status(folder: Path) -> Status:
     tables, bad = shards.read_files(folder, below=False)
     rows = shards.merge(tables.values())
     measured = without_failed(rows)
-    jobs = dict(
-        sorted(heartbeat.read(folder).items(), key=lambda item: item[1].started)
-    )
+    heartbeats = heartbeat.read(folder).items()
+    jobs = dict(sorted(heartbeats, key=lambda item: item[1].started))
     members = {
         token: frozenset(heartbeat.read_members(folder, token, ["key"])["key"])
         for token in jobs
@@ -119,49 +118,41 @@ def status(folder: Path) -> Status:
     }
     failed = _failures(rows, {token: members[token] for token in alive})
     failed_keys = frozenset(failure.key for failure in failed)
-    ended = frozenset(measured["key"]) | failed_keys
-    in_hand = _union(members[token] for token in alive)
+    ended = failed_keys.union(measured["key"])
+    in_hand = frozenset().union(*(members[token] for token in alive))
+    left = frozenset().union(*(members[token] for token in gone)) - ended - in_hand
     to_come = _to_come(alive, members, ended)
-    left_over = _to_come(gone, members, ended | in_hand)
-    lost = failed_keys | (_union(members[token] for token in gone) - ended - in_hand)
     running = min(sum(job.running for job in alive.values()), to_come)
-    paces = [
-        60 * job.done / (job.updated - job.started)
-        for job in alive.values()
-        if job.done and job.updated > job.started
-    ]
-    seconds = [
+    seconds_left = [
         job.seconds_left - job.age
         for job in alive.values()
         if job.seconds_left is not None
     ]
-    longest = sorted(
-        (each for job in alive.values() for each in job.longest),
-        key=lambda each: -each.seconds,
-    )
+    is_known = seconds_left and len(seconds_left) == len(alive)
+    longest = [member for job in alive.values() for member in job.longest]
+    diverged = measured.filter(~pl.col("solved"), status="diverged")
+    unfinished = [
+        job
+        for token, job in jobs.items()
+        if token not in alive and members[token] & (failed_keys | left)
+    ]
     return Status(
         folder=folder,
         done=measured.height,
         solved=int(measured["solved"].sum()),
         up_to=right_at_every_lag(measured),
         by_loss=measured.filter(IS_BY_LOSS).height,
-        diverged=measured.filter(
-            pl.col("status") == "diverged", ~pl.col("solved")
-        ).height,
+        diverged=diverged.height,
         failed=failed,
         running=running,
         waiting=to_come - running,
-        left_over=left_over,
+        left_over=_to_come(gone, members, ended | in_hand),
         at_most=any(job.searched for job in (alive | gone).values()),
-        a_minute=sum(paces) or None,
-        left=max(0.0, *seconds) if seconds and len(seconds) == len(alive) else None,
-        longest=tuple(longest),
+        a_minute=sum(job.a_minute for job in alive.values()) or None,
+        left=max(0.0, *seconds_left) if is_known else None,
+        longest=tuple(sorted(longest, key=attrgetter("seconds"), reverse=True)),
         jobs=tuple(jobs.values()),
-        unfinished=tuple(
-            job
-            for token, job in jobs.items()
-            if token not in alive and members[token] & lost
-        ),
+        unfinished=tuple(unfinished),
         unreadable=tuple(bad),
     )
 
@@ -176,21 +167,16 @@ def _failures(
         in_hand: keys of the members of the living jobs, by token.
     """
     columns = ("key", "task", "lag", "units", "seed", "reason", "population")
-    return tuple(
-        Failure(key, member_name(*member), reason or "no reason given")
-        for key, *member, reason, population in (
-            rows.filter(status="failed").select(columns).iter_rows()
-        )
-        if not any(
-            key in keys
-            for token, keys in in_hand.items()
-            if token != shards.token_of(population)
-        )
-    )
-
-
-def _union(sets: Iterable[frozenset[str]]) -> frozenset[str]:
-    return frozenset().union(*sets)
+    failures = []
+    for key, *member, reason, population in (
+        rows.filter(status="failed").select(columns).iter_rows()
+    ):
+        token = shards.token_of(population)
+        others = [keys for job, keys in in_hand.items() if job != token]
+        if not any(key in keys for keys in others):
+            name = member_name(*member)
+            failures.append(Failure(key, name, reason or "no reason given"))
+    return tuple(failures)
 
 
 def _to_come(
@@ -200,8 +186,11 @@ def _to_come(
 ) -> int:
     """Count the members that these jobs have yet to train. A search reports the number
     itself, as it will not want all its candidates."""
-    searches = {token for token, job in jobs.items() if job.searched}
-    listed = _union(members[token] for token in jobs if token not in searches)
-    return len(listed - ended) + sum(
-        min(jobs[token].to_come, len(members[token] - ended)) for token in searches
-    )
+    listed: set[str] = set()
+    count = 0
+    for token, job in jobs.items():
+        if job.searched:
+            count += min(job.to_come, len(members[token] - ended))
+        else:
+            listed |= members[token]
+    return count + len(listed - ended)

@@ -6,7 +6,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterable
-from types import TracebackType
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -40,11 +39,8 @@ class ProgressBar:
     def print_line(self) -> None:
         """Print a line for a log file, if members have ended since the last one, long ago."""
         now = time.monotonic()
-        if (
-            not self.shows
-            or now - self.last_line <= SECONDS_BETWEEN_LINES
-            or self.progress.done == self.done
-        ):
+        is_due = now - self.last_line > SECONDS_BETWEEN_LINES
+        if not (self.shows and is_due and self.progress.done != self.done):
             return
         heartbeat = self.progress.heartbeat()
         ends = _ends(heartbeat, self.progress)
@@ -63,12 +59,7 @@ class ProgressBar:
             self.thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.over.set()
         if self.thread.is_alive():
             self.thread.join()
@@ -102,12 +93,9 @@ class _Bar(Progress):
     def get_renderables(self) -> Iterable[RenderableType]:
         heartbeat = self.progress.heartbeat()
         done, members = _counts(heartbeat, self.progress.before)
-        begun = heartbeat.done or heartbeat.running
-        ends = (
-            _ends(heartbeat, self.progress)
-            if begun
-            else "compiling, and the first steps"
-        )
+        ends = "compiling, and the first steps"
+        if heartbeat.done or heartbeat.running:
+            ends = _ends(heartbeat, self.progress)
         note = f"{_members(heartbeat, self.progress.before)}, {ends}"
         left = _left(heartbeat) if done < members else ""
         for row in self.task_ids:  # none at first, then one
@@ -118,32 +106,27 @@ class _Bar(Progress):
             yield from (Text(_line(each)) for each in longest[:MOST_SHOWN])
 
 
-def _counts(
-    heartbeat: Heartbeat, before: int
-) -> tuple[int, int]:  # members that are done, and all
+def _counts(heartbeat: Heartbeat, before: int) -> tuple[int, int]:
+    """Return the numbers of members that are done, and of all."""
     done = before + heartbeat.done
     return done, done + heartbeat.to_come
 
 
 def _members(heartbeat: Heartbeat, before: int) -> str:
     done, members = _counts(heartbeat, before)
-    return f"{done}/{members} members" + " at most" * (
-        heartbeat.searched and done < members
-    )
+    at_most = " at most" if heartbeat.searched and done < members else ""
+    return f"{done}/{members} members{at_most}"
 
 
 def _ends(heartbeat: Heartbeat, progress: JobProgress) -> str:
-    others = {"diverged": heartbeat.diverged, "failed": heartbeat.failed}
-    return ", ".join(
-        [
-            (
-                "judged by loss"
-                if progress.by_loss
-                else f"{progress.solved_before + heartbeat.solved} solved"
-            ),
-            *(f"{count} {status}" for status, count in others.items() if count),
-        ]
-    )
+    ends = [f"{progress.solved_before + heartbeat.solved} solved"]
+    if progress.by_loss:
+        ends = ["judged by loss"]
+    if heartbeat.diverged:
+        ends.append(f"{heartbeat.diverged} diverged")
+    if heartbeat.failed:
+        ends.append(f"{heartbeat.failed} failed")
+    return ", ".join(ends)
 
 
 def _left(heartbeat: Heartbeat) -> str:
@@ -154,8 +137,8 @@ def _left(heartbeat: Heartbeat) -> str:
 
 def _line(member: Running) -> str:
     parts = [f"{member.name}: step {member.step:,} of {member.budget:,}"]
-    parts += [] if member.loss is None else [f"loss {number(member.loss)}"]
-    parts += (
-        [] if member.left is None else [f"at most {duration(round(member.left))} left"]
-    )
+    if member.loss is not None:
+        parts.append(f"loss {number(member.loss)}")
+    if member.left is not None:
+        parts.append(f"at most {duration(round(member.left))} left")
     return ", ".join(parts)

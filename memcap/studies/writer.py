@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -81,9 +80,8 @@ def row_of(result: Result, study: str, shard: str) -> dict[str, Any]:
 
 def _at_lengths(values: Iterable[float]) -> str | None:
     """Write one number per length as JSON; None if there are no lengths."""
-    return (
-        json.dumps(finite) if (finite := [_finite(value) for value in values]) else None
-    )
+    finite = [_finite(value) for value in values]
+    return json.dumps(finite) if finite else None
 
 
 def _finite(value: float) -> float | None:
@@ -94,30 +92,22 @@ def _finite(value: float) -> float | None:
 def members_table(members: Sequence[Member]) -> pl.DataFrame:
     """List members as a job writes them before it trains, with the columns of
     `heartbeat.MEMBERS`."""
-    lines = [
-        (
-            member.key,
-            heartbeat.long_name(
-                member.task, member.lag, member.model.units, member.seed
-            ),
-            member.task.metric,
-            json.dumps(member.config, sort_keys=True),
-        )
-        for member in members
-    ]
+    lines = []
+    for member in members:
+        task = member.task
+        name = heartbeat.long_name(task, member.lag, member.model.units, member.seed)
+        config = json.dumps(member.config, sort_keys=True)
+        lines.append((member.key, name, task.metric, config))
     return pl.DataFrame(lines, heartbeat.MEMBERS, orient="row")
 
 
 @dataclass
 class _Shard:
-    """Ended members of one program, for one file."""
+    """Ended members of one program, for one file: rows in the order in which they
+    ended, weights and curves by key."""
 
-    rows: list[dict[str, Any]] = field(
-        default_factory=list
-    )  # their rows, in the order in which they ended
-    weights: dict[str, dict[str, Any]] = field(
-        default_factory=dict
-    )  # by key, as are the curves
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    weights: dict[str, dict[str, Any]] = field(default_factory=dict)
     curves: dict[str, Points] = field(default_factory=dict)
     written: float = -math.inf  # when they were last written, on the monotonic clock
     changed: bool = False  # whether more have ended since
@@ -167,18 +157,13 @@ class StudyWriter(Listener):
             float(np.mean(losses)) if len(losses) else None,
         )
         with self.lock:
-            if member.key not in self.running:
-                earlier = (
-                    {}
-                    if self.checkpoints is None
-                    else self.checkpoints.curve(member.key)
-                )
-                self.running[member.key] = up_to(chunk.first_step, earlier)
-            curve = self.running[member.key]
-            if (
-                next(reversed(curve), 0) > chunk.first_step
-            ):  # it begins again, after its worker's death
-                curve = self.running[member.key] = up_to(chunk.first_step, curve)
+            curve = self.running.get(member.key)
+            if curve is None:
+                curve = self.checkpoints.curve(member.key) if self.checkpoints else {}
+            if next(reversed(curve), 0) > chunk.first_step:
+                # it begins again, after its worker's death, or goes on from less
+                curve = up_to(chunk.first_step, curve)
+            self.running[member.key] = curve
             for step, values in chunk.points(POINTS_OF_A_CHUNK):
                 add_point(curve, step, values)
             self._write_late()
@@ -250,15 +235,14 @@ class StudyWriter(Listener):
         longest = self.progress.longest(curves.MOST_RUNNING, curves.RUNNING_AFTER)
         with self.lock:
             grown = {
-                each.key: dict(self.running[each.key])
-                for each in longest
-                if each.key in self.running
+                member.key: dict(self.running[member.key])
+                for member in longest
+                if member.key in self.running
             }
         steps = {key: next(reversed(curve), 0) for key, curve in grown.items()}
         if steps != self.running_steps:
-            with contextlib.suppress(
-                OSError
-            ):  # they are only to look at: training goes on
+            # they are only to look at: training goes on
+            with contextlib.suppress(OSError):
                 thinned = {key: thin(curve) for key, curve in grown.items()}
                 curves.write_running(self.folder, self.progress.token, thinned)
                 self.running_steps = steps
@@ -275,26 +259,19 @@ class StudyWriter(Listener):
     def count(self, interrupted: Interrupted) -> None:
         """Record what an interrupted job has written."""
         interrupted.rows_saved = self.progress.before + len(self.rows)
-        interrupted.half_trained = (
-            len(self.checkpoints.states) if self.checkpoints else 0
-        )
+        if self.checkpoints is not None:
+            interrupted.half_trained = len(self.checkpoints.states)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         try:
             self.flush()
         finally:
             if self.folder is not None:
-                curves.running_path(self.folder, self.progress.token).unlink(
-                    missing_ok=True
-                )
+                path = curves.running_path(self.folder, self.progress.token)
+                path.unlink(missing_ok=True)
 
 
 def up_to(last: int, points: Mapping[int, dict[str, Any]]) -> Points:

@@ -170,19 +170,9 @@ LENGTHS = {
 def test_scores_over_lengths_are_one_a_length():
     (row,) = group(counts={1: (0, 1)}, **LENGTHS)
     check_rows(table([row]))
-    wrong = (
-        "[1.0]",
-        "[1.0, 0.5, 0.5]",
-        "[1.0, 2.0]",
-        "[1.0, -0.5]",
-        "[1.0, NaN]",
-        "1.0, 0.5",
-        "[]",
-        None,
-    )
-    for column, text in itertools.product(
-        ("score_at_lengths", "whole_at_lengths"), wrong
-    ):
+    wrong = ["[1.0]", "[1.0, 0.5, 0.5]", "[1.0, 2.0]", "[1.0, -0.5]", "[1.0, NaN]"]
+    wrong += ["1.0, 0.5", "[]", None]
+    for column, text in itertools.product(LENGTHS.keys() - {"lengths"}, wrong):
         with pytest.raises(BadRowsError, match=f"{column}=.* does not go with"):
             check_rows(table([row | {column: text}]))
     (row,) = group(
@@ -191,49 +181,51 @@ def test_scores_over_lengths_are_one_a_length():
     check_rows(table([row]))  # an error, not an accuracy
 
 
-def test_a_config_that_no_member_has_is_refused_though_its_row_says_the_same():
-    for change in (
-        {"lag": 0},
-        {"lag": -3, "length": 2},
-        {"units": 0},
-        {"units": 10**9},
-        {"batch": 0},
-        {"layers": 9},
-    ):
-        (row,) = group(counts={1: (0, 1)})
-        with pytest.raises(BadRowsError, match="must be at least 1 and at most"):
-            check_rows(complete(table([sealed(row | change)])))
-    for column in ("cell", "recipe", "schedule", "lr"):
-        with pytest.raises(BadRowsError, match=f"{column}=null: must have a value"):
-            check_rows(complete(table([sealed(row_of() | {column: None})])))
-    with pytest.raises(BadRowsError, match="seed=-1"):
-        check_rows(complete(table([row_of(seed=-1)])))
+ODD = [  # columns of a row, from which its config is made, and what is said of them
+    *(
+        (change, "must be at least 1 and at most")
+        for change in (
+            {"lag": 0},
+            {"lag": -3, "length": 2},
+            {"units": 0},
+            {"units": 10**9},
+            {"batch": 0},
+            {"layers": 9},
+        )
+    ),
+    *(
+        ({column: None}, f"{column}=null: must have a value")
+        for column in ("cell", "recipe", "schedule", "lr")
+    ),
+    ({"seed": -1}, "seed=-1"),
+]
+
+
+@pytest.mark.parametrize(("change", "says"), ODD)
+def test_a_config_out_of_range_is_refused_though_its_row_says_the_same(change, says):
+    with pytest.raises(BadRowsError, match=says):
+        check_rows(complete(table([sealed(row_of() | change)])))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        *((".*", text) for text in ("3", "{}", "", '{"task": 3}')),
+        ('"made_up"', '"seed"'),
+        *(('"lag": 5', f'"lag": {value}') for value in ("2.5", '"5"', "[5]", "true")),
+        # the first two equal the row's own, which was read before
+        *(('"units": 1', f'"units": {value}') for value in ("1.0", "true", 10**20)),
+        ('"threshold": [^,}]+', f'"threshold": {10**400}'),
+    ],
+)
+def test_a_config_of_no_member_is_refused(old, new):
     row = row_of(units=1)
     check_rows(complete(table([row])))
-    texts = ["3", "{}", "", '{"task": 3}', row["config"].replace('"made_up"', '"seed"')]
-    texts += [
-        row["config"].replace('"lag": 5', f'"lag": {value}')
-        for value in ("2.5", '"5"', "[5]", "true")
-    ]
-    units = (
-        "1.0",
-        "true",
-        str(10**20),
-    )  # the first two equal the row's own, which was read before
-    texts += [
-        row["config"].replace('"units": 1', f'"units": {value}') for value in units
-    ]
-    texts.append(
-        re.sub('"threshold": [^,}]+', f'"threshold": {10**400}', row["config"])
-    )
-    for text in texts:
-        assert text != row["config"]
-        with pytest.raises(BadRowsError, match="its config is not a member's"):
-            check_rows(
-                complete(
-                    table([row | {"config": text, "key": row_checks.key_of(text)}])
-                )
-            )
+    text = re.sub(old, new, row["config"], count=1)
+    assert text != row["config"]
+    changed = row | {"config": text, "key": row_checks.key_of(text)}
+    with pytest.raises(BadRowsError, match="its config is not a member's"):
+        check_rows(complete(table([changed])))
 
 
 def test_rows_of_a_learned_carry_pass_and_say_so():
@@ -262,18 +254,13 @@ def test_one_bad_row_among_many_is_found_and_verify_names_all(tmp_path):
     rows.with_columns(
         pl.when(bad).then(-1).otherwise("steps").alias("steps")
     ).write_parquet(path)
+    says = "steps=-1 does not go with"
     text = refusal(lambda: store.read(tmp_path, strict=True))
-    assert (text.count("steps=-1 does not go with"), "; and 5 rows more" in text) == (
-        3,
-        True,
-    )
+    assert (text.count(says), "; and 5 rows more" in text) == (3, True)
     done = memcap(tmp_path, "verify", "copy", "--rows-only")
     assert done.status == 1
     for key in rows.filter(bad)["key"]:
-        assert (
-            done.out.count(f"copy/rows/x.parquet: row {key}: steps=-1 does not go with")
-            == 1
-        )
+        assert done.out.count(f"copy/rows/x.parquet: row {key}: {says}") == 1
     assert done.out.splitlines()[-1].endswith("8 problems")
 
 

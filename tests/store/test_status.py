@@ -30,31 +30,17 @@ def rows_of(folder, *groups):
 def test_rows_alone_are_a_study_that_is_done(tmp_path):
     rows_of(tmp_path, group(counts={1: (1, 4), 2: (4, 4)}, diverged=2))
     found = status(tmp_path)
-    assert (found.members, found.done, found.solved, found.diverged, found.failed) == (
-        8,
-        8,
-        5,
-        2,
-        (),
-    )
-    assert found.running == 0
-    assert (found.waiting, found.left_over, found.left, found.a_minute) == (
-        0,
-        0,
-        None,
-        None,
-    )
-    assert found.jobs == found.unfinished == ()
+    assert (found.members, found.done, found.solved, found.diverged) == (8, 8, 5, 2)
+    assert (found.running, found.waiting, found.left_over) == (0, 0, 0)
+    assert (found.left, found.a_minute) == (None, None)
+    assert found.failed == found.jobs == found.unfinished == ()
 
 
 def test_a_published_table_is_read():
     found = status(ROOT / "sweeps" / "atlas")
     rows = store.read(ROOT / "sweeps" / "atlas")
-    assert (found.done, found.solved, found.unreadable) == (
-        rows.height,
-        rows["solved"].sum(),
-        (),
-    )
+    assert (found.done, found.solved) == (rows.height, rows["solved"].sum())
+    assert found.unreadable == ()
 
 
 def test_jobs_that_share_a_folder_are_added_up_and_shared_members_counted_once(
@@ -88,58 +74,30 @@ def test_a_killed_job_is_not_running_and_what_it_lacks_is_in_nobodys_hand(tmp_pa
     killed = first(updated=OLD, running=2, seconds_left=30.0, longest=(MEMBER,))
     killed = replace(killed, command="memcap train study=killed")
     put(tmp_path, "killed", killed, [*done, "b", "c", "d"])
-    put(
-        tmp_path,
-        "finished",
-        first(ended="done", command="memcap train study=finished"),
-        done,
-    )
+    put(tmp_path, "finished", first(ended="done", command="memcap train"), done)
     found = status(tmp_path)
-    assert (
-        found.members,
-        found.done,
-        found.running,
-        found.waiting,
-        found.left_over,
-    ) == (7, 4, 0, 0, 3)
+    assert (found.members, found.done, found.left_over) == (7, 4, 3)
+    assert (found.running, found.waiting) == (0, 0)
     assert (found.left, found.longest) == (None, ())
     assert [beat.command for beat in found.unfinished] == ["memcap train study=killed"]
-    put(
-        tmp_path, "again", first(running=1), ["b", "c"]
-    )  # another one has taken two of its members on
-    found = status(tmp_path)
-    assert (found.members, found.running, found.waiting, found.left_over) == (
-        7,
-        1,
-        1,
-        1,
-    )
+    put(tmp_path, "again", first(running=1), ["b", "c"])
+    found = status(tmp_path)  # another one has taken two of its members on
+    assert (found.members, found.left_over) == (7, 1)
+    assert (found.running, found.waiting) == (1, 1)
 
 
 def test_a_search_says_itself_how_many_it_wants(tmp_path):
     done = rows_of(tmp_path, group(counts={1: (2, 4)}))
+    keys = [*done, *map(str, range(100))]
     searching = first(searched=True, to_come=5, running=2)
-    put(tmp_path, "a", searching, [*done, *map(str, range(100))])
+    put(tmp_path, "a", searching, keys)
     found = status(tmp_path)
-    assert (found.members, found.running, found.waiting, found.at_most) == (
-        9,
-        2,
-        3,
-        True,
-    )
-    put(
-        tmp_path,
-        "a",
-        replace(searching, ended="interrupted"),
-        [*done, *map(str, range(100))],
-    )
+    assert (found.members, found.running, found.waiting) == (9, 2, 3)
+    assert found.at_most
+    put(tmp_path, "a", replace(searching, ended="interrupted"), keys)
     found = status(tmp_path)
-    assert (found.members, found.running, found.waiting, found.left_over) == (
-        9,
-        0,
-        0,
-        5,
-    )
+    assert (found.members, found.left_over) == (9, 5)
+    assert (found.running, found.waiting) == (0, 0)
 
 
 def test_a_failed_member_has_its_reason_until_it_is_in_hand_again(tmp_path):
@@ -176,14 +134,10 @@ def test_a_failed_member_is_in_hand_of_a_job_whose_clock_is_behind(tmp_path):
     }
     (row,) = group(counts={1: (0, 1)}, **failed)
     write(tmp_path, [row])
-    put(tmp_path, token, first(started=row["finished"].timestamp() - 60), [row["key"]])
+    finished = row["finished"].timestamp()
+    put(tmp_path, token, first(started=finished - 60), [row["key"]])
     assert len(status(tmp_path).failed) == 1
-    put(
-        tmp_path,
-        "fedcba9876543210",
-        first(started=row["finished"].timestamp() - 3600),
-        [row["key"]],
-    )
+    put(tmp_path, "fedcba9876543210", first(started=finished - 3600), [row["key"]])
     found = status(tmp_path)
     assert (found.failed, found.waiting) == ((), 1)
 
@@ -207,12 +161,8 @@ def test_rows_that_cannot_be_read_are_unfinished_members_of_the_job_that_ended_w
     tmp_path,
 ):
     keys = rows_of(tmp_path, group(counts={1: (2, 4)}))
-    put(
-        tmp_path,
-        "0123456789abcdef",
-        first(ended="done", command="memcap train study=mine"),
-        [*keys],
-    )
+    job = first(ended="done", command="memcap train study=mine")
+    put(tmp_path, "0123456789abcdef", job, keys)
     assert status(tmp_path).unfinished == ()
     (tmp_path / "rows" / "made_up.parquet").write_bytes(b"PAR1 and nothing else")
     progress = status(tmp_path)
@@ -223,17 +173,13 @@ def test_rows_that_cannot_be_read_are_unfinished_members_of_the_job_that_ended_w
 
 
 def test_studies_are_found_below_a_folder(tmp_path):
-    rows_of(tmp_path / "outputs" / "b", group(counts={1: (0, 1)}))
-    put(tmp_path / "outputs" / "a", "x", first(), ["a"])
-    assert studies(tmp_path / "outputs") == [
-        tmp_path / "outputs" / "a",
-        tmp_path / "outputs" / "b",
-    ]
-    assert studies(tmp_path / "outputs" / "b") == [tmp_path / "outputs" / "b"]
+    outputs = tmp_path / "outputs"
+    rows_of(outputs / "b", group(counts={1: (0, 1)}))
+    put(outputs / "a", "x", first(), ["a"])
+    assert studies(outputs) == [outputs / "a", outputs / "b"]
+    assert studies(outputs / "b") == [outputs / "b"]
     (tmp_path / "empty").mkdir()
-    assert "empty: holds no study; train one first, as in: memcap train" in refusal(
-        lambda: studies(tmp_path / "empty")
-    )
-    assert refusal(lambda: studies(tmp_path / "none")).endswith(
-        "none: no such folder; give the folder of a study"
-    )
+    text = refusal(lambda: studies(tmp_path / "empty"))
+    assert "empty: holds no study; train one first, as in: memcap train" in text
+    text = refusal(lambda: studies(tmp_path / "none"))
+    assert text.endswith("none: no such folder; give the folder of a study")

@@ -20,22 +20,18 @@ from memcap.store.weights import flat, write_arrays
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 EXAMPLES = {pl.String: "x", pl.Int64: 2**40 + 1, pl.Float64: 0.1, pl.Boolean: True}
 EXAMPLES |= {pl.Datetime("us", "UTC"): NOW}
-FAILED = {
-    "status": "failed",
-    "reason": "died",
-    "solved": False,
-    "steps_to_solve": None,
-    "best": None,
-}
-FAILED |= {
-    "final": None,
-    "stretched": None,
-    "steady": False,
-    "steps_to_steady": None,
-    "steps": 0,
-    "up_to": False,
-}
-FAILED |= {"steps_to_up_to": None}
+FAILED = dict.fromkeys(
+    (
+        "steps_to_solve",
+        "steps_to_steady",
+        "steps_to_up_to",
+        "best",
+        "final",
+        "stretched",
+    )
+)
+FAILED |= dict.fromkeys(("solved", "steady", "up_to"), False)
+FAILED |= {"status": "failed", "reason": "died", "steps": 0}
 
 
 def key(name):
@@ -45,46 +41,32 @@ def key(name):
 
 def row(name="a", **changes):
     """A row with something in every column but `reason`, as far as rows can have that."""
-    known = row_of(
-        status="solved",
-        solved=True,
-        steady=True,
-        steps=90,
-        steps_to_solve=70,
-        steps_to_steady=80,
-    )
-    known |= {
-        "evaluation_until": "up_to",
-        "up_to": True,
+    known = row_of() | {
+        **dict.fromkeys(("solved", "steady", "up_to"), True),
+        "status": "solved",
+        "steps": 90,
+        "steps_to_solve": 70,
+        "steps_to_steady": 80,
         "steps_to_up_to": 80,
+        "evaluation_until": "up_to",
         "mean_up_to": 1.0,
-    }
-    known |= {"worst_up_to": 0.9, "worst_lag": 1}
-    known |= {
+        "worst_up_to": 0.9,
+        "worst_lag": 1,
         "best": 1.0,
         "final": 0.1,
         "stretched": 1.0,
-        "curriculum": 0.1,
-        "falls_above": 7,
-    }
-    known |= {
         "optimizer": "adamw",
-        "decay": 0.1,
-        "floor": 0.1,
-        "warmup_share": 0.1,
         "lags": "uniform",
-    }
-    known |= {"clip_by": "element", "initial_carry": "learned", "freeze": "cell"}
-    known |= {
+        "clip_by": "element",
+        "initial_carry": "learned",
+        "freeze": "cell",
         "lengths": "7 9",
         "score_at_lengths": "[1.0, 0.5]",
         "whole_at_lengths": "[1.0, 0.0]",
     }
     whole = {column: EXAMPLES[kind] for column, kind in SCHEMA.items()}
-    whole |= {column: value for column, value in known.items() if value is not None} | {
-        "reason": None
-    }
-    return sealed(whole | {"finished": NOW} | changes, name)
+    whole |= {column: value for column, value in known.items() if value is not None}
+    return sealed(whole | {"reason": None, "finished": NOW} | changes, name)
 
 
 def names(rows):
@@ -255,47 +237,34 @@ def test_an_empty_folder_has_no_rows(folder):
     assert "holds no rows" in refusal(lambda: shards.collect(folder))
 
 
-def test_a_file_that_is_no_table_is_named_and_passed_over(folder, capsys):
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"no table at all", "half", "most"])
+def test_a_file_that_is_no_table_is_named_and_passed_over(folder, capsys, content):
     whole = folder / "rows" / "p.parquet"
     write_table(whole, frame([row()]))
-    whole_content = whole.read_bytes()
-    no_table = "not a readable table of rows"
-    half = whole_content[: len(whole_content) // 2]
-    contents = [b"", b"PAR1", b"no table at all", half, whole_content[:-20]]
-    for k, content in enumerate(contents):
-        bad = folder / "rows" / f"bad{k}.parquet"
-        bad.write_bytes(content)
-        assert_frame_equal(store.read(folder), frame([row()]))
-        err = capsys.readouterr().err
-        why = no_table
-        assert (err.count("\n"), err.startswith(f"memcap: {bad}: {why}; skipped")) == (
-            1,
-            True,
-        )
-        assert refusal(lambda: store.read(folder, strict=True)).startswith(
-            f"{bad}: {why}; without --strict"
-        )
-        assert refusal(lambda bad=bad: store.read(bad)).startswith(
-            f"{bad}: {why}; give the folder"
-        )
-        bad.unlink()
+    written = whole.read_bytes()
+    cuts = {"half": written[: len(written) // 2], "most": written[:-20]}
+    bad = folder / "rows" / "bad.parquet"
+    bad.write_bytes(cuts.get(content, content))
+    assert_frame_equal(store.read(folder), frame([row()]))
+    why = f"{bad}: not a readable table of rows; "
+    assert capsys.readouterr().err.startswith(f"memcap: {why}skipped")
+    text = refusal(lambda: store.read(folder, strict=True))
+    assert text.startswith(f"{why}without --strict")
+    assert refusal(lambda: store.read(bad)).startswith(f"{why}give the folder")
 
 
-@pytest.mark.parametrize("column", ["key", "config", "xla_flags", "finished"])
-def test_a_table_without_a_column_is_named(folder, column):
+@pytest.mark.parametrize(
+    "change",
+    [
+        *map(pl.exclude, ("key", "config", "xla_flags", "finished")),
+        [pl.exclude("steps"), pl.lit("three").alias("steps")],
+    ],
+)
+def test_a_table_of_other_columns_is_named(folder, change):
     path = folder / "rows" / "p.parquet"
-    write_table(path, frame([row()]).drop(column))
-    assert refusal(lambda: store.read(folder, strict=True)).startswith(
-        f"{path}: not a readable table of rows"
-    )
-
-
-def test_a_table_of_another_type_is_named(folder):
-    path = folder / "rows" / "p.parquet"
-    write_table(path, frame([row()]).with_columns(steps=pl.lit("three")))
-    assert refusal(lambda: store.read(folder, strict=True)).startswith(
-        f"{path}: not a readable"
-    )
+    write_table(path, frame([row()]).select(change))
+    text = refusal(lambda: store.read(folder, strict=True))
+    assert text.startswith(f"{path}: not a readable table of rows")
 
 
 def test_a_column_that_is_new_to_this_version_is_left_out(folder):
@@ -323,33 +292,20 @@ def test_a_shard_is_read_once_as_long_as_it_is_the_same(folder, monkeypatch):
 
 
 def test_one_finds_a_row_by_the_first_digits_of_its_key(folder):
-    write_table(
-        folder / "rows" / "p.parquet", frame([row(k) for k in range(17)])
-    )  # two begin with the same digit
-    by_first = {}
-    for k in range(17):
-        by_first.setdefault(key(k)[0], []).append(k)
-    assert store.find_row(folder, key(3))["key"] == key(3)
-    alone = next(found[0] for found in by_first.values() if len(found) == 1)
-    several = next(digit for digit, found in by_first.items() if len(found) > 1)
-    assert store.find_row(folder, key(alone)[0])["key"] == key(alone)
-    assert f"{len(by_first[several])} members" in refusal(
-        lambda: store.find_row(folder, several)
-    )
-    assert "0 members" in refusal(lambda: store.find_row(folder, "x"))
-    assert "17 members" in refusal(lambda: store.find_row(folder, ""))
-    write_table(folder / "rows" / "p.parquet", frame([row("abc1")]))
-    refusal(lambda: store.find_row(folder, ""))
+    rows = [row() | {"key": name} for name in ("abc1", "abd2", "f0")]
+    write_table(folder / "rows" / "p.parquet", frame(rows))
+    for digits in ("f", "abd", "abc1"):
+        assert store.find_row(folder, digits)["key"].startswith(digits)
+    for digits, count in (("ab", 2), ("x", 0), ("", 3)):
+        text = refusal(lambda digits=digits: store.find_row(folder, digits))
+        assert f"{count} members" in text
 
 
 def test_weights_that_are_not_there_are_missed(folder):
     shards.write(folder, "p", [row("a1")], {key("a1"): tree()})
-    assert f"no weights of member {key('b2')}" in refusal(
-        lambda: store.weights_of(folder, row("b2"))
-    )
-    assert f"no weights of member {key('a1')}" in refusal(
-        lambda: store.weights_of(folder, row("a1", population="q"))
-    )
+    for missing in (row("b2"), row("a1", population="q")):
+        text = refusal(lambda missing=missing: store.weights_of(folder, missing))
+        assert f"no weights of member {missing['key']}" in text
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path):

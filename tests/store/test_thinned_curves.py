@@ -57,14 +57,6 @@ def test_a_running_curve_stays_bounded_and_even():
     assert max(b - a for a, b in pairwise(steps)) < 2.5 * 100_000 / MOST_POINTS
 
 
-def test_a_short_curve_is_thinned_once_whether_it_ran_or_came_whole():
-    whole = {step: {"a": step} for step in range(MOST_HELD)}
-    running = {}
-    for step, values in whole.items():
-        add_point(running, step, values)
-    assert running == whole
-
-
 def test_evaluations_stay_in_a_running_curve():
     """As training hands them in: ten points a chunk, a score with the last, an
     evaluation now and then."""

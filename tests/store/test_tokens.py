@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from beat_files import keys_of
 from study_checks import ONE_LANE, config, small_job
 from watching import Watcher, run_watched
 
@@ -82,12 +81,3 @@ def test_a_job_lists_its_members_so_that_they_can_be_named_and_made(tmp_path):
     for member in found:
         assert listed[member.key]["metric"] == member.task.metric
         assert member_of(json.loads(listed[member.key]["config"])) == member
-
-
-def test_a_job_of_a_search_lists_all_that_it_may_ask_for(tmp_path):
-    found = members(small_job({"model.units": [1, 2, 3, 4], "seed": 2}))
-    rows = run_study(found, ONE_LANE, Study(tmp_path, "small", "bisect"), quiet=True)
-    (token,) = heartbeat.read(tmp_path)
-    assert keys_of(tmp_path, token) == {member.key for member in found}
-    assert rows.height <= len(found)
-    assert heartbeat.read(tmp_path)[token].searched

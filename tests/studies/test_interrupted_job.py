@@ -9,12 +9,11 @@ import polars as pl
 import pytest
 from command import python
 from polars.testing import assert_frame_equal
-from study_checks import ONE_LANE, config, small_job
+from study_checks import ONE_LANE, small_job
 from study_rows import fake
 from watching import Watcher, run_watched
 
 from memcap import store
-from memcap.config.member import Engine
 from memcap.designs.axes import members
 from memcap.store import shards
 from memcap.store.heartbeat import JobProgress
@@ -108,24 +107,6 @@ def test_a_killed_job_goes_on_where_it_stopped(tmp_path, monkeypatch):
     assert_frame_equal(rows.filter(pl.col("key") == found[0].key), before)
     for each in rows.iter_rows(named=True):
         assert store.weights_of(tmp_path, each)
-
-
-def test_a_shard_appears_while_the_population_still_trains(tmp_path):
-    seen = []
-
-    class Looks(Watcher):
-        def curve(self, key, step, values):
-            seen.append(store.read(tmp_path).height)
-
-    found = members(config({"seed": 2}, recipe__budget=12, recipe__batch=16))
-    run_watched(
-        Looks(),
-        found,
-        Engine(loop="while", lanes=1, workers=1),
-        Study(tmp_path, "small"),
-    )
-    assert seen[0] == 0
-    assert seen[-1] == 1
 
 
 def test_a_shard_is_written_soon_even_if_its_population_rests(tmp_path, monkeypatch):

@@ -11,7 +11,6 @@ import pytest
 
 from memcap import store
 from memcap.store import shards
-from memcap.store.rows import one_per_key
 from memcap.studies.verify import verify
 
 TESTS = Path(__file__).parents[1]
@@ -83,10 +82,10 @@ def test_sixteen_jobs_in_one_folder_lose_no_row_and_double_none(writers, tmp_pat
         (0, "")
     ] * WRITERS
     read, bad = shards.read_files(tmp_path)
-    tables = [table.rows for table in read.values()]
+    tables = read.values()
     assert bad == {}
     assert sum(table.height for table in tables) == WRITERS * ROWS
-    rows = one_per_key(tables)
+    rows = shards.merge(tables)
     assert rows.height == rows["key"].n_unique() == WRITERS * ROWS
     assert rows["seed"].value_counts()["count"].to_list() == [WRITERS] * ROWS
     assert verify(tmp_path).wrong == ()

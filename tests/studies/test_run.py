@@ -13,12 +13,10 @@ from breadth import leave
 from polars.testing import assert_frame_equal
 from study_checks import ONE_LANE, small_job
 from study_rows import fake
-from watching import Watcher, run_watched
 
 from memcap import store
 from memcap.config.member import resolve
 from memcap.designs.axes import members
-from memcap.store import files
 from memcap.store.rows import SCHEMA, frame, passed_column
 from memcap.store.study import Study
 from memcap.store.weights import flat
@@ -33,28 +31,13 @@ pytestmark = pytest.mark.usefixtures("quick_file")
 AXES = {"model.units": [1, 2], "task.lag": [2, 3], "seed": 2}
 
 
-class Remembers(Watcher):
-    def __init__(self):
-        self.curves = []
-        self.rows = {}
-
-    def curve(self, key, step, values):
-        self.curves.append((key, step))
-
-    def member(self, key, config, row):
-        self.rows[key] = (config, row)
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A small study, trained once."""
     folder = tmp_path_factory.mktemp("study")
-    watcher = Remembers()
     found = members(small_job(AXES))
-    rows = run_watched(
-        watcher, found, replace(ONE_LANE, lanes=2), Study(folder, "small")
-    )
-    return found, folder, rows, watcher
+    rows = run_study(found, replace(ONE_LANE, lanes=2), Study(folder, "small"))
+    return found, folder, rows
 
 
 def forbid_training(monkeypatch):
@@ -62,7 +45,7 @@ def forbid_training(monkeypatch):
 
 
 def test_each_member_has_one_row(trained):
-    found, folder, rows, _ = trained
+    found, folder, rows = trained
     assert sorted(rows["key"]) == sorted(m.key for m in found)
     assert_frame_equal(store.read(folder), rows)
     assert rows["study"].unique().to_list() == ["small"]
@@ -76,141 +59,76 @@ def test_each_member_has_one_row(trained):
 
 # By the recipes here, and by members that ended well.
 NOT_SET = {
-    "steps_to_up_to",
-    "mean_up_to",
-    "worst_up_to",
-    "worst_lag",
-    "reason",
-    "curriculum",
-    "falls_above",
+    *("steps_to_up_to", "mean_up_to", "worst_up_to", "worst_lag", "reason"),
+    *("curriculum", "falls_above", "advance", "deadline", "decay", "floor"),
+    *("warmup_share", "lags", "freeze", "lengths", "score_at_lengths"),
+    *("whole_at_lengths", "validation_loss", "held_out_loss"),
 }
-NOT_SET |= {
-    "advance",
-    "deadline",
-    "decay",
-    "floor",
-    "warmup_share",
-    "lags",
-    "freeze",
-    "lengths",
+OFTEN_NULL = {"steps_to_solve", "steps_to_steady", "git_commit", "final", "best"}
+# What all rows here say.
+SAID = {
+    "task": "latch",
+    "knobs": '{"distractors": 4, "symbols": 2}',
+    "cell": "lstm",
+    "readout": "dense",
+    "recipe": "hold",
+    "init": "hold",
+    "batch": 16,
+    "budget": 12,
+    "metric": "accuracy",
+    "threshold": 0.99,
+    "stretch": 2,
+    "evaluation_until": "solved",
+    "backend": "cpu",
+    "batching": "map",
+    "scan": "loop",
+    "matmul_precision": "highest",
+    "jax": jax.__version__,
 }
-NOT_SET |= {"score_at_lengths", "whole_at_lengths", "validation_loss", "held_out_loss"}
-OFTEN_NULL = {
-    "steps_to_solve",
-    "steps_to_steady",
-    "git_commit",
-    "final",
-    "best",
-} | NOT_SET
 
 
 def test_a_row_has_every_column(trained):
-    found, _, rows, _ = trained
+    found, _, rows = trained
     assert dict(rows.schema) == SCHEMA
     nulls = {name for name in rows.columns if rows[name].null_count()}
-    assert nulls <= OFTEN_NULL
-    assert not any(
-        rows[name].is_nan().any() for name, kind in SCHEMA.items() if kind == pl.Float64
-    )
+    assert nulls <= OFTEN_NULL | NOT_SET
+    floats = rows.select(pl.col(pl.Float64).is_nan().any())
+    assert not any(floats.row(0))
     by_key = {m.key: m for m in found}
-    for each in rows.iter_rows(named=True):
-        member = by_key[each["key"]]
-        stored = json.loads(each["config"])
+    for row in rows.iter_rows(named=True):
+        member = by_key[row["key"]]
+        stored = json.loads(row["config"])
         assert stored == member.config
         assert resolve(stored) == member
-        assert (each["task"], each["lag"], each["length"]) == (
-            "latch",
-            member.lag,
-            member.lag + 2,
-        )
-        assert json.loads(each["knobs"]) == {"symbols": 2, "distractors": 4}
-        assert each["cell"] == "lstm"
-        assert (each["readout"], each["units"], each["seed"]) == (
-            "dense",
-            member.model.units,
-            member.seed,
-        )
-        assert each["recipe"] == "hold"
-        assert (each["init"], each["lr"], each["batch"], each["budget"]) == (
-            "hold",
-            member.recipe.lr,
-            16,
-            12,
-        )
-        assert each["forget_bias"] == pytest.approx(np.log(member.lag + 1) + 1)
-        assert each["input_bias"] == -each["forget_bias"]
-        assert (each["metric"], each["threshold"], each["stretch"]) == (
-            "accuracy",
-            0.99,
-            2,
-        )
-        assert each["solved"] == (each["status"] == "solved")
-        assert each["steps_to_solve"] == (each["steps"] if each["solved"] else None)
-        assert each["evaluation_until"] == "solved"
-        assert each["steady"] == (each["solved"] and each["stretched"] >= 0.99)
-        assert each["steps_to_steady"] == (each["steps"] if each["steady"] else None)
-        assert 0 < each["steps"] <= 12
-        assert 0 <= each["final"] <= each["best"] <= 1
-        assert (each["backend"], each["batching"], each["scan"]) == (
-            "cpu",
-            "map",
-            "loop",
-        )
-        assert each["matmul_precision"] == "highest"
-        assert each["jax"] == jax.__version__
+        assert SAID.items() <= row.items()
+        assert (row["lag"], row["length"]) == (member.lag, member.lag + 2)
+        assert (row["units"], row["seed"]) == (member.model.units, member.seed)
+        assert row["lr"] == member.recipe.lr
+        assert row["forget_bias"] == pytest.approx(np.log(member.lag + 1) + 1)
+        assert row["input_bias"] == -row["forget_bias"]
+        assert row["solved"] == (row["status"] == "solved")
+        assert row["steps_to_solve"] == (row["steps"] if row["solved"] else None)
+        assert row["steady"] == (row["solved"] and row["stretched"] >= 0.99)
+        assert row["steps_to_steady"] == (row["steps"] if row["steady"] else None)
+        assert 0 < row["steps"] <= 12
+        assert 0 <= row["final"] <= row["best"] <= 1
 
 
 def test_the_stored_weights_are_those_that_were_trained(trained):
-    found, folder, _, _ = trained
+    found, folder, _ = trained
     (ended,) = train([found[0]], ONE_LANE)
     stored = flat(store.weights_of(folder, store.find_row(folder, found[0].key)))
     for path, array in flat(ended.weights).items():
         np.testing.assert_allclose(stored[path], array, atol=1e-5)
 
 
-def test_each_member_has_a_curve_and_a_row_as_it_ends(trained):
-    found, _, rows, watcher = trained
-    assert (
-        {key for key, _ in watcher.curves}
-        == set(watcher.rows)
-        == {m.key for m in found}
-    )
-    for each in rows.iter_rows(named=True):
-        config, row = watcher.rows[each["key"]]
-        assert config == json.loads(each["config"])
-        assert row == each
-
-
-def test_a_longer_job_trains_what_is_new(trained, tmp_path, monkeypatch):
-    rows = trained[2]
-    files.write_table(tmp_path / "rows.parquet", rows)  # as after `collect` alone
-    asked = []
-
-    def few(missing, *rest):
-        asked.extend(missing)
-        return train(missing, *rest)
-
-    monkeypatch.setattr(run, "train", few)
-    more = members(small_job([AXES, {"seed": [9]}]))
-    grown = run_study(more, ONE_LANE, Study(tmp_path, "small"))
-    assert [m.seed for m in asked] == [9]
-    assert sorted(grown["key"]) == sorted(m.key for m in more)
-
-
 def test_what_was_never_measured_is_null():
     (member,) = members(small_job())
     table = frame([row_of(fake(member), "s", "p")])
-    unmeasured = {
-        "steps_to_solve",
-        "steps_to_steady",
-        "final",
-        "best",
-        "stretched",
-        "train_loss",
-    }
-    assert {name for name in table.columns if table[name].null_count()} - {
-        "git_commit"
-    } == unmeasured | NOT_SET
+    unmeasured = {"steps_to_solve", "steps_to_steady", "final", "best"}
+    unmeasured |= {"stretched", "train_loss", *NOT_SET}
+    nulls = {name for name in table.columns if table[name].null_count()}
+    assert nulls - {"git_commit"} == unmeasured
     assert table.select("solved", "steady").rows() == [(False, False)]
 
 
@@ -226,20 +144,13 @@ def test_a_row_tells_solved_from_steady():
     table = frame(
         [row_of(fake(member, solved=5, steps=12, **end), "s", "p") for end in ends]
     )
-    columns = [
-        "status",
-        "solved",
-        "steady",
-        "steps",
-        "steps_to_solve",
-        "steps_to_steady",
-        "evaluation_until",
-    ]
+    columns = ["status", "solved", "steady", "steps_to_solve", "steps_to_steady"]
     assert table.select(columns).rows() == [
-        ("solved", True, True, 12, 5, 9, "steady"),
-        ("solved", True, False, 12, 5, None, "steady"),
-        ("diverged", True, False, 12, 5, None, "steady"),
+        ("solved", True, True, 5, 9),
+        ("solved", True, False, 5, None),
+        ("diverged", True, False, 5, None),
     ]
+    assert set(table["evaluation_until"]) == {"steady"}
     assert table.select(passed_column())["passed"].to_list() == [True, False, False]
 
 
@@ -252,20 +163,15 @@ def test_a_row_tells_solved_from_steady():
     ],
 )
 def test_biases_that_are_drawn_are_null(init, nulls):
-    (member,) = members(
-        small_job(
-            recipe__init=init, model__cell="GRUCell" if init == "flax" else "lstm"
-        )
-    )
-    scores = {"score": 1.0, "best": 1.0, "stretched": 1.0, "train_loss": 0.1}
-    result = row_of(
-        fake(member, status="solved", steps=3, solved=3, steady=3, **scores), "s", "p"
-    )
-    assert {name for name, value in result.items() if value is None} - {
-        "git_commit"
-    } == nulls | NOT_SET
-    assert set(result) == set(SCHEMA)
-    assert result["steps_to_solve"] == 3
+    cell = "GRUCell" if init == "flax" else "lstm"
+    (member,) = members(small_job(recipe__init=init, model__cell=cell))
+    scores = dict.fromkeys(("score", "best", "stretched", "train_loss"), 1.0)
+    end = {"status": "solved", "steps": 3, "solved": 3, "steady": 3, **scores}
+    row = row_of(fake(member, **end), "s", "p")
+    unset = {name for name, value in row.items() if value is None}
+    assert unset - {"git_commit"} == nulls | NOT_SET
+    assert set(row) == set(SCHEMA)
+    assert row["steps_to_solve"] == 3
 
 
 def test_the_environment_names_versions_and_flags():

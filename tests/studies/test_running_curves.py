@@ -27,10 +27,9 @@ def job(tmp_path, clock):
     return StudyWriter(JobProgress(3, Study(tmp_path, "s")))
 
 
-def train(job, member, before, steps, score=None):
-    job.add_curve(
-        CurveChunk(member, before, np.full(steps, 0.5, np.float32), 0.75, score)
-    )
+def train(job, member, before, steps):
+    losses = np.full(steps, 0.5, np.float32)
+    job.add_curve(CurveChunk(member, before, losses, 0.75, None))
 
 
 def steps_by_key(folder):
@@ -79,18 +78,6 @@ def test_what_was_written_is_not_written_again(job, clock, tmp_path):
             train(job, FIRST, 2, 2)
         job.tick()
         assert (before.stat().st_ino != inode) == grows
-
-
-def test_a_point_has_loss_and_scores(job, clock, tmp_path):
-    train(job, FIRST, 0, 2, score=0.25)
-    clock.now = 11
-    job.tick()
-    table = curves.read_file(curves.running_path(tmp_path, job.progress.token))
-    points = curves.points(table, "accuracy")
-    assert points == {
-        1: {"train/loss": 0.5},
-        2: {"train/loss": 0.5, "train/accuracy": 0.75, "eval/accuracy": 0.25},
-    }
 
 
 def test_they_are_of_those_that_have_trained_longest_and_thinned(
