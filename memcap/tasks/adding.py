@@ -3,11 +3,11 @@
 import math
 from dataclasses import dataclass
 
-from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, SpanTask, integers
 
 
 @dataclass(frozen=True)
-class Adding(Task):
+class Adding(SpanTask):
     """Each step shows a number from U[0, 1] and a marker; at the end the sum of the two
     marked numbers is due.
 
@@ -29,10 +29,6 @@ class Adding(Task):
     features = 2  # the number and its marker
     outputs = 1  # the sum
 
-    def shortest(self, lag: int) -> int:
-        """Count the longest hold, and the number itself."""
-        return lag + 1
-
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
@@ -50,9 +46,8 @@ class Adding(Task):
         step = jnp.arange(steps)[:, None]
         marked = (step == first) | (step == second)
         total = jnp.take_along_axis(value, jnp.stack([first, second]), axis=0)
-        return Batch(
-            jnp.stack([value, marked.astype(value.dtype)], axis=-1), total[0] + total[1]
-        )
+        inputs = jnp.stack([value, marked.astype(value.dtype)], axis=-1)
+        return Batch(inputs, total[0] + total[1])
 
     def facts(self, lag: int, length: int) -> Facts:
         """Hold one number, the running sum, of variance 1/6; solved at a mean squared
@@ -62,10 +57,6 @@ class Adding(Task):
         ceil((lag + 1) / 2) sequences.
         """
         chance = 1 / 6 - 1 / 12 / (lag + 1 - (lag + 1) // 2)
-        threshold = 0.01
-        return Facts(
-            held=1,
-            bits=0.5 * math.log2(1 / 6 / threshold),
-            chance=chance,
-            threshold=threshold,
-        )
+        error = 0.01
+        bits = 0.5 * math.log2(1 / 6 / error)
+        return Facts(held=1, bits=bits, chance=chance, threshold=error)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from memcap.config.knobs import knob
-from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, scored
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, SpanTask, scored
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float, Int
@@ -35,7 +35,7 @@ class Rates(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Agents(Task):
+class Agents(SpanTask):
     """Base of the tasks whose sequences are an agent's sessions: choices, rewards, and
     the log odds of the next choice.
 
@@ -85,19 +85,14 @@ class Agents(Task):
     @property
     def rates(self) -> Rates:
         """The rates of the subject."""
-        learn, slope, repeat, fade = (
-            np.random.default_rng(self.subject).random(4).tolist()
-        )
+        rng = np.random.default_rng(self.subject)
+        learn, slope, repeat, fade = rng.random(4).tolist()
         return Rates(
-            0.25 + 0.2 * learn,
-            4 + 2 * slope,
-            (1 + repeat) * self.habit,
-            0.08 + 0.08 * fade,
+            learn=0.25 + 0.2 * learn,
+            slope=4 + 2 * slope,
+            repeat=(1 + repeat) * self.habit,
+            fade=0.08 + 0.08 * fade,
         )
-
-    def shortest(self, lag: int) -> int:
-        """Count the first trial, and `lag` more."""
-        return lag + 1
 
     def trial(self, carry: Any, row: Any) -> tuple[Any, Any]:
         """Run a trial of B sessions, with arrays of JAX or of NumPy.
@@ -124,9 +119,9 @@ class Agents(Task):
             value_1 = value_1 + self.rates.learn * state * (reward - value_1)
         trace = trace + self.rates.fade * (2 * choice - 1 - trace)
         odds = self.rates.slope * (value_1 - value_0) + self.rates.repeat * trace
-        symbol = (
-            4 * choice + 2 * state + reward if self.two_steps else 2 * choice + reward
-        )
+        symbol = 2 * choice + reward
+        if self.two_steps:
+            symbol = 4 * choice + 2 * state + reward
         return (value_0, value_1, trace, better, odds), (symbol, odds)
 
     def sample(
@@ -150,11 +145,8 @@ class Agents(Task):
         start = _start(zero, better)
         _, seen = lax.scan(step, start, (lean, u[:, 1], u[:, 2], u[:, 3]))
         targets = seen[:, 1]
-        return Batch(
-            seen[:, 0].astype(jnp.int32),
-            targets,
-            scored(targets, length - 1 - lag, length),
-        )
+        symbols = seen[:, 0].astype(jnp.int32)
+        return Batch(symbols, targets, scored(targets, length - 1 - lag, length))
 
     def facts(self, lag: int, length: int) -> Facts:
         """Hold the agent's variables, to a thousandth of the variance.
@@ -194,11 +186,13 @@ def play(
 def _moments(agent: Agents) -> Float[np.ndarray, "T 3 V"]:
     """Return, for each trial and each symbol seen there, its count in `SESSIONS`
     sessions, and the sums of the next choice's log odds and of their squares."""
-    each = zip(*play(agent, SESSIONS, TRIALS, seed=1), strict=True)
-    counts = [
-        [np.bincount(s, weights, agent.vocabulary) for weights in (None, o, o**2)]
-        for s, o in each
-    ]
-    moments = np.array(counts)
+    moments = np.zeros((TRIALS, 3, agent.vocabulary))
+    symbols, odds = play(agent, SESSIONS, TRIALS, seed=1)
+    for power in range(3):
+        for trial in range(TRIALS):
+            weights = odds[trial] ** power
+            moments[trial, power] = np.bincount(
+                symbols[trial], weights, agent.vocabulary
+            )
     moments[SETTLED:] = moments[SETTLED:].mean(0)
     return moments

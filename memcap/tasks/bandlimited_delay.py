@@ -112,15 +112,15 @@ class BandlimitedDelay(Task):
         leaves 1 - r(s)^2 of the variance.
         """
         cutoff = min(self.cycles / lag, 0.5)
-        turns = [2 * cutoff * (part * lag // (DELAYS - 1)) for part in range(DELAYS)]
-        errors = [
-            1 - (math.sin(math.pi * z) / (math.pi * z) if z else 1.0) ** 2
-            for z in turns
-        ]
+        errors = 0.0
+        for part in range(DELAYS):
+            angle = math.pi * (2 * cutoff * (part * lag // (DELAYS - 1)))
+            if angle:
+                errors += 1 - (math.sin(angle) / angle) ** 2
         share = 0.05
         freedom = min(lag, 2 * self.cycles)
         variance = self.rms**2
-        chance = variance * sum(errors) / DELAYS
+        chance = variance * errors / DELAYS
         bits = freedom * 0.5 * math.log2(1 / share)
         return Facts(freedom + 1, bits, chance=chance, threshold=share * variance)
 

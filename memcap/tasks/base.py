@@ -194,10 +194,9 @@ class Task(ABC):
     def is_chance(self, score: float, lag: int, length: int) -> bool:
         """Tell whether a score at this lag and length is about that of a net without memory."""
         chance = self.facts(lag, length).chance
+        perfect = float(self.higher_is_better)
         sign = 1 if self.higher_is_better else -1
-        return sign * (score - chance) <= BEYOND_CHANCE * sign * (
-            float(self.higher_is_better) - chance
-        )
+        return sign * (score - chance) <= BEYOND_CHANCE * sign * (perfect - chance)
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
         """Return the (lag, length) that asks `factor` times as much memory of a net
@@ -213,22 +212,15 @@ class Task(ABC):
         """Tell whether sequences of another lag ask the same question. In a stream, or
         if nothing in a sequence says when the answer is due, they do not: the lag is
         part of the question."""
-        longer = self.stretched(lag, 2)
-        return (
-            not self.stream
-            and longer[0] == 2 * lag
-            and longer[1] == self.length(2 * lag)
-        )
+        longer = (2 * lag, self.length(2 * lag))
+        return not self.stream and self.stretched(lag, 2) == longer
 
     def lags_up_to(self, lag: int) -> tuple[int, ...]:
         """Return the lags at which to evaluate whether a net is right up to a lag,
         ascending to that lag: all to 8, then about eight per doubling."""
-        grid = {
-            *range(1, 9),
-            *(round(8 * 2 ** (k / 8)) for k in range(1, 8 * lag.bit_length())),
-            lag,
-        }
-        return tuple(sorted(each for each in grid if self.smallest_lag <= each <= lag))
+        above = (round(8 * 2 ** (k / 8)) for k in range(8 * lag.bit_length()))
+        lags = sorted({*range(1, 8), *above, lag})
+        return tuple(other for other in lags if self.smallest_lag <= other <= lag)
 
     @property
     def higher_is_better(self) -> bool:
@@ -239,6 +231,14 @@ class Task(ABC):
     def metric(self) -> str:
         """Name of the score: "accuracy" or "mse"."""
         return "accuracy" if self.loss == "classes" else "mse"
+
+
+class SpanTask(Task):
+    """Base of the tasks whose sequences are a first step, and `lag` steps after it."""
+
+    def shortest(self, lag: int) -> int:
+        """Return lag + 1."""
+        return lag + 1
 
 
 class FileTask(Task):
@@ -300,31 +300,27 @@ def least_bits(task: Task, facts: Facts) -> float:
     states = math.log2(math.ceil(facts.threshold / facts.chance))
     if not facts.independent:
         return states
-    return max(
-        states, facts.bits - facts.held * fano(1 - facts.threshold, task.outputs)
-    )
+    hidden = facts.held * fano(1 - facts.threshold, task.outputs)
+    return max(states, facts.bits - hidden)
 
 
 def fano(error: float, symbols: int) -> float:
     """Return the most bits about one of `symbols` symbols that answers with this error
     rate can hide."""
-    entropy = (
-        -error * math.log2(error) - (1 - error) * math.log2(1 - error)
-        if 0 < error < 1
-        else 0.0
-    )
-    return entropy + error * math.log2(max(symbols - 1, 1))
+    hidden = error * math.log2(max(symbols - 1, 1))
+    if not 0 < error < 1:
+        return hidden
+    entropy = -error * math.log2(error) - (1 - error) * math.log2(1 - error)
+    return entropy + hidden
 
 
 def information_floor(task: Task, facts: Facts, bits_per_unit: int) -> int:
     """Return the fewest units whose carry has the least bits (`least_bits`): a hard
     limit, far below what training finds. A unit has 32 bits for each float32 number; if
     the carry does not grow with the width, 0, and the result is 1."""
-    return (
-        max(1, math.ceil(least_bits(task, facts) / bits_per_unit))
-        if bits_per_unit
-        else 1
-    )
+    if not bits_per_unit:
+        return 1
+    return max(1, math.ceil(least_bits(task, facts) / bits_per_unit))
 
 
 def one_per_number(facts: Facts, numbers_per_unit: int) -> int:

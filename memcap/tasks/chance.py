@@ -31,19 +31,15 @@ def sequences(
 
     Targets with several values per answer are (B, length, O).
     """
-    inputs = np.moveaxis(np.asarray(batch.inputs)[:length], 0, 1)
-    due = np.asarray(batch.targets)
+    inputs = np.asarray(batch.inputs)[:length].swapaxes(0, 1)
+    answers = np.asarray(batch.targets)
     if task.several_values:
-        due = np.moveaxis(due, 0, -1)
-    if task.answers == "every":
-        assert batch.mask is not None
-        return (
-            inputs,
-            np.moveaxis(due[:length], 0, 1),
-            np.asarray(batch.mask)[:length].T,
-        )
-    targets = np.zeros((*inputs.shape[:2], *due.shape[1:]), due.dtype)
-    targets[:, -1] = due
+        answers = np.moveaxis(answers, 0, -1)
+    if batch.mask is not None:
+        mask = np.asarray(batch.mask)[:length].T
+        return inputs, answers[:length].swapaxes(0, 1), mask
+    targets = np.zeros((*inputs.shape[:2], *answers.shape[1:]), answers.dtype)
+    targets[:, -1] = answers
     mask = np.zeros(inputs.shape[:2], bool)
     mask[:, -1] = True
     return inputs, targets, mask
@@ -54,14 +50,14 @@ def score(
 ) -> Measured:
     """Return the task's own score over all answers that are due, with a standard error
     for which each sequence is one observation."""
-    each = (guess == targets) if task.loss == "classes" else (guess - targets) ** 2
-    each = each.mean(-1) if task.several_values else each
-    due = mask.sum(1)
-    sums = np.where(mask, each, 0).sum(1)
-    mean = sums.sum() / due.sum()
-    error = (
-        (sums - mean * due).std() / due.mean() / len(due) ** 0.5
-    )  # of a ratio of two sums
+    scores = (guess == targets) if task.loss == "classes" else (guess - targets) ** 2
+    if task.several_values:
+        scores = scores.mean(-1)
+    numbers = mask.sum(1)
+    sums = np.where(mask, scores, 0).sum(1)
+    mean = sums.sum() / numbers.sum()
+    # of a ratio of two sums
+    error = (sums - mean * numbers).std() / numbers.mean() / len(numbers) ** 0.5
     return Measured(float(mean), float(error))
 
 
@@ -72,33 +68,30 @@ def without_memory(
     """Apply `best_map` to as many drawn sequences as `batch`, for both halves together;
     raise UserError if the task breaks its contract (`memcap.tasks.contract`)."""
     jax_setup.setup()
-    steps = (
-        1 << (length - 1).bit_length()
-    )  # few sizes, so that a task compiles few samplers
-    anybodys = not type(task).__module__.startswith("memcap.")
-    seeds = range(seed, seed + (3 if anybodys else 1))
-    arrays, *others = (
-        _draw(task, "sample", each, (lag, length, steps, batch)) for each in seeds
-    )
-    if anybodys:
-        for each in range(seed, seed + KEYS):  # one by one, as they may be large
-            draw = _draw(task, "sample", each, (lag, length, steps, batch))
-            contract.check_batch(task, "sample", draw, length, steps, batch)
-        contract.check_keys(task, [arrays, *others])
+    # few sizes, so that a task compiles few samplers
+    steps = 1 << (length - 1).bit_length()
+    sizes = (lag, length, steps, batch)
+    first = _draw(task, "sample", seed, *sizes)
+    if not type(task).__module__.startswith("memcap."):
+        for key in range(seed, seed + KEYS):  # one by one, as they may be large
+            drawn = _draw(task, "sample", key, *sizes)
+            contract.check_batch(task, "sample", drawn, length, steps, batch)
+        more = [_draw(task, "sample", seed + k, *sizes) for k in (1, 2)]
+        contract.check_keys(task, [first, *more])
         _sampler.cache_clear()  # traced anew, so that Python's own state is seen
-        again = _draw(task, "sample", seed, (lag, length, steps, batch))
-        contract.check_again(task, arrays, again)
+        contract.check_again(task, first, _draw(task, "sample", seed, *sizes))
         if type(task).unseen is not Task.unseen:
-            held_out = _draw(task, "unseen", seed, (lag, length, steps, batch))
+            held_out = _draw(task, "unseen", seed, *sizes)
             contract.check_batch(task, "unseen", held_out, length, steps, batch)
-    return best_map(task, *sequences(task, arrays, length))
+    return best_map(task, *sequences(task, first, length))
 
 
-def _draw(task: Task, method: str, seed: int, sizes: tuple[int, int, int, int]) -> Any:
-    """Draw sequences of a lag and length, in so many steps and of so many in a batch."""
+def _draw(
+    task: Task, method: str, seed: int, lag: int, length: int, steps: int, batch: int
+) -> Any:
+    """Draw `batch` sequences as arrays of NumPy."""
     import jax
 
-    lag, length, steps, batch = sizes
     try:
         result = _sampler(task, method, steps, batch)(jax.random.key(seed), lag, length)
     except (Exception, SystemExit) as error:  # it may be a user's task
@@ -115,39 +108,29 @@ def best_map(
     A table for symbols; for reals a quadratic form. A constant answer is among these
     maps. Arrays are as from `sequences`, (B, length, ...) and (B, length).
     """
-    fit = slice(0, len(inputs) // 2)
-    test = slice(len(inputs) // 2, None)
-    due = targets[fit][mask[fit]]
-    answers = (
-        np.eye(task.outputs)[due]
-        if task.loss == "classes"
-        else due.reshape(len(due), -1)
-    )
+    half = len(inputs) // 2
+    seen = inputs[:half][mask[:half]]
+    answers = targets[:half][mask[:half]]
+    if task.loss == "classes":
+        answers = np.eye(task.outputs)[answers]
+    answers = answers.reshape(len(answers), -1)
+    inputs = inputs[half:]
+    targets = targets[half:]
+    mask = mask[half:]
     if task.vocabulary is None:
-        seen = inputs[fit][mask[fit]].any(
-            0
-        )  # few one-hot inputs are ever seen where an answer is due
-        weights = np.linalg.lstsq(
-            _quadratic(inputs[fit][mask[fit]][:, seen]), answers, rcond=None
-        )[0]
-        out = np.zeros((*inputs[test].shape[:2], answers.shape[1]))
-        out[mask[test]] = _quadratic(inputs[test][mask[test]][:, seen]) @ weights
+        # few one-hot inputs are ever seen where an answer is due
+        ever = seen.any(0)
+        weights = np.linalg.lstsq(_quadratic(seen[:, ever]), answers, rcond=None)[0]
+        out = np.zeros((*mask.shape, answers.shape[1]))
+        out[mask] = _quadratic(inputs[mask][:, ever]) @ weights
     else:
-        symbols = inputs[fit][mask[fit]]
         table = np.zeros((task.vocabulary, answers.shape[1]))
-        np.add.at(table, symbols, answers)
-        out = (
-            table
-            / np.maximum(np.bincount(symbols, minlength=task.vocabulary), 1)[:, None]
-        )[inputs[test]]
-    guess = (
-        out.argmax(-1)
-        if task.loss == "classes"
-        else out
-        if task.several_values
-        else out[..., 0]
-    )
-    return score(task, guess, targets[test], mask[test])
+        np.add.at(table, seen, answers)
+        counts = np.bincount(seen, minlength=task.vocabulary)
+        out = (table / np.maximum(counts, 1)[:, None])[inputs]
+    if task.loss == "classes":
+        return score(task, out.argmax(-1), targets, mask)
+    return score(task, out if task.several_values else out[..., 0], targets, mask)
 
 
 def _quadratic(inputs: np.ndarray) -> np.ndarray:

@@ -8,7 +8,49 @@ from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers, 
 
 
 @dataclass(frozen=True)
-class Copy(Task):
+class Recall(Task):
+    """Base of the tasks that show K symbols, wait, and ask for all of them in order."""
+
+    items: int = knob(4, "number K of symbols to recall", at_least=1, at_most=1024)
+    symbols: int = knob(2, "size A of the alphabet", at_least=2, at_most=1024)
+    distractors: int = knob(
+        0, "size of the distractors' alphabet; 0: blanks", at_least=0, at_most=1024
+    )
+    cue: str = knob(
+        "once",
+        "steps of the cue: once, before the recall; throughout, also at every step of the recall",
+        choices=("once", "throughout"),
+    )
+    asks = ("items", "symbols")
+    answers = "every"
+
+    @property
+    def cue_symbol(self) -> int:
+        """The cue, which comes after the symbols and the distractors (or one blank)."""
+        return self.symbols + max(self.distractors, 1)
+
+    @property
+    def outputs(self) -> int:
+        """One logit per symbol."""
+        return self.symbols
+
+    def shortest(self, lag: int) -> int:
+        """Return 2 K + lag."""
+        return 2 * self.items + lag
+
+    def facts(self, lag: int, length: int) -> Facts:
+        """Hold K symbols, K log2 A bits, whatever the lag; chance is 1 / A."""
+        return Facts(
+            self.items,
+            bits=self.items * math.log2(self.symbols),
+            chance=1 / self.symbols,
+            answers_due=self.items,
+            independent=True,
+        )
+
+
+@dataclass(frozen=True)
+class Copy(Recall):
     """K symbols come, and after `lag` steps the net must repeat them in K steps. A cue
     ends the wait.
 
@@ -26,22 +68,11 @@ class Copy(Task):
 
     Source: Hochreiter & Schmidhuber (1997); in this layout Arjovsky, Shah & Bengio
     (2016), sec. 4.1, where T is the lag, K = 10, A = 8, and the loss is averaged over
-    all steps; here only the K recall steps count. Numbers are how the code of Bai,
-    Kolter & Koltun (2018) shows the symbols; drawn waits are the variable copy of
+    all steps; here only the K recall steps count. The code of Bai, Kolter & Koltun (2018)
+    shows the symbols as numbers, and the cue throughout; drawn waits are the variable copy of
     Tallec & Ollivier (2018).
     """
 
-    items: int = knob(4, "number K of symbols to recall", at_least=1, at_most=1024)
-    symbols: int = knob(2, "size A of the alphabet", at_least=2, at_most=1024)
-    distractors: int = knob(
-        0, "size of the distractors' alphabet; 0: blanks", at_least=0, at_most=1024
-    )
-    cue: str = knob(
-        "once",
-        "steps of the cue: once, at the last step of the lag; throughout, also at every step of"
-        " the recall (Bai et al. 2018)",
-        choices=("once", "throughout"),
-    )
     waits: str = knob(
         "fixed",
         "length of the wait: `lag` steps, or drawn from 1 to `lag`",
@@ -56,32 +87,17 @@ class Copy(Task):
     )
     name = "copy"
     question = "several things in a row, in their order, until they are asked for"
-    asks = ("items", "symbols")
-    answers = "every"
 
     @property
     def vocabulary(self) -> int | None:
         """A symbols, the distractors (or one blank), and the cue, in that order; None
         where a number stands for each."""
-        return self._cue + 1 if self.coding == "one_hot" else None
+        return self.cue_symbol + 1 if self.coding == "one_hot" else None
 
     @property
     def features(self) -> int:
         """One-hot, or the one number."""
-        return self._cue + 1 if self.coding == "one_hot" else 1
-
-    @property
-    def _cue(self) -> int:
-        return self.symbols + max(self.distractors, 1)
-
-    @property
-    def outputs(self) -> int:
-        """One logit per symbol."""
-        return self.symbols
-
-    def shortest(self, lag: int) -> int:
-        """Return 2 K + lag."""
-        return 2 * self.items + lag
+        return self.vocabulary or 1
 
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
@@ -93,7 +109,7 @@ class Copy(Task):
 
         symbol_key, filler_key = jax.random.split(key)
         symbols = integers(symbol_key, (self.items, batch), 0, self.symbols)
-        filler = integers(filler_key, (steps, batch), self.symbols, self._cue)
+        filler = integers(filler_key, (steps, batch), self.symbols, self.cue_symbol)
         step = jnp.arange(steps)
         wait = lag
         if self.waits == "drawn":
@@ -104,26 +120,11 @@ class Copy(Task):
         symbol = jnp.take_along_axis(symbols, jnp.clip(item, 0, self.items - 1), axis=0)
         cued = (recall == -1) if self.cue == "once" else (recall >= -1)
         inputs = jnp.where((item >= 0) & (item < self.items), symbol, filler)
-        inputs = jnp.where(cued[:, None], self._cue, inputs)
+        inputs = jnp.where(cued[:, None], self.cue_symbol, inputs)
         mask = scored(inputs, length - self.items, length)
         if self.coding == "number":
-            digits = (inputs - self.symbols) % self._cue
-            inputs = jnp.where(inputs < self._cue, digits, self._cue).astype(
-                jnp.float32
-            )[..., None]
-        return Batch(
-            inputs,
-            jnp.where(mask, symbols[jnp.clip(recall, 0, self.items - 1)], 0),
-            mask,
-        )
-
-    def facts(self, lag: int, length: int) -> Facts:
-        """Hold K symbols, K log2 A bits, whatever the lag; chance is 1 / A."""
-        bits = self.items * math.log2(self.symbols)
-        return Facts(
-            self.items,
-            bits,
-            chance=1 / self.symbols,
-            answers_due=self.items,
-            independent=True,
-        )
+            digits = (inputs - self.symbols) % self.cue_symbol
+            digits = jnp.where(inputs < self.cue_symbol, digits, self.cue_symbol)
+            inputs = digits.astype(jnp.float32)[..., None]
+        due = symbols[jnp.clip(recall, 0, self.items - 1)]
+        return Batch(inputs, jnp.where(mask, due, 0), mask)

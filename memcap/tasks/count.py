@@ -63,7 +63,8 @@ class Count(Task):
             inputs = jnp.zeros((steps, batch), jnp.int32)
             increments = inputs + 1
         else:
-            inputs = increments = integers(key, (steps, batch), 0, 2)
+            inputs = integers(key, (steps, batch), 0, 2)
+            increments = inputs
         targets = jnp.cumsum(increments, axis=0) / (self.scale or lag)
         return Batch(inputs, targets, scored(targets, 0, length))
 
@@ -83,13 +84,9 @@ class Count(Task):
             chance = (length**2 - 1) / 12 / scale**2
         else:
             chance = ((length - 1) / 8 + (length**2 - 1) / 48) / scale**2
-        threshold = (0.5 / scale) ** 2
-        return Facts(
-            held=1,
-            bits=0.5 * math.log2(chance / threshold),
-            chance=chance,
-            threshold=threshold,
-        )
+        error = (0.5 / scale) ** 2
+        bits = 0.5 * math.log2(chance / error)
+        return Facts(held=1, bits=bits, chance=chance, threshold=error)
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
         """Count `factor` times as far, on the same scale."""

@@ -66,16 +66,13 @@ class CueDiscrimination(Task):
             part * lag // parts,
             (part + 1) * lag // parts,
         )
-        own = jnp.clip(((into + 1) * parts - 1) // lag, 0, self.response - 1)[:, 0]
-        silent = (into >= 0) & (into < lag) & (place[own] == into)
+        part_of = jnp.clip(((into + 1) * parts - 1) // lag, 0, self.response - 1)[:, 0]
+        silent = (into >= 0) & (into < lag) & (place[part_of] == into)
         return Batch(inputs, jnp.where(answer, cue, 2), silent | answer)
 
     def facts(self, lag: int, length: int) -> Facts:
         """Hold one bit, the cue; the time is not counted. A blank is best answered by
         silence, or by a cue if silence is rare."""
         silent = min(self.response, lag)
-        return Facts(
-            held=1,
-            bits=1.0,
-            chance=max(silent, self.response / 2) / (silent + self.response),
-        )
+        chance = max(silent, self.response / 2) / (silent + self.response)
+        return Facts(held=1, bits=1.0, chance=chance)

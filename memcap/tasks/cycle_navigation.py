@@ -7,14 +7,14 @@ from functools import lru_cache
 import numpy as np
 
 from memcap.config.knobs import knob
-from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, SpanTask, integers
 
 _MOVES = 3  # stay, forward, back
 _BLANK = 3
 
 
 @dataclass(frozen=True)
-class CycleNavigation(Task):
+class CycleNavigation(SpanTask):
     """Moves on a ring, from place 0: stay, one forward, one back. Then a blank asks for the place.
 
     Example (5 places; = stays, + goes forward, - back): + + = - + + + _ | lag 7 -> 4.
@@ -34,10 +34,6 @@ class CycleNavigation(Task):
         """One logit per place."""
         return self.places
 
-    def shortest(self, lag: int) -> int:
-        """Count the moves and the blank."""
-        return lag + 1
-
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
@@ -48,17 +44,15 @@ class CycleNavigation(Task):
         moves = integers(key, (steps, batch), 0, _MOVES)
         counts = (step >= length - 1 - lag) & (step < length - 1)
         by = jnp.where(counts, jnp.where(moves == _MOVES - 1, -1, moves), 0)
-        return Batch(
-            jnp.where(counts, moves, _BLANK), jnp.sum(by, axis=0) % self.places
-        )
+        inputs = jnp.where(counts, moves, _BLANK)
+        return Batch(inputs, jnp.sum(by, axis=0) % self.places)
 
     def facts(self, lag: int, length: int) -> Facts:
         """Hold one place at any lag. Chance is the probability of the likeliest place,
         0: 1/3 after one move, and soon hardly more than 1 / places."""
-        share = _share_of_the_likeliest(self.places, lag)
-        return Facts(
-            held=1, bits=math.log2(min(self.places, 2 * lag + 1)), chance=share
-        )
+        chance = _share_of_the_likeliest(self.places, lag)
+        bits = math.log2(min(self.places, 2 * lag + 1))
+        return Facts(held=1, bits=bits, chance=chance)
 
 
 @lru_cache(maxsize=256)

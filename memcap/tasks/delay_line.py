@@ -16,7 +16,7 @@ class DelayLine(Task):
 
     After a step the state must still determine the last `lag` + 1 symbols: the task
     where "one entry a time step" is the right intuition. A sequence shorter than 2 lag
-    + 1 would never ask for some of them, so it is refused.
+    + 1 ends before it has asked for all symbols that it once held, so it is refused.
 
     Source: the pure delay of Jaeger (2001), "Short term memory in echo state networks";
     n-back in psychology.
@@ -70,36 +70,29 @@ class DelayLine(Task):
         import jax
         import jax.numpy as jnp
 
-        x = (
-            jax.random.normal(key, (steps, batch))
-            if self.reals
-            else integers(key, (steps, batch), 0, self.symbols)
-        )
+        if self.reals:
+            x = jax.random.normal(key, (steps, batch))
+        else:
+            x = integers(key, (steps, batch), 0, self.symbols)
         mask = scored(x, lag, length)
-        targets = jnp.where(
-            mask, jnp.roll(x, lag, axis=0), 0
-        )  # the roll wraps around from the buffer's end
+        # Nothing is due where the roll wraps around from the buffer's end.
+        targets = jnp.where(mask, jnp.roll(x, lag, axis=0), 0)
         return Batch(x[:, :, None] if self.reals else x, targets, mask)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold lag + 1 symbols (the current one is asked later, the oldest is asked
-        now), of which lag cross from step to step.
+        """Hold lag + 1 symbols while a step is read: the oldest one is asked now, the
+        current one later. Only lag of them are carried to the next step, so the bits
+        are those of lag symbols.
 
-        Chance is 1 / S, and solved is .99; for reals the variance 1, and a normalised
-        squared error of .05.
+        Chance is 1 / S, and the criterion is the usual one. For reals chance is the
+        variance, 1, and a squared error of .05 is solved.
         """
         if self.reals:
-            threshold = 0.05
-            bits = lag * (0.5 * math.log2(1 / threshold))
-            return Facts(
-                lag + 1, bits, chance=1.0, threshold=threshold, independent=True
-            )
-        return Facts(
-            lag + 1,
-            lag * math.log2(self.symbols),
-            chance=1 / self.symbols,
-            independent=True,
-        )
+            error = 0.05
+            bits = lag * (0.5 * math.log2(1 / error))
+            return Facts(lag + 1, bits, chance=1.0, threshold=error, independent=True)
+        bits = lag * math.log2(self.symbols)
+        return Facts(lag + 1, bits, chance=1 / self.symbols, independent=True)
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
         """Keep the lag in a sequence of factor * lag steps, which tests whether the net

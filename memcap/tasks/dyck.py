@@ -7,11 +7,11 @@ from functools import lru_cache
 import numpy as np
 
 from memcap.config.knobs import knob
-from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, SpanTask, integers
 
 
 @dataclass(frozen=True)
-class Dyck(Task):
+class Dyck(SpanTask):
     """A word of brackets of k types, nested at most m deep; where a close bracket comes
     next, its type is due.
 
@@ -49,10 +49,6 @@ class Dyck(Task):
         """One logit per type."""
         return self.types
 
-    def shortest(self, lag: int) -> int:
-        """Count the first bracket, and all up to its close."""
-        return lag + 1
-
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
@@ -69,18 +65,20 @@ class Dyck(Task):
         first = length - 1 - lag
         level = jnp.arange(self.depth)[:, None]
 
+        def type_at(depth: jax.Array, stack: jax.Array) -> jax.Array:
+            return jnp.sum(jnp.where(level == depth, stack, 0), 0)
+
         def read(
             state: tuple[jax.Array, jax.Array], row: tuple[jax.Array, ...]
         ) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
-            inside, stack = (
-                state  # depth within the first bracket (B,), types by depth (m, B)
-            )
+            # depth within the first bracket (B,), types by depth (m, B)
+            inside, stack = state
             step, kind, chance = row
             reads = (step > first + lag % 2) & (step < length)
             up = reads & (
                 chance < opens[jnp.clip(length - 1 - step, 0, steps - 1), inside]
             )
-            closed = jnp.sum(jnp.where(level == inside, stack, 0), 0)
+            closed = type_at(inside, stack)
             inside = jnp.where(up, inside + 1, jnp.where(reads, inside - 1, inside))
             stack = jnp.where((level == inside) & (up | (step == first)), kind, stack)
             symbol = jnp.where(
@@ -88,9 +86,7 @@ class Dyck(Task):
                 kind,
                 jnp.where(reads, self.types + closed, 2 * self.types),
             )
-            return (inside, stack), jnp.stack(
-                [symbol, jnp.sum(jnp.where(level == inside, stack, 0), 0)]
-            )
+            return (inside, stack), jnp.stack([symbol, type_at(inside, stack)])
 
         start = jnp.zeros(batch, jnp.int32), jnp.zeros((self.depth, batch), jnp.int32)
         _, trace = lax.scan(read, start, (jnp.arange(steps), types, chances))
@@ -110,11 +106,8 @@ class Dyck(Task):
         The paper counts m log2 k bits, with the bracket just read. Chance is 1 / k.
         """
         held = 1 + min(self.depth - 1, lag // 2)
-        return Facts(
-            held=held,
-            bits=max(1, held - 1) * math.log2(self.types),
-            chance=1 / self.types,
-        )
+        bits = max(1, held - 1) * math.log2(self.types)
+        return Facts(held, bits, chance=1 / self.types)
 
 
 @lru_cache(maxsize=64)
@@ -127,8 +120,6 @@ def _open_chances(depth: int, steps: int) -> np.ndarray:
         opened = np.append(words[1:], 0)
         closed = np.append(0, words[:-1])
         total = opened + closed
-        table[after] = np.divide(
-            opened, total, out=np.zeros_like(total), where=total > 0
-        )
+        table[after] = opened / np.where(total > 0, total, 1)
         words = total / total.sum()
     return table

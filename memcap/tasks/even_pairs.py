@@ -3,13 +3,13 @@ ends are alike."""
 
 from dataclasses import dataclass
 
-from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, SpanTask, integers
 
 _BLANK = 2
 
 
 @dataclass(frozen=True)
-class EvenPairs(Task):
+class EvenPairs(SpanTask):
     """Fair bits come, then a blank. Then the answer is whether the number of pairs 01
     and 10 was even.
 
@@ -26,10 +26,6 @@ class EvenPairs(Task):
     vocabulary = _BLANK + 1  # the bits, and the blank
     outputs = 2  # odd, even
     smallest_lag = 2  # a single bit is like itself
-
-    def shortest(self, lag: int) -> int:
-        """Count the bits and the blank."""
-        return lag + 1
 
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int

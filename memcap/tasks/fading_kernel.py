@@ -5,13 +5,13 @@ import math
 from dataclasses import dataclass
 
 from memcap.config.knobs import knob
-from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, scored
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, SpanTask, scored
 
 _SHARE = 0.001  # of the answers' variance that a solved net's squared error may have
 
 
 @dataclass(frozen=True)
-class FadingKernel(Task):
+class FadingKernel(SpanTask):
     """At step t comes a standard normal x(t), and the answer is the sum of x(t - s) /
     (1 + s)^p over all s from 0 to t.
 
@@ -33,10 +33,6 @@ class FadingKernel(Task):
     vocabulary = None
     features = 1  # x
     outputs = 1  # the sum
-
-    def shortest(self, lag: int) -> int:
-        """Return the lag, and the current step."""
-        return lag + 1
 
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
@@ -71,11 +67,9 @@ class FadingKernel(Task):
         mean over steps.
         """
         past = 0.0
-        for s in range(
-            1, lag + 1
-        ):  # sum() rounds by Python's version, but this is part of a key
+        # sum() rounds by Python's version, but this is part of a key
+        for s in range(1, lag + 1):
             past += (length - s) / length * (1 + s) ** (-2 * self.power)
-        threshold = _SHARE * (1 + past)
-        return Facts(
-            1, bits=0.5 * math.log2(past / threshold), chance=past, threshold=threshold
-        )
+        error = _SHARE * (1 + past)
+        bits = 0.5 * math.log2(past / error)
+        return Facts(held=1, bits=bits, chance=past, threshold=error)

@@ -78,15 +78,11 @@ class Latch(Task):
                 is_first, 1, self.noise
             )
             return Batch(numbers[:, :, None], symbol)
-        filler = integers(
-            filler_key,
-            (steps, batch),
-            self.symbols,
-            self.symbols + max(self.distractors, 1),
-        )
+        trigger = self.vocabulary - 1
+        filler = integers(filler_key, (steps, batch), self.symbols, trigger)
         step = jnp.arange(steps)[:, None]
         inputs = jnp.where(step == length - 2 - lag, symbol, filler)
-        return Batch(jnp.where(step == length - 1, self.vocabulary - 1, inputs), symbol)
+        return Batch(jnp.where(step == length - 1, trigger, inputs), symbol)
 
     def facts(self, lag: int, length: int) -> Facts:
         """Hold one symbol, log2 S bits, whatever the lag; chance is 1 / S."""

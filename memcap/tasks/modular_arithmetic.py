@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memcap.config.knobs import knob
-from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, SpanTask, integers
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Int
@@ -19,7 +19,7 @@ _OPERATORS = 3  # plus, minus, times
 
 
 @dataclass(frozen=True)
-class ModularArithmetic(Task):
+class ModularArithmetic(SpanTask):
     """Digits with +, - or x between them, then a blank that asks for the value modulo
     m; x binds closer.
 
@@ -48,11 +48,6 @@ class ModularArithmetic(Task):
         """One logit per digit."""
         return self.modulus
 
-    def shortest(self, lag: int) -> int:
-        """Count the expression, with its blank before an even number of symbols, and
-        the blank after it."""
-        return lag + 1
-
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
@@ -73,17 +68,14 @@ class ModularArithmetic(Task):
         def read(
             state: tuple[Int[Array, " B"], ...], row: tuple[jax.Array, ...]
         ) -> tuple[tuple[Int[Array, " B"], ...], None]:
-            total, product = (
-                state  # of the finished terms; of the current term, with its sign
-            )
+            # of the finished terms; of the current term, with its sign
+            total, product = state
             digit, operator, reads, joins = row
             product = jnp.where(reads, product * digit % self.modulus, product)
             ends = joins & (operator < 2)
             total = jnp.where(ends, (total + product) % self.modulus, total)
-            return (
-                total,
-                jnp.where(ends, jnp.where(operator == 0, 1, self.modulus - 1), product),
-            ), None
+            sign = jnp.where(operator == 0, 1, self.modulus - 1)
+            return (total, jnp.where(ends, sign, product)), None
 
         start = jnp.zeros(batch, jnp.int32), jnp.ones(batch, jnp.int32)
         (total, product), _ = lax.scan(
@@ -99,11 +91,8 @@ class ModularArithmetic(Task):
         m^2 pairs differ, as a sign is a product of 1 or -1. Chance is the probability
         of the likeliest value, 0, as products are 0 more often."""
         bits = 2 * math.log2(self.modulus)
-        return Facts(
-            held=2,
-            bits=bits,
-            chance=_share_of_the_likeliest(self.modulus, (lag + 1) // 2),
-        )
+        chance = _share_of_the_likeliest(self.modulus, (lag + 1) // 2)
+        return Facts(held=2, bits=bits, chance=chance)
 
 
 @lru_cache(maxsize=256)

@@ -196,10 +196,9 @@ class Mqar(Task):
         know which keys came. A table of both has log2 C(V, N) more: 26 bits instead of
         15 for 4 pairs of 16 symbols.
         """
+        held = 2 * self.pairs
         bits = sum(math.log2(self.symbols - i) for i in range(self.pairs))
-        return Facts(
-            held=2 * self.pairs, bits=bits, chance=1 / self.symbols, independent=True
-        )
+        return Facts(held, bits, chance=1 / self.symbols, independent=True)
 
 
 def _some(key: RandomKey, symbols: int, count: int, batch: int) -> Int[Array, "K B"]:

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, SpanTask, integers
 
 _BLANK = 2
 
 
 @dataclass(frozen=True)
-class Parity(Task):
+class Parity(SpanTask):
     """Fair bits come, then a blank. Then the answer is whether the number of ones was odd.
 
     Example: 1 0 1 1 _ | lag 4 -> 1.
@@ -27,10 +27,6 @@ class Parity(Task):
     vocabulary = _BLANK + 1  # the bits, and the blank
     outputs = 2  # even, odd
 
-    def shortest(self, lag: int) -> int:
-        """Count the bits and the blank."""
-        return lag + 1
-
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
@@ -40,10 +36,8 @@ class Parity(Task):
         step = jnp.arange(steps)[:, None]
         bits = integers(key, (steps, batch), 0, 2)
         counts = (step >= length - 1 - lag) & (step < length - 1)
-        return Batch(
-            jnp.where(counts, bits, _BLANK),
-            jnp.sum(jnp.where(counts, bits, 0), axis=0) % 2,
-        )
+        inputs = jnp.where(counts, bits, _BLANK)
+        return Batch(inputs, jnp.sum(jnp.where(counts, bits, 0), axis=0) % 2)
 
     def facts(self, lag: int, length: int) -> Facts:
         """Hold one bit, whatever the lag; chance is 1/2."""

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from memcap.config.knobs import knob
-from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, SpanTask, integers
 
 
 @dataclass(frozen=True)
-class Pattern(Task):
+class Pattern(SpanTask):
     """The answer at the last step is the class of the last bit and the bit `lag` steps before it.
 
     Examples: 1 0 0 0 | lag 3 -> 1; 1 0 0 1 -> 2; 0 0 0 1 -> 3; with `classes` = 4 also
@@ -39,10 +39,6 @@ class Pattern(Task):
     asks = ("classes",)
     vocabulary = 2  # the bits
     outputs = 4  # classes 0 to 3
-
-    def shortest(self, lag: int) -> int:
-        """Count the bit that counts, and the lag steps after it."""
-        return lag + 1
 
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int

@@ -9,12 +9,8 @@ from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 _SYMBOLS = "BTPSXVE"
 # Two branches from each state of the grammar (Reber, 1967), and their symbols; 7 is the end.
 _NEXT = np.array([(1, 1), (2, 3), (2, 4), (3, 5), (3, 6), (4, 6), (7, 7), (7, 7)])
-_WRITES = np.array(
-    [
-        [_SYMBOLS.index(symbol) for symbol in pair]
-        for pair in ("BB", "TP", "SX", "TV", "XS", "PV", "EE", "EE")
-    ]
-)
+_WRITES = np.array([_SYMBOLS.index(symbol) for symbol in "BBTPSXTVXSPVEEEE"])
+_WRITES = _WRITES.reshape(8, 2)
 # symbols from the end, beyond which the shares below differ by less than a float32 tells
 # (tests/tasks/test_facts.py)
 _FAR = 128

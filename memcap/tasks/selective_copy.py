@@ -1,15 +1,14 @@
 """Selective copy: read K symbols that come at random steps among blanks, then say them
 all in order."""
 
-import math
 from dataclasses import dataclass
 
-from memcap.config.knobs import knob
-from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers, scored
+from memcap.tasks.base import Batch, Operand, RandomKey, integers, scored
+from memcap.tasks.copy import Recall
 
 
 @dataclass(frozen=True)
-class SelectiveCopy(Task):
+class SelectiveCopy(Recall):
     """K symbols come at random steps among `lag` - 1 blanks; after a cue the net must
     repeat them in order.
 
@@ -29,38 +28,13 @@ class SelectiveCopy(Task):
     vocabulary of 16 with the blank.
     """
 
-    items: int = knob(4, "number K of symbols to recall", at_least=1, at_most=1024)
-    symbols: int = knob(2, "size A of the alphabet", at_least=2, at_most=1024)
-    distractors: int = knob(
-        0, "size of the distractors' alphabet; 0: blanks", at_least=0, at_most=1024
-    )
-    cue: str = knob(
-        "once",
-        "steps of the cue: once, before the recall; throughout, also at every step of the recall",
-        choices=("once", "throughout"),
-    )
     name = "selective_copy"
     question = "several things out of many, in their order, until they are asked for"
-    asks = ("items", "symbols")
-    answers = "every"
 
     @property
     def vocabulary(self) -> int:
         """A symbols, the distractors (or one blank), and the cue, in that order."""
-        return self._cue + 1
-
-    @property
-    def _cue(self) -> int:
-        return self.symbols + max(self.distractors, 1)
-
-    @property
-    def outputs(self) -> int:
-        """One logit per symbol."""
-        return self.symbols
-
-    def shortest(self, lag: int) -> int:
-        """Return 2 K + lag."""
-        return 2 * self.items + lag
+        return self.cue_symbol + 1
 
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
@@ -73,7 +47,7 @@ class SelectiveCopy(Task):
 
         symbol_key, filler_key, place_key = jax.random.split(key, 3)
         symbols = integers(symbol_key, (self.items, batch), 0, self.symbols)
-        filler = integers(filler_key, (steps, batch), self.symbols, self._cue)
+        filler = integers(filler_key, (steps, batch), self.symbols, self.cue_symbol)
         step = jnp.arange(steps)
         recall = step - (length - self.items)
         free = (recall < -1) & (recall >= -(self.items + lag))
@@ -87,22 +61,9 @@ class SelectiveCopy(Task):
         item = jnp.cumsum(is_item, axis=0) - 1
         symbol = jnp.take_along_axis(symbols, jnp.clip(item, 0, self.items - 1), axis=0)
         cued = (recall == -1) if self.cue == "once" else (recall >= -1)
-        inputs = jnp.where(cued[:, None], self._cue, jnp.where(is_item, symbol, filler))
+        inputs = jnp.where(
+            cued[:, None], self.cue_symbol, jnp.where(is_item, symbol, filler)
+        )
         mask = scored(inputs, length - self.items, length)
-        return Batch(
-            inputs,
-            jnp.where(mask, symbols[jnp.clip(recall, 0, self.items - 1)], 0),
-            mask,
-        )
-
-    def facts(self, lag: int, length: int) -> Facts:
-        """Hold K symbols, K log2 A bits, whatever the lag and wherever they came;
-        chance is 1 / A."""
-        bits = self.items * math.log2(self.symbols)
-        return Facts(
-            self.items,
-            bits,
-            chance=1 / self.symbols,
-            answers_due=self.items,
-            independent=True,
-        )
+        due = symbols[jnp.clip(recall, 0, self.items - 1)]
+        return Batch(inputs, jnp.where(mask, due, 0), mask)

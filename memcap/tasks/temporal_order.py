@@ -6,13 +6,10 @@ from dataclasses import dataclass
 from memcap.config.knobs import knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
-_TO_TRIGGER = (
-    90  # the paper's steps from the first possible relevant symbol to the trigger
-)
-_OPENS = {
-    2: (0, 40),
-    3: (0, 23, 56),
-}  # of these, the step at which each relevant symbol's window opens
+# the paper's steps from the first possible relevant symbol to the trigger
+_TO_TRIGGER = 90
+# of these, the step at which each relevant symbol's window opens
+_OPENS = {2: (0, 40), 3: (0, 23, 56)}
 _WIDE = 10  # steps until it closes
 _DISTRACTORS = 4
 _START = 6
@@ -80,21 +77,16 @@ class TemporalOrder(Task):
         for opens, symbol, place in zip(
             _OPENS[self.relevant], symbols, places, strict=True
         ):
-            inputs = jnp.where(
-                step == length - 1 - lag + opens * lag // _TO_TRIGGER + place,
-                symbol,
-                inputs,
-            )
+            shown_at = length - 1 - lag + opens * lag // _TO_TRIGGER + place
+            inputs = jnp.where(step == shown_at, symbol, inputs)
         inputs = jnp.where(
             step == 0, _START, jnp.where(step == length - 1, _TRIGGER, inputs)
         )
-        return Batch(
-            inputs, jnp.sum(symbols << jnp.arange(self.relevant)[::-1, None], axis=0)
-        )
+        order = jnp.sum(symbols << jnp.arange(self.relevant)[::-1, None], axis=0)
+        return Batch(inputs, order)
 
     def facts(self, lag: int, length: int) -> Facts:
         """Count the relevant symbols, a bit each, whatever the lag. Chance is 1/4 or
         1/8: the trigger tells nothing."""
-        return Facts(
-            held=self.relevant, bits=float(self.relevant), chance=1 / self.outputs
-        )
+        bits = float(self.relevant)
+        return Facts(held=self.relevant, bits=bits, chance=1 / self.outputs)

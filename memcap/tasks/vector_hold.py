@@ -4,11 +4,11 @@ import math
 from dataclasses import dataclass
 
 from memcap.config.knobs import knob
-from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, SpanTask
 
 
 @dataclass(frozen=True)
-class VectorHold(Task):
+class VectorHold(SpanTask):
     """N numbers from N(0, 1) are shown at the first step, then zeros for `lag` steps;
     all N are due at the last step.
 
@@ -36,10 +36,6 @@ class VectorHold(Task):
         """The same."""
         return self.numbers
 
-    def shortest(self, lag: int) -> int:
-        """Count the vector, and `lag` steps of zeros."""
-        return lag + 1
-
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
@@ -57,8 +53,6 @@ class VectorHold(Task):
 
     def facts(self, lag: int, length: int) -> Facts:
         """Hold N reals of variance 1, which is chance; solved at a mean squared error of .02."""
-        threshold = 0.02
-        bits = self.numbers * 0.5 * math.log2(1 / threshold)
-        return Facts(
-            self.numbers, bits, chance=1.0, threshold=threshold, independent=True
-        )
+        error = 0.02
+        bits = self.numbers * 0.5 * math.log2(1 / error)
+        return Facts(self.numbers, bits, chance=1.0, threshold=error, independent=True)

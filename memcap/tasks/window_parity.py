@@ -69,17 +69,14 @@ class WindowParity(Task):
         bits = integers(bits_key, (steps, batch), 0, 2)
         number = integers(number_key, (batch,), lag + 2, length + 1)
         age = length - 1 - jnp.arange(steps)
-        inputs = jnp.where(
-            (age[:, None] >= 0) & (age[:, None] < number), 2 * bits - 1, 0
-        )
+        is_bit = (age[:, None] >= 0) & (age[:, None] < number)
+        inputs = jnp.where(is_bit, 2 * bits - 1, 0)
         window = (jnp.arange(self.heads) + 2).at[-1].max(lag)
         counts = (age < window[:, None]) & (age >= 0)
         parity = (counts.astype(jnp.int32) @ bits) % 2
         targets = jnp.where(window[:, None] <= lag, 2.0 * parity - 1, 0.0)
-        return Batch(
-            inputs[:, :, None].astype(jnp.float32),
-            targets if self.several_values else targets[0],
-        )
+        inputs = inputs[:, :, None].astype(jnp.float32)
+        return Batch(inputs, targets if self.several_values else targets[0])
 
     def facts(self, lag: int, length: int) -> Facts:
         """Hold the last `lag` bits. A net without memory knows nothing of a parity, so
@@ -87,9 +84,5 @@ class WindowParity(Task):
         its heads' errors add up to no more than that of one head that gets 2 % of its
         answers wrong."""
         due = max(1, min(self.heads, lag - 1))
-        return Facts(
-            lag,
-            bits=float(lag),
-            chance=due / self.heads,
-            threshold=4 * _WRONG / self.heads,
-        )
+        error = 4 * _WRONG / self.heads
+        return Facts(lag, bits=float(lag), chance=due / self.heads, threshold=error)

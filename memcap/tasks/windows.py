@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from memcap.config.knobs import knob
-from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, SpanTask, integers
 
 
 @dataclass(frozen=True)
-class Windows(Task):
-    """The first bit is the answer; zeros follow; the sequence is trained in windows of w steps.
+class Windows(SpanTask):
+    """The first bit is the answer; zeros follow; the sequence is trained in windows of w steps,
+    the last of which may be cut short.
 
     Example (w = 3, windows apart by |): 1 0 0 | 0 0 0 | 0 0, lag 7 -> . . 1 | . . 1 | .
     1 (no answer is due at a dot).
@@ -51,10 +52,6 @@ class Windows(Task):
     def reset_carry(self) -> bool:
         """Tell whether each window starts from a zero carry."""
         return self.carry == "reset"
-
-    def shortest(self, lag: int) -> int:
-        """Count the bit, and the lag steps after it; the last window may be cut short."""
-        return lag + 1
 
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int

@@ -5,19 +5,28 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import permutations
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from memcap.config.knobs import UserError, knob
-from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers, scored
+from memcap.tasks.base import (
+    Batch,
+    Facts,
+    Operand,
+    RandomKey,
+    SpanTask,
+    integers,
+    scored,
+)
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Int
 
 
 @dataclass(frozen=True)
-class WordProblem(Task):
+class WordProblem(SpanTask):
     """Elements of a finite group come; the answer is their product so far, at every
     step except the first.
 
@@ -62,10 +71,6 @@ class WordProblem(Task):
     def outputs(self) -> int:
         """One logit per element of the group."""
         return len(_table(self.group))
-
-    def shortest(self, lag: int) -> int:
-        """Count the first element, and `lag` more."""
-        return lag + 1
 
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
@@ -113,8 +118,7 @@ def _permutations(group: str) -> np.ndarray:
     """Return (order, n): all permutations of n things in lexicographic order, so that
     the first is the identity; for a group A the even ones."""
     n = int(group[1:])
-    rows = np.indices((n,) * n).reshape(n, -1).T
-    rows = rows[np.all(np.sort(rows, axis=1) == np.arange(n), axis=1)]
+    rows = np.array(list(permutations(range(n))))
     inversions = np.sum(np.triu(rows[:, :, None] > rows[:, None, :]), axis=(1, 2))
     return rows if group[0] == "S" else rows[inversions % 2 == 0]
 
@@ -138,9 +142,8 @@ def _generators(group: str, kind: str) -> np.ndarray:
     if kind == "all":
         return np.arange(len(_table(group)), dtype=np.int32)
     rows = _permutations(group)
-    return np.flatnonzero(np.sum(rows != np.arange(rows.shape[1]), axis=1) == 2).astype(
-        np.int32
-    )
+    moved = np.sum(rows != rows[0], axis=1)
+    return np.flatnonzero(moved == 2).astype(np.int32)
 
 
 @lru_cache(maxsize=256)
@@ -150,15 +153,13 @@ def _chance_by_swaps(group: str, lag: int) -> float:
     swaps = _generators(group, "swaps")
     before = np.zeros(len(table))
     before[swaps] = 1 / len(swaps)
-    after = np.zeros(
-        (len(swaps), len(table))
-    )  # probability that each swap was read and each product is due
+    # the probability that each swap was read and each product is due
+    after = np.zeros((len(swaps), len(table)))
     for _ in range(lag):
-        each = np.zeros_like(after)
+        products = np.zeros_like(after)
         for k, swap in enumerate(swaps):
-            each[k, table[:, swap]] = before / len(
-                swaps
-            )  # multiplying by an element is one to one
-        after += each
-        before = each.sum(0)
+            # multiplying by an element is one to one
+            products[k, table[:, swap]] = before / len(swaps)
+        after += products
+        before = products.sum(0)
     return float(after.max(1).sum() / lag)
