@@ -28,9 +28,8 @@ class AdditiveCell(MatrixCell):
         log_decay, strength = self.decay_and_strength(gates)
         if log_decay is not None:
             factor = jnp.exp(log_decay)
-            state = (
-                factor[..., None] if factor.ndim > 1 else factor[..., None, None]
-            ) * state
-        return add_outer(
-            state, key, value if strength is None else strength[..., None] * value
-        )
+            axes = (-1,) if factor.ndim > 1 else (-1, -2)
+            state = jnp.expand_dims(factor, axes) * state
+        if strength is not None:
+            value = strength[..., None] * value
+        return add_outer(state, key, value)

@@ -8,6 +8,8 @@ and integers in the carry are counted, and trained. A cell does not run itself o
 time: memcap/loops/ does.
 """
 
+from functools import reduce
+from operator import getitem
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import jax.numpy as jnp
@@ -20,11 +22,19 @@ if TYPE_CHECKING:
     from jaxtyping import Array, Float
 
     Inputs: TypeAlias = Float[Array, "B F"]
-    Step: TypeAlias = tuple[
-        Any, Float[Array, "B H"]
-    ]  # the next carry, and the hidden state
+    # the next carry, and the hidden state
+    Step: TypeAlias = tuple[Any, Float[Array, "B H"]]
 else:  # so that a cell can import them
     Inputs = Step = Any
+
+
+LECUN = nnx.initializers.lecun_normal()
+GLOROT = nnx.initializers.glorot_uniform()
+
+
+def drawn(rngs: nnx.Rngs, *shape: int, start: nnx.Initializer = LECUN) -> nnx.Param:
+    """Draw a parameter."""
+    return nnx.Param(start(rngs.params(), shape))
 
 
 class Cell(nnx.RNNCellBase):
@@ -47,6 +57,7 @@ class Cell(nnx.RNNCellBase):
             share a compiled program, the narrower ones padded with such units.
         is_lstm: whether it computes the LSTM's equations, so that an LSTM's hand-set
             weights and exports fit it.
+        carry_dtype: of the carry, if that is one array.
     """
 
     name: ClassVar[str] = ""
@@ -55,6 +66,7 @@ class Cell(nnx.RNNCellBase):
     hidden_per_unit: ClassVar[int] = 1
     can_pad: ClassVar[bool] = False
     is_lstm: ClassVar[bool] = False
+    carry_dtype: ClassVar[Any] = jnp.float32
     in_features: int
     hidden_features: int
 
@@ -62,8 +74,8 @@ class Cell(nnx.RNNCellBase):
         self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None
     ) -> Any:
         """Return the zero carry for inputs `(*batch, F)`: by default one array
-        `(*batch, U)` of float32."""
-        return jnp.zeros((*input_shape[:-1], self.hidden_features), jnp.float32)
+        `(*batch, U)`."""
+        return jnp.zeros((*input_shape[:-1], self.hidden_features), self.carry_dtype)
 
     @property
     def num_feature_axes(self) -> int:
@@ -86,9 +98,7 @@ class Cell(nnx.RNNCellBase):
         """Return kernel (F, G U), recurrent weights (U, G U) and bias (G U,) from the
         nested weights of a cell whose gates see input and hidden state."""
         assert cls.gates is not None
-        assert cls.gates.recurrent is not None
-        paths = cls.gates.kernel, cls.gates.recurrent, cls.gates.bias
-        kernel, recurrent, bias = (_at(weights, path) for path in paths)
+        kernel, recurrent, bias = (_at(weights, path) for path in cls.gates.paths)
         return kernel, recurrent, bias
 
     @classmethod
@@ -96,12 +106,31 @@ class Cell(nnx.RNNCellBase):
         """Return the nested weights of a cell that `can_pad`, with zero units added or
         taken away: {path: array}."""
         assert cls.gates is not None
-        return cls.gates.resized(
-            {path: _at(weights, path) for path in cls.gates.paths}, units
-        )
+        arrays = {path: _at(weights, path) for path in cls.gates.paths}
+        return cls.gates.resized(arrays, units)
+
+
+class DenseCell(Cell):
+    """Base of the cells whose units see the input and each other: their sum is W_h h +
+    W_x x + b, and the carry is h, one array (B, U)."""
+
+    gates = Gates(("candidate",))
+    can_pad = True
+    kernel_start: ClassVar[Any] = staticmethod(GLOROT)
+    recurrent_start: ClassVar[Any] = kernel_start
+
+    def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
+        self.in_features = in_features
+        self.hidden_features = hidden_features
+        units = hidden_features
+        self.kernel = drawn(rngs, in_features, units, start=self.kernel_start)
+        self.recurrent = drawn(rngs, units, units, start=self.recurrent_start)
+        self.bias = nnx.Param(jnp.zeros(units))
+
+    def summed(self, carry: Any, inputs: Inputs) -> Any:
+        """Return W_h h + W_x x + b."""
+        return carry @ self.recurrent[...] + inputs @ self.kernel[...] + self.bias[...]
 
 
 def _at(tree: Any, path: tuple[str, ...]) -> Any:
-    for key in path:
-        tree = tree[key]
-    return tree
+    return reduce(getitem, path, tree)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import jax.numpy as jnp
 from flax import nnx
 
-from memcap.cells.base import Cell, Inputs, Step
+from memcap.cells.base import Cell, Inputs, Step, drawn
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float, Inexact
@@ -51,14 +51,11 @@ class GatedDiagonalCell(DiagonalCell):
         self.in_features = in_features
         self.hidden_features = hidden_features
         width = len(self.gates.roles) * hidden_features
-        self.kernel = nnx.Param(
-            nnx.initializers.lecun_normal()(rngs.params(), (in_features, width))
-        )
-        self.bias = nnx.Param(nnx.initializers.zeros_init()(rngs.params(), (width,)))
+        self.kernel = drawn(rngs, in_features, width)
+        self.bias = nnx.Param(jnp.zeros(width))
 
     def blocks(self, inputs: Float[Array, "*T F"]) -> list[Float[Array, "*T U"]]:
         """Return the gates before their nonlinearities, in the order of the roles."""
         assert self.gates is not None
-        return jnp.split(
-            inputs @ self.kernel[...] + self.bias[...], len(self.gates.roles), -1
-        )
+        summed = inputs @ self.kernel[...] + self.bias[...]
+        return jnp.split(summed, len(self.gates.roles), -1)

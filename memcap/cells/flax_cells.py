@@ -10,6 +10,7 @@ from memcap.cells.gates import Gates
 
 KERNEL = ("dense_i", "kernel")
 RECURRENT = ("dense_h", "kernel")
+BIAS = ("dense_i", "bias")
 
 
 class Elman(nnx.SimpleCell, Cell):
@@ -17,7 +18,7 @@ class Elman(nnx.SimpleCell, Cell):
     without gates."""
 
     name: ClassVar[str] = "SimpleCell"
-    gates = Gates(("candidate",), KERNEL, RECURRENT, ("dense_i", "bias"))
+    gates = Gates(("candidate",), KERNEL, RECURRENT, BIAS)
     can_pad = True
 
 
@@ -29,9 +30,7 @@ class GRU(nnx.GRUCell, Cell):
     """
 
     name: ClassVar[str] = "GRUCell"
-    gates = Gates(
-        ("output", "forget", "candidate"), KERNEL, RECURRENT, ("dense_i", "bias")
-    )
+    gates = Gates(("output", "forget", "candidate"), KERNEL, RECURRENT, BIAS)
     can_pad = True
 
 

@@ -41,23 +41,20 @@ class Gates:
     """The places of a cell's gates: roles in the order of its kernels' blocks, and the paths of its
     parameters."""
 
-    roles: tuple[
-        str, ...
-    ]  # "input", "forget", "output" or "candidate", one for each block
-    kernel: tuple[str, ...]  # path of the (F, G U) input weights of G gates
-    recurrent: (
-        tuple[str, ...] | None
-    )  # path of the (U, G U) weights; None if gates see only the input
-    bias: tuple[str, ...]  # path of the (G U,) biases
+    # "input", "forget", "output" or "candidate", one for each block
+    roles: tuple[str, ...]
+    # path of the (F, G U) input weights of G gates
+    kernel: tuple[str, ...] = ("kernel",)
+    # path of the (U, G U) weights; None if gates see only the input
+    recurrent: tuple[str, ...] | None = ("recurrent",)
+    bias: tuple[str, ...] = ("bias",)  # path of the (G U,) biases
 
     @property
     def paths(self) -> tuple[tuple[str, ...], ...]:
         """Paths of all parameters."""
-        return tuple(
-            path
-            for path in (self.kernel, self.recurrent, self.bias)
-            if path is not None
-        )
+        if self.recurrent is None:
+            return self.kernel, self.bias
+        return self.kernel, self.recurrent, self.bias
 
     def draw(
         self, rng: np.random.Generator, init: Init, features: int, units: int
@@ -73,34 +70,31 @@ class Gates:
             "input": write,
             "forget": forget,
             "output": np.full(units, init.output),
+            "candidate": np.zeros(units),
         }
-        biases["candidate"] = np.zeros(units)
-
-        def recurrent_blocks() -> list[np.ndarray]:
-            gates = len(self.roles)
-            if init.together:
-                return np.split(orthogonal(rng, gates * units)[:units], gates, 1)
-            if init.orthogonal:
-                return [orthogonal(rng, units) for _ in self.roles]
-            return [
-                rng.standard_normal((units, units)) / math.sqrt(units)
-                for _ in self.roles
-            ]
-
         # One draw over all gates, as in Keras: with one draw per gate the inputs are up
         # to twice as large, which saturates the candidate and keeps a delay line of lag
         # 50 at chance.
-        drawn = {self.kernel: glorot(rng, features, len(self.roles) * units)}
+        arrays = {self.kernel: glorot(rng, features, len(self.roles) * units)}
         if self.recurrent is not None:
-            gains = [init.gain if role == "candidate" else 1.0 for role in self.roles]
-            blocks = [
-                gain * block
-                for gain, block in zip(gains, recurrent_blocks(), strict=True)
-            ]
-            drawn[self.recurrent] = np.concatenate(blocks, 1)
-        return drawn | {
-            self.bias: np.concatenate([biases[role] for role in self.roles])
-        }
+            blocks = self._recurrent_blocks(rng, init, units)
+            for k, role in enumerate(self.roles):
+                if role == "candidate":
+                    blocks[k] = init.gain * blocks[k]
+            arrays[self.recurrent] = np.concatenate(blocks, 1)
+        arrays[self.bias] = np.concatenate([biases[role] for role in self.roles])
+        return arrays
+
+    def _recurrent_blocks(
+        self, rng: np.random.Generator, init: Init, units: int
+    ) -> list[np.ndarray]:
+        gates = len(self.roles)
+        if init.together:
+            return np.split(orthogonal(rng, gates * units)[:units], gates, 1)
+        if init.orthogonal:
+            return [orthogonal(rng, units) for _ in self.roles]
+        shape = (gates, units, units)
+        return list(rng.standard_normal(shape) / math.sqrt(units))
 
     def resized(self, arrays: Arrays, units: int) -> Arrays:
         """Return all parameters, as from `draw`, for `units` units: new units have zero
@@ -110,11 +104,12 @@ class Gates:
         for path in self.paths:
             blocks = arrays[path].reshape(*arrays[path].shape[:-1], gates, -1)
             more = max(units - blocks.shape[-1], 0)
-            blocks = np.pad(blocks, [(0, 0)] * (blocks.ndim - 1) + [(0, more)])[
-                ..., :units
-            ]
+            edges = [(0, 0)] * blocks.ndim
+            edges[-1] = (0, more)
             if path == self.recurrent:
-                blocks = np.pad(blocks, [(0, more), (0, 0), (0, 0)])[:units]
+                edges[0] = (0, more)
+                blocks = blocks[:units]
+            blocks = np.pad(blocks[..., :units], edges)
             result[path] = blocks.reshape(*blocks.shape[:-2], -1)
         return result
 

@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from memcap.cells.base import Cell, Inputs, Step
-from memcap.cells.gates import Arrays, Gates, Init
+from memcap.cells.base import DenseCell, Inputs, Step
+from memcap.cells.gates import Arrays, Init
 
 SPREAD = 0.001  # standard deviation of the input weights at the start
 
 
-class IRNN(Cell):
+class IRNN(DenseCell):
     """h' = max(0, W_h h + W_x x + b); one number per unit, which is the carry.
 
     Source: "A simple way to initialize recurrent networks of rectified linear units",
@@ -23,29 +23,18 @@ class IRNN(Cell):
     """
 
     name: ClassVar[str] = "irnn"
-    gates = Gates(("candidate",), ("kernel",), ("recurrent",), ("bias",))
-    can_pad = True
-
-    def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
-        self.in_features = in_features
-        self.hidden_features = hidden_features
-        start = nnx.initializers.normal(SPREAD)
-        self.kernel = nnx.Param(start(rngs.params(), (in_features, hidden_features)))
-        self.recurrent = nnx.Param(jnp.eye(hidden_features))
-        self.bias = nnx.Param(jnp.zeros((hidden_features,)))
+    kernel_start = staticmethod(nnx.initializers.normal(SPREAD))
+    recurrent_start = staticmethod(lambda _, shape: jnp.eye(*shape))
 
     @classmethod
     def draw(
         cls, rng: np.random.Generator, init: Init, features: int, units: int
     ) -> Arrays:
         """Draw as `Gates.draw` does, with the identity for the orthogonal block."""
-        return super().draw(rng, init, features, units) | {
-            ("recurrent",): init.gain * np.eye(units)
-        }
+        arrays = super().draw(rng, init, features, units)
+        return arrays | {("recurrent",): init.gain * np.eye(units)}
 
     def __call__(self, carry: Any, inputs: Inputs) -> Step:
         """Take one step: carry (B, U), inputs (B, F) -> carry, and the same as the hidden state."""
-        carry = jax.nn.relu(
-            carry @ self.recurrent[...] + inputs @ self.kernel[...] + self.bias[...]
-        )
+        carry = jax.nn.relu(self.summed(carry, inputs))
         return carry, carry

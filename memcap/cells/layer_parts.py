@@ -30,16 +30,15 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from memcap.cells.base import Cell, Inputs, Step
+from memcap.cells.base import Cell, Inputs, Step, drawn
 from memcap.cells.delta_product import DeltaProduct
 from memcap.cells.gated_delta_net import GatedDeltaNet
-from memcap.cells.mamba2 import MOST_RATE, Mamba2
-from memcap.cells.matrix import Gate, MatrixCell, Value, Window, rms_norm, token_shift
+from memcap.cells.mamba2 import Mamba2, log_rate
+from memcap.cells.matrix import Gate, MatrixCell, Value, Window, token_shift
 from memcap.cells.mlstm import MLSTM
 from memcap.cells.slstm import SLSTM
 from memcap.cells.xlstm_parts import (
     MLSTMConvolution,
-    MLSTMGate,
     MLSTMSkip,
     SLSTMConvolution,
     conv_param,
@@ -67,30 +66,26 @@ class Convolution(MatrixCell):
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)
+        window = self.window
         for name in KERNELS:
             *writes, _, width = getattr(self, name)[...].shape
-            setattr(
-                self,
-                f"{name}_taps",
-                conv_param(rngs, self.window, *writes, self.window, width),
-            )
+            taps = conv_param(rngs, window, *writes, window, width)
+            setattr(self, f"{name}_taps", taps)
             if self.conv_bias:
-                setattr(self, f"{name}_bias", conv_param(rngs, self.window, width))
+                setattr(self, f"{name}_bias", conv_param(rngs, window, width))
 
     def project(self, shifted: Window, name: str) -> Float[Array, "*T B N"]:
         """Return SiLU of the convolution."""
         summed = shifted @ self.kernel_of(name)
-        return self.activate(
-            summed + getattr(self, f"{name}_bias")[...] if self.conv_bias else summed
-        )
+        if self.conv_bias:
+            summed = summed + getattr(self, f"{name}_bias")[...]
+        return self.activate(summed)
 
     def kernel_of(self, name: str) -> Float[Array, "*W F4 N"]:
         """Return map and convolution as one kernel of all inputs of the window, which
         takes half the time."""
-        kernel = (
-            getattr(self, f"{name}_taps")[...][..., None, :]
-            * super().kernel_of(name)[..., None, :, :]
-        )
+        taps = getattr(self, f"{name}_taps")[...][..., None, :]
+        kernel = taps * super().kernel_of(name)[..., None, :, :]
         return kernel.reshape(*kernel.shape[:-3], -1, kernel.shape[-1])
 
     def activate(self, projected: Float[Array, "*T B N"]) -> Float[Array, "*T B N"]:
@@ -103,21 +98,20 @@ class Convolution(MatrixCell):
 
 
 class OutputGate(MatrixCell):
-    """Multiplies what is read by a gate of the last input: in Mamba-2 before the
-    division by the root mean square, otherwise after it."""
+    """Multiplies what is read by a gate of the last input: in Mamba-2 before it is
+    normalised, otherwise after that."""
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)
-        start = nnx.initializers.lecun_normal()
-        self.output_gate = nnx.Param(
-            start(rngs.params(), (in_features, hidden_features))
-        )
+        self.output_gate = drawn(rngs, in_features, hidden_features)
 
     def show(self, state: Any, shifted: Window) -> Value:
         """Read, and gate what is read."""
         gate = jax.nn.silu(shifted[..., : self.in_features] @ self.output_gate[...])
         read = self.read(state, shifted)
-        return rms_norm(read) * gate if self.norm_before_gate else rms_norm(read * gate)
+        if self.norm_before_gate:
+            return self.normalize(read) * gate
+        return self.normalize(read * gate)
 
 
 class Skip(Mamba2):
@@ -129,9 +123,8 @@ class Skip(Mamba2):
 
     def read(self, state: Any, shifted: Window) -> Value:
         """Add the last value to what is read."""
-        return super().read(state, shifted) + self.skip[...] * self.project(
-            shifted, "value"
-        )
+        read = super().read(state, shifted)
+        return read + self.skip[...] * self.project(shifted, "value")
 
 
 class Rate(GatedDeltaNet):
@@ -139,10 +132,7 @@ class Rate(GatedDeltaNet):
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)
-        rate = jax.random.uniform(
-            rngs.params(), (1,), minval=LEAST_RATE, maxval=MOST_RATE
-        )
-        self.log_rate = nnx.Param(jnp.log(rate))
+        self.log_rate = log_rate(rngs, LEAST_RATE)
 
     def log_decay(self, gates: list[Gate]) -> Gate:
         """Return the log decay of the second gate, times the learned rate."""
@@ -171,9 +161,8 @@ class Heads(Wrapper):
         self.in_features = in_features
         self.hidden_features = hidden_features
         for k in range(self.hidden_per_unit):
-            setattr(
-                self, f"head_{k}", self.inner(in_features, hidden_features, rngs=rngs)
-            )
+            head = self.inner(in_features, hidden_features, rngs=rngs)
+            setattr(self, f"head_{k}", head)
 
     def _heads(self) -> list[MatrixCell]:
         return [getattr(self, f"head_{k}") for k in range(self.hidden_per_unit)]
@@ -196,9 +185,8 @@ class Heads(Wrapper):
             for head, state in zip(self._heads(), states, strict=True)
         ]
         carries, hidden = zip(*steps, strict=True)
-        return (tuple(state for state, _ in carries), carries[0][1]), jnp.concatenate(
-            hidden, -1
-        )
+        states = tuple(state for state, _ in carries)
+        return (states, carries[0][1]), jnp.concatenate(hidden, -1)
 
 
 class Clock(Wrapper):
@@ -227,16 +215,11 @@ class Clock(Wrapper):
     def _hands(self, step: Int[Array, "*B"]) -> Float[Array, "*B C"]:
         """Return sines and cosines; zeros before the first step. Whole turns are taken off, so that
         angles lose no digits."""
-        part = (
-            step[..., None]
-            % self.period
-            * jnp.arange(1, self.period // 2 + 1)
-            % self.period
-        )
+        part = step[..., None] % self.period
+        part = part * jnp.arange(1, self.period // 2 + 1) % self.period
         angle = 2 * jnp.pi / self.period * part
-        return (step >= 0)[..., None] * jnp.concatenate(
-            [jnp.sin(angle), jnp.cos(angle)], -1
-        )
+        has_begun = (step >= 0)[..., None]
+        return has_begun * jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], -1)
 
     def initialize_carry(
         self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None
@@ -255,9 +238,8 @@ class Clock(Wrapper):
         past = before.reshape(len(before), -1, self.in_features)  # the latest first
         clock = self._hands(step[:, None] - jnp.arange(past.shape[1] + 1))
         joined = jnp.concatenate([past, clock[:, 1:]], -1).reshape(len(before), -1)
-        (state, _), hidden = self.layer(
-            (state, joined), jnp.concatenate([inputs, clock[:, 0]], -1)
-        )
+        timed = jnp.concatenate([inputs, clock[:, 0]], -1)
+        (state, _), hidden = self.layer((state, joined), timed)
         last = token_shift(inputs, before)[..., : before.shape[-1]]
         return ((state, last), step + 1), hidden
 
@@ -287,7 +269,7 @@ PARTS = {
     "gate": [
         Part(OutputGate, MatrixCell, WRITES_ONCE, "update", {}),
         Part(OutputGate, DeltaProduct, "delta_product", "update", {}),
-        Part(MLSTMGate, MLSTM, "mlstm", None, {}),
+        Part(OutputGate, MLSTM, "mlstm", None, {"layer_norm": True}),
     ],
     "skip": [
         Part(Skip, Mamba2, "mamba2", "update", {}),
@@ -333,15 +315,14 @@ def part(cls: type[Cell], suffix: str, name: str) -> tuple[type[Cell], dict[str,
     """Return the class that has the part, and the attributes that its subclass sets;
     raise UserError if this cell cannot have the part."""
     for kind, whole, _, method, fields in PARTS[suffix]:
-        if issubclass(cls, whole) and (
-            not method or getattr(cls, method) is getattr(whole, method)
-        ):
-            own = (
-                {"inner": cls, "hidden_per_unit": cls.hidden_per_unit}
-                if issubclass(kind, Wrapper)
-                else {}
-            )
-            return kind, own | fields
-    *others, last = (each.which for each in PARTS[suffix])
+        if not issubclass(cls, whole):
+            continue
+        if method and getattr(cls, method) is not getattr(whole, method):
+            continue
+        if issubclass(kind, Wrapper):
+            inner = {"inner": cls, "hidden_per_unit": cls.hidden_per_unit}
+            return kind, inner | fields
+        return kind, fields
+    *others, last = (part.which for part in PARTS[suffix])
     which = ", or of ".join([", of ".join(others), last] if others else [last])
     raise UserError(f"model.cell={name}: +{suffix} is a part of {which}")

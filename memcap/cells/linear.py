@@ -11,32 +11,17 @@ from typing import Any, ClassVar
 
 from flax import nnx
 
-from memcap.cells.base import Cell, Inputs, Step
-from memcap.cells.gates import Gates
+from memcap.cells.base import DenseCell, Inputs, Step
 
 
-class Linear(Cell):
+class Linear(DenseCell):
     """One number per unit, no nonlinearity; starts orthogonal, by its own and by named
     initialisers."""
 
     name: ClassVar[str] = "linear"
-    gates = Gates(("candidate",), ("kernel",), ("recurrent",), ("bias",))
-    can_pad = True
-
-    def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
-        self.in_features = in_features
-        self.hidden_features = hidden_features
-        start = nnx.initializers.glorot_uniform()
-        recurrent_start = nnx.initializers.orthogonal()
-        self.kernel = nnx.Param(start(rngs.params(), (in_features, hidden_features)))
-        self.recurrent = nnx.Param(
-            recurrent_start(rngs.params(), (hidden_features, hidden_features))
-        )
-        self.bias = nnx.Param(
-            nnx.initializers.zeros_init()(rngs.params(), (hidden_features,))
-        )
+    recurrent_start = staticmethod(nnx.initializers.orthogonal())
 
     def __call__(self, carry: Any, inputs: Inputs) -> Step:
         """Take one step: carry (B, U), inputs (B, F) -> carry, and the same as the hidden state."""
-        carry = carry @ self.recurrent[...] + inputs @ self.kernel[...] + self.bias[...]
+        carry = self.summed(carry, inputs)
         return carry, carry

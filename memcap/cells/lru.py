@@ -3,7 +3,8 @@ turns and decays, h' = lambda h + gamma B x."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +32,7 @@ class LRU(DiagonalCell):
 
     name: ClassVar[str] = "LRU"
     hidden_per_unit = 2
+    carry_dtype = jnp.complex64
     R_MIN = 0.4
     R_MAX = 0.99
     PHASE = jnp.pi
@@ -38,14 +40,11 @@ class LRU(DiagonalCell):
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         self.in_features = in_features
         self.hidden_features = hidden_features
+        uniform = partial(jax.random.uniform, shape=(hidden_features,))
         low = self.R_MIN**2
         high = self.R_MAX**2
-        squared = jax.random.uniform(
-            rngs.params(), (hidden_features,), minval=low, maxval=high
-        )
-        phase = jax.random.uniform(
-            rngs.params(), (hidden_features,), minval=1e-6, maxval=self.PHASE
-        )
+        squared = uniform(rngs.params(), minval=low, maxval=high)
+        phase = uniform(rngs.params(), minval=1e-6, maxval=self.PHASE)
         start = nnx.initializers.normal((2 * in_features) ** -0.5)
         parts = start(rngs.params(), (2, in_features, hidden_features))
         self.nu = nnx.Param(jnp.log(-0.5 * jnp.log(squared)))
@@ -59,16 +58,9 @@ class LRU(DiagonalCell):
 
     def coefficients(self, inputs: Float[Array, "*T F"]) -> Coefficients:
         """Return lambda (U,), the same at all steps, and gamma B x."""
-        return jnp.exp(self.exponent()), inputs @ (
-            jnp.exp(self.gamma[...]) * self.kernel[...]
-        )
+        decay = jnp.exp(self.exponent())
+        return decay, inputs @ (jnp.exp(self.gamma[...]) * self.kernel[...])
 
     def hidden_of(self, state: Inexact[Array, "*T U"]) -> Float[Array, "*T H"]:
         """Return real and imaginary part of each unit, side by side: H = 2 U."""
         return jnp.stack([state.real, state.imag], -1).reshape(*state.shape[:-1], -1)
-
-    def initialize_carry(
-        self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None
-    ) -> Any:
-        """Return zeros (*batch, U), complex64."""
-        return jnp.zeros((*input_shape[:-1], self.hidden_features), jnp.complex64)

@@ -3,8 +3,9 @@
 The equations, with gates in the order i, f, g, o as in Flax (Hochreiter & Schmidhuber,
 1997; forget gate of Gers et al., 2000):
 
-    z = W_x x + W_h h + b        c' = sigmoid(f) c + sigmoid(i) tanh(g)        h' =
-                                 sigmoid(o) tanh(c')
+    z = W_x x + W_h h + b, which is i, f, g, o
+    c' = sigmoid(f) c + sigmoid(i) tanh(g)
+    h' = sigmoid(o) tanh(c')
 
 `lstm_step` is all of it, and memcap/loops/plain.py runs it. The functions below compute
 the same feature-major: arrays are (U, B), so that the batch lies in the vector lanes.
@@ -65,12 +66,7 @@ class LSTM(Cell):
     weights start at zero; `Gates.draw` draws them."""
 
     name: ClassVar[str] = "lstm"
-    gates = Gates(
-        ("input", "forget", "candidate", "output"),
-        ("kernel",),
-        ("recurrent",),
-        ("bias",),
-    )
+    gates = Gates(("input", "forget", "candidate", "output"))
     has_own_init = False
     can_pad = True
     is_lstm = True
@@ -85,13 +81,10 @@ class LSTM(Cell):
     ):
         self.in_features = in_features
         self.hidden_features = hidden_features
-        self.kernel = nnx.Param(
-            jnp.zeros((in_features, 4 * hidden_features), param_dtype)
-        )
-        self.recurrent = nnx.Param(
-            jnp.zeros((hidden_features, 4 * hidden_features), param_dtype)
-        )
-        self.bias = nnx.Param(jnp.zeros(4 * hidden_features, param_dtype))
+        width = 4 * hidden_features
+        self.kernel = nnx.Param(jnp.zeros((in_features, width), param_dtype))
+        self.recurrent = nnx.Param(jnp.zeros((hidden_features, width), param_dtype))
+        self.bias = nnx.Param(jnp.zeros(width, param_dtype))
 
     @property
     def weights(
@@ -109,9 +102,8 @@ class LSTM(Cell):
         self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None
     ) -> Any:
         """Return zeros: (c, h), each (*batch, U)."""
-        zeros = jnp.zeros(
-            (*input_shape[:-1], self.hidden_features), self.bias[...].dtype
-        )
+        shape = (*input_shape[:-1], self.hidden_features)
+        zeros = jnp.zeros(shape, self.bias[...].dtype)
         return zeros, zeros
 
 
@@ -131,17 +123,17 @@ def stacked_weights(
     """Return all weights that a step multiplies with its input and h as one matrix, (4U
     + O, F + U).
 
-    With symbols, exactly one is on at a step, so each column includes the bias; with
-    vectors the caller adds the bias. The product that makes step t's gates also reads
-    out step t - 1.
+    With symbols exactly one input is 1 at a step, and the others are 0, so that the
+    bias is added to the column of each; with vectors the caller adds the bias. The
+    product that makes the gates of step t also reads out h of step t - 1.
     """
     table = kernel + bias if symbols else kernel
     weights = jnp.concatenate([table, recurrent], 0).T
-    if readout is not None:
-        weights = jnp.concatenate(
-            [weights, jnp.pad(readout.T, ((0, 0), (len(kernel), 0)))], 0
-        )
-    return weights
+    if readout is None:
+        return weights
+    # the read-out sees h alone
+    rows = jnp.pad(readout.T, ((0, 0), (len(kernel), 0)))
+    return jnp.concatenate([weights, rows], 0)
 
 
 def through_gates(

@@ -15,6 +15,12 @@ LEAST_RATE = 1.0
 MOST_RATE = 16.0
 
 
+def log_rate(rngs: nnx.Rngs, least: float) -> nnx.Param:
+    """Draw the logarithm of a rate from `least` to `MOST_RATE`."""
+    rate = jax.random.uniform(rngs.params(), (1,), minval=least, maxval=MOST_RATE)
+    return nnx.Param(jnp.log(rate))
+
+
 class Mamba2(AdditiveCell):
     """S' = exp(-r d) S + d k v^T with d = softplus(w x + c) (memcap/cells/matrix.py); r
     > 0 is learned.
@@ -34,10 +40,7 @@ class Mamba2(AdditiveCell):
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)
-        rate = jax.random.uniform(
-            rngs.params(), (1,), minval=LEAST_RATE, maxval=MOST_RATE
-        )
-        self.log_rate = nnx.Param(jnp.log(rate))
+        self.log_rate = log_rate(rngs, LEAST_RATE)
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
         """Start with small step sizes."""

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from memcap.cells.base import Cell, Inputs, Step
+from memcap.cells.base import Cell, Inputs, Step, drawn
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
@@ -29,9 +29,8 @@ if TYPE_CHECKING:
     Key: TypeAlias = Float[Array, "B K"]
     Value: TypeAlias = Float[Array, "B U"]
     Gate: TypeAlias = Float[Array, "*T B"]
-    Window: TypeAlias = Float[
-        Array, "*T B S"
-    ]  # an input and those before it, side by side
+    # an input and those before it, side by side
+    Window: TypeAlias = Float[Array, "*T B S"]
 else:  # so that a cell can import them
     State = Key = Value = Gate = Window = Any
 
@@ -46,9 +45,8 @@ class MatrixCell(Cell):
     has gates."""
 
     keys: ClassVar[int] = 16  # size K of a key
-    qk_l2_norm: ClassVar[bool] = (
-        True  # whether keys and queries are normalised to length 1
-    )
+    # whether keys and queries are normalised to length 1
+    qk_l2_norm: ClassVar[bool] = True
     # number of inputs that a step sees: this one, and the previous ones, which are carried
     window: ClassVar[int] = 2
     # number of these inputs from which kernels make queries, keys, values and gates;
@@ -61,13 +59,12 @@ class MatrixCell(Cell):
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         self.in_features = in_features
         self.hidden_features = hidden_features
-        start = nnx.initializers.lecun_normal()
         features = self.kernel_inputs * in_features
-        self.query = nnx.Param(start(rngs.params(), (features, self.keys)))
-        self.key = nnx.Param(start(rngs.params(), (features, self.keys)))
-        self.value = nnx.Param(start(rngs.params(), (features, hidden_features)))
+        self.query = drawn(rngs, features, self.keys)
+        self.key = drawn(rngs, features, self.keys)
+        self.value = drawn(rngs, features, hidden_features)
         if biases := self.gate_biases(rngs):
-            self.gate = nnx.Param(start(rngs.params(), (features, len(biases))))
+            self.gate = drawn(rngs, features, len(biases))
             self.bias = nnx.Param(jnp.asarray(biases, jnp.float32))
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
@@ -93,8 +90,12 @@ class MatrixCell(Cell):
         return self.write(state, key, value, self.gates_of(shifted))
 
     def show(self, state: Any, shifted: Window) -> Value:
-        """Return the result of `read`, divided by its root mean square."""
-        return rms_norm(self.read(state, shifted))
+        """Return the hidden state: the result of `read`, normalised."""
+        return self.normalize(self.read(state, shifted))
+
+    def normalize(self, read: Value) -> Value:
+        """Divide what was read by its root mean square."""
+        return rms_norm(read)
 
     def read(self, state: Any, shifted: Window) -> Value:
         """Read the state at the query."""
@@ -153,16 +154,14 @@ def decay_bias(rngs: nnx.Rngs) -> jax.Array:
 
 def l2_normalize(vectors: Float[Array, "B K"]) -> Float[Array, "B K"]:
     """Normalise vectors to length 1; 0 stays 0."""
-    return vectors * jax.lax.rsqrt(
-        jnp.sum(vectors**2, axis=-1, keepdims=True) + EPSILON
-    )
+    square = jnp.sum(vectors**2, axis=-1, keepdims=True)
+    return vectors * jax.lax.rsqrt(square + EPSILON)
 
 
 def rms_norm(vectors: Float[Array, "*T B U"]) -> Float[Array, "*T B U"]:
     """Divide vectors by their root mean square."""
-    return vectors * jax.lax.rsqrt(
-        jnp.mean(vectors**2, axis=-1, keepdims=True) + EPSILON
-    )
+    square = jnp.mean(vectors**2, axis=-1, keepdims=True)
+    return vectors * jax.lax.rsqrt(square + EPSILON)
 
 
 def retrieve(state: State, key: Key) -> Value:

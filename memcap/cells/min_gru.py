@@ -23,7 +23,7 @@ class MinGRU(GatedDiagonalCell):
     """
 
     name: ClassVar[str] = "minGRU"
-    gates = Gates(("forget", "candidate"), ("kernel",), None, ("bias",))
+    gates = Gates(("forget", "candidate"), recurrent=None)
 
     def coefficients(self, inputs: Float[Array, "*T F"]) -> Coefficients:
         """Return z, and (1 - z) times the candidate."""

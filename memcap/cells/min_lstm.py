@@ -27,7 +27,7 @@ class MinLSTM(GatedDiagonalCell):
     """
 
     name: ClassVar[str] = "minLSTM"
-    gates = Gates(("forget", "input", "candidate"), ("kernel",), None, ("bias",))
+    gates = Gates(("forget", "input", "candidate"), recurrent=None)
 
     def coefficients(self, inputs: Float[Array, "*T F"]) -> Coefficients:
         """Return f / (f + i), and i / (f + i) times the candidate."""

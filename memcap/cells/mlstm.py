@@ -46,9 +46,8 @@ class MLSTM(MatrixCell):
 
     name: ClassVar[str] = "mlstm"
     qk_l2_norm: ClassVar[bool] = False
-    layer_norm: ClassVar[bool] = (
-        False  # whether what is read has mean 0 and variance 1 over its numbers
-    )
+    # whether what is read has mean 0 and variance 1 over its numbers
+    layer_norm: ClassVar[bool] = False
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)
@@ -82,9 +81,9 @@ class MLSTM(MatrixCell):
         )
         return matrix, keep * normalizer + key, stabilizer
 
-    def show(self, state: Any, shifted: Window) -> Value:
-        """Return the result of `read`."""
-        return self.read(state, shifted)
+    def normalize(self, read: Value) -> Value:
+        """Return what was read, which is divided already."""
+        return read
 
     def read(self, state: Any, shifted: Window) -> Value:
         """Return C^T q / max(|n^T q|, 1), with numerator and denominator scaled by
@@ -102,6 +101,5 @@ def divided(
     read: Float[Array, "*T B U"], weight: Float[Array, "*T B 1"], stabilizer: Gate
 ) -> Float[Array, "*T B U"]:
     """Divide what was read by its weight, at least 1, with both scaled by exp(-max(m, 0))."""
-    return read / (
-        jnp.maximum(weight, jnp.exp(-jnp.maximum(stabilizer, 0))[..., None]) + EPSILON
-    )
+    least = jnp.exp(-jnp.maximum(stabilizer, 0))[..., None]
+    return read / (jnp.maximum(weight, least) + EPSILON)

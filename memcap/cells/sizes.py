@@ -17,26 +17,31 @@ class CellFacts(NamedTuple):
 
 
 ALIASES = {"gru": "GRUCell", "elman": "SimpleCell"}  # names that people type
+NUMBERS_PER_UNIT = {
+    "GRUCell": 1,
+    "LRU": 2,
+    "OptimizedLSTMCell": 2,
+    "SimpleCell": 1,
+    "delta_net": 16,
+    "delta_product": 16,
+    "gated_delta_net": 16,
+    "gla": 16,
+    "irnn": 1,
+    "leaky": 1,
+    "linear": 1,
+    "linear_attention": 16,
+    "lstm": 2,
+    "mamba2": 16,
+    "minGRU": 1,
+    "minLSTM": 1,
+    "mlstm": 16,
+    "selective_LRU": 2,
+    "signed_delta_net": 16,
+    "slstm": 4,
+    "urnn": 2,
+}
+LSTMS = ("lstm", "OptimizedLSTMCell")
 FACTS = {
-    "GRUCell": CellFacts(1, 32),
-    "LRU": CellFacts(2, 64),
-    "OptimizedLSTMCell": CellFacts(2, 64, is_lstm=True),
-    "SimpleCell": CellFacts(1, 32),
-    "delta_net": CellFacts(16, 512),
-    "delta_product": CellFacts(16, 512),
-    "gated_delta_net": CellFacts(16, 512),
-    "gla": CellFacts(16, 512),
-    "irnn": CellFacts(1, 32),
-    "leaky": CellFacts(1, 32),
-    "linear": CellFacts(1, 32),
-    "linear_attention": CellFacts(16, 512),
-    "lstm": CellFacts(2, 64, is_lstm=True),
-    "mamba2": CellFacts(16, 512),
-    "minGRU": CellFacts(1, 32),
-    "minLSTM": CellFacts(1, 32),
-    "mlstm": CellFacts(16, 512),
-    "selective_LRU": CellFacts(2, 64),
-    "signed_delta_net": CellFacts(16, 512),
-    "slstm": CellFacts(4, 128),
-    "urnn": CellFacts(2, 64),
+    name: CellFacts(numbers, 32 * numbers, is_lstm=name in LSTMS)
+    for name, numbers in NUMBERS_PER_UNIT.items()
 }

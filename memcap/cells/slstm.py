@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from memcap.cells.base import Cell, Inputs, Step
+from memcap.cells.base import Cell, Inputs, Step, drawn
 from memcap.cells.gates import Gates
 from memcap.cells.lstm import sigmoid
 
@@ -41,25 +41,17 @@ class SLSTM(Cell):
     """
 
     name: ClassVar[str] = "slstm"
-    gates = Gates(
-        ("input", "forget", "candidate", "output"),
-        ("kernel",),
-        ("recurrent",),
-        ("bias",),
-    )
+    gates = Gates(("input", "forget", "candidate", "output"))
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         self.in_features = in_features
         self.hidden_features = hidden_features
         width = 4 * hidden_features
-        self.kernel = nnx.Param(
-            nnx.initializers.lecun_normal()(rngs.params(), (in_features, width))
-        )
+        self.kernel = drawn(rngs, in_features, width)
         self.recurrent = nnx.Param(jnp.zeros((hidden_features, width)))
         forget = jnp.linspace(LEAST_BIAS, MOST_BIAS, hidden_features)
-        self.bias = nnx.Param(
-            jnp.zeros((4, hidden_features)).at[1].set(forget).reshape(width)
-        )
+        biases = jnp.zeros((4, hidden_features)).at[1].set(forget)
+        self.bias = nnx.Param(biases.reshape(width))
 
     def initialize_carry(
         self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None

@@ -35,39 +35,30 @@ class URNN(Cell):
 
     name: ClassVar[str] = "urnn"
     hidden_per_unit = 2
+    carry_dtype = jnp.complex64
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         self.in_features = in_features
         self.hidden_features = hidden_features
         start = nnx.initializers.glorot_uniform()
         self.phases = nnx.Param(start(rngs.params(), (3, hidden_features)))
-        parts = start(rngs.params(), (2, 2 * hidden_features)).reshape(
-            2, 2, hidden_features
-        )
+        parts = start(rngs.params(), (2, 2 * hidden_features))
+        parts = parts.reshape(2, 2, hidden_features)
         self.mirrors = nnx.Param(jax.lax.complex(parts[:, 0], parts[:, 1]))
         parts = [start(rngs.params(), (in_features, hidden_features)) for _ in range(2)]
         self.kernel = nnx.Param(jax.lax.complex(*parts))
-        self.bias = nnx.Param(
-            jax.random.uniform(
-                rngs.params(), (hidden_features,), minval=-BIAS, maxval=BIAS
-            )
-        )
+        shape = (hidden_features,)
+        bias = jax.random.uniform(rngs.params(), shape, minval=-BIAS, maxval=BIAS)
+        self.bias = nnx.Param(bias)
 
     def turned(self, state: Complex[Array, "B U"]) -> Complex[Array, "B U"]:
         """Return W h."""
         first, second, third = jnp.exp(1j * self.phases[...])
-        order = np.random.default_rng(self.hidden_features).permutation(
-            self.hidden_features
-        )
+        units = self.hidden_features
+        order = np.random.default_rng(units).permutation(units)
         state = jnp.fft.fft(first * state, norm="ortho")
         state = second * _reflected(state, self.mirrors[0])[:, order]
         return third * _reflected(jnp.fft.ifft(state, norm="ortho"), self.mirrors[1])
-
-    def initialize_carry(
-        self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None
-    ) -> Any:
-        """Return zeros (*batch, U), complex64."""
-        return jnp.zeros((*input_shape[:-1], self.hidden_features), jnp.complex64)
 
     def __call__(self, carry: Any, inputs: Inputs) -> Step:
         """Take one step: carry (B, U) complex64, inputs (B, F) -> carry, and its real
@@ -75,9 +66,8 @@ class URNN(Cell):
         state = self.turned(carry) + inputs @ self.kernel[...]
         modulus = jnp.sqrt(state.real**2 + state.imag**2 + EPSILON)
         carry = state * (jax.nn.relu(modulus + self.bias[...]) / modulus)
-        return carry, jnp.stack([carry.real, carry.imag], -1).reshape(
-            *carry.shape[:-1], -1
-        )
+        hidden = jnp.stack([carry.real, carry.imag], -1)
+        return carry, hidden.reshape(*carry.shape[:-1], -1)
 
 
 def _reflected(

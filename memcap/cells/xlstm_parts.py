@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from memcap.cells.base import Inputs, Step
+from memcap.cells.base import Inputs, Step, drawn
 from memcap.cells.matrix import Gate, Value, Window, token_shift
 from memcap.cells.mlstm import MLSTM
 from memcap.cells.slstm import SLSTM
@@ -30,15 +30,12 @@ from memcap.cells.slstm import SLSTM
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
 
-START = nnx.initializers.lecun_normal()
-
 
 def conv_param(rngs: nnx.Rngs, window: int, *shape: int) -> nnx.Param:
     """Draw a parameter of a convolution as torch.nn.Conv1d does."""
     most = 1 / math.sqrt(window)
-    return nnx.Param(
-        jax.random.uniform(rngs.params(), shape, minval=-most, maxval=most)
-    )
+    taps = jax.random.uniform(rngs.params(), shape, minval=-most, maxval=most)
+    return nnx.Param(taps)
 
 
 class MLSTMConvolution(MLSTM):
@@ -48,50 +45,29 @@ class MLSTMConvolution(MLSTM):
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)
-        self.up = nnx.Param(START(rngs.params(), (in_features, hidden_features)))
+        self.up = drawn(rngs, in_features, hidden_features)
         self.taps = conv_param(rngs, self.window, self.window, hidden_features)
         self.taps_bias = conv_param(rngs, self.window, hidden_features)
-        self.query = nnx.Param(START(rngs.params(), (hidden_features, self.keys)))
-        self.key = nnx.Param(START(rngs.params(), (hidden_features, self.keys)))
+        self.query = drawn(rngs, hidden_features, self.keys)
+        self.key = drawn(rngs, hidden_features, self.keys)
         self.gate = nnx.Param(jnp.zeros((2 * self.keys + hidden_features, 2)))
 
     def convolve(self, shifted: Window) -> Value:
         """Return SiLU of the convolution."""
         kernel = self.taps[...][:, None] * self.up[...]
-        return jax.nn.silu(
-            shifted @ kernel.reshape(shifted.shape[-1], -1) + self.taps_bias[...]
-        )
+        kernel = kernel.reshape(shifted.shape[-1], -1)
+        return jax.nn.silu(shifted @ kernel + self.taps_bias[...])
 
     def project(self, shifted: Window, name: str) -> Float[Array, "B N"]:
         """Return a query, key or value."""
-        seen = (
-            shifted[..., : self.in_features]
-            if name == "value"
-            else self.convolve(shifted)
-        )
-        return seen @ getattr(self, name)[...]
+        if name == "value":
+            return shifted[..., : self.in_features] @ self.value[...]
+        return self.convolve(shifted) @ getattr(self, name)[...]
 
     def gates_of(self, shifted: Window) -> list[Gate]:
         """Return the gates, which see query, key and value."""
         seen = [self.project(shifted, name) for name in ("query", "key", "value")]
         return super().gates_of(jnp.concatenate(seen, -1))
-
-
-class MLSTMGate(MLSTM):
-    """Gates what is read, normalised, by the last input."""
-
-    layer_norm: ClassVar[bool] = True
-
-    def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
-        super().__init__(in_features, hidden_features, rngs=rngs)
-        self.output_gate = nnx.Param(
-            START(rngs.params(), (in_features, hidden_features))
-        )
-
-    def show(self, state: Any, shifted: Window) -> Value:
-        """Read, and gate what is read."""
-        gate = jax.nn.silu(shifted[..., : self.in_features] @ self.output_gate[...])
-        return self.read(state, shifted) * gate
 
 
 class MLSTMSkip(MLSTMConvolution):
@@ -128,12 +104,11 @@ class SLSTMConvolution(SLSTM):
 
     def __call__(self, carry: Any, inputs: Inputs) -> Step:
         """Take one step: (h, c, n, m, last inputs), inputs (B, F) -> carry, hidden."""
-        *own, before = carry
+        *state, before = carry
         shifted = token_shift(inputs, before)
         places = shifted.reshape(*inputs.shape[:-1], self.window, self.in_features)
         seen = jax.nn.silu(jnp.sum(places * self.taps[...], -2) + self.taps_bias[...])
         write_and_keep, others = jnp.split(self.kernel[...], 2, -1)
-        own, hidden = self.step(
-            own, jnp.concatenate([seen @ write_and_keep, inputs @ others], -1)
-        )
-        return (*own, shifted[..., : -self.in_features]), hidden
+        entered = jnp.concatenate([seen @ write_and_keep, inputs @ others], -1)
+        state, hidden = self.step(state, entered)
+        return (*state, shifted[..., : -self.in_features]), hidden
