@@ -32,7 +32,9 @@ LECUN = nnx.initializers.lecun_normal()
 GLOROT = nnx.initializers.glorot_uniform()
 
 
-def drawn(rngs: nnx.Rngs, *shape: int, start: nnx.Initializer = LECUN) -> nnx.Param:
+def draw_param(
+    rngs: nnx.Rngs, *shape: int, start: nnx.Initializer = LECUN
+) -> nnx.Param:
     """Draw a parameter."""
     return nnx.Param(start(rngs.params(), shape))
 
@@ -123,11 +125,11 @@ class DenseCell(Cell):
         self.in_features = in_features
         self.hidden_features = hidden_features
         units = hidden_features
-        self.kernel = drawn(rngs, in_features, units, start=self.kernel_start)
-        self.recurrent = drawn(rngs, units, units, start=self.recurrent_start)
+        self.kernel = draw_param(rngs, in_features, units, start=self.kernel_start)
+        self.recurrent = draw_param(rngs, units, units, start=self.recurrent_start)
         self.bias = nnx.Param(jnp.zeros(units))
 
-    def summed(self, carry: Any, inputs: Inputs) -> Any:
+    def preactivation(self, carry: Any, inputs: Inputs) -> Any:
         """Return W_h h + W_x x + b."""
         return carry @ self.recurrent[...] + inputs @ self.kernel[...] + self.bias[...]
 

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from flax import nnx
 
-from memcap.cells.base import drawn
+from memcap.cells.base import draw_param
 from memcap.cells.matrix import Window
 from memcap.cells.signed_delta_net import SignedDeltaNet
 
@@ -31,8 +31,10 @@ class DeltaProduct(SignedDeltaNet):
         super().__init__(in_features, hidden_features, rngs=rngs)
         start = nnx.initializers.lecun_normal(batch_axis=(0,))
         features = self.kernel_inputs * in_features
-        self.key = drawn(rngs, self.writes, features, self.keys, start=start)
-        self.value = drawn(rngs, self.writes, features, hidden_features, start=start)
+        self.key = draw_param(rngs, self.writes, features, self.keys, start=start)
+        self.value = draw_param(
+            rngs, self.writes, features, hidden_features, start=start
+        )
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
         """Start each strength at half of its maximum."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import jax.numpy as jnp
 from flax import nnx
 
-from memcap.cells.base import Cell, Inputs, Step, drawn
+from memcap.cells.base import Cell, Inputs, Step, draw_param
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float, Inexact
@@ -51,7 +51,7 @@ class GatedDiagonalCell(DiagonalCell):
         self.in_features = in_features
         self.hidden_features = hidden_features
         width = len(self.gates.roles) * hidden_features
-        self.kernel = drawn(rngs, in_features, width)
+        self.kernel = draw_param(rngs, in_features, width)
         self.bias = nnx.Param(jnp.zeros(width))
 
     def blocks(self, inputs: Float[Array, "*T F"]) -> list[Float[Array, "*T U"]]:

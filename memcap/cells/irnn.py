@@ -36,5 +36,5 @@ class IRNN(DenseCell):
 
     def __call__(self, carry: Any, inputs: Inputs) -> Step:
         """Take one step: carry (B, U), inputs (B, F) -> carry, and the same as the hidden state."""
-        carry = jax.nn.relu(self.summed(carry, inputs))
+        carry = jax.nn.relu(self.preactivation(carry, inputs))
         return carry, carry

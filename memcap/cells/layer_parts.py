@@ -30,7 +30,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from memcap.cells.base import Cell, Inputs, Step, drawn
+from memcap.cells.base import Cell, Inputs, Step, draw_param
 from memcap.cells.delta_product import DeltaProduct
 from memcap.cells.gated_delta_net import GatedDeltaNet
 from memcap.cells.mamba2 import Mamba2, log_rate
@@ -103,7 +103,7 @@ class OutputGate(MatrixCell):
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)
-        self.output_gate = drawn(rngs, in_features, hidden_features)
+        self.output_gate = draw_param(rngs, in_features, hidden_features)
 
     def show(self, state: Any, shifted: Window) -> Value:
         """Read, and gate what is read."""

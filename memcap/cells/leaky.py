@@ -21,6 +21,6 @@ class Leaky(DenseCell):
 
     def __call__(self, carry: Any, inputs: Inputs) -> Step:
         """Take one step: carry (B, U), inputs (B, F) -> carry, and the same as the hidden state."""
-        rate = jnp.tanh(self.summed(carry, inputs))
+        rate = jnp.tanh(self.preactivation(carry, inputs))
         carry = (1 - self.leak) * carry + self.leak * rate
         return carry, carry

@@ -23,5 +23,5 @@ class Linear(DenseCell):
 
     def __call__(self, carry: Any, inputs: Inputs) -> Step:
         """Take one step: carry (B, U), inputs (B, F) -> carry, and the same as the hidden state."""
-        carry = self.summed(carry, inputs)
+        carry = self.preactivation(carry, inputs)
         return carry, carry

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from memcap.cells.base import Cell, Inputs, Step, drawn
+from memcap.cells.base import Cell, Inputs, Step, draw_param
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
@@ -60,11 +60,11 @@ class MatrixCell(Cell):
         self.in_features = in_features
         self.hidden_features = hidden_features
         features = self.kernel_inputs * in_features
-        self.query = drawn(rngs, features, self.keys)
-        self.key = drawn(rngs, features, self.keys)
-        self.value = drawn(rngs, features, hidden_features)
+        self.query = draw_param(rngs, features, self.keys)
+        self.key = draw_param(rngs, features, self.keys)
+        self.value = draw_param(rngs, features, hidden_features)
         if biases := self.gate_biases(rngs):
-            self.gate = drawn(rngs, features, len(biases))
+            self.gate = draw_param(rngs, features, len(biases))
             self.bias = nnx.Param(jnp.asarray(biases, jnp.float32))
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import jax.numpy as jnp
 from flax import nnx
 
-from memcap.cells.base import drawn
+from memcap.cells.base import draw_param
 from memcap.cells.lru import LRU
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class SelectiveLRU(LRU):
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)
-        self.step_kernel = drawn(rngs, in_features, hidden_features)
+        self.step_kernel = draw_param(rngs, in_features, hidden_features)
         self.step_bias = nnx.Param(jnp.full((hidden_features,), math.log(math.e - 1)))
 
     def coefficients(self, inputs: Float[Array, "*T F"]) -> Coefficients:

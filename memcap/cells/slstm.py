@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from memcap.cells.base import Cell, Inputs, Step, drawn
+from memcap.cells.base import Cell, Inputs, Step, draw_param
 from memcap.cells.gates import Gates
 from memcap.cells.lstm import sigmoid
 
@@ -47,7 +47,7 @@ class SLSTM(Cell):
         self.in_features = in_features
         self.hidden_features = hidden_features
         width = 4 * hidden_features
-        self.kernel = drawn(rngs, in_features, width)
+        self.kernel = draw_param(rngs, in_features, width)
         self.recurrent = nnx.Param(jnp.zeros((hidden_features, width)))
         forget = jnp.linspace(LEAST_BIAS, MOST_BIAS, hidden_features)
         biases = jnp.zeros((4, hidden_features)).at[1].set(forget)

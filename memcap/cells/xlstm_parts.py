@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from memcap.cells.base import Inputs, Step, drawn
+from memcap.cells.base import Inputs, Step, draw_param
 from memcap.cells.matrix import Gate, Value, Window, token_shift
 from memcap.cells.mlstm import MLSTM
 from memcap.cells.slstm import SLSTM
@@ -45,11 +45,11 @@ class MLSTMConvolution(MLSTM):
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)
-        self.up = drawn(rngs, in_features, hidden_features)
+        self.up = draw_param(rngs, in_features, hidden_features)
         self.taps = conv_param(rngs, self.window, self.window, hidden_features)
         self.taps_bias = conv_param(rngs, self.window, hidden_features)
-        self.query = drawn(rngs, hidden_features, self.keys)
-        self.key = drawn(rngs, hidden_features, self.keys)
+        self.query = draw_param(rngs, hidden_features, self.keys)
+        self.key = draw_param(rngs, hidden_features, self.keys)
         self.gate = nnx.Param(jnp.zeros((2 * self.keys + hidden_features, 2)))
 
     def convolve(self, shifted: Window) -> Value:
