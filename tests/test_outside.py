@@ -88,7 +88,7 @@ def folder(tmp_path_factory):
 
 def recipe_file(name, lr):
     """A file of conf/recipe/ with another name and rate."""
-    text = (recipes.root() / "conf" / "recipe" / "hold.yaml").read_text()
+    text = (recipes.ROOT / "conf" / "recipe" / "hold.yaml").read_text()
     return text.replace("name: hold", f"name: {name}").replace("lr: 0.03", f"lr: {lr}")
 
 

@@ -19,7 +19,7 @@ MINE = group("delay_line", 6, COUNTS)
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """An empty working directory, and rows that are published elsewhere."""
-    monkeypatch.setattr(published, "root", lambda: tmp_path / "package")
+    monkeypatch.setattr(published, "ROOT", tmp_path / "package")
     published.rows_file("atlas").parent.mkdir(parents=True)
     write_table(published.rows_file("atlas"), table(PUBLISHED))
     here = tmp_path / "here"
@@ -53,11 +53,11 @@ def test_commands_read_it_and_write_nothing(place, words, says):
     ],
 )
 def test_what_is_made_of_it_goes_where_studies_are(place, words, path):
-    before = files(published.root())
+    before = files(published.ROOT)
     done = memcap(place, *words.split())
     assert (done.status, done.out) == (0, f"{path}\n")
     assert (place / path).is_file()
-    assert files(published.root()) == before
+    assert files(published.ROOT) == before
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 be made again from them."""
 
 import math
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -13,11 +12,10 @@ from polars.testing import assert_frame_equal
 from memcap import figures, store
 from memcap.config.recipes import recommended
 from memcap.frontiers.frontier import fit_all_recipes
-from memcap.runtime.project import root
+from memcap.runtime import ROOT
 from memcap.store.published import ATLAS, folder, rows_file, rows_files, sweeps
 from memcap.store.rows import SCHEMA, one_per_key
 
-ROOT = Path(__file__).parent.parent
 STUDIES = sorted(p.parent for p in sweeps().rglob("rows.parquet"))
 LOOPS = sorted(path.parent for path in folder("loops").glob("*/rows.parquet"))
 DRAWN = sorted(sweeps().glob("*/figures/*.csv"))
@@ -30,7 +28,7 @@ def rows_of(name: str) -> pl.DataFrame:
 
 def test_the_atlas_says_how_many_rows_it_has_what_they_cost_and_which_were_trained_in_c():
     rows = store.read(rows_file(ATLAS))
-    text = (root() / "sweeps" / "atlas.yaml").read_text(encoding="utf-8")
+    text = (ROOT / "sweeps" / "atlas.yaml").read_text(encoding="utf-8")
     in_c = rows.filter(kernel="native")
     from_half, from_one = (
         in_c.filter(recipe=name).height

@@ -19,8 +19,7 @@ from memcap.config.knobs import LONGEST, UserError, allowed
 from memcap.config.member import task_defaults
 from memcap.config.recipes import recipe_file
 from memcap.launch.jobs import GROUPS
-from memcap.runtime import plugins
-from memcap.runtime.project import root
+from memcap.runtime import ROOT, plugins
 from memcap.tasks import Task, task_class, task_classes
 from memcap.terminal.printing import Column, Listing, print_json, show
 from memcap.terminal.words import first_paragraph
@@ -117,13 +116,13 @@ def groups(name: str | None = None) -> list[KnobGroup]:
 
 def recipe_values() -> dict[str, dict[str, Any]]:
     """Read the values of each file of conf/recipe/, by its name."""
-    names = sorted(path.stem for path in (root() / "conf" / "recipe").glob("*.yaml"))
+    names = sorted(path.stem for path in (ROOT / "conf" / "recipe").glob("*.yaml"))
     return {name: recipe_file(name) for name in names if name != "auto"}
 
 
 def _job() -> KnobGroup:
     """Read the keys beside the groups: their defaults and meanings are in conf/config.yaml."""
-    text = (root() / "conf" / "config.yaml").read_text(encoding="utf-8")
+    text = (ROOT / "conf" / "config.yaml").read_text(encoding="utf-8")
     fields = re.findall(
         r"^(study|out|seed|axes|design|precision): (\S+) # (.+)$", text, re.MULTILINE
     )

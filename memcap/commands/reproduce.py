@@ -37,8 +37,7 @@ from memcap.config.knobs import UserError
 from memcap.config.member import Member
 from memcap.findings import resample
 from memcap.launch import app
-from memcap.runtime import plugins
-from memcap.runtime.project import root
+from memcap.runtime import ROOT, plugins
 from memcap.store import files, rows_of
 from memcap.store.published import rows_file
 from memcap.store.shards import OUTPUTS
@@ -235,7 +234,7 @@ def _published(name: str) -> pl.DataFrame:
 
 
 def _is_study(name: str, config_dir: Path | None) -> bool:
-    folders = [config_dir or root(), root()]
+    folders = [config_dir or ROOT, ROOT]
     return any((f / "sweeps" / f"{name}.yaml").is_file() for f in folders)
 
 

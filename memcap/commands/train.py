@@ -5,7 +5,7 @@ from shutil import get_terminal_size
 
 from memcap.launch import app
 from memcap.report import tables
-from memcap.runtime.project import root
+from memcap.runtime import ROOT
 from memcap.tasks import task_classes
 from memcap.terminal.printing import order
 from memcap.terminal.words import WIDTH, fold_help
@@ -58,7 +58,7 @@ def run(arguments: Namespace) -> None:
 
 def _choices() -> str:
     """Name the tasks, the files of each folder of conf/, and the studies, for the help text."""
-    folders = [*sorted((root() / "conf").iterdir()), root() / "sweeps"]
+    folders = [*sorted((ROOT / "conf").iterdir()), ROOT / "sweeps"]
     names = {"task": list(task_classes())}
     names |= {f.name: [p.stem for p in f.glob("*.yaml")] for f in folders if f.is_dir()}
     return "\n" + "".join(

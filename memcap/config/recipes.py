@@ -19,7 +19,7 @@ from memcap.config.knobs import (
     typed,
 )
 from memcap.models.initializers import PRESETS, preset
-from memcap.runtime.project import root
+from memcap.runtime import ROOT
 from memcap.tasks import Task
 
 MOMENTUM = 0.9  # of gradient descent
@@ -243,7 +243,7 @@ def recipe_file(name: str) -> dict[str, Any]:
 
 
 def _searched() -> list[Path]:
-    return [folder / "recipe" for folder in (*_folders, root() / "conf")]
+    return [folder / "recipe" for folder in (*_folders, ROOT / "conf")]
 
 
 def _file(name: str) -> Path | None:
@@ -284,7 +284,7 @@ def _plain(path: Path) -> dict[str, Any]:
 
 @cache
 def _recommendations() -> dict[str, Any]:
-    return _plain(root() / "conf" / "recommended.yaml")
+    return _plain(ROOT / "conf" / "recommended.yaml")
 
 
 def recommended(task: Task, lag: int, up_to: bool = False) -> str:
@@ -310,7 +310,7 @@ def race_names() -> list[str]:
     conf/recommended.yaml."""
     names = []
     for folder in _folders:
-        if folder != root() / "conf":
+        if folder != ROOT / "conf":
             files = sorted((folder / "recipe").glob("*.yaml"))
             names += [file.stem for file in files]
     return list(dict.fromkeys([*names, *_recommendations()["race"]]))

@@ -30,13 +30,15 @@ from memcap.config.knobs import UserError, defaults
 from memcap.config.member import Member
 from memcap.config.recipes import of_yaml
 from memcap.launch import launcher, slurm
-from memcap.launch.check import check, typed_overrides, typed_words
 from memcap.launch.errors import composing, explaining, mistakes_end
 from memcap.launch.jobs import (
     GROUPS,
     Job,
+    check,
     job_of,
     settings,
+    typed_overrides,
+    typed_words,
     use_config_folders,
     values_of,
 )
@@ -44,8 +46,7 @@ from memcap.launch.preview import preview
 from memcap.launch.session import Session
 from memcap.launch.sources import SearchPath, TaskSource, config_dir
 from memcap.launch.sweep import jobs_of, knows_all_jobs
-from memcap.runtime import jax_setup
-from memcap.runtime.project import root
+from memcap.runtime import ROOT, jax_setup
 from memcap.terminal.printing import Waiting
 
 # flags beside which --cfg job is left to Hydra
@@ -156,7 +157,7 @@ def _composed(
     _check_config_dir(folder)
     with (
         config_dir(folder),
-        initialize_config_dir(str(root() / "conf"), **version_base()),
+        initialize_config_dir(str(ROOT / "conf"), **version_base()),
     ):
         loader = GlobalHydra.instance().config_loader()
         with composing():
@@ -204,7 +205,7 @@ def main(arguments: Sequence[str]) -> list[Path]:
             _print_job(parsed)
             return []
         run = hydra.main(
-            config_path=str(root() / "conf"), config_name="config", **_options()
+            config_path=str(ROOT / "conf"), config_name="config", **_options()
         )
         try:
             with session:

@@ -18,8 +18,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
 from memcap.config.member import task_defaults
-from memcap.runtime import plugins
-from memcap.runtime.project import root
+from memcap.runtime import ROOT, plugins
 from memcap.tasks import task_classes
 
 GROUP = "task"
@@ -77,7 +76,7 @@ class SearchPath(SearchPathPlugin):
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Add all places to the search path."""
-        search_path.append("memcap", f"file://{root()}")
+        search_path.append("memcap", f"file://{ROOT}")
         search_path.append("memcap", f"{TaskSource.scheme()}://tasks")
         for folder in self.folders:
             search_path.append("command-line", f"file://{folder.absolute()}")

@@ -13,10 +13,9 @@ from omegaconf import DictConfig
 
 from memcap.config.knobs import UserError
 from memcap.designs.axes import MOST_MEMBERS
-from memcap.launch.check import typed_overrides
 from memcap.launch.composer import Composer
 from memcap.launch.errors import alternatives
-from memcap.launch.jobs import Job, job_of
+from memcap.launch.jobs import Job, job_of, typed_overrides
 from memcap.runtime import signals
 
 MOST_JOBS = 10_000  # Hydra takes milliseconds to compose each, and makes it a folder

@@ -8,8 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from memcap.runtime import plugins
-from memcap.runtime.project import root
+from memcap.runtime import ROOT, plugins
 
 ATLAS = "atlas"
 # Studies whose rows have a name that may be used in place of a folder of rows.
@@ -28,7 +27,7 @@ NAMES = tuple(STUDIES)
 
 def sweeps() -> Path:
     """Return the folder of all studies."""
-    return root() / "sweeps"
+    return ROOT / "sweeps"
 
 
 def folder(study: str) -> Path:

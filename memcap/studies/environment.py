@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import subprocess
 import sys
 from functools import cache
 from pathlib import Path
@@ -16,8 +17,7 @@ import jax
 import memcap
 from memcap.cells import cell_class
 from memcap.config.member import Member
-from memcap.runtime import jax_setup
-from memcap.runtime.project import git_commit
+from memcap.runtime import ROOT, jax_setup
 
 
 @cache
@@ -35,8 +35,20 @@ def environment() -> dict[str, Any]:
         "device": device.device_kind,
         "matmul_precision": jax_setup.PRECISION,
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
-        "git_commit": git_commit(),
+        "git_commit": _git_commit(),
     }
+
+
+def _git_commit() -> str | None:
+    """Return the commit of a checkout; None for a wheel, or if unknown."""
+    if not (ROOT / ".git").exists():
+        return None
+    command = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
 
 
 def fingerprint(member: Member) -> str:

@@ -30,7 +30,7 @@ def place(tmp_path, monkeypatch):
     """An empty working directory, and an atlas that measured lags 4, 8 and 16 at one
     unit more than the lag, 8 in a study of its own."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(published, "root", lambda: tmp_path / "package")
+    monkeypatch.setattr(published, "ROOT", tmp_path / "package")
     for study in ("atlas", "ggt", "layers", "muon", "other_tasks", "cell_map"):
         rows_file(study).parent.mkdir(parents=True)
     files.write_table(

@@ -16,14 +16,14 @@ from memcap.config.recipes import (
     ResolvedRecipe,
     recipe_file,
     recommended,
-    root,
 )
 from memcap.models.model import Model
 from memcap.rule import Evaluation
+from memcap.runtime import ROOT
 from memcap.tasks import task_class, task_classes
 from memcap.tracking import Tracking
 
-RECIPES = sorted(path.stem for path in (root() / "conf" / "recipe").glob("*.yaml"))
+RECIPES = sorted(path.stem for path in (ROOT / "conf" / "recipe").glob("*.yaml"))
 
 
 def values(changes=None, task="delay_line"):

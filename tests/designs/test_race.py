@@ -7,7 +7,7 @@ from study_checks import config
 import memcap
 from memcap.config import recipes
 from memcap.config.knobs import UserError
-from memcap.designs.choose import raced_axes
+from memcap.designs.axes import raced_axes
 from memcap.designs.design import Outcome
 from memcap.designs.race import (
     FEWEST_WIDE_UNITS,
@@ -214,7 +214,7 @@ def test_a_users_own_recipes_race_beside_those_of_the_package_and_no_others(tmp_
     (tmp_path / "recipe" / "mine.yaml").write_text("name: mine\n")
     package = recipes.race_names()
     try:
-        recipes.use_config_folders([tmp_path, recipes.root() / "conf"])
+        recipes.use_config_folders([tmp_path, recipes.ROOT / "conf"])
         assert recipes.race_names() == ["mine", *package]
     finally:
         recipes.use_config_folders([])

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from memcap.launch.app import register, version_base
 from memcap.launch.composer import Composer
-from memcap.runtime.project import root
+from memcap.runtime import ROOT
 
 JOBS = [
     [],
@@ -34,7 +34,7 @@ JOBS = [
 def loader():
     """Hydra's."""
     register()
-    with initialize_config_dir(str(root() / "conf"), **version_base()):
+    with initialize_config_dir(str(ROOT / "conf"), **version_base()):
         yield GlobalHydra.instance().config_loader()
 
 

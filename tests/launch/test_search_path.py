@@ -10,7 +10,7 @@ from memcap.config.knobs import UserError
 from memcap.config.member import task_defaults
 from memcap.launch.app import compose_jobs, register, version_base
 from memcap.launch.sources import SearchPath, config_dir
-from memcap.runtime.project import root
+from memcap.runtime import ROOT
 from memcap.tasks import task_classes
 
 
@@ -26,7 +26,7 @@ def own(tmp_path):
         (
             "recipe",
             "mine",
-            (root() / "conf" / "recipe" / "hold.yaml")
+            (ROOT / "conf" / "recipe" / "hold.yaml")
             .read_text()
             .replace("name: hold", "name: mine"),
         ),
@@ -41,7 +41,7 @@ def options(group, folder=None):
     register()
     with (
         config_dir(folder),
-        initialize_config_dir(str(root() / "conf"), **version_base()),
+        initialize_config_dir(str(ROOT / "conf"), **version_base()),
     ):
         return GlobalHydra.instance().config_loader().get_group_options(group)
 
@@ -54,7 +54,7 @@ def test_tasks_and_studies_are_groups():
 @pytest.mark.parametrize("name", ["latch", "memcap.tasks.latch:Latch"])
 def test_a_task_comes_with_the_defaults_of_its_knobs(name):
     register()
-    with initialize_config_dir(str(root() / "conf"), **version_base()):
+    with initialize_config_dir(str(ROOT / "conf"), **version_base()):
         loader = GlobalHydra.instance().config_loader()
         config = loader.load_configuration("config", [f"task='{name}'"], RunMode.RUN)
     assert dict(config.task) == task_defaults(name)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from memcap.config.member import Engine, Member
-from memcap.launch import ledger, session
+from memcap.launch import session
 from memcap.launch.jobs import Job, Settings
 from memcap.launch.session import Session
 from memcap.runtime.signals import Interrupted
@@ -41,7 +41,7 @@ def trackers(monkeypatch):
         started.append(FakeTracker(*arguments))
         return started[-1]
 
-    monkeypatch.setattr(ledger, "Tracker", start)
+    monkeypatch.setattr(session, "Tracker", start)
     return started
 
 

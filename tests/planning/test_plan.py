@@ -12,7 +12,7 @@ from memcap.commands import plan
 from memcap.config.knobs import UserError
 from memcap.planning import devices
 from memcap.planning.devices import DEVICES
-from memcap.runtime.project import root
+from memcap.runtime import ROOT
 from memcap.tasks.latch import Latch
 from memcap.terminal import printing
 
@@ -134,7 +134,7 @@ def test_the_costliest_programs_are_shown(tmp_path, monkeypatch):
 @pytest.fixture
 def own(tmp_path):
     """A folder with a recipe and a study of one's own."""
-    hold = (root() / "conf" / "recipe" / "hold.yaml").read_text()
+    hold = (ROOT / "conf" / "recipe" / "hold.yaml").read_text()
     for name, text in {
         "recipe/mine": hold.replace("name: hold", "name: mine").replace(
             "batch: 64", "batch: 16"
@@ -172,7 +172,7 @@ def test_recipes_and_studies_of_a_folder(own):
     known = sorted(
         {
             path.stem
-            for folder in (root() / "conf", own / "own")
+            for folder in (ROOT / "conf", own / "own")
             for path in (folder / "recipe").glob("*.yaml")
         }
     )

@@ -21,7 +21,7 @@ from memcap.designs.bisect import Bisect
 from memcap.designs.race import Race
 from memcap.launch.app import compose_jobs, register, version_base
 from memcap.launch.jobs import settings, values_of
-from memcap.runtime.project import root
+from memcap.runtime import ROOT
 from memcap.store.published import sweeps
 from memcap.store.study import Study
 from memcap.studies.run import what_is_missing
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.usefixtures("resolved_once")
 
 def composed(*overrides: str) -> dict[str, Any]:
     register()
-    with initialize_config_dir(str(root() / "conf"), **version_base()):
+    with initialize_config_dir(str(ROOT / "conf"), **version_base()):
         return values_of(compose("config", list(overrides)))
 
 

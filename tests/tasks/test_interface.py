@@ -42,9 +42,9 @@ from memcap.tasks.copy import Copy
 from memcap.tasks.delay_line import DelayLine
 from memcap.tasks.mqar import Mqar
 
-RECIPES = {
-    path.stem for path in (recipes.root() / "conf" / "recipe").glob("*.yaml")
-} - {"auto"}
+RECIPES = {path.stem for path in (recipes.ROOT / "conf" / "recipe").glob("*.yaml")} - {
+    "auto"
+}
 
 
 def as_it_comes(task: Task, *_: int) -> bool:
