@@ -1,0 +1,170 @@
+"""What papers' findings compute without training, against other ways to compute it."""
+
+import math
+from collections import Counter
+from itertools import product
+
+import numpy as np
+import pytest
+from task_checks import draw as draw_batch
+
+from memcap.findings import load, without_order
+from memcap.launch.app import compose_jobs
+from memcap.tasks.bandlimited_delay import BandlimitedDelay
+
+
+def members_of(study):
+    (job,) = (job for jobs in compose_jobs([f"sweeps={study}"]) for job in jobs)
+    return job.members
+
+
+def test_nets_of_bai2018_have_10_000_parameters():
+    """Of an LSTM with one bias a gate: 4 u (n + u + 1), and a read-out of 8 (u + 1)."""
+    sizes = {
+        (m.task.features, m.model.units): m.architecture.parameters()
+        for m in members_of("bai2018")
+    }
+    nets = (1, 48), (10, 44)
+    assert sizes == {(n, u): 4 * u * (n + u + 1) + 8 * (u + 1) for n, u in nets}
+
+
+def test_the_net_of_voelker2019_has_its_parameters():
+    """41,305, as their code prints: 4 u (1 + u + 1), and a read-out of 5 (u + 1)."""
+    theirs = [m for m in members_of("voelker2019") if m.recipe.init == "keras"]
+    assert {m.architecture.parameters() for m in theirs} == {41_305}
+    assert {(m.lag, m.length) for m in theirs} == {(25, 62), (100, 250), (400, 1000)}
+
+
+def test_all_cells_of_gu2023_have_the_same_carry_numbers():
+    numbers = {}
+    for m in members_of("gu2023"):
+        place = m.task.name, m.model.cell
+        numbers.setdefault(place, set()).add(m.architecture.carry_numbers())
+    study = load("gu2023")
+    assert set(numbers) == set(product(study.TASKS, study.NAMES))
+    assert all(sizes == {8, 16, 32, 64} for sizes in numbers.values())
+
+
+@pytest.mark.parametrize(
+    ("depth", "types", "units"), [(3, 2, 6), (3, 128, 60), (5, 8, 40), (5, 128, 100)]
+)
+def test_hewitt2020_has_the_widths_of_the_published_configurations(depth, types, units):
+    assert load("hewitt2020").width(depth, types) == units
+
+
+def recalled(cell, units, pairs, rewrites, strength=1.0, trials=300):
+    """One sequence after another, by the rules as they are written down."""
+    rng = np.random.default_rng(7)
+    right = 0
+    for _ in range(trials):
+        keys = rng.normal(size=(32, 16))
+        values = rng.normal(size=(32, units))
+        keys /= np.linalg.norm(keys, axis=1)[:, None]
+        values /= np.linalg.norm(values, axis=1)[:, None]
+        state = np.zeros((units, 16))
+        latest = {}
+        said = iter(rng.permutation(32))
+        for key in rng.permutation(np.tile(np.arange(pairs), 1 + rewrites)):
+            latest[key] = value = next(said)
+            old = state @ keys[key] if cell == "delta_net" else 0
+            state += strength * np.outer(values[value] - old, keys[key])
+        for key, value in latest.items():
+            right += np.argmax(values @ state @ keys[key]) == value
+    return right / trials / pairs
+
+
+def test_recall_without_training_is_that_of_the_rules():
+    constructed = load("arora2024").constructed
+    linear = recalled("linear_attention", 8, 16, 0)
+    assert constructed("linear_attention", 8, 16, 0) == pytest.approx(linear, abs=0.03)
+    best = max(recalled("delta_net", 8, 16, 1, strength) for strength in (0.5, 1.0))
+    assert constructed("delta_net", 8, 16, 1) == pytest.approx(best, abs=0.03)
+
+
+def test_the_least_error_of_a_linear_read_out_is_the_line_of_collins2017():
+    """The best reconstruction of a random vector from u random directions of it."""
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((20000, 8))
+    for units in (2, 6):
+        hidden = vectors @ rng.standard_normal((8, units))
+        again = hidden @ np.linalg.lstsq(hidden, vectors, rcond=None)[0]
+        assert ((again - vectors) ** 2).mean() == pytest.approx(1 - units / 8, abs=0.02)
+
+
+def test_a_count_on_a_line_is_simulated():
+    """100,000 walks of 60 moves; a guess among five places where one went too far."""
+    on_a_line = load("deletang2023").on_a_line
+    rng = np.random.default_rng(0)
+    walks = np.cumsum(rng.integers(-1, 2, (100_000, 60), dtype=np.int8), axis=1)
+    for far in (5, 9, 12):
+        inside = np.mean(np.abs(walks).max(1) <= far)
+        assert on_a_line(60, far) == pytest.approx(inside + (1 - inside) / 5, abs=0.005)
+    assert on_a_line(3, 4) == pytest.approx(1)
+
+
+def test_a_shift_register_holds_its_cells_and_one_cell_forgets_by_its_square():
+    capacities = load("jaeger2001").capacities
+    assert capacities(np.eye(10, k=-1), 20).tolist() == [1.0] * 10 + [0.0] * 10
+    one = capacities(np.array([[0.7]]), 9)
+    np.testing.assert_allclose(one, (1 - 0.49) * 0.49 ** np.arange(9))
+
+
+@pytest.mark.parametrize("cells", [2, 5])
+def test_capacities_are_projections_on_what_the_states_say_of_the_past(cells):
+    study = load("jaeger2001")
+    recurrent, inward = study.reservoir(cells)
+    powers = [np.linalg.matrix_power(recurrent, k) @ inward for k in range(600)]
+    basis = np.linalg.qr(np.stack(powers))[0]
+    expected = (basis**2).sum(1)
+    np.testing.assert_allclose(study.capacities(recurrent, 600), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize(("cells", "by_normal"), [(5, 5), (50, 35)])
+def test_float32_loses_capacities_of_fifty_cells_that_qr_keeps(cells, by_normal):
+    study = load("jaeger2001")
+    by_qr, by_normal_equations = study.estimates(*study.reservoir(cells))
+    assert by_qr == pytest.approx(cells, rel=0.02)
+    assert by_normal_equations < by_normal * 1.02
+
+
+def test_states_say_nothing_of_a_past_that_is_noise(monkeypatch):
+    study = load("jaeger2001")
+    noise = np.random.default_rng(1).standard_normal
+    past = lambda inputs, lags: noise((len(inputs) - lags, lags))  # noqa: E731
+    monkeypatch.setattr(study, "_past", past)
+    assert study.estimates(*study.reservoir(5))[0] < 0.1
+
+
+@pytest.mark.parametrize("steps", [25, 50, 100, 400])
+def test_a_window_holds_20_numbers_whatever_its_steps(steps):
+    """Slepian's eigenvalues are near 1 up to 2 c, then fall to 0 within a few."""
+    study = load("voelker2019")
+    left = study.leaves(steps)
+    np.testing.assert_allclose(left[:16], 1 - np.arange(16) / study.FREEDOM, atol=0.005)
+    assert 0.01 < left[study.FREEDOM] < 0.03
+    assert left[study.FREEDOM + 4] < 1e-3
+
+
+def test_what_numbers_leave_is_what_a_drawn_signal_shows():
+    """10 numbers of a window, in the directions in which other windows vary most,
+    against the eigenvalues."""
+    steps = 40
+    batch = draw_batch(BandlimitedDelay(), steps, 100, steps=100, batch=4096)
+    x = batch.inputs[-steps:, :, 0]
+    directions = np.linalg.eigh(np.cov(x[:, :2048]))[1][:, -10:]
+    others = x[:, 2048:]
+    left = 1 - ((directions.T @ others) ** 2).sum() / (others**2).sum()
+    assert left == pytest.approx(load("voelker2019").leaves(steps)[10], abs=0.02)
+
+
+@pytest.mark.parametrize(("items", "symbols"), [(1, 5), (3, 2), (4, 3), (5, 3)])
+def test_copying_without_order_is_counted_over_all_sequences(items, symbols):
+    right = 0.0
+    nats = 0.0
+    for sequence in product(range(symbols), repeat=items):
+        counts = Counter(sequence)
+        right += max(counts.values()) / items
+        nats -= sum(math.log(counts[symbol] / items) for symbol in sequence) / items
+    number = symbols**items
+    assert without_order.accuracy(items, symbols) == pytest.approx(right / number)
+    assert without_order.nats(items, symbols) == pytest.approx(nats / number)
