@@ -2,39 +2,22 @@
 
 import pytest
 from figure_checks import line
-from study_rows import group, table
+from study_rows import group, sharp, table
 
 from memcap.config.knobs import UserError
 from memcap.figures.budget import draw
 from memcap.frontiers.frontier import frontier
 
-LATE = "up to 8,000 steps"
-EARLY = "up to 1,500 steps"
-EXIST = "any seed, up to 8,000 steps"
+LONGER = {"recipe": "curriculum", "budget": 8000}
 
 
 @pytest.fixture(scope="module")
 def rows():
     """Lags 4 and 8 with two budgets, lag 16 with the shorter one; a latch with one."""
     return table(
-        group("delay_line", 4, {4: (0, 8), 5: (8, 8), 6: (8, 8)}),
-        group(
-            "delay_line",
-            4,
-            {2: (0, 8), 3: (1, 8), 4: (8, 8), 5: (8, 8)},
-            recipe="curriculum",
-            budget=8000,
-        ),
-        group("delay_line", 8, {8: (0, 8), 9: (8, 8), 10: (8, 8)}),
-        group(
-            "delay_line",
-            8,
-            {5: (0, 8), 6: (8, 8), 7: (8, 8)},
-            steady={6: 0},
-            recipe="curriculum",
-            budget=8000,
-        ),
-        group("delay_line", 16, {16: (0, 8), 17: (8, 8), 18: (8, 8)}),
+        *(group("delay_line", lag, sharp(lag + 1)) for lag in (4, 8, 16)),
+        group("delay_line", 4, {2: (0, 8), 3: (1, 8), 4: (8, 8), 5: (8, 8)}, **LONGER),
+        group("delay_line", 8, sharp(6), steady={6: 0}, **LONGER),
         group("latch", 4),
     )
 
@@ -45,20 +28,20 @@ def test_each_budget_has_the_frontier_of_its_recipes(rows):
         {p.lag: p.fit.u90.units for p in frontier(rows, budget=b) if p.task.stream}
         for b in (1500, 8000)
     )
-    assert line(axes, EARLY) == pytest.approx(early)
-    assert line(axes, LATE) == pytest.approx(late)
+    assert line(axes, "up to 1,500 steps") == pytest.approx(early)
+    assert line(axes, "up to 8,000 steps") == pytest.approx(late)
     assert [early[lag] > late[lag] for lag in (4, 8, 16)] == [True, True, False]
-    assert line(axes, EXIST) == {4: 3, 8: 7, 16: 17}
+    assert line(axes, "any seed, up to 8,000 steps") == {4: 3, 8: 7, 16: 17}
     assert line(axes, "_unnamed") == {4: 3, 8: 5, 16: 9}
 
 
 def test_the_numbers_drawn_lie_beside(rows):
     data = draw(rows).data
+    assert set(data["label"]) == {"delay_line"}
     assert data.select("lag", "budget", "used_budget").rows() == [
-        *((4, 1500, 1500), (8, 1500, 1500), (16, 1500, 1500)),
+        *((lag, 1500, 1500) for lag in (4, 8, 16)),
         *((4, 8000, 8000), (8, 8000, 8000), (16, 8000, 1500)),
     ]
-    assert set(data["label"]) == {"delay_line"}
 
 
 def test_the_caption_names_recipes_and_seeds(rows):
@@ -70,15 +53,11 @@ def test_the_caption_names_recipes_and_seeds(rows):
 
 
 def test_one_budget_is_nothing_to_compare():
-    with pytest.raises(
-        UserError, match=r"all rows have budget 1500: nothing to compare"
-    ):
+    with pytest.raises(UserError, match="all rows have budget 1500: nothing to compa"):
         draw(table(group()))
 
 
 def test_a_task_that_no_seed_solved_is_drawn():
-    failed = table(
-        *(group("latch", 4, {1: (0, 8)}, budget=budget) for budget in (100, 200))
-    )
-    names = {text.get_text() for text in draw(failed).figure.axes[0].texts}
+    failed = [group("latch", 4, {1: (0, 8)}, budget=budget) for budget in (100, 200)]
+    names = {text.get_text() for text in draw(table(*failed)).figure.axes[0].texts}
     assert names == {"up to 100 steps", "up to 200 steps"}

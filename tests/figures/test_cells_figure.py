@@ -1,84 +1,58 @@
 """Cells side by side: the numbers drawn are the frontier's widths, counted as the rows
 counted them."""
 
-import math
-
 import pytest
-from figure_checks import line
-from study_rows import group, row_of, sharp, sized, sizes, table
+from figure_checks import counts_around, line
+from study_rows import group, sharp, sized, table
 
 from memcap.config.knobs import UserError
 from memcap.figures.cells import draw
 from memcap.frontiers.frontier import frontier
 
 EDGES = {"linear": {4: 5, 8: 9}, "LRU": {4: 3, 8: 5}, "lstm": {4: 4, 8: 6}}
+PER_UNIT = {"linear": 1, "LRU": 2, "lstm": 2}  # carry numbers
+FAILED = {2: (0, 8), 8: (0, 8), 16: (0, 8)}
 
 
 def of_cell(cell, lag, counts):
     return sized(group("delay_line", lag, counts, cell=cell))
 
 
-def counted(cell, units):
-    return sizes(row_of(task="delay_line", cell=cell, units=units))
-
-
 @pytest.fixture(scope="module")
 def rows():
     """Three cells with sharp edges, and one that no width was enough for."""
-    known = [
-        of_cell(cell, lag, sharp(u))
-        for cell, edges in EDGES.items()
-        for lag, u in edges.items()
-    ]
-    return table(
-        *known,
-        *(of_cell("minGRU", lag, {2: (0, 8), 8: (0, 8), 16: (0, 8)}) for lag in (4, 8)),
-    )
+    edges = [(c, lag, sharp(u)) for c in EDGES for lag, u in EDGES[c].items()]
+    failed = [("minGRU", lag, FAILED) for lag in (4, 8)]
+    return table(*(of_cell(*net) for net in edges + failed))
 
 
 def test_each_cell_stands_at_its_own_counts(rows):
     carry, weights = draw(rows).figure.axes
-    for p in frontier(rows):
-        for axes, name in ((carry, "carry_numbers"), (weights, "parameters")):
-            own = line(axes, p.model.cell)
-            if p.model.cell == "minGRU":
-                assert not own
-                continue
-            width = p.fit.u90.units
-            here = own[p.lag]
-            below, above = (
-                counted(p.model.cell, whole)[name]
-                for whole in (math.floor(width), math.ceil(width))
-            )
-            assert below <= here <= above
-            if name == "carry_numbers":
-                assert here == pytest.approx(
-                    (2 if p.model.cell in ("LRU", "lstm") else 1) * width
-                )
+    assert line(carry, "minGRU") == line(weights, "minGRU") == {}
+    for p in (p for p in frontier(rows) if p.model.cell in EDGES):
+        cell = p.model.cell
+        width = p.fit.u90.units
+        assert line(carry, cell)[p.lag] == pytest.approx(PER_UNIT[cell] * width)
+        low, high = counts_around(width, "parameters", cell=cell)
+        assert low <= line(weights, cell)[p.lag] <= high
 
 
 def test_the_theorem_is_one_number_a_symbol_held(rows):
-    carry, weights = draw(rows).figure.axes
     dotted = [
-        [x for x in axes.lines if x.get_linestyle() == ":"] for axes in (carry, weights)
+        [x.get_xydata().tolist() for x in axes.lines if x.get_linestyle() == ":"]
+        for axes in draw(rows).figure.axes
     ]
-    assert [[x.get_xydata().tolist() for x in lines] for lines in dotted] == [
-        [[[4, 5], [8, 9]]],
-        [],
-    ]
+    assert dotted == [[[[4, 5], [8, 9]]], []]
 
 
-def test_the_table_has_the_counts_of_whole_widths_too(rows):
-    """A threshold censored at a width has that width's own counts."""
+def test_a_threshold_censored_at_a_width_has_that_widths_own_counts(rows):
     data = draw(rows).data
     assert data.height == 8
-    for row in data.filter(data["cell"] == "minGRU").iter_rows(named=True):
-        assert row["u90_censored"] == "above"
-        assert row["parameters_u90"] == pytest.approx(
-            counted("minGRU", 16)["parameters"]
-        )
-        assert row["carry_numbers_u90"] == pytest.approx(16)
-        assert row["carry_numbers_u90_high"] is None
+    parameters, _ = counts_around(16, "parameters", cell="minGRU")
+    counts = ["parameters_u90", "carry_numbers_u90", "carry_numbers_u90_high"]
+    failed = data.filter(cell="minGRU").select("u90_censored", *counts)
+    expected = ("above", pytest.approx(parameters), pytest.approx(16), None)
+    assert failed.rows() == [expected] * 2
 
 
 def test_two_tasks_are_one_line(rows):

@@ -11,6 +11,8 @@ from memcap.config.knobs import UserError
 from memcap.figures.lags import draw, growth
 from memcap.frontiers.frontier import frontier
 
+ONES = "1 unit: count, latch"
+
 
 @pytest.fixture(scope="module")
 def rows():
@@ -27,66 +29,45 @@ def rows():
     ).with_columns(steady="solved")
 
 
+def counted(data):
+    return data.group_by("label", maintain_order=True).len().rows()
+
+
 def test_a_line_per_task_of_an_lstm_at_two_lags_and_one_for_all_that_need_one_unit(
     rows,
 ):
-    axes = draw(rows).figure.axes[0]
-    points = frontier(rows)
-    lines = {
-        line.get_label(): line for line in axes.lines if line.get_label()[0] != "_"
-    }
-    assert set(lines) == {"copy, x 1", "delay_line", "1 unit: count, latch"}
+    drawn = draw(rows)
+    axes = drawn.figure.axes[0]
+    lines = {x.get_label(): x for x in axes.lines if x.get_label()[0] != "_"}
+    assert set(lines) == {"copy, x 1", "delay_line", ONES}
     assert {text.get_text() for text in axes.texts} == set(lines)
-    for name, label in (("copy, x 1", "copy"), ("delay_line", "delay_line")):
-        u90 = [p.fit.u90 for p in points if p.label == label]
-        expected = [
-            math.nan if each.censored == "above" else each.units for each in u90
-        ]
-        assert list(lines[name].get_ydata()) == pytest.approx(expected, nan_ok=True)
-    assert list(lines["1 unit: count, latch"].get_ydata()) == pytest.approx(
-        [1, 1, 1]
-    )  # at lags 5, 9 and 50
-
-
-def test_what_holds_is_blue_and_what_shifts_is_orange(rows):
-    figure = draw(rows).figure
-    for line in (line for line in figure.axes[0].lines if line.get_label()[0] != "_"):
-        red, _, blue = to_rgb(line.get_color())
-        assert (red > blue) == (line.get_label() == "delay_line")
-    key = [text.get_text() for text in figure.texts if "Seen once" in text.get_text()]
-    assert key == [
-        "Seen once, held until asked for: 1 to 1 times the units at the longest lag"
-    ]
-
-
-def test_the_table_holds_every_line(rows):
-    data = draw(rows).data
-    kinds = data.group_by("label", "shifts", maintain_order=True).len().rows()
-    assert kinds == [
-        ("copy", False, 3),
-        ("count", False, 2),
-        ("delay_line", True, 3),
-        ("latch", False, 2),
-    ]
-    own = [p for p in frontier(rows) if p.model.cell == "lstm" and p.label != "pattern"]
-    assert data["u90"].to_list() == [p.fit.u90.units for p in own]
+    u90 = {(p.label, p.lag): p.fit.u90.units for p in frontier(rows)}
+    copies = [u90["copy", lag] for lag in (5, 12, 50)]
+    line = [u90["delay_line", 4], u90["delay_line", 8], math.nan]
+    for name, widths in {
+        "copy, x 1": copies,
+        "delay_line": line,
+        ONES: [1] * 3,
+    }.items():
+        assert list(lines[name].get_ydata()) == pytest.approx(widths, nan_ok=True)
+        red, _, blue = to_rgb(lines[name].get_color())
+        assert (red > blue) == (name == "delay_line")  # orange, which shifts
+    labels = [("copy", 3), ("count", 2), ("delay_line", 3), ("latch", 2)]
+    assert counted(drawn.data) == labels
+    assert drawn.data.filter("shifts")["label"].unique().to_list() == ["delay_line"]
+    for row in drawn.data.to_dicts():
+        assert row["u90"] == u90[row["label"], row["lag"]]
+    texts = [text.get_text() for text in drawn.figure.texts]
+    holds = "Seen once, held until asked for"
+    assert f"{holds}: 1 to 1 times the units at the longest lag" in texts
 
 
 def test_of_a_task_that_is_right_at_every_lag_up_to_its_own_only_that_is_drawn(rows):
-    asked = table(*(group("latch", lag, {1: (8, 8)}) for lag in (5, 50))).with_columns(
-        up_to="solved", evaluation_until=pl.lit("up_to")
-    )
-    kinds = (
-        draw(pl.concat([rows, asked], how="diagonal"))
-        .data.group_by("label", maintain_order=True)
-        .len()
-    )
-    assert kinds.rows() == [
-        ("copy", 3),
-        ("count", 2),
-        ("delay_line", 3),
-        ("latch (every lag)", 2),
-    ]
+    judged = {"evaluation_until": pl.lit("up_to"), "up_to": "solved"}
+    latches = table(*(group("latch", lag, {1: (8, 8)}) for lag in (5, 50)))
+    both = pl.concat([rows, latches.with_columns(**judged)], how="diagonal")
+    labels = [("copy", 3), ("count", 2), ("delay_line", 3), ("latch (every lag)", 2)]
+    assert counted(draw(both).data) == labels
 
 
 def test_growth_is_of_u90_from_the_shortest_lag_to_the_longest(rows):
@@ -106,9 +87,6 @@ def test_one_unit_that_was_not_enough_is_not_what_a_task_needs():
 
 
 def test_the_caption_names_the_seeds_of_what_is_drawn_alone(rows):
-    later = rows.with_columns(
-        seed=pl.when(task="pattern").then(pl.col("seed") + 100).otherwise("seed")
-    )
-    assert "Seeds 0 to 7." in " ".join(
-        text.get_text() for text in draw(later).figure.texts
-    )
+    seed = pl.when(task="pattern").then(pl.col("seed") + 100).otherwise("seed")
+    texts = draw(rows.with_columns(seed=seed)).figure.texts
+    assert "Seeds 0 to 7." in " ".join(text.get_text() for text in texts)

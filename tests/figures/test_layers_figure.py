@@ -1,115 +1,83 @@
 """Nets of several layers: what is drawn are the frontier's widths, counted in whole nets."""
 
-import math
-
 import pytest
-from figure_checks import line
-from study_rows import group, row_of, sharp, sized, sizes, table
+from figure_checks import counts_around, line
+from study_rows import group, sharp, sized, table
 
 from memcap.figures.layers import draw
 from memcap.frontiers.comparison import shift
 from memcap.frontiers.frontier import frontier
 from memcap.frontiers.layers import sentence, shapes
+from memcap.terminal.words import plural
 
-EDGES = {
-    1: {4: 6, 8: 12},
-    2: {4: 5, 8: 6},
-}  # units from which on all pass, by layers and lag
+# units from which on all pass, by layers and lag
+EDGES = {(1, 4): 6, (1, 8): 12, (2, 4): 5, (2, 8): 6}
 
 
 def of_layers(layers, lag, counts, symbols=2):
-    return sized(
-        group("delay_line", lag, counts, layers=layers, knobs={"symbols": symbols})
-    )
-
-
-def counted(layers, units):
-    return sizes(row_of(task="delay_line", layers=layers, units=units))
+    knobs = {"symbols": symbols}
+    return sized(group("delay_line", lag, counts, layers=layers, knobs=knobs))
 
 
 @pytest.fixture(scope="module")
 def rows():
     """One layer and two with sharp edges, four that no width was enough for, and another task."""
-    known = [
-        of_layers(layers, lag, sharp(edge, 16))
-        for layers, edges in EDGES.items()
-        for lag, edge in edges.items()
-    ]
     return table(
-        *known,
+        *(of_layers(*net, sharp(edge, 16)) for net, edge in EDGES.items()),
         of_layers(4, 8, {4: (0, 8), 8: (0, 8), 16: (0, 8)}),
         of_layers(1, 4, sharp(9, 16), 5),
     )
 
 
-def test_each_number_of_layers_stands_at_the_counts_of_its_whole_nets(rows):
+@pytest.fixture(scope="module")
+def points(rows):
+    """Those of the task of two symbols, by layers and lag."""
+    points = [p for p in frontier(rows) if p.task.symbols == 2]
+    return {(p.model.layers, p.lag): p for p in points}
+
+
+def test_each_number_of_layers_stands_at_the_counts_of_its_whole_nets(rows, points):
     panels = draw(rows).figure.axes
     assert len(panels) == 4  # two tasks
-    for point in frontier(rows):
-        if point.task.symbols != 2:
-            continue
-        for axes, name in zip(panels, ("carry_numbers", "parameters"), strict=False):
-            words = (
-                "1 layer" if point.model.layers == 1 else f"{point.model.layers} layers"
-            )
-            ys = line(axes, words)
-            if point.model.layers == 4:
-                assert not ys
-                continue
-            width = point.fit.u90.units
-            below, above = (
-                counted(point.model.layers, at(width))[name]
-                for at in (math.floor, math.ceil)
-            )
-            assert below <= ys[point.lag] <= above
-            if name == "carry_numbers":
-                assert ys[point.lag] == pytest.approx(2 * point.model.layers * width)
+    assert line(panels[0], "4 layers") == line(panels[1], "4 layers") == {}
+    for layers, lag in EDGES:
+        width = points[layers, lag].fit.u90.units
+        carry, weights = (line(axes, plural(layers, "layer")) for axes in panels[:2])
+        assert carry[lag] == pytest.approx(2 * layers * width)
+        low, high = counts_around(width, "parameters", layers=layers)
+        assert low <= weights[lag] <= high
 
 
-def test_times_are_those_of_the_net_of_the_fewest_layers(rows):
+def test_times_are_those_of_the_net_of_the_fewest_layers(rows, points):
     data = draw(rows).data.filter(label="delay_line")
-    at = {(row["layers"], row["lag"]): row for row in data.iter_rows(named=True)}
-    assert at[1, 4]["carry_numbers_times"] is None
+    found = data.rows_by_key(["layers", "lag"], named=True, unique=True)
+    assert found[1, 4]["carry_numbers_times"] is None
     for lag in (4, 8):
-        one = at[1, lag]
-        two = at[2, lag]
+        one = found[1, lag]
+        two = found[2, lag]
         for name in ("carry_numbers", "parameters"):
-            assert two[f"{name}_times"] == pytest.approx(
-                two[f"{name}_u90"] / one[f"{name}_u90"]
-            )
-            assert (
-                two[f"{name}_times_low"]
-                < two[f"{name}_times"]
-                < two[f"{name}_times_high"]
-            )
-    assert at[4, 8]["carry_numbers_times_high"] is None  # a lower bound
-    points = {
-        (p.model.layers, p.lag): p.posterior
-        for p in frontier(rows)
-        if p.task.symbols == 2
-    }
-    widths = shift(points[1, 8], points[2, 8], 0.9)  # twice as many numbers a unit
-    assert at[2, 8]["carry_numbers_times_low"] == pytest.approx(2 * widths.low)
-    assert at[2, 8]["carry_numbers_times_high"] == pytest.approx(2 * widths.high)
+            times = two[f"{name}_times"]
+            ratio = two[f"{name}_u90"] / one[f"{name}_u90"]
+            assert times == pytest.approx(ratio)
+            assert two[f"{name}_times_low"] < times < two[f"{name}_times_high"]
+    assert found[4, 8]["carry_numbers_times_high"] is None  # a lower bound
+    widths = shift(points[1, 8].posterior, points[2, 8].posterior, 0.9)
+    ends = [found[2, 8][f"carry_numbers_times_{end}"] for end in ("low", "high")]
+    assert ends == pytest.approx([2 * widths.low, 2 * widths.high])
 
 
-def test_the_words_name_the_shape_that_needs_least_and_whether_that_is_sure(rows):
-    first, second, other = (sentence(nets) for nets in shapes(rows))
-    units = {
-        (p.model.layers, p.lag): p.fit.u90.units
-        for p in frontier(rows)
-        if p.task.symbols == 2
-    }
-    assert first.startswith(
-        f"delay_line at lag 4: least state 1 layer ({2 * units[1, 4]:.0f});"
+def test_the_words_name_the_shape_that_needs_least_and_whether_that_is_sure(
+    rows, points
+):
+    sentences = [sentence(nets) for nets in shapes(rows)]
+    state = 2 * points[1, 4].fit.u90.units
+    assert sentences[0].startswith(
+        f"delay_line at lag 4: least state 1 layer ({state:.0f}); least parameters 1 layer ("
     )
-    assert "least parameters 1 layer (" in first
-    assert "not surely" not in first
     # six units in each of two layers have as many numbers as twelve in one
-    assert "least state 2 layers" in second or "least state 1 layer" in second
-    assert second.count("not surely") == 1
-    assert "least parameters 2 layers (" in second.split(";")[1]
-    assert other.startswith("delay_line (symbols=5) at lag 4: least state 1 layer (")
-    assert all(
-        each in draw(rows).figure.texts[0].get_text() for each in (first, second, other)
-    )
+    assert [text.count("not surely") for text in sentences[:2]] == [0, 1]
+    assert "least parameters 2 layers (" in sentences[1].split(";")[1]
+    label = "delay_line (symbols=5) at lag 4"
+    assert sentences[2].startswith(f"{label}: least state 1 layer (")
+    caption = draw(rows).figure.texts[0].get_text()
+    assert all(text in caption for text in sentences)

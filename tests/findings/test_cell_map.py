@@ -1,44 +1,70 @@
-"""A guest on the map of cells: which members it trains, and how it ranks there."""
+"""The map of cells: what each cell needs, in bytes of its own carry, and how a guest is
+trained and ranked."""
 
+import math
 from dataclasses import replace
 
 import polars as pl
 import pytest
 from breadth import leave
 from scipy.stats import kendalltau
-from study_rows import group, table
+from study_rows import group, sharp, sized, table
 
 import memcap
-from memcap import api, findings, store
+from memcap import findings
+from memcap.api import FRESH_SEED
 from memcap.config.knobs import UserError
+from memcap.findings.tables import rows_of
 from memcap.launch.app import compose_jobs
-from memcap.store import published
+from memcap.models.architecture import Architecture
+from memcap.models.model import Model
+from memcap.tasks import task_class
 
 cell_map = findings.load("cell_map")
 GUEST = "memcap.cells.leaky:Leaky"
+CELLS = {"GRUCell": 6, "delta_net": 2, "LRU": 4}  # units from which on all pass
 
 
-def rows_of(study):
-    return store.read(published.rows_file(study))
+def of_cell(cell, counts, task="latch", **columns):
+    return sized(group(task, 5, counts, cell=cell, **columns))
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Three cells with sharp edges, one that no width was enough for, one that nothing
+    trained; on another task one alone."""
+    return table(
+        *(of_cell(cell, sharp(edge, 16)) for cell, edge in CELLS.items()),
+        of_cell("SimpleCell", {2: (0, 8), 4: (2, 8), 8: (6, 8)}),
+        of_cell("minGRU", {2: (0, 8), 4: (0, 8)}),
+        of_cell("GRUCell", sharp(3, 16), task="parity", evaluation_until="steady"),
+    )
 
 
 @pytest.mark.breadth
 def test_a_guest_trains_what_a_cell_of_the_map_trained():
     """As Hydra resolves its study, but for the cell."""
     ((job,),) = compose_jobs(["sweeps=cell_map"])
-    keys = {m.key for m in cell_map.members_of("GRUCell", seed=0)}
-    assert keys == {m.key for m in job.members if m.model.cell == "GRUCell"}
-    guests = cell_map.members_of(GUEST, seed=0)
-    assert {m.model.cell for m in guests} == {GUEST}
-    fresh = {m.seed for m in cell_map.members_of(GUEST, api.FRESH_SEED)}
+    keys = {m.key for m in job.members if m.model.cell == "GRUCell"}
+    assert {m.key for m in cell_map.members_of("GRUCell", 0)} == keys
+    guests = cell_map.members_of(GUEST, 0)
+    as_gru = [replace(m, model=replace(m.model, cell="GRUCell")) for m in guests]
+    assert {m.key for m in as_gru} == keys
+    fresh = {m.seed for m in cell_map.members_of(GUEST, FRESH_SEED)}
     assert not fresh & set(pl.concat(map(rows_of, cell_map.RUNS))["seed"])
-    assert {
-        replace(m, model=replace(m.model, cell="GRUCell")).key for m in guests
-    } == keys
+
+
+SHAPES = [("odd_cells:SquareCarry", 16), ("GRUCell", 48)]
 
 
 @pytest.mark.parametrize(
-    ("cell", "widest"), [("GRUCell", 48), ("slstm", 48), ("delta_net", 16)]
+    ("cell", "widest"),
+    [
+        *leave(SHAPES),
+        ("odd_cells:FixedCarry", 48),  # whose state does not grow
+        ("slstm", 48),
+        ("delta_net", 16),
+    ],
 )
 def test_a_guest_has_no_more_state_than_the_widest_of_the_map(cell, widest):
     widths = {m.model.units for m in cell_map.members_of(cell, 0)}
@@ -46,12 +72,8 @@ def test_a_guest_has_no_more_state_than_the_widest_of_the_map(cell, widest):
     assert len(widths) >= cell_map.LEAST_WIDTHS
 
 
-@pytest.mark.parametrize(("shape", "widest"), [*leave([("square", 16)]), ("fixed", 48)])
-def test_a_guests_state_is_counted_at_each_width(shape, widest):
-    """Also where it grows faster than the width, or not at all."""
-    cell = f"odd_cells:{shape.title()}Carry"
-    assert max(m.model.units for m in cell_map.members_of(cell, 0)) == widest
-    assert memcap.answer("parity", 16, cell=cell).units is None
+def test_a_guests_state_is_counted_where_it_does_not_grow_with_the_width():
+    assert memcap.answer("parity", 16, cell="odd_cells:FixedCarry").units is None
 
 
 def test_a_guest_that_cannot_start_is_refused():
@@ -59,71 +81,54 @@ def test_a_guest_that_cannot_start_is_refused():
         cell_map.members_of("lstm", 0)
 
 
-def row(needs, cell, task="latch"):
+def ranked(needs, cell, task="latch"):
     return cell_map.ranking(needs, cell).filter(task=task).row(0, named=True)
 
 
 def test_places_are_by_bytes_and_what_none_meets_comes_last():
     edges = {"GRUCell": 6, "LRU": 2, "minGRU": 4, GUEST: 4}
-    groups = [
-        group(
-            "latch",
-            5,
-            {edge - 1: (0, 16), edge: (16, 16), edge + 1: (16, 16)},
-            cell=cell,
-        )
-        for cell, edge in edges.items()
-    ]
-    untrained = [
-        group("count", 5, {1: (0, 8), 2: (0, 8)}, cell=cell, best=0.25)
-        for cell in (GUEST, "LRU")
-    ]
     needs = cell_map.needs(
         table(
-            *groups,
-            *untrained,
+            *(group("latch", 5, sharp(edge, 16), cell=c) for c, edge in edges.items()),
+            *(
+                group("count", 5, {1: (0, 8), 2: (0, 8)}, cell=cell, best=0.25)
+                for cell in (GUEST, "LRU")
+            ),
             group("count", 5, {1: (0, 8), 2: (8, 8)}, cell="GRUCell"),
         )
     )
-    bands = {cell: row(needs, cell)["band"] for cell in edges}
+    bands = {cell: ranked(needs, cell)["band"] for cell in edges}
     tie = "2 to 3 of 4"
     assert bands == {"LRU": "1 of 4", "minGRU": tie, GUEST: tie, "GRUCell": "4 of 4"}
-    assert row(needs, GUEST)["best_cells"] == ["LRU"]
-    assert row(needs, GUEST)["words"].startswith("24 to 32 [")
-    none = row(needs, GUEST, "count")
-    assert none["band"] == "2 to 3 of 3"
-    assert (none["words"], none["best_cells"]) == ("under half, 0.25", ["GRUCell"])
-    scores = {"minGRU": 0.69, GUEST: 0.71, "leaky": 0.5}  # of a pair whose chance is .5
-    rows = [
-        group("latch", 5, {1: (0, 8), 2: (0, 8)}, cell=cell, best=best)
-        for cell, best in scores.items()
-    ]
-    needs = cell_map.needs(table(*groups[:1], *rows))
-    bands = {cell: row(needs, cell)["band"] for cell in scores}
-    assert bands == {"minGRU": "2 to 3 of 4", GUEST: "2 to 3 of 4", "leaky": "4 of 4"}
+    assert ranked(needs, GUEST)["best_cells"] == ["LRU"]
+    assert ranked(needs, GUEST)["words"].startswith("24 to 32 [")
+    none = ranked(needs, GUEST, "count")
+    assert (none["band"], none["words"]) == ("2 to 3 of 3", "under half, 0.25")
     with pytest.raises(UserError, match="nope: none of its nets has a row"):
         cell_map.ranking(needs, "nope")
 
 
+def test_cells_that_do_not_train_have_places_by_their_scores():
+    """Of a pair whose chance is .5: .69 and .71 are one place."""
+    scores = {"minGRU": 0.69, GUEST: 0.71, "leaky": 0.5}
+    counts = {1: (0, 8), 2: (0, 8)}
+    failed = [group("latch", 5, counts, cell=c, best=s) for c, s in scores.items()]
+    needs = cell_map.needs(table(group("latch", 5, sharp(6), cell="GRUCell"), *failed))
+    bands = [ranked(needs, cell)["band"] for cell in scores]
+    assert bands == ["2 to 3 of 4", "2 to 3 of 4", "4 of 4"]
+
+
 def test_the_lstm_under_another_name_lands_in_its_own_band():
     """With the other seeds of the second run, on each of the five tasks, at both lengths."""
-    again = (
-        rows_of(cell_map.AGAIN)
-        .filter(cell="OptimizedLSTMCell")
-        .with_columns(cell=pl.lit(GUEST))
-    )
-    places = cell_map.by_place(
-        cell_map.needs(pl.concat([rows_of(cell_map.STUDY), again]))
-    )
+    again = rows_of(cell_map.AGAIN).filter(cell="OptimizedLSTMCell")
+    again = again.with_columns(cell=pl.lit(GUEST))
+    needs = cell_map.needs(pl.concat([rows_of(cell_map.STUDY), again]))
+    places = cell_map.by_place(needs)
     assert len(places) == 7
-    for there in places.values():
-        own, other = (
-            cell_map.band(need, there)
-            for cell in ("lstm", GUEST)
-            for need in there
-            if need.cell == cell
-        )
-        assert max(own[0], other[0]) <= min(own[1], other[1])
+    for others in places.values():
+        bands = {need.cell: cell_map.band(need, others) for need in others}
+        first, last = zip(bands["lstm"], bands[GUEST], strict=True)
+        assert max(first) <= min(last)
 
 
 def test_noise_and_all_shorter_lags_belong_to_the_place():
@@ -132,15 +137,12 @@ def test_noise_and_all_shorter_lags_belong_to_the_place():
     noisy = group("latch", 5, counts, cell="OptimizedLSTMCell+noise0.3")
     judged = {"evaluation_until": "up_to", "up_to": {1: 0, 2: 8}}
     every = group("parity", 5, counts, cell="OptimizedLSTMCell", **judged)
-    needs = cell_map.needs(table(noisy, every))
-    places = ["latch (noise of 0.3 in the carry), lag 5", "parity, every lag up to 5"]
-    assert sorted((need.cell, need.place) for need in needs) == [
-        ("lstm", place) for place in places
+    places = cell_map.by_place(cell_map.needs(table(noisy, every)))
+    assert [*places] == [
+        "latch (noise of 0.3 in the carry), lag 5",
+        "parity, every lag up to 5",
     ]
-    assert set(cell_map.ranking(needs, "lstm")["task"]) == {
-        "latch (noise of 0.3 in the carry)",
-        "parity",
-    }
+    assert {need.cell for needs in places.values() for need in needs} == {"lstm"}
 
 
 def test_two_runs_agree_as_kendall_says():
@@ -149,34 +151,134 @@ def test_two_runs_agree_as_kendall_says():
         {"GRUCell": 2, "SimpleCell": 4, "minGRU": 4, "leaky": 8},
         {"GRUCell": 4, "SimpleCell": 2, "minGRU": 8},
     )
-    runs = [
-        cell_map.needs(
-            table(
-                *(
-                    group("latch", 5, {edge // 2: (0, 8), edge: (8, 8)}, cell=cell)
-                    for cell, edge in run.items()
-                ),
-                group("latch", 5, {2: (0, 8), 4: (0, 8)}, cell="irnn"),
-            )
-        )
-        for run in edges
-    ]
-    cells = ["GRUCell", "SimpleCell", "minGRU"]
-    tau = kendalltau(*([run[cell] for cell in cells] for run in edges)).statistic
+    failed = group("latch", 5, {2: (0, 8), 4: (0, 8)}, cell="irnn")
+    runs = []
+    for run in edges:
+        groups = [
+            group("latch", 5, {edge // 2: (0, 8), edge: (8, 8)}, cell=cell)
+            for cell, edge in run.items()
+        ]
+        runs.append(cell_map.needs(table(*groups, failed)))
+    tau = kendalltau([2, 4, 4], [4, 2, 8]).statistic
     assert cell_map.agreement(*runs) == {"latch, lag 5": (pytest.approx(tau), 3)}
 
 
-def test_of_two_studies_the_better_recipe_counts():
+@pytest.mark.parametrize(("edge", "units"), [(2, 2), (8, 4)])
+def test_of_two_studies_the_better_recipe_counts(edge, units):
     """An LSTM is one cell, whoever wrote it; who has more seeds does not win by that."""
-    own = group(
-        "latch", 5, {3: (0, 4), 4: (4, 4)}, cell="OptimizedLSTMCell", recipe="own_start"
-    )
+    flax = {"cell": "OptimizedLSTMCell", "recipe": "own_start"}
     other = {"cell": "lstm", "recipe": "hold", "study": cell_map.RECIPES}
-    for edge, units in ((2, 2), (8, 4)):
-        better = group("latch", 5, {edge - 1: (0, 8), edge: (8, 8)}, **other)
-        (need,) = cell_map.needs(table(own, better))
-        assert (need.cell, need.point.units[-1], need.point.recipes) == (
-            "lstm",
-            units,
-            2,
-        )
+    rows = table(
+        group("latch", 5, {3: (0, 4), 4: (4, 4)}, **flax),
+        group("latch", 5, {edge - 1: (0, 8), edge: (8, 8)}, **other),
+    )
+    (need,) = cell_map.needs(rows)
+    assert (need.cell, need.point.recipes) == ("lstm", 2)
+    assert need.point.units[-1] == units
+
+
+def test_bytes_are_those_of_the_cells_own_carry(rows):
+    data = cell_map.draw(rows).data.filter(task="latch").rows_by_key("cell", named=True)
+    task = task_class("latch")()
+    for cell, edge in CELLS.items():
+        (row,) = data[cell]
+        models = (Model(cell, edge - 1), Model(cell, edge))
+        low, high = (Architecture(m, task.features, task.outputs) for m in models)
+        assert low.carry_numbers() * 4 < row["bytes_u90"] <= high.carry_numbers() * 4
+        assert low.parameters() < row["parameters_u90"] <= high.parameters()
+        assert row["bytes_u90_low"] <= row["bytes_u90"] <= row["bytes_u90_high"]
+        assert row["floor_bytes"] == 1 / 8  # a bit is held
+    (open_row,) = data["SimpleCell"]
+    assert (open_row["u90_censored"], open_row["bytes_widest"]) == ("above", 32)
+    (failed,) = data["minGRU"]
+    assert (failed["trains"], failed["bytes_u90"]) == (False, None)
+
+
+def test_a_cell_of_half_precision_has_half_the_bytes():
+    half, whole = (
+        cell_map.draw(table(of_cell(cell, sharp(6, 16)))).data["bytes_u90"][0]
+        for cell in ("GRUCell+bfloat16", "GRUCell")
+    )
+    assert half == pytest.approx(whole / 2)
+
+
+def test_what_the_narrowest_net_does_reaches_down_to_one_unit():
+    rows = table(of_cell("GRUCell", {2: (16, 16), 3: (16, 16)}))
+    row = cell_map.draw(rows).data.row(0, named=True)
+    assert (row["u90_censored"], row["bytes_u90_low"]) == ("below", pytest.approx(4))
+
+
+def test_what_is_followed_no_further_than_trained_has_a_place_of_its_own():
+    counts = {1: (8, 8), 2: (8, 8), 3: (8, 8)}  # at the trained length
+    judged = {"evaluation_until": "steady", "stretch": 4, "steady": {1: 0, 2: 0}}
+    needs = cell_map.needs(table(of_cell("GRUCell", counts, "parity", **judged)))
+    assert {need.place: need.point.solved for need in needs} == {
+        "parity, lag 5": (8, 8, 8),
+        "parity, lag 5, also 4 times as long": (0, 0, 8),
+    }
+
+
+def test_a_box_says_what_is_needed_and_is_dark_where_that_may_be_least(rows):
+    axes = cell_map.draw(rows).figure.axes[0]
+    cells = [text.get_text() for text in axes.get_yticklabels()][1:]
+    places = [text.get_text() for text in axes.get_xticklabels()]
+    column = places.index("latch, lag\N{NO-BREAK SPACE}5")
+    words = {}
+    for text in axes.texts:
+        x, y = text.get_position()
+        if x == column and y > -0.5 and "[" not in text.get_text():
+            words[cells[round(y)]] = text.get_text()
+    assert words == {
+        "GRUCell": "20 to 24",
+        "LRU": "24 to 32",
+        "delta_net": "92 to 156",
+        "SimpleCell": "> 32",
+        "minGRU": "no: 0.50",
+    }
+    dark = {
+        cells[round(box.get_y() + box.get_height() / 2)]
+        for box in axes.patches
+        if round(box.get_x() + box.get_width() / 2) == column
+        and sum(box.get_facecolor()[:3]) < 2
+    }
+    assert dark == {"GRUCell", "LRU"}
+
+
+def test_what_steady_means_is_said_once_and_few_nets_are_told_from_none():
+    judged = {"evaluation_until": "steady", "steady": {1: 1, 2: 1}}
+    counts = {1: (1, 8), 2: (1, 8)}
+    rows = table(
+        of_cell("LRU", counts, "parity", stretch=4, **judged),
+        of_cell("LRU", counts, "delay_line", stretch=20, **judged),
+    )
+    drawn = cell_map.draw(rows)
+    error = -0.01 * math.log2(0.01) - 0.99 * math.log2(0.99)  # of a bit, at .99 right
+    (floor,) = drawn.data.filter(task="delay_line")["floor_bytes"]
+    assert floor == pytest.approx((5 - 6 * error) / 8)  # less than the 5 bits held
+    words = {text.get_text() for text in drawn.figure.axes[0].texts}
+    assert {text for text in words if ":" in text} == {"few: 1.00"}
+    caption = " ".join(text.get_text() for text in drawn.figure.texts)
+    caption = caption.replace("\n", " ")
+    assert caption.count("Steady:") == 1
+    assert "8 seeds per mark. Seeds 0 to 7. Budgets" in caption
+    assert "on sequences of 4 (parity) or 20 (delay_line) times the lag" in caption
+
+
+def test_cells_that_may_need_fewest_bytes_come_first(rows):
+    """Also those that wider nets may be enough of."""
+    needs = cell_map.by_place(cell_map.needs(rows))["latch, lag 5"]
+    assert [(need.cell, cell_map.band(need, needs)) for need in needs] == [
+        ("GRUCell", (1, 3)),
+        ("LRU", (1, 3)),
+        ("SimpleCell", (1, 4)),
+        ("delta_net", (3, 4)),
+        ("minGRU", (5, 5)),
+    ]
+
+
+def test_a_guest_is_told_from_the_others():
+    rows = table(of_cell(GUEST, sharp(3, 16)), of_cell("LRU", sharp(3, 16)))
+    drawn = cell_map.of_needs(cell_map.needs(rows), rows, GUEST)
+    labels = drawn.figure.axes[0].get_yticklabels()
+    bold = [text.get_text() for text in labels if text.get_fontweight() == "bold"]
+    assert bold == [GUEST]
