@@ -15,10 +15,9 @@ from flax import nnx
 
 from memcap import figures, store
 from memcap.answers import sources
-from memcap.answers.answer import Answer
+from memcap.answers.answer import Answer, Question
 from memcap.answers.judge import Judgement
 from memcap.answers.judge import judge as judge_net
-from memcap.answers.question import Question
 from memcap.cells import cell_classes, flax_cell_names
 from memcap.config.knobs import (
     LONGEST,

@@ -16,7 +16,7 @@ from study_rows import group, table, write
 import memcap
 from memcap import store
 from memcap.answers import answer, sources
-from memcap.answers.question import Question
+from memcap.answers.answer import Question
 from memcap.answers.words import as_dict, sentences
 from memcap.cells.lstm import LSTM
 from memcap.config.member import resolve, task_defaults
@@ -353,7 +353,8 @@ def test_an_answer_is_that_of_the_command():
     assert as_dict(found) == as_dict(memcap.answer(DelayLine(), 3, rows, share=0.5))
     assert found.units in (3, 4)
     assert str(found) == "\n".join(sentences(wanted))
-    assert memcap.answer("latch", 3, rows, knobs=["symbols=4"]).references.bits == 2
+    found = memcap.answer("latch", 3, rows, knobs=["symbols=4"])
+    assert found.question.task.symbols == 4
     assert memcap.answer("latch", 3, rows).units is None
     assert "the least lag" in refusal(lambda: memcap.answer("temporal_order", 1, rows))
 

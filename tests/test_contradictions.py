@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from memcap import findings, store
-from memcap.answers.question import Question
+from memcap.answers.answer import Question
 from memcap.answers.sources import from_rows
 from memcap.frontiers.frontier import frontier
 from memcap.frontiers.points import label

@@ -6,36 +6,93 @@ train at all (memcap.thresholds.lags). The width never falls with the lag (`advi
 simulated studies 92 to 94 % of fresh seeds pass at the advised widths; most of the
 others fail at every width (tests/thresholds/test_lags.py).
 
-A net that is right at every lag up to 50 is right at every lag up to 8. So if every lag
-counts, nets trained up to a longer lag compete at a shorter one, and the narrowest is
-advised; the answer says up to which lag to train (`Answer.training_lag`).
+A net that is right at every lag up to 50 is right at every lag up to 8. So if the
+question is about every lag, nets trained up to a longer lag are considered for a
+shorter one, too, and the narrowest is advised; the answer says up to which lag to train
+(`Answer.training_lag`).
 
 If fewer seeds pass at greater widths, no rising curve fits the counts: then only widths
 that were tried are advised, by their own counts (memcap.thresholds.falls).
 """
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import polars as pl
 
 from memcap.answers import words
-from memcap.answers.next_study import command, next_longer
-from memcap.answers.question import PROBABILITY, Question
+from memcap.answers.next_study import longer_point, next_to
+from memcap.config.knobs import UserError
 from memcap.config.recipes import ResolvedRecipe
-from memcap.frontiers.points import At, Point, References, label, references
-from memcap.models.model import MOST_UNITS
-from memcap.thresholds.curve import Floats, threshold
+from memcap.frontiers.points import At, Point
+from memcap.models.model import MOST_UNITS, Model
+from memcap.store.shards import OUTPUTS
+from memcap.tasks import Task
+from memcap.thresholds.curve import threshold
 from memcap.thresholds.falls import width_to_take
-from memcap.thresholds.lags import believe
+from memcap.thresholds.lags import PROBABILITY, believe
 
-EVERY_LAG = (
-    50  # advice heeds each shorter lag up to this one, beyond it lags 40 % apart
-)
+ONE_UNIT = Model(units=1)  # the network of a question that names none
+# An advised width is enough for each shorter lag up to this one; beyond it only lags
+# 40 % apart are looked at.
+EACH_LAG_TO = 50
+
+
+@dataclass(frozen=True)
+class Question:
+    """The question how many units a task takes at a lag.
+
+    Raises:
+        UserError: the task has no such lag.
+    """
+
+    task: Task  # the task with its knobs
+    lag: int  # time steps
+    model: Model = ONE_UNIT  # the network, at one unit
+    share: float = 0.9  # of the seeds that train at all; so many should pass
+    # the verdict and the budget that count, as in `memcap.frontiers.frontier.frontier`
+    at: At = "up_to"
+    budget: int | None = None
+    # the only rows that count: a table, a folder, or a name of
+    # `memcap.store.published`; None: those in `outputs`, and the published ones
+    rows: pl.DataFrame | Path | None = None
+    strict: bool = False  # refuse bad files of rows, as in `memcap.store.read`
+    config_dir: Path | None = None  # of the user's own recipes, for the next command
+
+    @property
+    def up_to(self) -> bool:
+        """Tell whether the question is about every lag from the smallest up to this one."""
+        return self.at == "up_to" and self.task.has_other_lags(self.lag)
+
+    @property
+    def folder(self) -> Path:
+        """The folder whose rows count, for a user's own sequences."""
+        return self.rows if isinstance(self.rows, Path) else OUTPUTS
+
+    def of_rows(self, rows: Path) -> "Question":
+        """Return the same question to other rows."""
+        return replace(self, rows=rows)
+
+    def __post_init__(self) -> None:
+        least = self.task.smallest_lag
+        if self.lag < least:
+            raise UserError(
+                f"--lag {self.lag}: the least lag of {self.task.name} is {least}"
+            )
+
+
+class Width(NamedTuple):
+    """The width at which the share passes at a lag."""
+
+    estimate: float
+    low: float  # of the 95 % interval
+    high: float
+    enough: float  # a width that is enough with `PROBABILITY`
 
 
 class Advice(NamedTuple):
@@ -63,9 +120,9 @@ class Answer:
 
     Args:
         question: the question.
-        line: the frontier that the answer is read from, one point per lag, the shortest
+        points: the measurements that the answer is read from, one per lag, the shortest
             first.
-        point: the frontier at the lag; None if the lag was not measured.
+        point: the measurement at the lag; None if the lag was not measured.
         source: the place of the rows: a name of `memcap.store.published`, such as
             "atlas", or a folder; None: rows that were passed in.
         estimate, low, high: width at which the share passes, from all lags, and its 95
@@ -76,14 +133,14 @@ class Answer:
         training_lag: the lag at which, or up to which, to train nets of this width. It
             is longer than the question's if fewer units are then enough; `estimate` is
             of this lag.
-        own: the answer of the user's own rows, if this one comes from published rows
-            with more evidence.
+        from_own_rows: the answer of the user's own rows, if this one comes from
+            published rows with more evidence.
         beside: if the task was not measured, answers for the nearest measured values of
             one of its knobs.
     """
 
     question: Question
-    line: tuple[Point, ...] = ()
+    points: tuple[Point, ...] = ()
     point: Point | None = None
     source: str | None = None
     estimate: float | None = None
@@ -91,7 +148,7 @@ class Answer:
     high: float | None = None
     units: int | None = None
     training_lag: int | None = None
-    own: "Answer | None" = None
+    from_own_rows: "Answer | None" = None
     beside: tuple["Answer", ...] = ()
 
     def __str__(self) -> str:
@@ -119,23 +176,23 @@ class Answer:
         return words.code(self, framework, path, command)
 
     @cached_property
-    def trained(self) -> dict[int, Point]:
-        """The line's points at which a recipe trains the task, by lag."""
-        return {point.lag: point for point in self.line if point.trains}
+    def trainable(self) -> dict[int, Point]:
+        """The measurements of lags at which a recipe trains the task, by lag."""
+        return {point.lag: point for point in self.points if point.trains}
 
     @property
     def lags(self) -> list[int]:
         """The lags that the width rests on."""
-        return [] if self.estimate is None else list(self.trained)
+        return [] if self.estimate is None else list(self.trainable)
 
     @property
     def basis(self) -> Point | None:
         """The point that says how the rows were measured and judged; None if nothing is known."""
-        return self.point or (None if self.estimate is None else self.line[0])
+        return self.point or (self.points[0] if self.lags else None)
 
     @property
     def at(self) -> At:
-        """The verdict that counts, as in `Point`."""
+        """The verdict by which the rows were judged, as in `Point`."""
         return self.basis.at if self.basis else "trained"
 
     @property
@@ -145,12 +202,10 @@ class Answer:
         return self.at == "up_to" or not self.question.up_to
 
     @property
-    def subject(self) -> str:
-        """The name of the frontier's line, as in `Point.subject`."""
-        question = self.question
-        return (
-            self.basis.subject if self.basis else label(question.task, question.model)
-        )
+    def is_conclusive(self) -> bool:
+        """True if the lag was measured, a width is known to be enough, and the
+        threshold is a number."""
+        return bool(self.point and self.units is not None and self.point.measured)
 
     @property
     def trains_longer(self) -> bool:
@@ -159,22 +214,15 @@ class Answer:
 
     @property
     def training_point(self) -> Point | None:
-        """The point at the training lag; None if that was not measured."""
-        longer = self.training_lag if self.trains_longer else None
-        return self.trained.get(longer) if longer else self.point
-
-    @property
-    def budget(self) -> int | None:
-        """The largest budget, in training steps, of the recipes that the answer rests on."""
-        point = self.training_point
-        points = self.trained.values() if point is None else [point]
-        return max((p.recipe.budget for p in points), default=None)
+        """The measurement at the training lag; None if that was not measured."""
+        lag = self.training_lag
+        return self.trainable[lag] if lag and self.trains_longer else self.point
 
     @property
     def recipe(self) -> ResolvedRecipe | None:
-        """The recipe of the training lag, or else that of `next_longer`; None if
+        """The recipe of the training lag, or else that of `longer_point`; None if
         nothing was measured."""
-        longer = next_longer(self.trained.values(), self.question.lag)
+        longer = longer_point(self.trainable.values(), self.question.lag)
         point = self.training_point or longer
         return point.recipe if point else None
 
@@ -185,66 +233,17 @@ class Answer:
         units = self.units
         if units is None:
             return Passes((), 0, 0, None)
-        near = [self.trained[lag] for lag in next_to(self.trained, self.question.lag)]
+        near = [self.trainable[k] for k in next_to(self.trainable, self.question.lag)]
         if self.training_point is not None:
             near = [self.training_point]
         points = [p for p in near if p.units[-1] >= units]
-        points = points or [p for p in self.trained.values() if p.units[-1] >= units]
+        points = points or [p for p in self.trainable.values() if p.units[-1] >= units]
         counts = [p.passed_from(units) for p in points]
-        falls = [
-            p.widest_from(units) for p in points if p.widest_from(units) < p.units[-1]
-        ]
-        passed = sum(count for count, _ in counts)
-        return Passes(
-            points, passed, sum(n for _, n in counts), min(falls, default=None)
-        )
-
-    @cached_property
-    def references(self) -> References:
-        """The widths that theory gives."""
-        question = self.question
-        return references(question.task, question.lag, model=question.model)
-
-    @cached_property
-    def command(self) -> str:
-        """A command that would measure the lag; "" if only nets above `MOST_UNITS`
-        could tell more."""
-        known = self.low is not None and self.high is not None
-        interval = (self.low, self.high) if known else None
-        enough = self.units is not None
-        return command(self.question, self.line, self.point, interval, enough)
-
-    @property
-    def seconds(self) -> float | None:
-        """The seconds to measure the lag on one core, interpolated between measured
-        lags or extrapolated to a longer one; the most of the answers in `beside`, if
-        there are any; None if unknown."""
-        if self.beside:
-            known = [answer.seconds for answer in self.beside]
-            return max((s for s in known if s is not None), default=None)
-        timed = [point for point in self.line if point.seconds > 0]
-        lag = self.question.lag
-        if not timed or lag < timed[0].lag:
-            return None
-        x = np.log2([point.lag for point in timed])
-        y = np.log2([point.seconds for point in timed])
-        if lag <= timed[-1].lag:
-            return float(np.exp2(np.interp(np.log2(lag), x, y)))
-        if len(timed) <= 2:
-            return None
-        return float(np.exp2(np.polyval(np.polyfit(x, y, 1), np.log2(lag))))
-
-    @property
-    def between(self) -> tuple[int, int] | None:
-        """The measured lags on either side, if the lag was not measured and lies between two."""
-        lags = next_to(self.lags, self.question.lag)
-        return (lags[0], lags[1]) if self.point is None and len(lags) == 2 else None
-
-    @property
-    def settled(self) -> bool:
-        """True if the lag was measured, a width is known to be enough, and the
-        threshold is a number."""
-        return bool(self.point and self.units is not None and self.point.measured)
+        widest = [p.widest_from(units) for p in points]
+        falls = [u for u, p in zip(widest, points, strict=True) if u < p.units[-1]]
+        passed = sum(passed for passed, _ in counts)
+        runs = sum(runs for _, runs in counts)
+        return Passes(points, passed, runs, min(falls, default=None))
 
 
 def answer(
@@ -255,20 +254,20 @@ def answer(
     lag = question.lag
     points = [p for p in points if (p.task, p.model) == (question.task, question.model)]
     # Nets that were trained for another question count only if there are no others.
-    same = [p for p in points if (p.evaluation.until == "up_to") == question.up_to]
-    points = same or points
+    alike = [p for p in points if question.up_to == (p.evaluation.until == "up_to")]
+    points = alike or points
     # If a lag was measured in several ways, the usual length and rule come first, then
     # the most runs.
-    here = [p for p in points if p.lag == lag]
-    point = max(here, key=lambda p: (p.usual, sum(p.runs)), default=None)
+    at_lag = [p for p in points if p.lag == lag]
+    point = max(at_lag, key=lambda p: (p.usual, sum(p.runs)), default=None)
     if point is not None:
         points = [p for p in points if p.label == point.label]
-    result = Answer(question, _line(points), point, source)
-    known = len(result.trained) > 1 if point is None else point.trains
+    result = Answer(question, _one_per_lag(points), point, source)
+    known = len(result.trainable) > 1 if point is None else point.trains
     if not known:
         return result
-    up_to = result.line[0].at == "up_to"
-    advice = advise(result.trained, lag, question.share, up_to)
+    up_to = result.points[0].at == "up_to"
+    advice = advise(result.trainable, lag, question.share, up_to)
     return replace(result, **advice._asdict())
 
 
@@ -278,13 +277,13 @@ def advise(
     """Advise the width that is enough at a lag, and the lag at which to train nets of
     this width.
 
-    No lag is advised fewer units than a shorter one, measured or not. An unmeasured lag
-    is not advised more than the next longer measured one, unless a shorter measured one
-    needs more.
+    No lag is advised fewer units than a shorter one, measured or not: its width is the
+    widest that any of them takes. An unmeasured lag is not advised more than the next
+    longer measured one, unless a shorter measured one needs more.
 
-    With `up_to`, no lag is advised more units than any longer measured one, because
-    nets trained up to that one are right here, too. So a measured lag does not heed
-    shorter ones that need more: these take its width.
+    With `up_to`, nets trained up to a longer measured lag are right here, too, so the
+    narrowest of its width and theirs is advised. Then a measured lag needs no more than
+    its own width, whatever a shorter one takes.
 
     Args:
         points: by lag, ascending, at least one.
@@ -293,58 +292,62 @@ def advise(
     """
     shorter = [k for k in points if k <= lag]
     longer = [k for k in points if k > lag]
-    gap = _lags_between(max(shorter, default=0), lag)
-    lags = sorted({*shorter, *gap, *(longer if up_to else longer[:1])})
-    widths = _widths(points, lags, share)
-    enough = {k: float(width[3]) for k, width in widths.items()}
-    unknown = set()
-    for k in points.keys() & enough.keys():
+    unmeasured = _lags_between(max(shorter, default=0), lag)
+    compared = longer if up_to else longer[:1]
+    widths = _widths(points, sorted({*shorter, *unmeasured, *compared}), share)
+    enough = {k: width.enough for k, width in widths.items()}
+    unknown = set()  # measured lags at which no width is known to be enough
+    for k in points.keys() & widths.keys():
         units = _taken(points[k], enough[k], share)
         if units is None:
             unknown.add(k)
         else:
             enough[k] = units
-    heeded = shorter[-1:] if up_to else shorter
-    choices = {lag: max(enough[k] for k in (*heeded, *gap))}
-    if up_to:
-        if longer and unknown.intersection(heeded):
-            del choices[lag]  # no width is known to be enough at a shorter lag
-        choices |= {k: enough[k] for k in longer}
-    elif longer and lag not in points:
-        most = max(enough[k] for k in (*shorter, longer[0]))
-        choices[lag] = min(choices[lag], most)
+    measured = shorter[-1:] if up_to else shorter
+    widest = max(enough[k] for k in (*measured, *unmeasured))
+    if not up_to:
+        if longer and lag not in points:
+            limit = max(enough[k] for k in (*shorter, longer[0]))
+            widest = min(widest, limit)
+        choices = {lag: widest}
+    elif longer and unknown.intersection(measured):
+        choices = {k: enough[k] for k in longer}
+    else:
+        choices = {lag: widest} | {k: enough[k] for k in longer}
     units_at = {}
     for k in choices.keys() - unknown:
         units = math.ceil(choices[k] - 1e-6)
-        if units <= (2 * points[k].units[-1] if k in points else MOST_UNITS):
+        most = 2 * points[k].units[-1] if k in points else MOST_UNITS
+        if units <= most:
             units_at[k] = units
     best = min(units_at, key=lambda k: (units_at[k], k), default=lag)
-    estimate, low, high = (float(width) for width in widths[best][:3])
-    return Advice(estimate, low, high, units_at.get(best), best)
+    return Advice(*widths[best][:3], units_at.get(best), best)
 
 
 def _lags_between(first: int, last: int) -> set[int]:
-    """Return the lags from one to another that advice heeds, with the last one."""
-    octaves = math.log(max(last / EVERY_LAG, 1), 1.4)
-    far = (round(EVERY_LAG * 1.4**k) for k in range(int(octaves) + 1))
-    return {k for k in (*range(1, EVERY_LAG + 1), *far, last) if first <= k <= last}
+    """Return the lags from one to another at which widths are computed, with the last one."""
+    count = int(math.log(max(last / EACH_LAG_TO, 1), 1.4)) + 1
+    far = (round(EACH_LAG_TO * 1.4**k) for k in range(count))
+    lags = (*range(1, EACH_LAG_TO + 1), *far, last)
+    return {k for k in lags if first <= k <= last}
 
 
 def _widths(
     points: Mapping[int, Point], lags: Sequence[int], share: float
-) -> dict[int, Floats]:
-    """Return estimate, low, high, and the width that is enough with `PROBABILITY`, at some lags."""
+) -> dict[int, Width]:
+    """Return the widths at which the share passes at some lags."""
     ranks = np.array([0.5, 0.025, 0.975, PROBABILITY])
     verdicts = [{lag: point.rise for lag, point in points.items()}]
     if any(p.solved_trained != p.solved for p in points.values()):
-        # nets that pass at the stretched length pass at the trained one, so they never
-        # take fewer units
+        # nets that pass at the stretched length pass at the trained one, so the former
+        # never take fewer units
         verdicts.append({lag: point.rise_trained for lag, point in points.items()})
     beliefs = [believe(counts, lags) for counts in verdicts]
-    return {
-        lag: np.max([belief[lag].quantiles(share, ranks) for belief in beliefs], axis=0)
-        for lag in lags
-    }
+    widths = {}
+    for lag in lags:
+        quantiles = [belief[lag].quantiles(share, ranks) for belief in beliefs]
+        widths[lag] = Width(*np.max(quantiles, axis=0).tolist())
+    return widths
 
 
 def _taken(point: Point, width: float, share: float) -> int | None:
@@ -358,19 +361,12 @@ def _taken(point: Point, width: float, share: float) -> int | None:
     return width_to_take(point.counts, share, units if known else None)
 
 
-def _line(points: Iterable[Point]) -> tuple[Point, ...]:
+def _one_per_lag(points: Iterable[Point]) -> tuple[Point, ...]:
     """Return one point per lag, all measured in the same way: the usual one, or else
     that of most lags."""
     ways: dict[str, dict[int, Point]] = {}
     for point in sorted(points, key=lambda p: (p.label, sum(p.runs))):
         ways.setdefault(point.label, {})[point.lag] = point  # the one with most runs
-    lines = [list(by_lag.values()) for by_lag in ways.values()]
+    lines = [sorted(way.values(), key=lambda p: p.lag) for way in ways.values()]
     best = max(lines, key=lambda line: (line[0].usual, len(line)), default=[])
-    return tuple(sorted(best, key=lambda p: p.lag))
-
-
-def next_to(lags: Collection[int], lag: int) -> tuple[int, ...]:
-    """Return the nearest shorter and the nearest longer of some lags, if there are any."""
-    shorter = sorted(k for k in lags if k < lag)
-    longer = sorted(k for k in lags if k > lag)
-    return (*shorter[-1:], *longer[:1])
+    return tuple(best)

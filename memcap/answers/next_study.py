@@ -1,97 +1,118 @@
-"""The study that would measure what an answer lacks, as a command."""
+"""The study that would measure what an answer lacks, as a command, and how long it takes."""
 
 import math
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING
 
-from memcap.answers.question import Question
+import numpy as np
+
 from memcap.config.knobs import set_words
 from memcap.config.recipes import race_axes, starts_itself
 from memcap.frontiers.points import Point
 from memcap.models.model import MOST_UNITS
 from memcap.thresholds.falls import possible_fall
 
-FEWEST_UNITS = 16  # of the widest net if nothing is known
+if TYPE_CHECKING:
+    from memcap.answers.answer import Answer, Question
+
+WIDEST_AT_LEAST = 16  # units of the widest net, if nothing is known of the lag
 MARGIN = 0.25  # share of the predicted interval's ends by which widths reach beyond it
 REACH = 4  # units on either side of the width at which most seeds passed
 
 
-def next_longer(line: Iterable[Point], lag: int) -> Point | None:
+def next_to(lags: Collection[int], lag: int) -> tuple[int, ...]:
+    """Return the nearest shorter and the nearest longer of some lags, if there are any."""
+    shorter = sorted(k for k in lags if k < lag)
+    longer = sorted(k for k in lags if k > lag)
+    return (*shorter[-1:], *longer[:1])
+
+
+def longer_point(points: Iterable[Point], lag: int) -> Point | None:
     """Return the point whose recipe an unmeasured lag takes: that of the next longer
     lag, as a recipe that trains a lag trains shorter ones, too; if there is none, that
     of the longest."""
-    points = sorted(line, key=lambda p: p.lag)
+    points = sorted(points, key=lambda p: p.lag)
     return next((p for p in points if p.lag >= lag), points[-1] if points else None)
 
 
-def command(
-    question: Question,
-    line: Sequence[Point] = (),
-    point: Point | None = None,
-    interval: tuple[float, float] | None = None,
-    enough: bool = False,
-) -> str:
-    """Return a command that measures the lag of a question; "" if no wider nets are allowed.
+def command(answer: "Answer") -> str:
+    """Return a command that measures the lag of an answer's question; "" if only wider
+    nets than are allowed could tell more.
 
-    Args:
-        question: the task, lag and network to measure.
-        line: points of other lags; the recipe is that of the next longer one, or the
-            recommended one if there are no points.
-        point: the point of the lag itself, if it was measured.
-        interval: ends of the interval of the width that it takes; None if unknown.
-        enough: whether a width is known to be enough. If not, the command measures
-            wider nets than were tried; if wider ones may fail more, more seeds of the
-            widths that pass most; if no recipe tried trains the task, other recipes.
+    The recipe is that of the measured lag or of the next longer one, or else the
+    recommended one. If no recipe tried trains the task, the command tries others. If no
+    width is known to be enough, it measures wider nets than were tried; if wider ones
+    may fail more, more seeds of the widths that pass most.
     """
-    held = question.task.facts(question.lag, question.task.length(question.lag)).held
-    near = point or next_longer(line, question.lag)
-    most = max(FEWEST_UNITS, 2.0 * held)
-    if near is not None and question.up_to and near.at != "up_to":
-        # rows of this lag alone are only a hint
-        most = max(most, (1 + MARGIN) * interval[1] if interval else 0.0)
-        point = near = interval = None
-    words = _words(question)
-    if near is not None:
-        words += near.evaluation_words
-    elif question.up_to:
-        words.append("evaluation.until=up_to")
+    question = answer.question
+    point = answer.point
     name = re.sub(r"\W+", "_", f"{question.task.name}_L{question.lag}")
-    study = f"study={name}"
+    words = _words(question)
+    held = question.task.facts(question.lag, question.task.length(question.lag)).held
+    most = max(WIDEST_AT_LEAST, 2.0 * held)
+    near = point or longer_point(answer.points, question.lag)
+    if near is None or (question.up_to and near.at != "up_to"):
+        # what was measured at this lag alone, if anything, only bounds the widths
+        if question.up_to:
+            words.append("evaluation.until=up_to")
+        if answer.high is not None:
+            most = max(most, (1 + MARGIN) * answer.high)
+        return " ".join([*words, f"study={name}", _bisection(1, most)])
+    words += near.evaluation_words
     if point is not None and not point.trains:
-        recipes = _race(question, max(point.units[-1], 2 * held, 4))
-        return " ".join([*words, f"{study}_race", "design=race", recipes])
-    if near is not None:
-        words += near.recipe.words
-    words.append(study)
-    if point is not None and not enough and possible_fall(point.counts) is not None:
-        first, last = around_best(point)
-        return " ".join([*words, _axes(first, last, 2 * max(point.runs))])
+        race = _race(question, max(point.units[-1], 2 * held, 4))
+        return " ".join([*words, f"study={name}_race", race])
+    words += [*near.recipe.words, f"study={name}"]
     least = 1.0
-    if interval is not None:
-        least = (1 - MARGIN) * interval[0]
-        most = (1 + MARGIN) * interval[1]
-    if point is not None and not enough:
+    if answer.low is not None and answer.high is not None:
+        least = (1 - MARGIN) * answer.low
+        most = (1 + MARGIN) * answer.high
+    if point is not None and answer.units is None:
+        if possible_fall(point.counts) is not None:
+            first, last = around_best(point)
+            return " ".join([*words, _axes(first, last, 2 * max(point.runs))])
         if point.units[-1] >= MOST_UNITS:
             return ""
         least = point.units[-1] + 1
         most = max(most, 2 * least)
-    first = max(1, min(math.floor(least), MOST_UNITS - 2))
-    last = min(max(math.ceil(most), first + 2), MOST_UNITS)
-    return " ".join([*words, "design=bisect", _axes(first, last, 8)])
+    return " ".join([*words, _bisection(least, most)])
 
 
 def around_best(point: Point) -> tuple[int, int]:
-    """Return the first and last width to try around the one at which most seeds passed."""
+    """Return the first and last width to try around the one at which most seeds passed:
+    as far as its neighbours among those tried, and at most `REACH` units."""
     shares = zip(point.solved, point.runs, strict=True)
     ranks = [(solved / runs, runs) for solved, runs in shares]
-    best = ranks.index(max(ranks)) + 1
-    tried = (0, *point.units, point.units[-1] + 1)
-    first = max(tried[best - 1] + 1, tried[best] - REACH)
-    return first, min(tried[best + 1] - 1, tried[best] + REACH)
+    best = point.units[ranks.index(max(ranks))]
+    narrower = [units for units in point.units if units < best]
+    wider = [units for units in point.units if units > best]
+    first = max(best - REACH, narrower[-1] + 1 if narrower else 1)
+    return first, min(best + REACH, wider[0] - 1 if wider else best)
 
 
-def _words(question: Question) -> list[str]:
+def seconds(answer: "Answer") -> float | None:
+    """Return the seconds to measure the lag on one core, interpolated between measured
+    lags or extrapolated to a longer one; the most of the answers in `beside`, if there
+    are any; None if unknown."""
+    if answer.beside:
+        known = [seconds(other) for other in answer.beside]
+        return max((s for s in known if s is not None), default=None)
+    timed = [point for point in answer.points if point.seconds > 0]
+    lag = answer.question.lag
+    if not timed or lag < timed[0].lag:
+        return None
+    x = np.log2([point.lag for point in timed])
+    y = np.log2([point.seconds for point in timed])
+    if lag <= timed[-1].lag:
+        return float(np.exp2(np.interp(np.log2(lag), x, y)))
+    if len(timed) <= 2:
+        return None
+    return float(np.exp2(np.polyval(np.polyfit(x, y, 1), np.log2(lag))))
+
+
+def _words(question: "Question") -> list[str]:
     words = ["memcap train"]
     if question.config_dir is not None:
         words.append(f"--config-dir {shlex.quote(str(question.config_dir))}")
@@ -102,11 +123,17 @@ def _words(question: Question) -> list[str]:
     return [*words, *(f"model.{word}" for word in network)]
 
 
-def _race(question: Question, widest: int) -> str:
+def _race(question: "Question", widest: int) -> str:
     axes = race_axes(starts_itself(question.model.cell), question.up_to)
     recipes = [f"{name}: [{', '.join(map(str, axes[name]))}]" for name in axes]
     units = f"model.units: 1..{min(widest, MOST_UNITS)}"
-    return f"'axes={{{', '.join(recipes)}, {units}, seed: 8}}'"
+    return f"design=race 'axes={{{', '.join(recipes)}, {units}, seed: 8}}'"
+
+
+def _bisection(least: float, most: float) -> str:
+    first = max(1, min(math.floor(least), MOST_UNITS - 2))
+    last = min(max(math.ceil(most), first + 2), MOST_UNITS)
+    return f"design=bisect {_axes(first, last, 8)}"
 
 
 def _axes(first: int, last: int, seeds: int) -> str:

@@ -9,8 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from memcap import store
-from memcap.answers.answer import Answer, answer
-from memcap.answers.question import Question
+from memcap.answers.answer import Answer, Question, answer
 from memcap.cells import ALIASES
 from memcap.config.knobs import completed, typed
 from memcap.frontiers.frontier import frontier
@@ -32,24 +31,25 @@ def cell_name(name: str) -> str:
 def best_answer(question: Question) -> Answer:
     """Answer a question from the rows that say the most about it.
 
-    These are the rows in `outputs` or the published ones, whichever measure a threshold
-    of this task at this lag with more runs. If none does, the source that tried the lag
-    counts, then the one with the most lags to predict from; among equals the user's
-    own. `Answer.own` is the answer of the user's own rows if others count.
+    Rows in `outputs` and published ones are compared: those that measure a threshold at
+    this lag with the most runs answer. If none do, rows that tried this lag come first,
+    and then those with the most lags to predict from; among equals the user's own. If
+    published rows answer, `Answer.from_own_rows` is the answer of the user's own.
     """
     answers: list[Answer] = []
     tables: dict[str | None, pl.DataFrame] = {}
     for source, table in _sources(question):
         tables[source] = table
         answers.append(from_rows(table, question, source))
-        if source != str(OUTPUTS) and answers[-1].settled and answers[-1].as_asked:
-            break
+        is_published = source != str(OUTPUTS)
+        if is_published and answers[-1].is_conclusive and answers[-1].as_asked:
+            break  # the published studies that follow need not be read
     best = max(answers, key=_evidence, default=Answer(question))
-    if not best.line:
+    if not best.points:
         return replace(best, beside=_beside(question, tables))
     for found in answers:
         if found.source == str(OUTPUTS) and found.point and found is not best:
-            return replace(best, own=found)
+            return replace(best, from_own_rows=found)
     return best
 
 
@@ -79,8 +79,8 @@ def _sources(question: Question) -> Iterator[tuple[str | None, pl.DataFrame]]:
 def _beside(
     question: Question, tables: dict[str | None, pl.DataFrame]
 ) -> tuple[Answer, ...]:
-    """Answer for the nearest measured tasks that differ in one numeric knob, one with
-    most neighbours."""
+    """Answer for the nearest measured tasks that differ in one numeric knob: the knob
+    for which the most of them have an answer."""
     best: tuple[Answer, ...] = ()
     for source, rows in tables.items():
         tasks = _tasks(rows, type(question.task)).values()
@@ -111,13 +111,13 @@ def _neighbours(task: Task, others: Iterable[Task]) -> Iterator[list[Task]]:
 
 
 def _evidence(answer: Answer) -> tuple[bool, bool, bool, int]:
-    """Rank answers by their evidence: the runs at the lag if it is settled, otherwise
+    """Rank answers by their evidence: the runs at the lag if they settle it, otherwise
     the number of lags."""
-    asked = answer.as_asked and bool(answer.line)
-    evidence = len(answer.lags)
-    if answer.point is not None and answer.settled:
-        evidence = sum(answer.point.runs)
-    return asked, answer.settled, answer.point is not None, evidence
+    asked = answer.as_asked and bool(answer.points)
+    amount = len(answer.lags)
+    if answer.point is not None and answer.is_conclusive:
+        amount = sum(answer.point.runs)
+    return asked, answer.is_conclusive, answer.point is not None, amount
 
 
 def rows_for(rows: pl.DataFrame, task: Task, model: Model) -> pl.DataFrame:

@@ -6,12 +6,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from memcap.answers.question import PROBABILITY
+from memcap.answers.next_study import command as command_of
+from memcap.answers.next_study import next_to, seconds
 from memcap.cells import cell_facts
 from memcap.config.knobs import UserError
 from memcap.config.member import Member
 from memcap.config.recipes import Recipe
-from memcap.frontiers.points import Point, columns, counts_text
+from memcap.frontiers.points import (
+    Point,
+    References,
+    columns,
+    counts_text,
+    label,
+    references,
+)
 from memcap.frontiers.words import (
     fall_words,
     interval_text,
@@ -26,6 +34,7 @@ from memcap.store.published import ATLAS, NAMES
 from memcap.terminal.printing import duration
 from memcap.terminal.words import plural
 from memcap.thresholds.falls import possible_fall
+from memcap.thresholds.lags import PROBABILITY
 
 if TYPE_CHECKING:
     from memcap.answers.answer import Answer
@@ -71,7 +80,7 @@ def as_dict(answer: "Answer") -> dict[str, Any]:
     question = answer.question
     point = answer.point
     row = {} if point is None else columns(point)
-    theory = answer.references
+    theory = _references(answer)
     stretched = (None, None)
     if point is not None and answer.units is not None:
         stretched = point.stretched_at(answer.units) or stretched
@@ -91,7 +100,7 @@ def as_dict(answer: "Answer") -> dict[str, Any]:
         "low": answer.low,
         "high": answer.high,
         "lags": answer.lags,
-        "between": answer.between,
+        "between": _between(answer),
         "left_out": _left_out(answer),
         "trains": row.get("trains"),
         **{name: row.get(name) for name in OF_FIT},
@@ -100,7 +109,7 @@ def as_dict(answer: "Answer") -> dict[str, Any]:
         "one_per_number": theory.one_per_number,
         "constructed": theory.constructed,
         "bits": theory.bits,
-        "budget": answer.budget,
+        "budget": _budget(answer),
         "passed_from": answer.passes.passed,
         "runs_from": answer.passes.runs,
         **{name: row.get(name) for name in OF_RUNS},
@@ -110,8 +119,8 @@ def as_dict(answer: "Answer") -> dict[str, Any]:
             {"knobs": dict(vars(other.question.task)), "units": other.units}
             for other in answer.beside
         ],
-        "command": answer.command,
-        "seconds": answer.seconds,
+        "command": command_of(answer),
+        "seconds": seconds(answer),
     }
 
 
@@ -124,8 +133,8 @@ def sentences(answer: "Answer") -> list[str]:
         lines = _not_measured(answer)
     else:
         lines = _no_width(answer, answer.point)
-    if answer.own is not None:
-        lines.append(_own(answer.own))
+    if answer.from_own_rows is not None:
+        lines.append(_own(answer.from_own_rows))
     return lines
 
 
@@ -191,7 +200,7 @@ def _passed(answer: "Answer", units: int) -> str:
     low, high = (100 * end for end in wilson(passed, runs))
     return (
         f"{passed} of {plural(runs, 'training run')}{at} with {widths} {noun}"
-        f" {_pass(answer)} within {answer.budget:,} steps (95 % interval: {low:.0f} to"
+        f" {_pass(answer)} within {_budget(answer):,} steps (95 % interval: {low:.0f} to"
         f" {high:.0f} %)."
     )
 
@@ -252,11 +261,11 @@ def _no_width(answer: "Answer", point: Point) -> list[str]:
             f" {plural(sum(point.runs), 'run')} with up to {widest} passed, and not more with"
             f" more units, which says nothing about wider nets ({scores_words(point)}). To try"
             " other recipes first:",
-            answer.command,
+            command_of(answer),
         ]
     lines = [
         f"{subject}: no width up to {widest} is known to be enough for {_share(answer)}"
-        f" training runs to {_pass(answer)}, within {answer.budget:,} training steps. This is a"
+        f" training runs to {_pass(answer)}, within {_budget(answer):,} training steps. This is a"
         " result of the training, not a limit of the net."
     ]
     fall = possible_fall(point.counts)
@@ -265,17 +274,41 @@ def _no_width(answer: "Answer", point: Point) -> list[str]:
         lines.append(f"{fall_words(fall, which)}.")
     elif not point.fit.fits:
         lines.append(_misfit(point))
-    if not answer.command:
+    command = command_of(answer)
+    if not command:
         return [*lines, f"Nets beyond {MOST_UNITS:,} units are not allowed."]
     more = "wider nets" if fall is None else "more seeds of the widths that pass most"
     if not answer.as_asked:
         more = "every lag up to it"
-    return [*lines, f"To measure {more}:", answer.command]
+    return [*lines, f"To measure {more}:", command]
 
 
 def _subject(answer: "Answer") -> str:
+    question = answer.question
+    name = label(question.task, question.model)
+    if answer.basis is not None:
+        name = answer.basis.subject
     lags = "every lag up to" if answer.at == "up_to" else "lag"
-    return f"{answer.subject} at {lags} {answer.question.lag}"
+    return f"{name} at {lags} {question.lag}"
+
+
+def _budget(answer: "Answer") -> int | None:
+    """Return the most training steps of the recipes that the answer rests on."""
+    point = answer.training_point
+    points = answer.trainable.values() if point is None else [point]
+    return max((p.recipe.budget for p in points), default=None)
+
+
+def _references(answer: "Answer") -> References:
+    question = answer.question
+    return references(question.task, question.lag, model=question.model)
+
+
+def _between(answer: "Answer") -> tuple[int, ...] | None:
+    """Return the measured lags on either side, if the lag was not measured and lies
+    between two."""
+    lags = next_to(answer.lags, answer.question.lag)
+    return lags if answer.point is None and len(lags) == 2 else None
 
 
 def _share(answer: "Answer") -> str:
@@ -305,24 +338,25 @@ def _pass(answer: "Answer") -> str:
 
 def _measure(answer: "Answer") -> list[str]:
     """Say which command measures the lag, and how long that takes."""
-    if answer.seconds is None:
-        return ["To measure it:", answer.command]
-    time = f"{duration(round(answer.seconds))} on one core"
+    command = command_of(answer)
+    taken = seconds(answer)
+    if taken is None:
+        return ["To measure it:", command]
+    time = f"{duration(round(taken))} on one core"
     how = f"about {time}, as its neighbours took"
-    if not answer.beside and answer.question.lag > max(answer.lags):
+    longest = max(answer.lags, default=math.inf)
+    if not answer.beside and answer.question.lag > longest:
         how = f"very roughly {time}, as the time has grown with the lag"
-    return [f"To measure it ({how}):", answer.command]
+    return [f"To measure it ({how}):", command]
 
 
 def _predicted(answer: "Answer") -> str:
     """Say where the lag lies among the measured ones."""
     lags = f"{_lags(answer.lags)}{_from(answer)}."
     where = f"It lies OUTSIDE the measured lags, {lags}"
-    if answer.between is not None:
-        shorter, longer = answer.between
-        where = (
-            f"It lies between lags {shorter} and {longer}. The measured lags are {lags}"
-        )
+    if between := _between(answer):
+        where = "It lies between lags {} and {}.".format(*between)
+        where += f" The measured lags are {lags}"
     left_out = ", ".join(map(str, _left_out(answer)))
     if left_out:
         where += f" Lags at which no recipe trained it are left out: {left_out}."
@@ -331,7 +365,7 @@ def _predicted(answer: "Answer") -> str:
 
 def _left_out(answer: "Answer") -> list[int]:
     """List the lags at which no recipe trained the task, so that they say nothing about widths."""
-    return [point.lag for point in answer.line if not point.trains]
+    return [point.lag for point in answer.points if not point.trains]
 
 
 def _lags(lags: Sequence[int]) -> str:
@@ -390,7 +424,7 @@ def why(answer: "Answer") -> list[str]:
 def _theory(answer: "Answer") -> list[str]:
     task = answer.question.task
     lag = answer.question.lag
-    theory = answer.references
+    theory = _references(answer)
     length = answer.point.length if answer.point else task.length(lag)
     noun = "number" if task.vocabulary is None else "symbol"
     held = plural(task.facts(lag, length).held, noun)

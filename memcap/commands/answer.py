@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.prompt import IntPrompt, Prompt
 
 from memcap import commands
-from memcap.answers.question import Question
+from memcap.answers.answer import Question
+from memcap.answers.next_study import command
 from memcap.answers.sources import best_answer, cell_name
 from memcap.answers.words import as_dict, code, sentences, why
 from memcap.commands.arguments import (
@@ -135,11 +136,11 @@ def run(arguments: Namespace) -> None:
             _print(loss_words.sentences(curve))
         return
     answer = best_answer(question)
-    asked = answer.settled and answer.as_asked
-    if arguments.measure and not asked and answer.command:
+    asked = answer.is_conclusive and answer.as_asked
+    if arguments.measure and not asked and command(answer):
         aside = arguments.json or arguments.code
         with redirect_stdout(sys.stderr if aside else sys.stdout):
-            overrides = shlex.split(answer.command)[2:]
+            overrides = shlex.split(command(answer))[2:]
             commands.find("train").run(Namespace(overrides=overrides))
         answer = best_answer(question.of_rows(OUTPUTS))
     if arguments.code:
@@ -150,7 +151,7 @@ def run(arguments: Namespace) -> None:
         _print(sentences(answer) + why(answer))
     else:
         hint = "--why says what this rests on."
-        if answer.point is None and answer.command:
+        if answer.point is None and command(answer):
             hint += " --measure trains what is missing, and answers then."
         _print([*sentences(answer), hint])
 

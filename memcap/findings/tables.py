@@ -8,8 +8,7 @@ from typing import Any
 import polars as pl
 
 from memcap import store
-from memcap.answers.answer import Answer, answer
-from memcap.answers.question import Question
+from memcap.answers.answer import Answer, Question, answer
 from memcap.answers.sources import from_rows
 from memcap.answers.words import wilson
 from memcap.config.member import task_of

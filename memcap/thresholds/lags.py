@@ -55,6 +55,7 @@ NEGLIGIBLE = 5e-3  # share of the best cell's weight below which a cell is dropp
 ODD_SHARE = 0.01  # of lags that are out of line
 ODD_SCATTER = 1.0  # by how many doublings they are
 LEAST = 1e-20  # likelihood relative to the best, so that no lag overrules all others
+PROBABILITY = 0.9  # least probability that a width to take is enough
 MOST_LOG_UNITS = 14.0  # end of the grid of mu
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import polars as pl
 
 from memcap import api, store
-from memcap.answers.question import LSTM, Question
+from memcap.answers.answer import ONE_UNIT, Question
 from memcap.answers.sources import from_rows
 from memcap.config.member import Member
 from memcap.config.recipes import Recipe
@@ -45,7 +45,7 @@ def advised() -> dict[str, Member]:
     for point in (
         p for study in nets.STUDIES for p in frontier(store.read(rows_file(study)))
     ):
-        if not point.usual or point.model != LSTM:
+        if not point.usual or point.model != ONE_UNIT:
             continue
         advice = from_rows(rows, Question(point.task, point.lag))
         if advice.units is not None:

@@ -10,9 +10,8 @@ import pytest
 from study_rows import group, table
 
 from memcap import store
-from memcap.answers.answer import answer
-from memcap.answers.next_study import command
-from memcap.answers.question import Question
+from memcap.answers.answer import Answer, Question, answer
+from memcap.answers.next_study import command, seconds
 from memcap.answers.sources import from_rows
 from memcap.answers.words import as_dict, code, sentences, why
 from memcap.frontiers.frontier import frontier
@@ -22,30 +21,9 @@ from memcap.tasks import task_class
 
 DELAY = task_class("delay_line")()
 LATCH = task_class("latch")()
-KEYS = {
-    "task",
-    "lag",
-    "u_exist",
-    "u50",
-    "u90",
-    "u90_low",
-    "u90_high",
-    "information_floor",
-    "one_per_number",
-}
-KEYS |= {
-    "constructed",
-    "carry_numbers",
-    "budget",
-    "runs",
-    "estimate",
-    "low",
-    "high",
-    "misfit",
-    "trains",
-}
-KEYS |= {"passed_from", "runs_from"}
+KEYS = {"task", "lag", "u50", "u90_low", "estimate", "trains", "passed_from", "runs"}
 MIXED = {4: (0, 8), 5: (3, 8), 6: (6, 8), 7: (8, 8), 8: (8, 8)}
+VALLEY = ((4, 6), (7, 7), (6, 8), (2, 8), (3, 8), (3, 8), (7, 8), (8, 8))
 
 
 def sharp(width):
@@ -236,45 +214,30 @@ def test_where_no_recipe_trains_it_other_recipes_come_before_wider_nets(counts):
     assert values["command"].endswith(races)
 
 
-def test_of_a_cell_that_starts_itself_other_rates_come_before_wider_nets():
-    rows = table(
-        group(
-            "delay_line", 16, {15: (0, 8)}, cell="LRU", recipe="own_start", init="flax"
-        )
-    )
-    command = asked(DELAY, 16, points=frontier(rows), cell="LRU")[0]["command"]
-    raced = "recipe: [own_start], recipe.lr: [0.003, 0.01, 0.03]"
-    assert command.endswith(
-        f"design=race 'axes={{{raced}, model.units: 1..34, seed: 8}}'"
-    )
+@pytest.mark.parametrize(
+    ("cell", "raced"),
+    [
+        ("LRU", "recipe: [own_start], recipe.lr: [0.003, 0.01, 0.03]"),
+        # of a cell with gates other starts, whatever started its nets
+        (
+            "GRUCell",
+            "recipe: [curriculum_chrono, curriculum_from_one, curriculum, integrator]",
+        ),
+    ],
+)
+def test_of_a_cell_that_starts_itself_rates_race_and_of_others_recipes(cell, raced):
+    net = {"cell": cell, "recipe": "own_start", "init": "flax"}
+    points = frontier(table(group("delay_line", 16, {15: (0, 8)}, **net)))
+    line = asked(DELAY, 16, points=points, cell=cell)[0]["command"]
+    assert line.endswith(f"design=race 'axes={{{raced}, model.units: 1..34, seed: 8}}'")
 
 
 def test_what_was_trained_by_an_unusual_rule_is_measured_by_it_again():
     counts = {1: (0, 8), 2: (4, 8), 3: (8, 8), 4: (8, 8)}
     rows = table(group("parity", 16, counts, evaluation_until="steady", stretch=4))
-    command = asked(task_class("parity")(), 16, points=frontier(rows))[0]["command"]
-    assert (
-        "task.lag=16 evaluation.stretch=4 evaluation.until=steady recipe=hold"
-        in command
-    )
-
-
-def test_of_a_cell_with_gates_recipes_race_whatever_started_its_nets():
-    rows = table(
-        group(
-            "delay_line",
-            16,
-            {15: (0, 8)},
-            cell="GRUCell",
-            recipe="own_start",
-            init="flax",
-        )
-    )
-    command = asked(DELAY, 16, points=frontier(rows), cell="GRUCell")[0]["command"]
-    assert (
-        "recipe: [curriculum_chrono, curriculum_from_one, curriculum, integrator]"
-        in command
-    )
+    line = asked(task_class("parity")(), 16, points=frontier(rows))[0]["command"]
+    words = "task.lag=16 evaluation.stretch=4 evaluation.until=steady recipe=hold"
+    assert words in line
 
 
 def test_not_enough():
@@ -326,40 +289,32 @@ def test_counts_that_do_not_fit_are_flagged_beside_the_width():
 def test_where_wider_nets_fail_more_widths_that_pass_are_advised_and_it_is_said():
     counts = {3: (0, 8), 4: (16, 16), 5: (15, 16), 6: (4, 16), 8: (3, 16)}
     found = answer(Question(LATCH, 5), frontier(table(group(counts=counts))))
+    words = words_of(found)
     assert (found.units, as_dict(found)["falls_from"]) == (4, 6)
-    assert "31 of 32 training runs with 4 or 5 units succeed" in words_of(found)
+    assert "31 of 32 training runs with 4 or 5 units succeed" in words
     assert (
         "Wider nets fail more: 7 of 32 passed with 6 to 8 units, 31 of 32 with 4 or 5."
-        in words_of(found)
+        in words
     )
-    counts = {
-        3: (4, 6),
-        4: (7, 7),
-        5: (6, 8),
-        6: (2, 8),
-        7: (3, 8),
-        9: (3, 8),
-        11: (7, 8),
-        14: (8, 8),
-    }
+    counts = dict(zip((3, 4, 5, 6, 7, 9, 11, 14), VALLEY, strict=True))
     found = answer(Question(LATCH, 5), frontier(table(group(counts=counts))))
+    words = words_of(found)
     assert found.units == 14
-    assert "8 of 8 training runs with 14 or more units succeed" in words_of(found)
+    assert "8 of 8 training runs with 14 or more units succeed" in words
     assert (
         "Nets in between fail more: 8 of 24 passed with 6 to 9 units, 13 of 15 with 4"
-        in words_of(found)
+        in words
     )
     counts = {3: (0, 8), 4: (7, 8), 5: (3, 8), 6: (1, 8), 8: (0, 8)}
-    none = answer(
-        Question(LATCH, 5, at="steady"), frontier(table(group(counts=counts)))
-    )
+    question = Question(LATCH, 5, at="steady")
+    none = answer(question, frontier(table(group(counts=counts))))
     assert none.units is None
     words = (
         "Wider nets fail more: 4 of 24 passed with 5 to 8 units, 7 of 8 with 4.\nTo measure more"
         " seeds of"
     )
     assert words in words_of(none)
-    assert "axes={model.units: 4..4, seed: 16}" in none.command
+    assert "axes={model.units: 4..4, seed: 16}" in command(none)
 
 
 @pytest.mark.parametrize(("top", "said"), [((6, 8), True), ((8, 8), False)])
@@ -394,29 +349,20 @@ def test_another_cell_answers_for_itself():
     found = answer(Question(LATCH, 5, Model("GRUCell", 1)), rows)
     assert found.units >= 12
     assert as_dict(found)["carry_numbers"] == found.units  # a GRU has no c
-    assert found.references.constructed is None
-    assert "model.cell=GRUCell" in found.command
+    assert as_dict(found)["constructed"] is None
+    assert "model.cell=GRUCell" in command(found)
 
 
 def test_layers_answer_for_themselves():
     rows = table(group(counts=MIXED), group(counts=sharp(12), layers=2))
-    found = answer(Question(LATCH, 5, Model(units=1, layers=2)), frontier(rows))
-    assert found.units >= 12
-    assert as_dict(found)["carry_numbers"] == 4 * found.units
-    assert "model.layers=2" in found.command
+    found = from_rows(rows, Question(LATCH, 5, Model(units=1, layers=2)))
+    assert found.units >= 12 > from_rows(rows, Question(LATCH, 5)).units
+    values = as_dict(found)
+    assert (values["carry_numbers"], values["layers"]) == (4 * found.units, 2)
+    assert "model.layers=2" in command(found)
     assert (
         f"latch (layers=2) at lag 5: {found.units} units in each of 2 layers."
         in words_of(found)
-    )
-    assert as_dict(found)["layers"] == 2
-    assert (
-        from_rows(rows, Question(LATCH, 5, Model(units=1, layers=2))).units
-        == found.units
-    )
-    assert (
-        from_rows(rows, Question(LATCH, 5)).units
-        == answer(Question(LATCH, 5), frontier(rows)).units
-        < 12
     )
     assert f"an LSTM of {found.units} units in each of 2 layers" in code(found, "keras")
 
@@ -429,12 +375,12 @@ def test_the_tasks_own_length_counts_first():
 
 
 def test_the_command_measures_what_was_asked():
-    line = command(Question(task_class("delay_line")(symbols=4), 50))
+    line = command(Answer(Question(task_class("delay_line")(symbols=4), 50)))
     assert line.startswith("memcap train task=delay_line task.symbols=4 task.lag=50 ")
     assert line.endswith(
         "study=delay_line_L50 design=bisect 'axes={model.units: 1..102, seed: 8}'"
     )
-    assert "model.units: 1..16" in command(Question(LATCH, 50))
+    assert "model.units: 1..16" in command(Answer(Question(LATCH, 50)))
 
 
 def test_the_command_has_the_recipe_of_the_next_longer_lag_with_what_was_changed_in_it(
@@ -445,24 +391,33 @@ def test_the_command_has_the_recipe_of_the_next_longer_lag_with_what_was_changed
         group("delay_line", 16, sharp(17), recipe="mine", lr=0.2),
     )
     near, far, beyond = (
-        answer(Question(DELAY, lag, config_dir=tmp_path), frontier(table(*rows)))
+        command(
+            answer(Question(DELAY, lag, config_dir=tmp_path), frontier(table(*rows)))
+        )
         for lag in (3, 5, 20)
     )
-    assert " recipe=open_gate " in near.command
-    assert " recipe.lr=0.07 " in near.command
-    assert " recipe=mine " in beyond.command
-    assert f"memcap train --config-dir {tmp_path} task=delay_line" in far.command
-    assert " recipe=mine " in far.command
+    assert " recipe=open_gate " in near
+    assert " recipe.lr=0.07 " in near
+    assert f"memcap train --config-dir {tmp_path} task=delay_line" in far
+    assert " recipe=mine " in far
+    assert " recipe=mine " in beyond
 
 
 def test_it_says_how_long_the_neighbours_took():
     members = table(*(group("delay_line", lag, sharp(lag + 1)) for lag in (4, 16)))
     rows = frontier(members.with_columns(run_seconds=pl.col("lag").cast(pl.Float64)))
-    seconds = [p.seconds for p in rows]
     found = answer(Question(DELAY, 8), rows)
-    assert found.seconds == pytest.approx(math.sqrt(seconds[0] * seconds[1]))
+    mean = math.sqrt(rows[0].seconds * rows[1].seconds)
+    assert seconds(found) == pytest.approx(mean)
     assert " on one core, as its neighbours took):" in words_of(found)
-    assert answer(Question(DELAY, 40), rows).seconds is None
+    assert seconds(answer(Question(DELAY, 40), rows)) is None
+
+
+def test_the_time_is_said_where_no_measured_lag_trains():
+    members = table(*(group("latch", lag, {8: (0, 8)}) for lag in (4, 16)))
+    found = answer(Question(LATCH, 8), frontier(members))
+    assert found.lags == []
+    assert " on one core, as its neighbours took):" in words_of(found)
 
 
 def test_beyond_the_lags_measured_the_time_grows_as_it_did():
@@ -470,13 +425,13 @@ def test_beyond_the_lags_measured_the_time_grows_as_it_did():
     rows = frontier(
         members.with_columns(run_seconds=pl.col("lag").cast(pl.Float64) ** 2)
     )
-    result = answer(Question(DELAY, 64), rows)
-    assert result.seconds == pytest.approx(
-        16 * answer(Question(DELAY, 16), rows).seconds
+    found = answer(Question(DELAY, 64), rows)
+    assert seconds(found) == pytest.approx(
+        16 * seconds(answer(Question(DELAY, 16), rows))
     )
     assert (
         "(very roughly 4.55 hours on one core, as the time has grown with the lag):"
-        in words_of(result)
+        in words_of(found)
     )
 
 

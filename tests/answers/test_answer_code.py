@@ -6,8 +6,7 @@ import pytest
 from command import memcap
 
 from memcap import store
-from memcap.answers.answer import answer
-from memcap.answers.question import Question
+from memcap.answers.answer import Question, answer
 from memcap.answers.sources import from_rows
 from memcap.answers.words import code, sentences
 from memcap.config.knobs import UserError

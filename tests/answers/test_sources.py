@@ -7,7 +7,7 @@ import pytest
 from study_rows import group, table, write
 
 from memcap.answers import sources
-from memcap.answers.question import Question
+from memcap.answers.answer import Question
 from memcap.answers.sources import best_answer, cell_name, from_rows
 from memcap.answers.words import as_dict, sentences, why
 from memcap.store import files, published
@@ -46,10 +46,10 @@ def own(place, *groups):
 
 def test_the_atlas_answers_one_who_has_no_rows(place):
     found = best_answer(Question(DELAY, 8))
-    assert (found.source, found.units, found.settled) == ("atlas", 9, True)
+    assert (found.source, found.units, found.is_conclusive) == ("atlas", 9, True)
     assert as_dict(found)["source"] == "atlas"
     assert ", of memcap's published atlas; recipe" in "".join(why(found))
-    assert best_answer(Question(DELAY, 10)).between == (8, 16)
+    assert as_dict(best_answer(Question(DELAY, 10)))["between"] == (8, 16)
     assert (
         ", of memcap's published atlas. This is a prediction"
         in sentences(best_answer(Question(DELAY, 10)))[1]
@@ -90,13 +90,13 @@ def test_of_rows_that_measure_the_lag_those_with_more_runs_count_and_the_others_
     assert (found.source, found.units) == ("atlas", 9)
     said = sentences(found)[-1]
     assert said.startswith(
-        f"Your own 6 runs in outputs would give {found.own.units} unit"
+        f"Your own 6 runs in outputs would give {found.from_own_rows.units} unit"
     )
     assert said.endswith("name the folder: memcap answer ... outputs")
-    assert best_answer(Question(DELAY, 8, rows=place / "outputs")).own is None
+    assert best_answer(Question(DELAY, 8, rows=place / "outputs")).from_own_rows is None
     own(place, sharp(8, 7, seeds=16))
     found = best_answer(Question(DELAY, 8))
-    assert (found.source, found.units, found.own) == ("outputs", 7, None)
+    assert (found.source, found.units, found.from_own_rows) == ("outputs", 7, None)
 
 
 def test_an_lstm_is_one_cell_by_whatever_name():
@@ -181,6 +181,6 @@ def test_a_knob_that_was_not_measured_has_the_nearest_that_were_beside_it():
         "These were measured, of memcap's published atlas: latch at every lag up to 50, "
         in sentences(found)[0]
     )
-    assert found.seconds is not None
+    assert as_dict(found)["seconds"] is not None
     wider = best_answer(Question(latch(symbols=16), 50, rows=Path("atlas")))
     assert [each.question.task.symbols for each in wider.beside] == [8, 32]

@@ -4,8 +4,7 @@ import pytest
 from scipy.stats import binomtest
 from study_rows import group, sharp, table
 
-from memcap.answers.answer import answer
-from memcap.answers.question import Question
+from memcap.answers.answer import Question, answer
 from memcap.answers.words import sentences, wilson
 from memcap.frontiers.frontier import frontier
 from memcap.tasks.copy import Copy

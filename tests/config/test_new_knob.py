@@ -44,7 +44,7 @@ from study_rows import fake
 from memcap import store
 from memcap.answers.answer import answer
 from memcap.frontiers.frontier import fit_all_recipes
-from memcap.answers.question import Question
+from memcap.answers.answer import Question
 from memcap.commands.knobs import groups
 from memcap.config.knobs import UserError
 from memcap.config.member import Engine, Member
