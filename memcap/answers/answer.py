@@ -233,9 +233,11 @@ class Answer:
         units = self.units
         if units is None:
             return Passes((), 0, 0, None)
-        near = [self.trainable[k] for k in next_to(self.trainable, self.question.lag)]
         if self.training_point is not None:
             near = [self.training_point]
+        else:
+            lags = next_to(self.trainable, self.question.lag)
+            near = [self.trainable[lag] for lag in lags]
         points = [p for p in near if p.units[-1] >= units]
         points = points or [p for p in self.trainable.values() if p.units[-1] >= units]
         counts = [p.passed_from(units) for p in points]
