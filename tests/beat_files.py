@@ -18,14 +18,9 @@ MEMBER = Running("0123456789abcdef", "latch-L5-u1-s0", 100, 1500, 0.5, 3.0, None
 def first(**changes):
     """The heartbeat of a job of this process, with changes."""
     now = time.time()
-    who = (
-        "0123456789abcdef",
-        "name",
-        "memcap train study=name",
-        str(Path.cwd()),
-        socket.gethostname(),
-    )
-    return replace(Heartbeat(*who, os.getpid(), now, now), **changes)
+    job = ("0123456789abcdef", "name", "memcap train study=name", str(Path.cwd()))
+    heartbeat = Heartbeat(*job, socket.gethostname(), os.getpid(), now, now)
+    return replace(heartbeat, **changes)
 
 
 def listed(keys):

@@ -17,46 +17,37 @@ PROGRAM = "0123456789abcdef"
 OURS = "aaaaaaaa"
 THEIRS = "bbbbbbbb"
 
-
-MODEL = {"cell": "lstm", "units": 1, "readout": "dense"}
-RECIPE = {
-    "init": "flax",
-    "lr": 0.03,
-    "schedule": "constant",
-    "warmup": 0,
-    "batch": 64,
-    "clip": 1.0,
+CONFIG = {
+    "task": {"name": "latch", "lag": 5, "length": 6},
+    "model": {"cell": "lstm", "units": 1, "readout": "dense"},
+    "start": None,
+    "recipe": {
+        "name": "hold",
+        "init": "flax",
+        "lr": 0.03,
+        "schedule": "constant",
+        "warmup": 0,
+        "batch": 64,
+        "clip": 1.0,
+        "budget": 9,
+    },
+    "evaluation": {"every": 3, "sequences": 256, "successive": 2, "stretch": 20},
+    "threshold": 0.99,
 }
-RECIPE |= {"budget": 9}
-TIMES = {"every": 3, "sequences": 256, "successive": 2}
 RESULT = {
     "steps": 9,
-    "steps_to_solve": 6,
-    "steps_to_steady": 9,
-    "best": 1.0,
-    "stretched": 1.0,
-}
-RESULT |= {
     "carry_numbers": 2,
     "parameters": 5,
     "compile_seconds": 1.0,
     "run_seconds": 1.0,
+    "up_to": False,
+    "metric": "accuracy",
 }
+SOLVED = {"steps_to_solve": 6, "steps_to_steady": 9, "best": 1.0, "stretched": 1.0}
 
 
 def config_of(seed):
-    config = {
-        "task": {"name": "latch", "lag": 5, "length": 6},
-        "model": MODEL,
-        "seed": seed,
-        "start": None,
-    }
-    config |= {
-        "recipe": RECIPE | {"name": "hold"},
-        "evaluation": TIMES | {"stretch": 20},
-        "threshold": 0.99,
-    }
-    return json.dumps(config, sort_keys=True)
+    return json.dumps(CONFIG | {"seed": seed}, sort_keys=True)
 
 
 def key(seed):
@@ -66,29 +57,18 @@ def key(seed):
 def put_rows(folder, token, seeds, status="solved", later=0, number=0, study="study"):
     """A shard and its curves, as a job writes them."""
     name = shards.shard_name(PROGRAM, token, number)
-    finished = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(seconds=later)
     done = status == "solved"
-    result = RESULT | (
-        {}
-        if done
-        else dict.fromkeys(("steps_to_solve", "steps_to_steady", "best", "stretched"))
-    )
-    result |= {
-        "status": status,
-        "solved": done,
-        "steady": done,
-        "up_to": False,
-        "metric": "accuracy",
-        "finished": finished,
-    }
-    result |= {"study": study, "population": name}
-    rows = [result | {"key": key(seed), "config": config_of(seed)} for seed in seeds]
-    (folder / "rows").mkdir(parents=True, exist_ok=True)
-    curves.write(
-        folder, name, {key(seed): {1: {"train/loss": float(seed)}} for seed in seeds}
-    )
-    files.write_table(folder / "rows" / f"{name}.parquet", frame(rows))
-    return folder / "rows" / f"{name}.parquet"
+    row = RESULT | (SOLVED if done else dict.fromkeys(SOLVED))
+    row |= {"status": status, "solved": done, "steady": done}
+    row |= {"study": study, "population": name}
+    row["finished"] = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(seconds=later)
+    rows = [row | {"key": key(seed), "config": config_of(seed)} for seed in seeds]
+    points = {key(seed): {1: {"train/loss": float(seed)}} for seed in seeds}
+    curves.write(folder, name, points)
+    path = folder / "rows" / f"{name}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.write_table(path, frame(rows))
+    return path
 
 
 def put_job(folder, token, seeds=(), ended=None, **changes):

@@ -27,8 +27,9 @@ RECIPE = {
     "schedule": "constant",
     "warmup": 0,
     "batch": 64,
+    "clip": 1.0,
+    "budget": 1500,
 }
-RECIPE |= {"clip": 1.0, "budget": 1500}
 NUMBERS = itertools.count()
 
 
@@ -36,44 +37,42 @@ def row_of(**columns):
     """A row of a member that nobody trained: what `columns` leave out is of one that
     never learned anything, and the config beside it is made of them."""
     units = columns.setdefault("units", 1)
+    layers = columns.get("layers", 1)
     task = task_class(columns.setdefault("task", "latch"))()
-    before = {
-        name: column.limits.get("before") for name, column in DERIVED.items()
-    }  # of later knobs
-    row = dict.fromkeys(SCHEMA) | {
-        name: None if value is MISSING else value for name, value in before.items()
-    }
-    row |= {"study": "made_up", "knobs": json.dumps(asdict(task), sort_keys=True)}
-    row |= {"lag": 5, "seed": 0, "cell": "lstm", "readout": "dense", **RECIPE}
+    later = {name: column.limits.get("before") for name, column in DERIVED.items()}
+    row = dict.fromkeys(SCHEMA)
+    row |= {name: None if value is MISSING else value for name, value in later.items()}
     row |= {
+        **RECIPE,
+        "study": "made_up",
+        "knobs": json.dumps(asdict(task), sort_keys=True),
+        "lag": 5,
+        "seed": 0,
+        "cell": "lstm",
+        "readout": "dense",
         "evaluation_sequences": 2048,
         "evaluation_every": 100,
         "evaluation_successive": 2,
-        "stretch": 20,
-    }
-    row |= {
         "evaluation_until": "steady" if task.stream else "solved",
+        "stretch": 20,
         "metric": task.metric,
-    }
-    row |= {
         "status": "unsolved",
         "solved": False,
         "steady": False,
         "up_to": False,
         "steps": 100,
         "train_loss": 0.5,
-    }
-    row |= {
-        "carry_numbers": 2 * units * columns.get("layers", 1),
-        "parameters": parameters(task, units, columns.get("layers", 1)),
+        "carry_numbers": 2 * units * layers,
+        "parameters": parameters(task, units, layers),
         "compile_seconds": 1.0,
         "run_seconds": 1.0,
+        "population": "p",
+        "finished": datetime.now(UTC),
+        **columns,
     }
-    row |= {"population": "p", "finished": datetime.now(UTC), **columns}
     row["length"] = row["length"] or task.length(row["lag"])
-    row["threshold"] = (
-        row["threshold"] or task.facts(row["lag"], row["length"]).threshold
-    )
+    facts = task.facts(row["lag"], row["length"])
+    row["threshold"] = row["threshold"] or facts.threshold
     return sealed(row)
 
 
@@ -142,53 +141,43 @@ def group(
     generator = replace(task_class(task)(), **(knobs or {}))
     length = columns.get("length") or generator.length(lag)
     best, worst = (1.0, 0.5) if generator.higher_is_better else (0.0, 10.0)
+    asked = columns.get("evaluation_until") == "up_to"
+    shared = {
+        "task": task,
+        "lag": lag,
+        "length": length,
+        "knobs": json.dumps(keyed(generator), sort_keys=True),
+        "metric": generator.metric,
+        "threshold": generator.facts(lag, length).threshold,
+        "evaluation_until": "steady" if generator.stream else "solved",
+    }
     rows = []
     for units, (solved, runs) in (counts or {1: (0, 4), 2: (4, 4), 3: (4, 4)}).items():
         for seed in range(runs):
-            status = (
-                "solved"
-                if seed < solved
-                else "diverged"
-                if seed < solved + diverged
-                else "unsolved"
-            )
-            done = status == "solved"
-            taken = steps + 10 * (seed % 100)
-            asked = columns.get("evaluation_until") == "up_to"
+            done = seed < solved
+            fails = not done and seed < solved + diverged
             everywhere = asked and done and seed < (up_to or {}).get(units, solved)
             lasts = done and seed < (steady or {}).get(units, solved)
+            taken = steps + 10 * (seed % 100)
+            score = None if fails else best if done else worst
+            stretched = best * (1 - 0.001 * (seed % 10)) if lasts else worst
             outcome = {
-                "status": status,
+                "units": units,
+                "seed": seed,
+                "status": "solved" if done else "diverged" if fails else "unsolved",
                 "solved": done,
                 "steady": lasts,
                 "up_to": everywhere,
                 "steps": taken + 5 * lasts,
                 "steps_to_solve": taken if done else None,
                 "steps_to_steady": taken + 5 if lasts else None,
-                "final": None if status == "diverged" else best if done else worst,
-                "best": None if status == "diverged" else best if done else worst,
                 "steps_to_up_to": taken if everywhere else None,
+                "final": score,
+                "best": score,
                 "mean_up_to": best if everywhere else None,
-                "stretched": (
-                    (best * (1 - 0.001 * (seed % 10)) if lasts else worst)
-                    if done
-                    else None
-                ),
+                "stretched": stretched if done else None,
             }
-            of_task = {
-                "task": task,
-                "lag": lag,
-                "length": length,
-                "knobs": json.dumps(keyed(generator), sort_keys=True),
-                "metric": generator.metric,
-                "threshold": generator.facts(lag, length).threshold,
-                "evaluation_until": "steady" if generator.stream else "solved",
-            }
-            rows.append(
-                row_of(
-                    **{**of_task, "units": units, "seed": seed, **outcome, **columns}
-                )
-            )
+            rows.append(row_of(**shared | outcome | columns))
     return rows
 
 
@@ -253,13 +242,14 @@ def fake(member: Member, **changes: Any) -> Result:
         "solved": None,
         "steady": None,
         "train_loss": np.inf,
-    }
-    values |= {"score": np.nan, "best": np.nan, "stretched": np.nan}
-    values |= {
+        "score": np.nan,
+        "best": np.nan,
+        "stretched": np.nan,
         "compile_seconds": 1.0,
         "run_seconds": 1.0,
         "loop": "while",
         "side_by_side": False,
+        "program_units": member.model.units,
+        "program_steps": member.length,
     }
-    values |= {"program_units": member.model.units, "program_steps": member.length}
     return Result(member, weights=weights, **values | changes)

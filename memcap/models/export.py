@@ -13,11 +13,15 @@ from memcap.models.model import Model
 from memcap.models.network import cell_names
 
 Arrays = dict[str, np.ndarray]
-KNOBS = frozenset(  # that a layout has, or refuses
-    [
-        *("model.cell", "model.units", "model.readout", "model.layers"),
+# The knobs of a network that a layout has, or refuses.
+KNOBS = frozenset(
+    {
+        "model.cell",
+        "model.units",
+        "model.readout",
+        "model.layers",
         "model.initial_carry",
-    ]
+    }
 )
 
 
@@ -63,11 +67,10 @@ def keras(model: Model, weights: dict[str, Any]) -> Arrays:
     lstms = _lstms(model, weights, "keras")
     if model.readout == "lstm":
         lstms.append(LSTM.arrays(weights["readout"]))
-    arrays = {
-        f"lstm_{place}/{name}" if place else f"lstm/{name}": array
-        for place, lstm in enumerate(lstms)
-        for name, array in zip(names, lstm, strict=True)
-    }
+    arrays: Arrays = {}
+    for number, lstm in enumerate(lstms):
+        prefix = f"lstm_{number}" if number else "lstm"
+        arrays |= {f"{prefix}/{name}": a for name, a in zip(names, lstm, strict=True)}
     if model.readout == "lstm":
         return arrays
     return arrays | {
@@ -172,10 +175,10 @@ def _torch_lstm(prefix: str, layers: Sequence[tuple[np.ndarray, ...]]) -> Arrays
 def _flax_lstm(
     prefix: str, kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray
 ) -> Arrays:
-    names = ("dense_i.kernel", "dense_h.kernel", "dense_h.bias")
     return {
-        f"{prefix}.{name}": array
-        for name, array in zip(names, (kernel, recurrent, bias), strict=True)
+        f"{prefix}.dense_i.kernel": kernel,
+        f"{prefix}.dense_h.kernel": recurrent,
+        f"{prefix}.dense_h.bias": bias,
     }
 
 

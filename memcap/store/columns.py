@@ -115,14 +115,6 @@ DERIVED: Columns = {
     },
     **EVALUATION,
 }
-# The parts of a config, and the dataclasses that have their later knobs.
-PARTS = {
-    "task": None,
-    "model": Model,
-    "recipe": ResolvedRecipe,
-    "start": None,
-    "evaluation": Evaluation,
-}
 # What members that are counted together have in common. The lengths at which they are
 # scored at the end affect no verdict.
 IDENTITY = [name for name in DERIVED if name not in ("units", "lengths")]
@@ -134,46 +126,29 @@ def columns_of(config: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         KeyError, TypeError, AttributeError, ValueError, OverflowError: it is not a member's config.
     """
-    columns = {"threshold": float(config["threshold"])}
-    for part, cls in PARTS.items():
-        items = tuple(
-            (name, type(value), value) for name, value in (config[part] or {}).items()
-        )
-        columns |= _columns(part, cls, items)
-    return columns
-
-
-@lru_cache(maxsize=4096)
-def _columns(
-    part: str, cls: type | None, items: tuple[tuple[str, type, Any], ...]
-) -> dict[str, Any]:
-    """Return the columns of a part of a config, cached also by types, as 1 equals True."""
-    values = {name: value for name, _, value in items}
-    values = values if cls is None else completed(cls, values)
-    if part == "task":
-        columns = {name: values.pop(name) for name in ("lag", "length")} | {
-            "task": values.pop("name")
-        }
-        columns["knobs"] = json.dumps(values, sort_keys=True)
-    elif part == "start":
-        drawn = ("input", "forget") if values.get("spread") is not None else ()
-        names = {column: column.removesuffix("_bias") for column in START}
-        columns = {
-            column: None if name in drawn else values.get(name)
-            for column, name in names.items()
-        }
-    elif part == "evaluation":
-        columns = {column: values[column.removeprefix(PREFIX)] for column in EVALUATION}
-    else:
-        values["recipe"] = values.get("name")
-        columns = {
-            column: values[column] for column in (MODEL if part == "model" else RECIPE)
-        }
-    for column, value in columns.items():
-        if type(value) not in KINDS[DERIVED[column].dtype] or (
-            type(value) is int and abs(value) > LARGEST
-        ):
-            raise TypeError(f"{column}: {type(value)}")
+    task = dict(config["task"])
+    columns = {
+        "task": task.pop("name"),
+        "lag": task.pop("lag"),
+        "length": task.pop("length"),
+        "knobs": json.dumps(task, sort_keys=True),
+        "threshold": float(config["threshold"]),
+    }
+    model = completed(Model, config["model"])
+    recipe = completed(ResolvedRecipe, config["recipe"])
+    recipe["recipe"] = recipe["name"]
+    evaluation = completed(Evaluation, config["evaluation"])
+    start = dict(config["start"] or {})
+    if start.get("spread") is not None:  # they are drawn
+        start |= {"input": None, "forget": None}
+    columns |= {name: model[name] for name in MODEL}
+    columns |= {name: recipe[name] for name in RECIPE}
+    columns |= {name: start.get(name.removesuffix("_bias")) for name in START}
+    columns |= {name: evaluation[name.removeprefix(PREFIX)] for name in EVALUATION}
+    for name, value in columns.items():
+        is_kind = type(value) in KINDS[DERIVED[name].dtype]
+        if not is_kind or (type(value) is int and abs(value) > LARGEST):
+            raise TypeError(f"{name}: {type(value)}")
     return columns
 
 

@@ -17,6 +17,7 @@ from memcap.runtime.plugins import is_import_path, raised
 from memcap.tasks.base import Batch, Facts, Task
 from memcap.terminal.words import patience
 
+CHOICES = {"loss": ("classes", "values"), "answers": ("last", "every")}
 Expected = list[
     tuple[str, Any, tuple[int, ...], str]
 ]  # name, array, expected shape and kinds of dtype
@@ -67,22 +68,17 @@ def broken(task: Task, method: str, error: BaseException) -> UserError:
 def check_sizes(task: Task, lag: int) -> None:
     """Check a task's sizes before any sequence is drawn; raise UserError for the first
     wrong one."""
-    for name, choices in (
-        ("loss", ("classes", "values")),
-        ("answers", ("last", "every")),
-    ):
-        if (value := call(task, name)) not in choices:
+    for name, choices in CHOICES.items():
+        value = call(task, name)
+        if value not in choices:
             raise wrong(task, name, f"is {value!r}", " or ".join(choices))
-    numbers = {
-        "outputs": 1 if call(task, "loss") == "values" else 2,
-        "features": 1,
-        "smallest_lag": 1,
-    }
     vocabulary = call(task, "vocabulary")
     if vocabulary is not None:
         _check_number(task, "vocabulary", vocabulary, 1, "or None for real inputs")
-    for name, least in numbers.items():
-        _check_number(task, name, call(task, name), least)
+    least_outputs = 1 if call(task, "loss") == "values" else 2
+    _check_number(task, "outputs", call(task, "outputs"), least_outputs)
+    for name in ("features", "smallest_lag"):
+        _check_number(task, name, call(task, name), 1)
     if lag < task.smallest_lag:  # which is refused
         return
     for method in ("shortest", "length"):
@@ -99,20 +95,12 @@ def check_sizes(task: Task, lag: int) -> None:
 def _check_number(
     task: Task, name: str, value: Any, least: int, more: str = ""
 ) -> None:
-    kinds = (
-        int if "(" in name else (int, np.integer)
-    )  # lengths are written into a config as JSON
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, kinds)
-        or not least <= value <= LONGEST
-    ):
-        raise wrong(
-            task,
-            name,
-            f"is {value!r}",
-            f"a whole number, at least {least} {more}".strip(),
-        )
+    # lengths are written into a config as JSON
+    kinds = int if "(" in name else (int, np.integer)
+    is_number = isinstance(value, kinds) and not isinstance(value, bool)
+    if not is_number or not least <= value <= LONGEST:
+        must = f"a whole number, at least {least} {more}".strip()
+        raise wrong(task, name, f"is {value!r}", must)
 
 
 def facts_of(task: Task, lag: int, length: int) -> Facts:
@@ -122,29 +110,19 @@ def facts_of(task: Task, lag: int, length: int) -> Facts:
     if not isinstance(facts, Facts):
         raise wrong(task, where, f"gives {type(facts).__name__}", "memcap.Facts")
     most = 1.0 if task.higher_is_better else math.inf
-    limits = {
-        "held": (0, math.inf),
-        "bits": (0, math.inf),
-        "chance": (0, most),
-        "threshold": (0, most),
-    }
-    for name, (least, top) in limits.items():
+    tops = {"held": math.inf, "bits": math.inf, "chance": most, "threshold": most}
+    for name, top in tops.items():
         value = getattr(facts, name)
-        is_number = isinstance(value, (int, float, np.number)) and not isinstance(
-            value, bool
-        )
-        fits = is_number and math.isfinite(value) and least <= value <= top
+        is_number = isinstance(value, (int, float, np.number))
+        is_number = is_number and not isinstance(value, bool)
+        fits = is_number and math.isfinite(value) and 0 <= value <= top
         if not fits or (name == "threshold" and not value):
-            above = "above 0" if name == "threshold" else f"from {least}"
-            to = f" and at most {top:g}" if math.isfinite(top) else ""
-            what = (
-                f"a number {above}{to}, as {task.metric} is"
-                if name in ("chance", "threshold")
-                else ""
-            )
-            raise wrong(
-                task, where, f"has {name}={value!r}", what or f"a number {above}{to}"
-            )
+            must = "a number above 0" if name == "threshold" else "a number from 0"
+            if math.isfinite(top):
+                must += f" and at most {top:g}"
+            if name in ("chance", "threshold"):
+                must += f", as {task.metric} is"
+            raise wrong(task, where, f"has {name}={value!r}", must)
     if call(task, "facts", lag, length) != facts:
         raise wrong(task, where, "changes from call to call", "the same for ever")
     return facts

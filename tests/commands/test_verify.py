@@ -111,6 +111,9 @@ def test_what_is_wrong_is_named(study, harm, says):
     if what in ("less", "wide", "nan", "other"):
         write_weights(path, {"another" if what == "other" else members[3]: last})
     before = files(study)
+    if name == "weights/p2":
+        words = ("outputs/made_up", "--layout", "flax", "-o", "net.npz")
+        assert memcap(study, "export", members[3], *words).status == 2
     done = memcap(study, "verify")
     assert (done.status, done.err) == (1, "")
     *lines, last = done.out.splitlines()

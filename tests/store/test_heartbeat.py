@@ -172,32 +172,6 @@ def test_where_it_cannot_be_written_training_goes_on(tmp_path):
         pass
 
 
-def test_a_job_that_was_killed_is_gone(tmp_path):
-    script = (
-        "import sys, time\nfrom pathlib import Path\nfrom beat_files import listed\n"
-        "from memcap.store.heartbeat import JobProgress, writing\n"
-        "from memcap.store.study import Study\n"
-        "with writing(JobProgress(1, Study(Path('.'))), listed('a')):\n"
-        "    print('ready', flush=True); time.sleep(60)\n"
-    )
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-    }
-    with subprocess.Popen(
-        [sys.executable, "-c", script],
-        cwd=tmp_path,
-        env=environment,
-        stdout=subprocess.PIPE,
-    ) as job:
-        assert job.stdout is not None
-        assert job.stdout.readline() == b"ready\n"
-        (now,) = read(tmp_path).values()
-        assert (now.pid, now.alive) == (job.pid, True)
-        job.kill()
-    (last,) = read(tmp_path).values()
-    assert (last.ended, last.exists, last.alive) == (None, False, False)
-
-
 def test_a_job_is_alive_while_it_is_heard_of():
     now = time.time()
     silent = now - HEARTBEAT_TIMEOUT - 1

@@ -141,38 +141,20 @@ def test_rows_without_lengths_have_no_lines():
     assert SCORES.keys() <= {*lines.columns}
 
 
-@pytest.mark.parametrize(
-    ("task", "text", "says"),
-    [
-        (
-            "parity",
-            "8 forty",
-            "evaluation.lengths=8 forty: must be rising whole numbers, as in '41 100 500'",
-        ),
-        ("parity", "8 8", "must be rising"),
-        ("parity", "", "must be rising"),
-        ("parity", "0 8", "must be rising"),
-        (
-            "parity",
-            "8 1000000000000",
-            "must be a whole number, at least 1 and at most 1000000",
-        ),
-        (
-            "delay_line",
-            "5 30",
-            "evaluation.lengths=5: must be a whole number, at least 7",
-        ),
-        (
-            "square_wave",
-            "8 16",
-            "evaluation.lengths=8 16: square_wave has no sequences of other lags; leave",
-        ),
-    ],
-)
-def test_lengths_that_make_no_sense_are_refused_in_one_line(task, text, says):
-    assert says in refusal(
-        lambda: memcap.members(task=task, lag=3, units=1, lengths=text)
-    )
+LEAST = "must be a whole number, at least"
+WRONG = [  # a task, lengths, and what is said of them
+    *(("parity", text, "must be rising") for text in ("8 8", "", "0 8")),
+    ("parity", "8 forty", "must be rising whole numbers, as in '41 100 500'"),
+    ("parity", "8 1000000000000", f"{LEAST} 1 and at most 1000000"),
+    ("delay_line", "5 30", f"evaluation.lengths=5: {LEAST} 7"),
+    ("square_wave", "8 16", "8 16: square_wave has no sequences of other lags; leave"),
+]
+
+
+@pytest.mark.parametrize(("task", "text", "says"), WRONG)
+def test_lengths_that_make_no_sense_are_refused(task, text, says):
+    line = refusal(lambda: memcap.members(task=task, lag=3, units=1, lengths=text))
+    assert says in line
 
 
 def test_lengths_are_one_member_however_they_are_written():

@@ -2,13 +2,11 @@
 memcap did not write, is not."""
 
 import os
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
+from command import python
 from study_checks import ONE_LANE, small_job
 from study_rows import fake, group, write
 
@@ -63,11 +61,7 @@ files.write(Path(sys.argv[1]), fill)
 
 def test_an_unfinished_file_is_swept_once_its_writer_is_dead(study):
     before = paths(study)
-    subprocess.run(
-        [sys.executable, "-c", KILLED, str(study / "rows" / "some.parquet")],
-        cwd=Path(__file__).parents[2],
-        check=False,
-    )
+    python(study, "-c", KILLED, str(study / "rows" / "some.parquet"))
     assert len(paths(study)) == len(before) + 1
     shards.remove_stale_files(study)
     assert paths(study) == before

@@ -2,8 +2,7 @@
 
 import shutil
 import time
-from dataclasses import asdict, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -15,7 +14,7 @@ from study_rows import group, write
 
 from memcap import store
 from memcap.store import shards
-from memcap.store.status import status, studies
+from memcap.store.status import Failure, status, studies
 
 ROOT = Path(__file__).parents[2]
 OLD = time.time() - 1000
@@ -101,21 +100,15 @@ def test_a_search_says_itself_how_many_it_wants(tmp_path):
 
 
 def test_a_failed_member_has_its_reason_until_it_is_in_hand_again(tmp_path):
-    hour = timedelta(hours=1)
-    failed = {
-        "status": "failed",
-        "reason": "two workers ended",
-        "finished": datetime.now(UTC) - hour,
-    }
     (row,) = group(counts={1: (0, 1)})
-    write(tmp_path, [row | failed], group(counts={2: (1, 2)}))
-    finished = first(ended="done", command="memcap train")
-    put(tmp_path, "a", replace(finished, started=time.time() - 7200), [row["key"]])
+    row |= {"status": "failed", "reason": "two workers ended"}
+    write(tmp_path, [row], group(counts={2: (1, 2)}))
+    finished = first(ended="done", command="memcap train", started=OLD)
+    put(tmp_path, "a", finished, [row["key"]])
     found = status(tmp_path)
     assert (found.members, found.done) == (3, 2)
-    assert [asdict(each) for each in found.failed] == [
-        {"key": row["key"], "name": "latch-L5-u1-s0", "reason": "two workers ended"}
-    ]
+    failure = Failure(row["key"], "latch-L5-u1-s0", "two workers ended")
+    assert found.failed == (failure,)
     assert [beat.command for beat in found.unfinished] == ["memcap train"]
     put(tmp_path, "again", first(), [row["key"]])
     found = status(tmp_path)
@@ -125,13 +118,7 @@ def test_a_failed_member_has_its_reason_until_it_is_in_hand_again(tmp_path):
 def test_a_failed_member_is_in_hand_of_a_job_whose_clock_is_behind(tmp_path):
     """But not of the job whose row says that it failed."""
     token = "0123456789abcdef"
-    program = "0" * 16
-    failed = {
-        "status": "failed",
-        "reason": "died",
-        "population": f"{program}-{token}-0",
-        "best": None,
-    }
+    failed = {"status": "failed", "population": f"{token}-{token}-0", "best": None}
     (row,) = group(counts={1: (0, 1)}, **failed)
     write(tmp_path, [row])
     finished = row["finished"].timestamp()

@@ -136,17 +136,15 @@ def test_a_write_that_breaks_leaves_the_old_file_and_nothing_else(folder, monkey
         raise KeyboardInterrupt
 
     monkeypatch.setattr(np, "savez", half)
-    with pytest.raises(KeyboardInterrupt):
-        shards.write(
-            folder, "p", [row("a1"), row("b2")], {key("a1"): tree(), key("b2"): tree()}
-        )
-    monkeypatch.setattr(
-        pl.DataFrame, "write_parquet", lambda self, file, **options: half(file)
-    )
-    with pytest.raises(KeyboardInterrupt):
-        write_table(folder / "rows" / "p.parquet", frame([row("c3")]))
-    with pytest.raises(KeyboardInterrupt):
-        shards.collect(folder)
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", lambda *args, **_: half(args[1]))
+    table = frame([row("c3")])
+    for write in (
+        lambda: shards.write(folder, "p", [row("a1")], {key("a1"): tree()}),
+        lambda: write_table(folder / "rows" / "p.parquet", table),
+        lambda: shards.collect(folder),
+    ):
+        with pytest.raises(KeyboardInterrupt):
+            write()
     assert {name: (folder / name).read_bytes() for name in files(folder)} == before
 
 
@@ -160,38 +158,30 @@ def test_weights_are_written_before_the_rows_that_promise_them(folder, monkeypat
     assert files(folder) == ["weights/p.npz"]
 
 
-def test_a_key_has_a_row_that_measures_and_then_that_of_the_last_shard_whatever_clocks_say(
-    folder,
-):
-    hour = timedelta(hours=1)
-    ahead = row("a1", finished=NOW + hour, population="z", **FAILED)
-    for name, each in (
-        ("1", ahead),
-        ("2", row("a1", final=0.2, population="x")),
-        ("3", row("a1", final=0.3, population="w", finished=NOW + hour)),
-    ):
-        write_table(folder / "rows" / f"{name}.parquet", frame([each]))
-    assert store.read(folder)["final"].to_list() == [0.2]
-    write_table(folder / "rows" / "2.parquet", frame([row("b2")]))
-    assert store.read(folder).filter(key=key("a1"))["final"].to_list() == [0.3]
-    write_table(folder / "rows" / "3.parquet", frame([row("b2")]))
-    assert store.read(folder).filter(key=key("a1"))["status"].to_list() == ["failed"]
+LATER = NOW + timedelta(hours=1)
 
 
-def test_of_the_rows_of_one_shard_the_later_counts(folder):
-    late = row("a1", final=0.9, finished=NOW + timedelta(hours=1))
-    early = row("a1", final=0.1)
-    for name, each in (("p", late), ("z", early)):  # the stale shard is read last
-        write_table(
-            folder / "rows" / f"{name}.parquet", frame([each, row(f"own{name}")])
-        )
-    found = store.read(folder)
-    assert sorted(names(found)) == ["a1", "ownp", "ownz"]
-    assert found.filter(pl.col("key") == key("a1"))["final"].item() == 0.9
-    shards.collect(folder)
-    newest = row("a1", final=0.95, finished=NOW + timedelta(hours=2))
-    write_table(folder / "rows" / "q.parquet", frame([newest]))
-    assert store.read(folder).filter(pl.col("key") == key("a1"))["final"].item() == 0.95
+@pytest.mark.parametrize(
+    ("rows", "final"),
+    [
+        # one that measures, though it failed later by another clock
+        ([FAILED | {"finished": LATER, "population": "z"}, {"final": 0.2}], 0.2),
+        # that of the last shard, whatever its clock said
+        ([{"population": "x", "final": 0.2}, {"finished": LATER, "final": 0.3}], 0.2),
+        # in one shard, the later; the stale one is read last
+        ([{"final": 0.9, "finished": LATER}, {"final": 0.1}], 0.9),
+        ([FAILED], None),
+    ],
+)
+def test_one_row_of_a_key_counts(folder, rows, final):
+    for number, changes in enumerate(rows):
+        table = frame([row("a1", **{"population": "p"} | changes), row(f"b{number}")])
+        write_table(folder / "rows" / f"{number}.parquet", table)
+    for _ in range(2):
+        found = store.read(folder)
+        assert found.height == len(rows) + 1
+        assert found.filter(key=key("a1"))["final"].to_list() == [final]
+        shards.collect(folder)
 
 
 def test_collect_again_gives_the_same_rows(folder):

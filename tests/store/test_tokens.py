@@ -17,8 +17,7 @@ pytestmark = pytest.mark.usefixtures("quick_file")
 
 def test_a_token_begins_with_its_session():
     session = shards.new_session()
-    one = shards.new_token(session)
-    other = shards.new_token(session)
+    one, other = (shards.new_token(session) for _ in range(2))
     assert (len(session), len(one)) == (8, 16)
     assert one != other
     assert shards.session_of(one) == shards.session_of(other) == session
@@ -71,13 +70,11 @@ def test_a_job_lists_its_members_so_that_they_can_be_named_and_made(tmp_path):
     found = members(latch) + members(other)
     run_study(found, ONE_LANE, Study(tmp_path, "small"), quiet=True)
     (token,) = heartbeat.read(tmp_path)
-    listed = {
-        row["key"]: row
-        for row in heartbeat.read_members(tmp_path, token).iter_rows(named=True)
-    }
+    listed = heartbeat.read_members(tmp_path, token).rows_by_key("key", named=True)
     assert listed.keys() == {member.key for member in found}
     names = ["latch-L3-u1-s0", "delay_line(symbols=4)-L3-u1-s0"]
-    assert [listed[member.key]["name"] for member in found] == names
-    for member in found:
-        assert listed[member.key]["metric"] == member.task.metric
-        assert member_of(json.loads(listed[member.key]["config"])) == member
+    for member, name in zip(found, names, strict=True):
+        (line,) = listed[member.key]
+        assert line["name"] == name
+        assert line["metric"] == member.task.metric
+        assert member_of(json.loads(line["config"])) == member

@@ -63,12 +63,11 @@ def test_an_adaptive_search_says_how_many_it_usually_trains(folder):
 
 def test_a_search_that_has_ended_wants_nothing_though_members_are_missing(tmp_path):
     search = Bisect(GRID, {})
-    known = {}
+    known = []
     wanted = search.first_members()
     while wanted:
-        member = wanted.pop()
-        known[member] = True
-        wanted += search.next_members(member, Outcome(True))
+        known.append(wanted.pop())
+        wanted += search.next_members(known[-1], Outcome(True))
     shards.prepare(tmp_path)
     ended = [fake(member, **SOLVED | SCORES) for member in known]
     shards.write(tmp_path, "a", [row_of(each, "small", "a") for each in ended], {})
