@@ -23,6 +23,7 @@ from memcap.answers.next_study import command
 from memcap.answers.sources import best_answer, cell_name
 from memcap.answers.words import as_dict, code, sentences, why
 from memcap.commands.arguments import (
+    add_code,
     add_json,
     add_knobs,
     add_results,
@@ -30,6 +31,7 @@ from memcap.commands.arguments import (
     add_verdict,
     layers,
     location,
+    print_code,
     share,
     steps,
 )
@@ -40,7 +42,7 @@ from memcap.models.model import Model
 from memcap.own import words as loss_words
 from memcap.own.losses import LossCurve, loss_curves
 from memcap.own.task import Data
-from memcap.scripts.options import add_code, print_code
+from memcap.scripts import FRAMEWORKS
 from memcap.store import rows_of
 from memcap.store.shards import OUTPUTS
 from memcap.tasks import Task, task_classes
@@ -101,7 +103,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         const="steady",
         help="ask about this lag alone, not about shorter ones; short for --at steady",
     )
-    add_code(parser)
+    add_code(parser, FRAMEWORKS)
     add(
         "--measure",
         action="store_true",

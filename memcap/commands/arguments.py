@@ -2,6 +2,9 @@
 
 import argparse
 import math
+import shlex
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from memcap.config.knobs import LONGEST, MOST
@@ -62,6 +65,38 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     """Add the option `--json`."""
     about = "print JSON instead of words"
     parser.add_argument("--json", action="store_true", help=about)
+
+
+def add_code(parser: argparse.ArgumentParser, frameworks: Sequence[str]) -> None:
+    """Add `--code` and `-o`, for `print_code`."""
+    about = "write a script of that framework, which trains a net of this width"
+    parser.add_argument("--code", choices=frameworks, help=about)
+    about = (
+        "file for the script; its sequences go into an .npz file beside it (default:"
+        " print the script)"
+    )
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE.py", help=about)
+
+
+def print_code(
+    arguments: argparse.Namespace, code: Callable[[str, Path | None, str], str]
+) -> None:
+    """Print a script, or say where it was written.
+
+    Args:
+        arguments: of the command.
+        code: makes the script of a framework, writes it to a file if there is one, and
+            names in it the command that does.
+    """
+    output = arguments.output
+    command = shlex.join(["memcap", *sys.argv[1:]])
+    if output is None:
+        print(code(arguments.code, None, f"{command} -o net.py"), end="")
+        return
+    code(arguments.code, output, command)
+    beside = output.with_suffix(".npz")
+    megabytes = beside.stat().st_size / 1e6
+    print(f"{output}, and its sequences in {beside} ({megabytes:.1f} MB)")
 
 
 def location(text: str) -> Path:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from memcap import figures, store
 from memcap.api import load
-from memcap.commands.arguments import add_json, location, positive
+from memcap.commands.arguments import add_code, add_json, location, positive, print_code
 from memcap.config.knobs import UserError, names_of
 from memcap.config.member import Engine, Member
 from memcap.config.recipes import Recipe
@@ -33,8 +33,7 @@ from memcap.own.table import (
 )
 from memcap.own.task import BEST, Data
 from memcap.own.words import as_dict, loss_table
-from memcap.scripts import script
-from memcap.scripts.options import add_code, print_code
+from memcap.scripts import FRAMEWORKS, script
 from memcap.store.shards import OUTPUTS
 from memcap.terminal.printing import print_json, show
 from memcap.terminal.words import printable
@@ -122,7 +121,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         action="store_true",
         help="print what the file holds, and train nothing",
     )
-    add_code(parser)
+    add_code(parser, FRAMEWORKS)
     add_json(parser)
 
 
