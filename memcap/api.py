@@ -4,7 +4,6 @@ import itertools
 import math
 import reprlib
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,22 +82,15 @@ def members(
         >>> len(memcap.members(task="latch", lag=[5, 50], units=[1, 2], seed=4))
         16
     """
-    axes = {
-        name: _names_of_cells(values)
-        if name in ("cell", "model.cell")
-        else _plain(values)
-        for name, values in axes.items()
-    }
-    grid = {
-        name: axis(name, values)
-        for name, values in {"task": task, "recipe": recipe, **axes}.items()
-    }
+    grid = {"task": axis("task", task), "recipe": axis("recipe", recipe)}
+    for name, values in axes.items():
+        is_cell = name in ("cell", "model.cell")
+        plain = _names_of_cells(values) if is_cell else _plain(values)
+        grid[name] = axis(name, plain)
     check_count(math.prod(map(len, grid.values())), "members")
-    points = (
-        dict(zip(grid, values, strict=True))
-        for values in itertools.product(*grid.values())
-    )
-    return list(dict.fromkeys(_member(**point) for point in points))
+    points = itertools.product(*grid.values())
+    made = (_member(**dict(zip(grid, point, strict=True))) for point in points)
+    return list(dict.fromkeys(made))
 
 
 def _member(task: Any, recipe: Any, **values: Any) -> Member:
@@ -109,31 +101,30 @@ def _member(task: Any, recipe: Any, **values: Any) -> Member:
         "model": {},
         "recipe": field_values(base),
         "evaluation": {},
+        "member": {"seed": 0},
     }
     fields = {"task": {"lag", "length", *names_of(cls)}, "member": {"seed"}}
     fields |= {part: {*names_of(kind)} - {"name"} for part, kind in GROUPS.items()}
     given: dict[tuple[str, str], str] = {}
+    everything = sorted(set().union(*fields.values()))
     for name, value in values.items():
         group, _, field = name.rpartition(".")
-        owners = [
-            part
-            for part, names in fields.items()
-            if field in names and group in ("", part)
-        ]
-        if len(owners) != 1:
-            what = f"no such field; one of {', '.join(sorted(set().union(*fields.values())))}"
-            if owners:
-                what = f"in {' and '.join(owners)}; write {owners[0]}.{field}"
-            raise UserError(f"{name}: {what}")
+        owners = [part for part in fields if field in fields[part]]
+        if group:
+            owners = [part for part in owners if part == group]
+        if not owners:
+            raise UserError(f"{name}: no such field; one of {', '.join(everything)}")
+        if len(owners) > 1:
+            both = " and ".join(owners)
+            raise UserError(f"{name}: in {both}; write {owners[0]}.{field}")
         (owner,) = owners
         if (owner, field) in given:
             raise UserError(f"{name}: is also given as {given[owner, field]}")
         given[owner, field] = name
-        parts.setdefault(owner, {})[field] = value
+        parts[owner][field] = value
     parts["task"].setdefault("lag", cls.default_lag)
     parts["task"]["name"] = cls.name
-    seed = parts.get("member", {}).get("seed", 0)
-    return resolve(parts | {"seed": seed}, cls)
+    return resolve(parts | parts.pop("member"), cls)
 
 
 def _task_class(task: Any) -> type[Task]:
@@ -182,6 +173,10 @@ def _names_of_cells(values: Any) -> Any:
         )
     _say_if_alone("cell", values)
     return own[0] if own else f"{values.__module__}:{values.__qualname__}"
+
+
+def _cell_name(cell: Any) -> str:
+    return sources.cell_name(_text(_names_of_cells(cell), "cell"))
 
 
 def _plain(values: Any) -> Any:
@@ -244,14 +239,14 @@ def data(
         >>> task = memcap.data(frame, target="fault", sequence="machine")
         >>> members = memcap.members(task, recipe="hold", units=[1, 2, 4], seed=2)
     """
-    form = (_table_form if isinstance(target, str) else _array_form)(
-        frame, target, columns
-    )
-    path = form.save(
-        _place(file, "file")
-        if file is not None
-        else OUTPUTS / "data" / f"{form.digest}.npz"
-    )
+    if isinstance(target, str):
+        form = _table_form(frame, target, columns)
+    else:
+        form = _array_form(frame, target, columns)
+    path = OUTPUTS / "data" / f"{form.digest}.npz"
+    if file is not None:
+        path = _place(file, "file")
+    path = form.save(path)
     return Data(file=str(path), criterion="best", scale=True)
 
 
@@ -266,18 +261,14 @@ def _array_form(inputs: Any, targets: Any, more: dict[str, Any]) -> LongForm:
 def _table_form(frame: Any, target: str, columns: dict[str, Any]) -> LongForm:
     if not isinstance(frame, pl.DataFrame):
         try:
-            frame = pl.DataFrame(
-                {str(name): list(frame[name]) for name in frame}, nan_to_null=True
-            )
+            lists = {str(name): list(frame[name]) for name in frame}
+            frame = pl.DataFrame(lists, nan_to_null=True)
         except (TypeError, KeyError, pl.exceptions.PolarsError) as error:
             raise UserError(
                 f"frame: must be a polars or pandas frame ({error})"
             ) from error
-    columns |= {
-        name: words_of(columns[name])
-        for name in ("features", "categories")
-        if name in columns
-    }
+    for name in {"features", "categories"} & columns.keys():
+        columns[name] = words_of(columns[name])
     try:
         return long_form(frame, Columns(target, **columns))
     except TypeError as error:
@@ -331,10 +322,16 @@ def train(
         raise UserError(f"progress={progress!r}: must be True or False")
     place = None if folder is None else _place(folder, "folder")
     job = Study(place, study, design, precision, shards.new_session())
-    tracker = _tracker(settings, job, all_members)
-    with nullcontext() if tracker is None else tracker:
-        rows = run_study(all_members, engine, job, quiet=not progress)
-    if tracker is not None and tracker.where and progress:
+    quiet = not progress
+    if settings.is_off:
+        return run_study(all_members, engine, job, quiet)
+    if place is None:
+        raise UserError(
+            f"tracking={settings.mode}: follows a folder; give train a folder, too"
+        )
+    with Tracker(settings, job, members_table(all_members)) as tracker:
+        rows = run_study(all_members, engine, job, quiet)
+    if tracker.where and progress:
         print(tracker.where)
     return rows
 
@@ -348,12 +345,9 @@ def _engine(engine: Any) -> Engine:
 
 
 def _tracking(tracking: Any) -> Tracking:
-    settings = (
-        tracking
-        if isinstance(tracking, Tracking)
-        else Tracking(_text(tracking, "tracking"))
-    )
-    return typed(Tracking, vars(settings), "tracking")
+    if not isinstance(tracking, Tracking):
+        tracking = Tracking(_text(tracking, "tracking"))
+    return typed(Tracking, vars(tracking), "tracking")
 
 
 def _checked_members(members: Any) -> list[Member]:
@@ -365,19 +359,6 @@ def _checked_members(members: Any) -> list[Member]:
             f"members: must be what memcap.members gives, and no {type(wrong[0]).__name__}"
         )
     return all_members
-
-
-def _tracker(
-    settings: Tracking, study: Study, members: Sequence[Member]
-) -> Tracker | None:
-    """Start to follow the study's folder; None if tracking is off."""
-    if settings.is_off:
-        return None
-    if study.folder is None:
-        raise UserError(
-            f"tracking={settings.mode}: follows a folder; give train a folder, too"
-        )
-    return Tracker(settings, study, members_table(members))
 
 
 def frontier(
@@ -451,12 +432,11 @@ def answer(
     task = _task(task, knobs, values)
     lag = whole(_plain(lag), "lag", 1, LONGEST)
     layers = whole(_plain(layers), "layers", 1, MOST_LAYERS)
-    name = sources.cell_name(_text(_names_of_cells(cell), "cell"))
-    model = Model(name, 1, layers=layers)
-    if isinstance(rows, pl.DataFrame):
-        place = _rows(rows)
-    else:
-        place = None if rows is None else _place(rows, "rows")
+    model = Model(_cell_name(cell), 1, layers=layers)
+    place = None
+    if rows is not None:
+        is_table = isinstance(rows, pl.DataFrame)
+        place = _rows(rows) if is_table else _place(rows, "rows")
     question = Question(task, lag, model, share, at, budget, place)
     return sources.best_answer(question)
 
@@ -538,7 +518,7 @@ def rank(
     Raises:
         UserError: no such cell, or one without an initialiser of its own.
     """
-    name = sources.cell_name(_text(_names_of_cells(cell), "cell"))
+    name = _cell_name(cell)
     cell_map = load_findings("cell_map")
     rows = pl.concat([store.read(rows_file(study)) for study in cell_map.RUNS])
     if name not in rows.select(cell_map.SAME)["cell"]:
