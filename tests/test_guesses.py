@@ -19,28 +19,15 @@ def guesses():
 def test_a_draw_is_the_start_of_a_member_and_passes_where_training_ends(
     guesses, tmp_path
 ):
-    wanted = {
-        "task": "latch",
-        "lag": 3,
-        "units": 1,
-        "recipe": "hold",
-        "until": "up_to",
-        "sequences": 256,
-    }
-    (member,) = memcap.members(**wanted, seed=[1])
+    evaluation = {"until": "up_to", "sequences": 256}
+    (member,) = memcap.members("latch", "hold", lag=3, units=1, seed=[1], **evaluation)
     rows = memcap.train([member], tmp_path, progress=False)
     assert rows["up_to"].to_list() == [True]
-    start = initial_state(
-        Trainer(TrainSpec.of(member), member.length, member.length), member
-    ).params
+    trainer = Trainer(TrainSpec.of(member), member.length, member.length)
+    start = initial_state(trainer, member).params
     assert np.array_equal(guesses.starts(member, range(1, 2)), start[None])
-    trained = member.architecture.flatten(
-        memcap.store.weights_of(tmp_path, rows.to_dicts()[0])
-    )
+    weights = memcap.store.weights_of(tmp_path, rows.row(0, named=True))
+    trained = member.architecture.flatten(weights)
     ways = np.stack([start, trained, 0 * start, trained])
-    assert guesses.passing(member, ways, guesses.scores_of(member, 3)).tolist() == [
-        False,
-        True,
-        False,
-        True,
-    ]
+    passing = guesses.passing(member, ways, guesses.scores_of(member, 3))
+    assert passing.tolist() == [False, True, False, True]

@@ -24,9 +24,8 @@ def last(answers):
 
 def test_a_delay_holds_its_bits_and_a_sum_one_number(need):
     due = np.arange(12) >= 4
-    found = need.estimate(
-        BITS, np.roll(BITS, 4, 1), np.broadcast_to(due, BITS.shape), 2, 2
-    )
+    due = np.broadcast_to(due, BITS.shape)
+    found = need.estimate(BITS, np.roll(BITS, 4, 1), due, 2, 2)
     assert (found.reach, found.rank) == (4, 4)
     assert found.amount == pytest.approx(4, abs=0.01)
     total = need.estimate(BITS, *last(BITS.sum(1).astype(float)), 2, None)
@@ -44,9 +43,7 @@ def test_few_pasts_bound_the_bits(need):
     """One of six places takes the bits that tell it, not a direction per place."""
     where = np.random.default_rng(2).integers(0, 6, 2000)
     inputs = (np.arange(12) == where[:, None]).astype(int)
-    due = np.arange(12) >= 6
-    found = need.estimate(
-        inputs, np.roll(inputs, 6, 1) * due, np.broadcast_to(due, inputs.shape), 2, 2
-    )
+    due = np.broadcast_to(np.arange(12) >= 6, inputs.shape)
+    found = need.estimate(inputs, np.roll(inputs, 6, 1) * due, due, 2, 2)
     assert found.amount <= np.log2(7)
     assert found.rank > 3
