@@ -1,5 +1,6 @@
-"""Each line of docs/sweeps.md and docs/clusters.md, and of docs/accelerators.md those
-that share a study, is composed and checked here, as far as can be without training.
+"""Each line of docs/sweeps.md and docs/clusters.md, of docs/accelerators.md those that
+share a study, and of docs/frontier.md those that train, is composed and checked here, as
+far as can be without training.
 
 Where a plugin of Hydra is missing its line is composed without it: `make test-cluster`
 has the plugins.
@@ -116,3 +117,20 @@ def test_other_commands_take_their_arguments(line):
     parser = argparse.ArgumentParser()
     commands.find(name).add_arguments(parser)
     parser.parse_args(words)
+
+
+FRONTIER = (DOCS / "frontier.md").read_text()
+ROWS = re.findall(r"^\| [^|]+ \| \d+ \|$", FRONTIER, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("study", "seeds", "count"),
+    [("four", range(100, 116), len(ROWS)), ("sixteen", range(500, 508), 8)],
+)
+def test_a_line_about_frontiers_trains_the_seeds_and_cells_of_its_table(
+    study, seeds, count
+):
+    (line,) = re.findall(rf"^memcap train .*study={study} .*", FRONTIER, re.MULTILINE)
+    ((job,),) = compose_jobs(shlex.split(line)[2:])
+    assert {member.seed for member in job.members} == set(seeds)
+    assert len(job.members) == count * len(seeds)
