@@ -32,7 +32,7 @@ from memcap.config.recipes import Recipe
 from memcap.designs import DESIGNS, checked_precision
 from memcap.designs.axes import axis, check_count
 from memcap.frontiers import frontier as frontiers
-from memcap.frontiers.points import At, columns
+from memcap.frontiers.frontier import At, columns
 from memcap.models.model import MOST_LAYERS, Model
 from memcap.own.table import Columns, LongForm, array_form, long_form, words_of
 from memcap.own.task import Data

@@ -22,7 +22,7 @@ from memcap.cells.lstm import LSTM
 from memcap.config.member import resolve, task_defaults
 from memcap.config.recipes import Recipe
 from memcap.frontiers import frontier
-from memcap.frontiers.points import columns
+from memcap.frontiers.frontier import columns
 from memcap.store.rows import SCHEMA
 from memcap.studies import run
 from memcap.tasks import Copy, DelayLine, Latch

@@ -22,8 +22,7 @@ import memcap as package
 from memcap import cli, commands, store
 from memcap.answers import sources
 from memcap.commands.answer import NOBODY
-from memcap.frontiers.frontier import frontier
-from memcap.frontiers.points import columns
+from memcap.frontiers.frontier import columns, frontier
 from memcap.launch import session
 from memcap.tasks import task_class, task_classes
 

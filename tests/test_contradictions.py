@@ -12,8 +12,7 @@ import pytest
 from memcap import findings, store
 from memcap.answers.answer import Question
 from memcap.answers.sources import from_rows
-from memcap.frontiers.frontier import frontier
-from memcap.frontiers.points import label
+from memcap.frontiers.frontier import frontier, label
 from memcap.store.published import ATLAS, rows_files, sweeps
 
 pytestmark = pytest.mark.slow

@@ -10,7 +10,7 @@ import numpy as np
 
 from memcap.config.knobs import set_words
 from memcap.config.recipes import race_axes, starts_itself
-from memcap.frontiers.points import Point
+from memcap.frontiers.frontier import Point
 from memcap.models.model import MOST_UNITS
 from memcap.thresholds.falls import possible_fall
 

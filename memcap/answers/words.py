@@ -12,7 +12,7 @@ from memcap.cells import cell_facts
 from memcap.config.knobs import UserError
 from memcap.config.member import Member
 from memcap.config.recipes import Recipe
-from memcap.frontiers.points import (
+from memcap.frontiers.frontier import (
     Point,
     References,
     columns,

@@ -16,8 +16,7 @@ from typing import Any
 from memcap.commands.arguments import PLACE, add_json, add_strict, add_verdict, location
 from memcap.config.knobs import UserError
 from memcap.frontiers.comparison import Pair, Shift, compare, count_directions
-from memcap.frontiers.frontier import frontier
-from memcap.frontiers.points import Point
+from memcap.frontiers.frontier import Point, frontier
 from memcap.report.tables import threshold_text
 from memcap.store import rows_of
 from memcap.terminal.printing import Column, Listing, number, order, print_json, show

@@ -5,8 +5,7 @@ from argparse import ArgumentParser, Namespace
 from memcap import store
 from memcap.commands.arguments import add_json, add_results, add_strict, add_verdict
 from memcap.config.knobs import UserError
-from memcap.frontiers.frontier import frontier
-from memcap.frontiers.points import columns
+from memcap.frontiers.frontier import columns, frontier
 from memcap.own.losses import loss_curves
 from memcap.own.words import as_dict, loss_table
 from memcap.report import tables

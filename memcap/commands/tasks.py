@@ -5,7 +5,7 @@ from typing import Any
 
 from memcap.commands.arguments import add_json, steps
 from memcap.config.recipes import recommended
-from memcap.frontiers.points import references
+from memcap.frontiers.frontier import references
 from memcap.tasks import task_classes
 from memcap.terminal.printing import Column, Listing, bound, order, print_json, show
 

@@ -20,8 +20,7 @@ from memcap.figures.lines import (
     threshold_line,
 )
 from memcap.figures.style import COLOURS, MARKERS, choice_of_recipe
-from memcap.frontiers.frontier import best_recipes, fit_all_recipes
-from memcap.frontiers.points import Point, ends
+from memcap.frontiers.frontier import Point, best_recipes, ends, fit_all_recipes
 
 
 def draw(rows: pl.DataFrame) -> Drawn:

@@ -11,9 +11,8 @@ from memcap.figures import Drawn
 from memcap.figures.lines import Line, Panel, picture, rules, table, threshold_line
 from memcap.figures.style import colour_and_marker
 from memcap.frontiers.comparison import Count, count_by_units, in_numbers
-from memcap.frontiers.frontier import frontier
+from memcap.frontiers.frontier import Point, ends, frontier
 from memcap.frontiers.layers import COUNTS
-from memcap.frontiers.points import Point, ends
 
 
 def draw(rows: pl.DataFrame) -> Drawn:

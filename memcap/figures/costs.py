@@ -30,8 +30,7 @@ from memcap.frontiers.costs import (
     sentence,
     unit,
 )
-from memcap.frontiers.frontier import frontier
-from memcap.frontiers.points import Point
+from memcap.frontiers.frontier import Point, frontier
 from memcap.tasks.base import fano
 
 

@@ -21,8 +21,7 @@ from memcap.figures.lines import (
     threshold_line,
 )
 from memcap.figures.style import choice_of_recipe, colour_and_marker, listing
-from memcap.frontiers.frontier import frontier
-from memcap.frontiers.points import Point, columns
+from memcap.frontiers.frontier import Point, columns, frontier
 
 
 def draw(rows: pl.DataFrame) -> Drawn:

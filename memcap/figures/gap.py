@@ -15,7 +15,7 @@ from memcap.figures import Drawn
 from memcap.figures.lines import CHARACTER, NO_LIMIT, table
 from memcap.figures.style import COLOURS, budgets, filled, finite, pass_rules, seeds
 from memcap.frontiers.comparison import FLOAT32, count_bytes, in_numbers
-from memcap.frontiers.points import Point, ends, label
+from memcap.frontiers.frontier import Point, ends, label
 from memcap.store.published import load_findings
 from memcap.terminal.printing import number
 from memcap.thresholds.curve import Threshold

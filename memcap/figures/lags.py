@@ -21,8 +21,7 @@ from memcap.figures.lines import (
     threshold_line,
 )
 from memcap.figures.style import budgets, choice_of_recipe, seeds
-from memcap.frontiers.frontier import frontier
-from memcap.frontiers.points import Point, ends
+from memcap.frontiers.frontier import Point, ends, frontier
 
 FEWEST_LAGS = 2  # that make a line
 SHADES = {

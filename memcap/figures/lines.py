@@ -22,7 +22,7 @@ from memcap.figures.style import (
     which_seeds_count,
     write_below,
 )
-from memcap.frontiers.points import Point
+from memcap.frontiers.frontier import Point
 from memcap.frontiers.words import fall_words
 from memcap.thresholds.curve import Threshold
 

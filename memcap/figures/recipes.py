@@ -12,7 +12,7 @@ from memcap.figures import Drawn
 from memcap.figures.lines import Line, Panel, picture, rules, table, threshold_line
 from memcap.figures.style import COLOURS, MARKERS
 from memcap.frontiers import frontier
-from memcap.frontiers.points import Point, ends
+from memcap.frontiers.frontier import Point, ends
 
 
 def draw(rows: pl.DataFrame) -> Drawn:

@@ -19,8 +19,7 @@ from memcap.figures.style import (
     write_below,
     write_in,
 )
-from memcap.frontiers.frontier import fit_all_recipes
-from memcap.frontiers.points import Point
+from memcap.frontiers.frontier import Point, fit_all_recipes
 
 MOST = 60  # most lines that can be read
 # inches: the names, a line

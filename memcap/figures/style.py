@@ -13,7 +13,7 @@ from matplotlib.mathtext import MathTextParser
 from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from memcap.frontiers.points import Point
+from memcap.frontiers.frontier import Point
 from memcap.rule import (
     Criterion,
     Evaluation,

@@ -14,9 +14,16 @@ from memcap.answers.words import wilson
 from memcap.config.member import task_of
 from memcap.frontiers.comparison import count_by_units, count_bytes, in_numbers, shift
 from memcap.frontiers.costs import content, costs, family, sentence
-from memcap.frontiers.frontier import best_recipes, fit_all_recipes, frontier
+from memcap.frontiers.frontier import (
+    Point,
+    best_recipes,
+    ends,
+    fit_all_recipes,
+    frontier,
+    label,
+    of_network,
+)
 from memcap.frontiers.layers import COUNTS, shapes
-from memcap.frontiers.points import Point, ends, label, of_network
 from memcap.frontiers.words import interval_text
 from memcap.models.architecture import Architecture
 from memcap.store import curves

@@ -15,7 +15,7 @@ import polars as pl
 from numpy.polynomial import Polynomial
 
 from memcap.cells import cell_facts
-from memcap.frontiers.points import Point, of_network
+from memcap.frontiers.frontier import Point, of_network
 from memcap.thresholds.curve import Floats, Posterior, Threshold, logit, threshold
 
 Bound = Literal["no", "below", "above", "open"]

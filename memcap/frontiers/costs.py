@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import stdtrit
 
-from memcap.frontiers.points import Point, label
+from memcap.frontiers.frontier import Point, label
 
 FEWEST_CLUSTERS = 3  # from which an interval is computed
 

@@ -8,8 +8,7 @@ from typing import Any
 import polars as pl
 
 from memcap.frontiers.comparison import Count, Shift, count_by_units, shift
-from memcap.frontiers.frontier import frontier
-from memcap.frontiers.points import Point
+from memcap.frontiers.frontier import Point, frontier
 from memcap.terminal.words import plural
 
 COUNTS = {"carry_numbers": "state", "parameters": "parameters"}

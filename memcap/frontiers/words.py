@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 
-from memcap.frontiers.points import Point
+from memcap.frontiers.frontier import Point
 from memcap.tasks import FileTask
 from memcap.terminal.printing import number
 from memcap.terminal.words import plural

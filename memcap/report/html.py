@@ -13,8 +13,7 @@ import polars as pl
 
 from memcap.answers.sources import rows_for
 from memcap.figures.style import COLOURS, pass_rules, which_seeds_count
-from memcap.frontiers.frontier import frontier
-from memcap.frontiers.points import Point, columns
+from memcap.frontiers.frontier import Point, columns, frontier
 from memcap.own.losses import LossCurve, loss_curves
 from memcap.own.words import loss_table, loss_text
 from memcap.report.job_end import totals

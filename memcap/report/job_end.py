@@ -7,8 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from memcap import figures, store
-from memcap.frontiers.frontier import frontier
-from memcap.frontiers.points import Point
+from memcap.frontiers.frontier import Point, frontier
 from memcap.own.losses import LossCurve, loss_curves
 from memcap.own.words import loss_table
 from memcap.report.tables import rows_table, short_table

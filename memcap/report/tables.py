@@ -10,7 +10,7 @@ import polars as pl
 
 from memcap import store
 from memcap.config.knobs import UserError
-from memcap.frontiers.points import Point, columns
+from memcap.frontiers.frontier import Point, columns
 from memcap.frontiers.words import (
     fall_words,
     interval_text,

@@ -212,8 +212,9 @@ class Task(ABC):
         """Tell whether sequences of another lag ask the same question. In a stream, or
         if nothing in a sequence says when the answer is due, they do not: the lag is
         part of the question."""
-        longer = (2 * lag, self.length(2 * lag))
-        return not self.stream and self.stretched(lag, 2) == longer
+        longer, length = self.stretched(lag, 2)
+        is_longer = longer == 2 * lag and length == self.length(longer)
+        return is_longer and not self.stream
 
     def lags_up_to(self, lag: int) -> tuple[int, ...]:
         """Return the lags at which to evaluate whether a net is right up to a lag,

@@ -13,8 +13,7 @@ from typing import Any
 import polars as pl
 
 from memcap import store
-from memcap.frontiers.frontier import frontier
-from memcap.frontiers.points import columns
+from memcap.frontiers.frontier import columns, frontier
 from memcap.own.losses import loss_curves
 from memcap.own.words import as_dict
 from memcap.store import curves, heartbeat, rows, shards

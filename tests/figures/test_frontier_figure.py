@@ -10,8 +10,7 @@ from study_rows import group, table
 from memcap import figures
 from memcap.figures.frontier import caption, draw
 from memcap.figures.style import write_below
-from memcap.frontiers.frontier import frontier
-from memcap.frontiers.points import columns
+from memcap.frontiers.frontier import columns, frontier
 from memcap.rule import Criterion, Evaluation, solved_words, steady_words
 
 LAGS = (2, 4, 16)

@@ -43,24 +43,16 @@ def test_it_is_what_independent_draws_of_the_two_posteriors_give(p):
     assert 1 < found.low < found.ratio < found.high
 
 
-def test_the_other_way_round_it_is_the_inverse():
-    there = shift(SHARP, WIDER, 0.5)
+def test_intervals_of_the_inverse_of_a_twin_and_of_less_confidence():
+    found = shift(SHARP, WIDER, 0.5)
     back = shift(WIDER, SHARP, 0.5)
-    assert back.ratio == close(1 / there.ratio)
-    assert (back.low, back.high) == (close(1 / there.high), close(1 / there.low))
-
-
-def test_a_study_against_its_twin_is_not_sure_of_anything():
-    found = shift(SHARP, SHARP, 0.9)
-    assert (found.ratio, found.bound) == (1, "no")
-    assert found.low < 1 < found.high
-    assert found.low * found.high == close(1)
-
-
-def test_less_confidence_is_a_shorter_interval():
-    wide = shift(SHARP, WIDER, 0.5)
+    assert back.ratio == close(1 / found.ratio)
+    assert (back.low, back.high) == (close(1 / found.high), close(1 / found.low))
+    twin = shift(SHARP, SHARP, 0.9)
+    assert (twin.ratio, twin.bound, twin.low * twin.high) == (1, "no", close(1))
+    assert twin.low < 1 < twin.high
     short = shift(SHARP, WIDER, 0.5, confidence=0.5)
-    assert wide.low < short.low < short.high < wide.high
+    assert found.low < short.low < short.high < found.high
 
 
 @pytest.mark.parametrize(
@@ -109,11 +101,9 @@ def test_coverage():
     truth = 2 ** (mus[1] - mus[0])
     held = 0
     for _ in range(studies):
+        shares = expit(12 * (np.log2(widths) - mus[:, None]))
         first, second = (
-            posterior(
-                widths, rng.binomial(8, expit(12 * (np.log2(widths) - mu))), [8] * 16
-            )
-            for mu in mus
+            posterior(widths, solved, [8] * 16) for solved in rng.binomial(8, shares)
         )
         found = shift(first, second, 0.5)
         held += found.low <= truth <= found.high
@@ -137,6 +127,7 @@ def test_studies_are_paired_by_task_and_lag():
         )
     )
     pairs, alone = compare(first, second)
+    latches = pairs[1].first.posterior, pairs[1].second.posterior
     assert [(p.first.label, p.second.label, p.first.lag) for p in pairs] == [
         ("copy", "copy (GRUCell)", 5),
         ("latch", "latch", 5),
@@ -147,12 +138,8 @@ def test_studies_are_paired_by_task_and_lag():
         ("latch", 9),
     ]
     assert pairs[0].u50.ratio == 1
-    assert pairs[1].u50 == shift(
-        pairs[1].first.posterior, pairs[1].second.posterior, 0.5
-    )
-    assert pairs[1].u90 == shift(
-        pairs[1].first.posterior, pairs[1].second.posterior, 0.9
-    )
+    assert pairs[1].u50 == shift(*latches, 0.5)
+    assert pairs[1].u90 == shift(*latches, 0.9)
     assert pairs[1].u90.low > 1
     assert count_directions(p.u50 for p in pairs) == (0, 1, 1)
 

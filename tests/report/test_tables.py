@@ -10,8 +10,7 @@ from rich.console import Console
 from study_rows import group, table, write
 
 from memcap import store
-from memcap.frontiers.frontier import frontier
-from memcap.frontiers.points import columns
+from memcap.frontiers.frontier import columns, frontier
 from memcap.frontiers.words import interval_text
 from memcap.report.job_end import par2_score, print_summary, summarize, totals
 from memcap.report.tables import SHOWN_ROWS, frontier_table, rows_table
