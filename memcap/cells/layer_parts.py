@@ -19,7 +19,7 @@ So `delta_net+conv4`, `gla+conv4+gate`, `delta_product+conv4+gate`,
 `gated_delta_net+conv4+gate+rate` and `mamba2+conv4+gate+skip` are the published layers,
 but for the differences that sweeps/cell_map/README.md lists. Parts of mLSTM and sLSTM are in
 xlstm_parts.py. Tests compare all with NumPy recurrences written from the code of
-flash-linear-attention, mamba and xlstm (tests/cells/test_layer_parts.py).
+flash-linear-attention, mamba and xlstm (tests/cells/test_recurrences.py).
 """
 
 from __future__ import annotations

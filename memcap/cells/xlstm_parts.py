@@ -10,7 +10,7 @@
 
 So `mlstm+conv4+gate+skip` and `slstm+conv4` are the published layers, but for what the
 page of cells lists (sweeps/cell_map/README.md). Held against NumPy recurrences that are written
-from the code of xlstm (tests/cells/test_layer_parts.py).
+from the code of xlstm (tests/cells/test_recurrences.py).
 """
 
 from __future__ import annotations

@@ -119,9 +119,9 @@ class Agents(SpanTask):
             value_1 = value_1 + self.rates.learn * state * (reward - value_1)
         trace = trace + self.rates.fade * (2 * choice - 1 - trace)
         odds = self.rates.slope * (value_1 - value_0) + self.rates.repeat * trace
-        symbol = 2 * choice + reward
-        if self.two_steps:
-            symbol = 4 * choice + 2 * state + reward
+        symbol = (
+            4 * choice + 2 * state + reward if self.two_steps else 2 * choice + reward
+        )
         return (value_0, value_1, trace, better, odds), (symbol, odds)
 
     def sample(

@@ -1,12 +1,11 @@
-"""mLSTM and sLSTM: as published without a stabiliser, in float64, where float32 would overflow."""
+"""mLSTM and sLSTM: how they start, and what they recall."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from breadth import leave
 from flax import nnx
-from lstm_reference import quick_jit, sigmoid
+from lstm_reference import quick_jit
 
 from memcap.cells import cell_class
 from memcap.models.architecture import Architecture
@@ -14,122 +13,13 @@ from memcap.models.model import Model
 
 F = 4
 U = 5
-B = 4
-T = 5
 NAMES = ("mlstm", "slstm")
-ALL_WAYS = np.array(
-    [[100, 100], [100, -100], [-100, 100], [-100, -100]], np.float32
-)  # i and f
-
-
-def mlstm(weights, x, keys):
-    """(T, B, U), with C (U, K) as in the paper, a sequence at a time."""
-    out = np.zeros((T, B, U))
-    for b in range(B):
-        cell = np.zeros((U, keys))
-        total = np.zeros(keys)
-        before = np.zeros(F)
-        for t in range(T):
-            seen = np.concatenate([x[t, b], before])
-            before = x[t, b]
-            q, k, v = (seen @ weights[name] for name in ("query", "key", "value"))
-            i, f = seen @ weights["gate"] + weights["bias"]
-            k = k / np.sqrt(keys)
-            cell = sigmoid(f) * cell + np.exp(i) * np.outer(v, k)
-            total = sigmoid(f) * total + np.exp(i) * k
-            out[t, b] = cell @ q / max(abs(total @ q), 1)
-    return out
-
-
-def slstm(weights, x, keys):
-    """(T, B, U)."""
-    del keys
-    hidden = np.zeros((B, U))
-    cell = np.zeros((B, U))
-    total = np.zeros((B, U))
-    out = []
-    for inputs in x:
-        gates = (
-            inputs @ weights["kernel"] + hidden @ weights["recurrent"] + weights["bias"]
-        )
-        i, f, z, o = np.split(gates, 4, -1)
-        cell = sigmoid(f) * cell + np.exp(i) * np.tanh(z)
-        total = sigmoid(f) * total + np.exp(i)
-        hidden = sigmoid(o) * cell / total
-        out.append(hidden)
-    return np.array(out)
-
-
-def material(name, far):
-    """Graph, random weights, and inputs; `far`: the first two features drive the gates
-    to +-100, another way at each step of each sequence."""
-    rng = np.random.default_rng(0)
-    graph, weights = nnx.split(
-        nnx.eval_shape(lambda: cell_class(name)(F, U, rngs=nnx.Rngs(0)))
-    )
-    weights = jax.tree.map(
-        lambda leaf: rng.standard_normal(leaf.shape).astype(np.float32), weights
-    )
-    x = rng.standard_normal((T, B, F)).astype(np.float32)
-    if far:
-        flat = nnx.to_pure_dict(weights)
-        if name == "mlstm":
-            flat["gate"] = np.eye(2 * F, 2)
-        else:
-            flat["kernel"][:2, : 2 * U] = np.repeat(np.eye(2), U, 1)
-        nnx.replace_by_pure_dict(weights, flat)
-        x[..., :2] = np.stack(
-            [ALL_WAYS[(np.arange(B) + shift) % 4] for shift in (2, 0, 3, 1, 2)]
-        )
-    return graph, weights, x
 
 
 def shown(graph, weights, x):
     """Hidden states (T, B, U), step by step."""
     cell = nnx.merge(graph, weights)
     return jax.lax.scan(cell, cell.initialize_carry(x.shape[1:]), x)[1]
-
-
-@pytest.mark.parametrize("far", [*leave([False]), True], ids=["near", "far"])
-@pytest.mark.parametrize("name", NAMES)
-def test_it_is_the_recurrence_of_the_paper_and_nothing_overflows(name, far):
-    graph, weights, x = material(name, far)
-
-    def loss(weights, x):
-        hidden = shown(graph, weights, x)
-        return (
-            jnp.sum(
-                hidden * jnp.sin(1.0 + jnp.arange(hidden.size)).reshape(hidden.shape)
-            ),
-            hidden,
-        )
-
-    slopes, hidden = quick_jit(jax.grad(loss, has_aux=True))(weights, x)
-    exact = jax.tree.map(
-        lambda leaf: leaf.astype(np.float64), nnx.to_pure_dict(weights)
-    )
-    reference = {"mlstm": mlstm, "slstm": slstm}[name]
-    keys = getattr(cell_class(name), "keys", 0)
-
-    def right(weights):
-        return reference(weights, x.astype(np.float64), keys)
-
-    np.testing.assert_allclose(hidden, right(exact), rtol=1e-5, atol=1e-5)
-    slopes = nnx.to_pure_dict(slopes)
-    assert all(np.isfinite(slope).all() for slope in slopes.values())
-    # the slope along one direction in which all weights change, by the differences of the reference
-    rng = np.random.default_rng(1)
-    step = 1e-6
-    ways = {key: rng.standard_normal(leaf.shape) for key, leaf in exact.items()}
-    up, down = (
-        right({key: leaf + sign * ways[key] for key, leaf in exact.items()})
-        for sign in (step, -step)
-    )
-    expected = np.sum(
-        (up - down) / (2 * step) * np.sin(1.0 + np.arange(up.size)).reshape(up.shape)
-    )
-    found = sum(np.sum(np.asarray(slopes[key]) * ways[key]) for key in ways)
-    assert found == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.usefixtures("quick_compile")
@@ -139,10 +29,8 @@ def test_a_net_starts_as_the_authors_start_theirs():
         for name in NAMES
     }
     assert not np.any(weights["mlstm"]["gate"])
-    (write, keep), bias = (
-        weights["mlstm"]["bias"],
-        np.split(weights["slstm"]["bias"], 4),
-    )
+    write, keep = weights["mlstm"]["bias"]
+    bias = np.split(weights["slstm"]["bias"], 4)
     assert keep == 3
     assert 0 < abs(write) < 0.5  # five standard deviations
     assert not np.any(weights["slstm"]["recurrent"])
