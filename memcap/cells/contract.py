@@ -39,36 +39,25 @@ def _step(cls: type[Cell], name: str, features: int, units: int) -> None:
     make = partial(cast(Callable[..., Cell], cls), rngs=nnx.Rngs(0))
     cell = _call(cls, name, "__init__", make, features, units)
     for field, value in (("in_features", features), ("hidden_features", units)):
-        if (came := getattr(cell, field, None)) != value:
-            raise _wrong(
-                name,
-                f"__init__ keeps {field}={came}",
-                f"{value}, the number that it was made with",
-            )
+        came = getattr(cell, field, None)
+        if came != value:
+            must = f"{value}, the number that it was made with"
+            raise _wrong(name, f"__init__ keeps {field}={came}", must)
     shape = (BATCH, features)
     start = cell.initialize_carry
     carry = _call(cls, name, "initialize_carry", start, shape, nnx.Rngs(0))
     given = _call(cls, name, "__call__", cell, carry, jnp.zeros(shape))
     if not (isinstance(given, tuple) and len(given) == 2):
-        raise _wrong(
-            name,
-            f"__call__ gives {type(given).__name__}",
-            "the next carry and the hidden state",
-        )
+        must = "the next carry and the hidden state"
+        raise _wrong(name, f"__call__ gives {type(given).__name__}", must)
     before, after, hidden = map(_words, (carry, *given))
     if after != before:
-        raise _wrong(
-            name,
-            f"__call__ gives a carry of {after}",
-            f"{before}, as initialize_carry gives",
-        )
+        must = f"{before}, as initialize_carry gives"
+        raise _wrong(name, f"__call__ gives a carry of {after}", must)
     wanted = f"({BATCH}, {units * cell.hidden_per_unit})"
     if not hidden.endswith(f" {wanted}"):
-        raise _wrong(
-            name,
-            f"__call__ gives a hidden state of {hidden}",
-            f"of shape {wanted}, a number a unit",
-        )
+        must = f"of shape {wanted}, a number a unit"
+        raise _wrong(name, f"__call__ gives a hidden state of {hidden}", must)
 
 
 def _run(cls: type[Cell], name: str, features: int, units: int) -> None:
@@ -76,8 +65,8 @@ def _run(cls: type[Cell], name: str, features: int, units: int) -> None:
     give other numbers, or change the cell."""
     jax_setup.setup()
     cell = cast(Callable[..., Cell], cls)(features, units, rngs=nnx.Rngs(0))
-    weights = jax.tree.map(np.asarray, nnx.to_pure_dict(nnx.state(cell)))
-    names = set(vars(cell))
+    weights = _weights(cell)
+    fields = set(vars(cell))
     start = cell.initialize_carry((BATCH, features), nnx.Rngs(0))
     inputs = np.random.default_rng(0).standard_normal((STEPS, BATCH, features))
 
@@ -90,28 +79,28 @@ def _run(cls: type[Cell], name: str, features: int, units: int) -> None:
     together = run(slice(None))
     alone = jnp.concatenate([run(slice(k, k + 1)) for k in range(BATCH)])
     if not jnp.allclose(together, alone, atol=1e-4, equal_nan=True):
-        raise _wrong(
-            name,
-            "__call__ gives a sequence other numbers beside another one",
-            "the same for each sequence, whatever else is in the batch",
-        )
-    after = jax.tree.map(np.asarray, nnx.to_pure_dict(nnx.state(cell)))
-    same = jax.tree.structure(weights) == jax.tree.structure(after) and all(
-        jax.tree.leaves(jax.tree.map(np.array_equal, weights, after))
-    )
-    if not same or set(vars(cell)) != names:
+        came = "__call__ gives a sequence other numbers beside another one"
+        must = "the same for each sequence, whatever else is in the batch"
+        raise _wrong(name, came, must)
+    if _weights(cell) != weights or set(vars(cell)) != fields:
         raise _wrong(name, "__call__ changes the cell", "a function: the carry is all")
+
+
+def _weights(cell: Cell) -> dict[str, bytes]:
+    """Return the bytes of a cell's arrays, by their paths."""
+    leaves = jax.tree.leaves_with_path(nnx.to_pure_dict(nnx.state(cell)))
+    return {
+        jax.tree_util.keystr(path): np.asarray(leaf).tobytes() for path, leaf in leaves
+    }
 
 
 def _words(tree: Any) -> str:
     """Return the arrays of a tree by dtype and shape, in its form."""
     leaves, form = jax.tree.flatten(tree)
     texts = [f"{jnp.result_type(leaf)} {jnp.shape(leaf)}" for leaf in leaves]
-    return (
-        texts[0]
-        if form == jax.tree.structure(0)
-        else f"{form.unflatten(texts)}".replace("'", "")
-    )
+    if form == jax.tree.structure(0):
+        return texts[0]
+    return str(form.unflatten(texts)).replace("'", "")
 
 
 def _wrong(name: str, came: str, expected: str) -> UserError:

@@ -25,7 +25,7 @@ from memcap.store.columns import (
 from memcap.store.columns import task_of as task_of
 from memcap.store.weights import sound_weights_of as sound_weights_of
 from memcap.store.weights import weights_of as weights_of
-from memcap.terminal.words import warn_once
+from memcap.terminal.words import plural, warn_once
 
 KIND = [
     "task",
@@ -73,17 +73,14 @@ def readable(rows: pl.DataFrame) -> pl.DataFrame:
     many others there are."""
     kinds = rows.group_by(KIND, maintain_order=True).len()
     problems = [_problem(kind) for kind in kinds.iter_rows(named=True)]
-    kinds = kinds.with_columns(problem=pl.Series(problems, dtype=pl.String))
-    others = kinds.filter(pl.col("problem").is_not_null())
+    problem = pl.Series("problem", problems, pl.String)
+    others = kinds.with_columns(problem).drop_nulls("problem")
     if others.is_empty():
         return rows
-    counts = others.group_by("task", "cell", "problem", maintain_order=True).agg(
-        pl.col("len").sum()
-    )
-    for task, cell, problem, count in counts.iter_rows():
-        warn_once(
-            f"{task}, cell {cell}: {count} row{'s' * (count != 1)} left out: {problem}"
-        )
+    words = ("task", "cell", "problem")
+    counts = others.group_by(words, maintain_order=True).agg(pl.col("len").sum())
+    for task, cell, why, count in counts.iter_rows():
+        warn_once(f"{task}, cell {cell}: {plural(count, 'row')} left out: {why}")
     return rows.join(others, KIND, "anti", nulls_equal=True, maintain_order="left")
 
 
@@ -94,16 +91,12 @@ def _problem(kind: dict[str, Any]) -> str | None:
         model_of(kind)
         recipe_of(kind)
         evaluation_of(kind)
-    except (
-        Exception,
-        SystemExit,
-    ) as error:  # anything that a user's module may do when it is imported
-        if isinstance(
-            gone := error.__cause__, FileNotFoundError
-        ):  # sequences of task=data
+    except (Exception, SystemExit) as error:  # a user's module may do anything
+        missing = error.__cause__
+        if isinstance(missing, FileNotFoundError):  # sequences of task=data
             return (
-                f"{gone.filename} is not here; put it there, or ask from the folder where it was"
-                " trained"
+                f"{missing.filename} is not here; put it there, or ask from the folder"
+                " where it was trained"
             )
         return (str(error) or type(error).__name__).splitlines()[0]
     return None

@@ -26,16 +26,16 @@ class RowColumn(NamedTuple):
 
     dtype: Any  # its type in polars
     doc: str  # its meaning and unit
-    limits: Mapping[
-        str, Any
-    ] = {}  # the values that it allows, like the metadata of a knob
+    # the values that it allows, like the metadata of a knob
+    limits: Mapping[str, Any] = {}
 
 
 Columns = dict[str, RowColumn]
 DTYPES = {int: pl.Int64, float: pl.Float64, str: pl.String, bool: pl.Boolean}
+# The types in JSON of the values of a column.
 KINDS: dict[Any, tuple[type, ...]] = {
     dtype: (kind, type(None)) for kind, dtype in DTYPES.items()
-}  # in JSON
+}
 KINDS[pl.Float64] += (int,)
 LARGEST = (1 << 63) - 1  # largest integer of a column
 SEED = r', "seed": (-?\d+)'  # in the text of a config
@@ -176,9 +176,8 @@ def _line(text: str | None) -> dict[str, Any]:
     """Return the columns of a config without its seed; none if it is not a member's."""
     try:
         config = json.loads(text or "")
-        return (
-            {} if "seed" in config else columns_of(config)
-        )  # its own seed was taken out
+        # its own seed was taken out
+        return {} if "seed" in config else columns_of(config)
     except (
         ValueError,
         KeyError,

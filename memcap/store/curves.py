@@ -33,9 +33,8 @@ SCHEMA = {
     "lag": pl.Int64,  # current lag of a curriculum
     "worst": pl.Float64,  # held-out score at the worst lag up to the member's own, if evaluated
     "lr": pl.Float64,  # learning rate of the next step
-    "validation_loss": (
-        pl.Float64
-    ),  # if members are judged by their loss, and there was an evaluation
+    # if members are judged by their loss, and there was an evaluation
+    "validation_loss": pl.Float64,
 }
 # Names of points by column; those of scores end in the metric's name.
 OWN_NAMES = {
@@ -43,16 +42,16 @@ OWN_NAMES = {
     "lag": "train/lag",
     "worst": "eval/worst",
     "lr": "train/lr",
+    "validation_loss": "eval/loss",
 }
-OWN_NAMES |= {"validation_loss": "eval/loss"}
 TABLE = "a readable table of curves"
 SECONDS_BETWEEN_WRITES = 10.0  # of running curves
 RUNNING_AFTER = 10.0  # seconds that a member trains before its curve is written
 MOST_RUNNING = 300  # members, those that have trained longest
-MOST_POINTS = 100  # a curve on a screen needs no more; W&B costs about 0.2 ms and 335 bytes a point
-MOST_HELD = (
-    3 * MOST_POINTS
-)  # of a running curve: those of 4,096 members in flight take up to 0.35 GB
+# A curve on a screen needs no more; W&B costs about 0.2 ms and 335 bytes a point.
+MOST_POINTS = 100
+# Points of a running curve; those of 4,096 members in flight take up to 0.35 GB.
+MOST_HELD = 3 * MOST_POINTS
 
 Points = dict[int, dict[str, Any]]
 
@@ -185,15 +184,13 @@ def thin(points: Points, most: int = MOST_POINTS) -> Points:
     if len(steps) > most:
         groups = _groups(points)
         share = max(2, most // len(groups))
-        steps = spread(
-            sorted(step for group in groups for step in spread(group, share)), most
-        )
+        shares = [step for group in groups for step in spread(group, share)]
+        steps = spread(sorted(shares), most)
     return {step: points[step] for step in steps}
 
 
-def _groups(
-    points: Points,
-) -> list[list[int]]:  # the sorted steps of each set of metrics
+def _groups(points: Points) -> list[list[int]]:
+    """Return the sorted steps of each set of metrics."""
     groups: dict[frozenset[str], list[int]] = {}
     for step in sorted(points):
         groups.setdefault(frozenset(points[step]), []).append(step)
@@ -208,15 +205,15 @@ def _coarse(points: Points, most: int) -> Points:
     become uneven.
     """
     groups = _groups(points)
+    share = max(2, most // len(groups))
     subset = {max(points)}
     for steps in groups:
         stretches = steps
         length = 1
-        while len(stretches) > max(2, most // len(groups)):
+        while len(stretches) > share:
             length *= 2
-            stretches = list(
-                {step // length: step for step in reversed(steps)}.values()
-            )
+            first = {step // length: step for step in reversed(steps)}
+            stretches = first.values()
         subset.update(stretches)
     return {step: points[step] for step in sorted(subset)}
 

@@ -1,6 +1,7 @@
 """Trained nets that memcap publishes, by name: `atlas:delay_line-L50` passed at that
 task and lag, with the width advised at the time."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,7 @@ from memcap.store.published import ATLAS, is_published, sweeps
 from memcap.tasks import Task
 
 PREFIX = "atlas:"
-STUDIES = (
-    ATLAS,
-    "other_tasks",
-    "up_to",
-)  # there is a net for each task and lag of these
+STUDIES = (ATLAS, "other_tasks", "up_to")  # each task and lag of these has a net
 STEM = "nets"  # of the folder and its two files, rows/nets.parquet and weights/nets.npz
 
 
@@ -49,15 +46,14 @@ def _there_are(run: str, published: Sequence[str]) -> str:
     if not published:
         return "none is published with this memcap"
     task = run.partition("-")[0]
-    lags = dict[str, list[str]]()
+    lags = defaultdict[str, list[str]](list)
     for name in published:
         stem, _, lag = name.rpartition("-")
         if stem.partition("-")[0] == task:
-            lags.setdefault(stem, []).append(lag)
+            lags[stem].append(lag)
     if lags:
-        return "one of " + "; ".join(
-            f"{stem}-{', '.join(each)}" for stem, each in lags.items()
-        )
+        nets = [f"{stem}-{', '.join(of_stem)}" for stem, of_stem in lags.items()]
+        return f"one of {'; '.join(nets)}"
     tasks = dict.fromkeys(name.partition("-")[0] for name in published)
     return f"one of a task that has some, as {published[0]}; of {', '.join(tasks)}"
 

@@ -247,7 +247,6 @@ def _rules() -> dict[str, pl.Expr]:
     }
     rules |= {name: pl.col(name).is_finite() & (pl.col(name) >= 0) for name in SECONDS}
     rules |= {name: pl.col(name).is_not_null() for name in ("study", "finished")}
-    rules["population"] = ~pl.col("population").str.contains(
-        r"[/\\\p{C}]"
-    )  # a file's name, no path
+    # a file's name, no path
+    rules["population"] = ~pl.col("population").str.contains(r"[/\\\p{C}]")
     return {name: rule.fill_null(value=False) for name, rule in rules.items()}

@@ -8,9 +8,8 @@ from pathlib import Path
 class Study:
     """The place and the name of a study, and the design by which its members are trained."""
 
-    folder: Path | None = (
-        None  # folder of its rows, weights and curves. None: nothing is read or written
-    )
+    # folder of its rows, weights and curves. None: nothing is read or written
+    folder: Path | None = None
     name: str = ""  # the study's name in every row
     design: str = "grid"  # one of `memcap.designs.DESIGNS`
     # half the width of the interval of u90 at which design="adaptive" stops, as a share
@@ -19,9 +18,8 @@ class Study:
     # 8 hexadecimal digits that all jobs of one command share (`shards.new_session`), by
     # which a follower of the folder knows their files. "": the job is alone
     session: str = ""
-    command: str | None = (
-        None  # the command line that started it. None: it was started from Python
-    )
+    # the command line that started it. None: it was started from Python
+    command: str | None = None
 
     @property
     def is_searched(self) -> bool:

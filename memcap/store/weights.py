@@ -22,12 +22,11 @@ def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, np.ndarray]:
     """Return a nested dict as {"outer/inner": array}."""
     arrays: dict[str, np.ndarray] = {}
     for name, value in tree.items():
-        place = f"{prefix}{name}"
-        arrays |= (
-            flat(value, f"{place}/")
-            if isinstance(value, dict)
-            else {place: np.asarray(value)}
-        )
+        path = f"{prefix}{name}"
+        if isinstance(value, dict):
+            arrays |= flat(value, f"{path}/")
+        else:
+            arrays[path] = np.asarray(value)
     return arrays
 
 

@@ -30,9 +30,8 @@ from memcap.terminal.words import plural, warn_once
 from memcap.training.engine import Checkpoint
 from memcap.training.program import Program, loop_version
 
-SECONDS_OF_TRAINING = (
-    5.0  # after which a member's state is wanted; shorter ones have none
-)
+# after which a member's state is wanted; shorter ones have none
+SECONDS_OF_TRAINING = 5.0
 SECONDS_BETWEEN_WRITES = 30.0
 
 
@@ -59,16 +58,16 @@ class Checkpoints:
         self.foreign: set[str] = set()  # keys whose states come from other software
         for path in sorted(self.path.parent.glob("*.npz")):
             self._adopt(path, finished)
-        if begin := self.foreign - set(self.states):
+        begun_anew = self.foreign - self.states.keys()
+        if begun_anew:
             why = (
                 "half-trained by other code, another loop, other versions or another device, so"
                 " begun anew"
             )
-            warn_once(f"{why}: {plural(len(begin), 'member')}")
+            warn_once(f"{why}: {plural(len(begun_anew), 'member')}")
         if self.states:
-            warn_once(
-                f"half-trained, and gone on with: {plural(len(self.states), 'member')}"
-            )
+            count = plural(len(self.states), "member")
+            warn_once(f"half-trained, and gone on with: {count}")
         self.version = len(self.adopted_files)
         self.on_disk = 0
         self.written = time.monotonic()
@@ -92,17 +91,15 @@ class Checkpoints:
                 continue
             member = self.members[key]
             loop = loop_version(Program.of(member, self.engine).trainer)
+            known = self.states.get(key)
             if made_by != fingerprint(member) or state.loop != loop:
                 foreign.add(key)
-            elif (
-                key not in self.states
-                or self.states[key].host_state["steps"] < state.host_state["steps"]
-            ):
-                self.states[key], self.curves[key] = state, curve
+            elif known is None or known.host_state["steps"] < state.host_state["steps"]:
+                self.states[key] = state
+                self.curves[key] = curve
         self.foreign |= foreign
-        if not foreign and all(
-            state.key in self.members or state.key in finished for state, _, _ in stored
-        ):
+        keys = {state.key for state, _, _ in stored}
+        if not foreign and keys <= self.members.keys() | set(finished):
             self.adopted_files.append(path)
 
     def find(self, keys: Sequence[str]) -> dict[str, Checkpoint]:
@@ -144,18 +141,13 @@ class Checkpoints:
             version = self.version
         if version != self.on_disk:
             if states:
-                arrays = _arrays(
-                    states,
-                    [fingerprint(self.members[state.key]) for state in states],
-                    curves,
-                )
-                make_folder(
-                    self.path.parent
-                )  # only now, as another job may have removed the empty folder
-                write_npz(self.path, arrays)
-            for path in (
-                self.adopted_files if states else (*self.adopted_files, self.path)
-            ):
+                made_by = [fingerprint(self.members[state.key]) for state in states]
+                # only now, as another job may have removed the empty folder
+                make_folder(self.path.parent)
+                write_npz(self.path, _arrays(states, made_by, curves))
+            else:
+                self.path.unlink(missing_ok=True)
+            for path in self.adopted_files:
                 path.unlink(missing_ok=True)
             if not states:
                 with contextlib.suppress(OSError):  # other jobs have states there
@@ -176,21 +168,19 @@ def _arrays(
     index = []
     arrays = {}
     for number, (program, part) in enumerate(parts.items()):
-        leaves = [
-            np.stack(rows)
-            for rows in zip(*(state.state for state, _ in part), strict=True)
-        ]
-        arrays |= {f"{number}/{k}": leaf for k, leaf in enumerate(leaves)}
+        leaves = zip(*(state.state for state, _ in part), strict=True)
+        stacked = [np.stack(rows) for rows in leaves]
+        arrays |= {f"{number}/{k}": leaf for k, leaf in enumerate(stacked)}
         members = [
             {
-                "key": each.key,
+                "key": state.key,
                 "stamp": made_by,
-                "lane": each.host_state,
-                "curve": [*curves[each.key].items()],
+                "lane": state.host_state,
+                "curve": [*curves[state.key].items()],
             }
-            for each, made_by in part
+            for state, made_by in part
         ]
-        index.append({"program": program, "leaves": len(leaves), "members": members})
+        index.append({"program": program, "leaves": len(stacked), "members": members})
     return {"index": np.frombuffer(json.dumps(index).encode(), np.uint8), **arrays}
 
 
@@ -199,12 +189,12 @@ def states_of(stored: Any) -> list[tuple[Checkpoint, str, Points]]:
     states = []
     for number, part in enumerate(json.loads(stored["index"].tobytes())):
         leaves = [stored[f"{number}/{k}"] for k in range(part["leaves"])]
-        for row, each in enumerate(part["members"]):
+        for row, member in enumerate(part["members"]):
             state = Checkpoint(
-                each["key"],
+                member["key"],
                 part["program"],
-                each["lane"],
+                member["lane"],
                 [leaf[row] for leaf in leaves],
             )
-            states.append((state, each["stamp"], dict(each["curve"])))
+            states.append((state, member["stamp"], dict(member["curve"])))
     return states

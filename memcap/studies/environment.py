@@ -54,33 +54,26 @@ def _git_commit() -> str | None:
 def fingerprint(member: Member) -> str:
     """Return a digest of everything beside config and program on which a member's
     result depends."""
-    return _fingerprint(
-        type(member.task).__module__, cell_class(member.model.cell).__module__
-    )
+    cell = cell_class(member.model.cell)
+    return _fingerprint(type(member.task).__module__, cell.__module__)
 
 
 @cache
 def _fingerprint(*modules: str) -> str:
     # Without the commit, as the code itself says more.
-    stack = {
-        name: value for name, value in environment().items() if name != "git_commit"
-    }
-    return hashlib.sha256(
-        json.dumps([stack, *map(_code, ("memcap", *modules))]).encode()
-    ).hexdigest()
+    stack = {k: value for k, value in environment().items() if k != "git_commit"}
+    parts = [stack, *map(_code, ("memcap", *modules))]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 @cache
 def _code(module: str) -> str:
     """Return a digest of a module's source, or of all sources of a package."""
-    path = Path(
-        getattr(sys.modules[module], "__file__", None) or ""
-    )  # a notebook's definitions have no file
-    files = (
-        sorted(path.parent.rglob("*.py"))
-        if path.stem == "__init__"
-        else [path]
-        if path.name
-        else []
-    )
+    name = getattr(sys.modules[module], "__file__", None)
+    if name is None:  # a notebook's definitions have no file
+        files = []
+    elif Path(name).stem == "__init__":
+        files = sorted(Path(name).parent.rglob("*.py"))
+    else:
+        files = [Path(name)]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

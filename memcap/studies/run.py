@@ -33,18 +33,15 @@ class Todo:
     finished: frozenset[str]  # keys of all rows in the folder, including other members'
     missing: list[Member]  # the job's other members, each once
     candidates: Sequence[Member]  # all members that may be trained
-    search: (
-        Design | None
-    )  # of a design that chooses by results; None: every missing member is trained
-    first: list[
-        Member
-    ]  # the members to train first: all missing ones, or those with which the search begins
+    # of a design that chooses by results; None: every missing member is trained
+    search: Design | None
+    # the members to train first: all missing ones, or those with which the search begins
+    first: list[Member]
     # most members that will be trained; a search may want more if counts are not
     # monotone
     most: int
-    usual: int | None = (
-        None  # the number that such a search trains in simulated studies, if known
-    )
+    # the number that such a search trains in simulated studies, if known
+    usual: int | None = None
 
 
 def what_is_missing(members: Sequence[Member], study: Study) -> Todo:
@@ -60,9 +57,8 @@ def what_is_missing(members: Sequence[Member], study: Study) -> Todo:
     missing = [member for key, member in by_key.items() if key not in finished]
     if not study.is_searched:
         return Todo(rows, finished, missing, members, None, missing, len(missing))
-    ends = rows.select(
-        "key", passed_column(), "steps", pl.col("best").fill_null(math.nan)
-    )
+    best = pl.col("best").fill_null(math.nan)
+    ends = rows.select("key", passed_column(), "steps", best)
     outcomes = {
         by_key[key]: Outcome.of(by_key[key], *end) for key, *end in ends.iter_rows()
     }
@@ -95,9 +91,8 @@ def run_study(
     if study.folder is not None:
         shards.prepare(study.folder)
     todo = what_is_missing(members, study)
-    progress = JobProgress(
-        todo.most, study, todo.rows.height, int(todo.rows["solved"].sum())
-    )
+    solved = int(todo.rows["solved"].sum())
+    progress = JobProgress(todo.most, study, todo.rows.height, solved)
     progress.by_loss = all(member.task.rule.by_loss for member in members)
     checkpoints = None
     if study.folder is not None:
@@ -135,9 +130,9 @@ def _train(todo: Todo, engine: Engine, writer: StudyWriter) -> None:
 
         def next_members(results: Iterable[Result]) -> list[Member]:
             more = []
-            for each in results:
-                outcome = Outcome.of(each.member, each.passed, each.steps, each.best)
-                more += search.next_members(each.member, outcome)
+            for end in results:
+                outcome = Outcome.of(end.member, end.passed, end.steps, end.best)
+                more += search.next_members(end.member, outcome)
             writer.progress.expect(search.estimate)
             return more
 

@@ -2,6 +2,7 @@
 rules of training, and the whole weights of each row's member. It is the one gate for
 files of others."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -84,15 +85,13 @@ def _wrong_rows(tables: Mapping[Path, pl.DataFrame]) -> dict[Path, list[str]]:
         wrong = error.rows
     else:
         return {}
-    lines = {
-        path: [
-            f"{path}: row {key}: {wrong[key]}"
-            for key in map(str, table["key"].unique(maintain_order=True))
-            if key in wrong
-        ]
-        for path, table in tables.items()
-    }
-    return {path: some for path, some in lines.items() if some}
+    lines = {}
+    for path, table in tables.items():
+        keys = [str(key) for key in table["key"].unique(maintain_order=True)]
+        of_file = [f"{path}: row {key}: {wrong[key]}" for key in keys if key in wrong]
+        if of_file:
+            lines[path] = of_file
+    return lines
 
 
 def _wrong_weights(
@@ -100,16 +99,16 @@ def _wrong_weights(
 ) -> list[str]:
     """Return a line for each population that lacks weights, and for each member whose
     weights are not those of its net."""
-    by_name = {path.stem: {} for path in weights}
+    nets = defaultdict[str, dict[str, Any]](dict)
     for path, members in weights.items():
-        by_name[path.stem] |= members
-    missing: dict[str, list[str]] = {}
+        nets[path.stem] |= members
+    missing = defaultdict[str, list[str]](list)
     lines = []
     for row in without_failed(rows).iter_rows(named=True):
         population = row["population"]
-        net = by_name.get(population, {}).get(row["key"])
+        net = nets[population].get(row["key"])
         if net is None:
-            missing.setdefault(population, []).append(row["key"])
+            missing[population].append(row["key"])
             continue
         try:
             check_weights(row, net)

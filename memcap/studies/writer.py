@@ -28,9 +28,8 @@ from memcap.training.engine import Checkpoint, CurveChunk, Listener, Result
 
 SECONDS_BETWEEN_WRITES = 5.0
 ROWS_OF_A_SHARD = 256  # a shard is rewritten whole until it has this many
-POINTS_OF_A_CHUNK = (
-    10  # of a curve, as a point costs as much as some steps of a tiny net
-)
+# of a curve, as a point costs as much as some steps of a tiny net
+POINTS_OF_A_CHUNK = 10
 
 
 def row_of(result: Result, study: str, shard: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ another value than its default.
 """
 
 import json
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -18,7 +18,7 @@ from study_rows import fake, group, table
 from memcap import store
 from memcap.config import member as config
 from memcap.config import recipes
-from memcap.config.knobs import defaults, knob
+from memcap.config.knobs import knob
 from memcap.config.member import Member, member_of
 from memcap.config.recipes import Recipe, ResolvedRecipe
 from memcap.frontiers.frontier import frontier
@@ -39,37 +39,6 @@ def test_a_frozen_row_keeps_its_key_and_its_config(frozen):
     member = member_of(frozen["config"])
     assert member.key == frozen["key"]
     assert member.config == frozen["config"]
-
-
-def first(cls):
-    """Knobs that were there when the rows were frozen, with their defaults."""
-    return {
-        f.name: f.default
-        for f in fields(cls)
-        if f.name in defaults(cls) and f.metadata["before"] is MISSING
-    }
-
-
-def test_the_frozen_rows_have_every_knob_that_there_was():
-    """So that a change of any of them is seen: each task of then, and each knob at
-    another value than the default."""
-    configs = [frozen["config"] for frozen in ROWS]
-    tasks = {each["task"]["name"] for each in configs}
-    assert len(tasks) == 8
-    for name in tasks:
-        of_task = [each["task"] for each in configs if each["task"]["name"] == name]
-        for knob_, default in first(task_class(name)).items():
-            assert any(each.get(knob_, default) != default for each in of_task), knob_
-    for part, cls in (("model", Model), ("recipe", Recipe), ("evaluation", Evaluation)):
-        for knob_, default in first(cls).items():
-            values = [each[part].get(knob_, default) for each in configs]
-            assert set(values) != {default}, knob_
-    cells = {"lstm", "GRUCell", "SimpleCell", "OptimizedLSTMCell", "LSTMCell"}
-    assert {each["model"]["cell"] for each in configs} >= cells
-    later = {"half_open", "integrator", "keras"}
-    starts = {*initializers.PRESETS, "flax"} - later
-    assert {each["recipe"]["init"] for each in configs} == starts
-    assert None in [each["start"] for each in configs]
 
 
 @pytest.mark.parametrize(

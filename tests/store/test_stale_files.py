@@ -7,14 +7,12 @@ import time
 import numpy as np
 import pytest
 from command import python
-from study_checks import ONE_LANE, small_job
+from study_checks import small_job
 from study_rows import fake, group, write
 
 from memcap.designs.axes import members
 from memcap.store import curves, files, shards
-from memcap.store.study import Study
 from memcap.store.weights import write_weights
-from memcap.studies.run import run_study
 from memcap.studies.writer import row_of
 
 pytestmark = pytest.mark.usefixtures("quick_file")
@@ -149,12 +147,3 @@ def test_empty_folders_of_hydras_are_swept(study, monkeypatch):
     monkeypatch.chdir(hydra / "here")  # as with hydra.job.chdir
     shards.remove_stale_files(study)
     assert paths(hydra) == ["here", "ran", "ran/.hydra", "ran/.hydra/config.yaml"]
-
-
-def test_the_next_job_sweeps_also_where_nothing_is_missing(study):
-    found = members(small_job())
-    run_study(found, ONE_LANE, Study(study, "s"))
-    before = paths(study)
-    (study / "weights" / f".{NAME}.npz.0123abcd").touch()
-    run_study(found, ONE_LANE, Study(study, "s"))
-    assert paths(study) == before
