@@ -22,6 +22,8 @@ BOUNDS = {
     "at_most": operator.le,
     "below": operator.lt,
 }
+# the disk is full or gone
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 _hints = cache(get_type_hints)
 
 
@@ -50,13 +52,7 @@ class UserError(Exception):
 def of_disk(error: OSError) -> str | None:
     """Say what is wrong with a file that cannot be read or written; None if the user
     cannot mend it."""
-    if error.filename is None and error.errno not in (
-        errno.ENOSPC,
-        errno.EDQUOT,
-        errno.EFBIG,
-        errno.EROFS,
-        errno.EIO,
-    ):
+    if error.filename is None and error.errno not in DISK_ERRORS:
         return None
     return f"{error.filename or 'disk'}: cannot be read or written ({error.strerror})"
 

@@ -36,7 +36,7 @@ import numpy as np
 from memcap.config.knobs import UserError
 from memcap.config.member import Member
 from memcap.designs.bisect import REACH, Search
-from memcap.designs.design import Design, Outcome, SearchKey
+from memcap.designs.design import Design, Outcome, SearchKey, grouped
 from memcap.thresholds.curve import SMALLEST, Counts, Floats, logistic, logit
 from memcap.thresholds.lags import Belief, believe
 
@@ -72,6 +72,7 @@ class LagLine:
 
     Args:
         members: all members that differ only in lag, width and seed.
+        outcomes: those in the store.
         precision: how far the ends of the interval of u90 may lie from its middle, as a
             share of it.
 
@@ -79,156 +80,165 @@ class LagLine:
         UserError: as for `Search`; or one lag has several lengths.
     """
 
-    def __init__(self, members: Iterable[Member], precision: float):
-        groups: dict[int, list[Member]] = {}
-        for member in members:
-            groups.setdefault(member.lag, []).append(member)
+    def __init__(
+        self,
+        members: Iterable[Member],
+        outcomes: Mapping[Member, Outcome],
+        precision: float,
+    ):
+        groups = grouped(members, lambda member: member.lag)
         for lag, group in groups.items():
-            if len(lengths := sorted({member.length for member in group})) > 1:
+            lengths = sorted({member.length for member in group})
+            if len(lengths) > 1:
                 raise UserError(
                     f"design=adaptive: {group[0].task.name} at lag {lag} has lengths"
                     f" {', '.join(map(str, lengths))}; give each a study of its own, or set"
                     " design=bisect"
                 )
-        self.searches = [Search(groups[lag]) for lag in sorted(groups)]
-        self.lags = [search.lag for search in self.searches]
         self.precision = precision
-        self._pass_steps: dict[int, list[float]] = {lag: [] for lag in self.lags}
+        self.searches = {lag: Search(groups[lag]) for lag in sorted(groups)}
+        self.in_training: set[Member] = set()
+        # outcomes in the store that do not count yet
+        self._stored = {
+            member: outcomes[member]
+            for group in groups.values()
+            for member in group
+            if member in outcomes
+        }
         self._ended: set[Member] = set()
-        self._open = list(
-            range(len(self.searches))
-        )  # indices of the lags that are not done
+        # shares of their budgets that passing members took, by lag
+        self._pass_steps: dict[int, list[float]] = {lag: [] for lag in groups}
+        self._open = list(self.searches)  # the lags that are not done
 
     def record(self, member: Member, outcome: Outcome) -> None:
         """Count one result."""
         self._ended.add(member)
-        self.searches[self.lags.index(member.lag)].record(
-            member.model.units, outcome.passed
-        )
+        self.searches[member.lag].record(member.model.units, outcome.passed)
         if outcome.passed:
             self._pass_steps[member.lag].append(outcome.steps / member.recipe.budget)
 
-    def next_round(self) -> list[Member]:
-        """Return the members of the next round, by the results so far; empty once all
-        lags are done."""
-        beliefs = believe(self._counts(), self.lags, NEGLIGIBLE)
-        u50, u90 = (
-            [beliefs[lag].quantiles(share, ENDS) for lag in self.lags]
-            for share in (0.5, SHARE)
-        )
-        self._open = [k for k in range(len(self.lags)) if not self._is_done(k, u90[k])]
-        while self._open:
-            unsettled = [k for k in self._open if not self._is_settled(k, u50[k])]
-            reach = REACH * max(
-                (lag for k, lag in enumerate(self.lags) if k not in unsettled),
-                default=0,
-            )
-            near = [k for k in unsettled if k == unsettled[0] or self.lags[k] <= reach]
-            batches = {
-                k: self._batch(
-                    self.searches[k], beliefs[self.lags[k]], u50[k][0], u90[k][2]
-                )
-                for k in near or self._open
-            }
-            if chosen := [member for batch in batches.values() for member in batch]:
-                return chosen
-            self._open = [
-                k for k in self._open if k not in batches
-            ]  # no member there would tell much
+    def advance(self) -> list[Member]:
+        """Go through the rounds for which the store has outcomes; return the members
+        missing in the next one."""
+        while chosen := self._next_round():
+            stored = [member for member in chosen if member in self._stored]
+            missing = [member for member in chosen if member not in self._stored]
+            # no round of an earlier run: all other outcomes count from here on
+            if self._stored and not stored:
+                stored = list(self._stored)
+                missing = []
+            for member in stored:
+                self.record(member, self._stored.pop(member))
+            if missing:
+                self.in_training.update(missing)
+                return missing
         return []
 
+    def _next_round(self) -> list[Member]:
+        """Return the members of the next round, by the results so far; empty once all
+        lags are done."""
+        lags = list(self.searches)
+        beliefs = believe(self._counts(), lags, NEGLIGIBLE)
+        u50 = {lag: beliefs[lag].quantiles(0.5, ENDS) for lag in lags}
+        u90 = {lag: beliefs[lag].quantiles(SHARE, ENDS) for lag in lags}
+        self._open = [lag for lag in lags if not self._is_done(lag, u90[lag])]
+        while self._open:
+            unsettled = [
+                lag for lag in self._open if not self._is_settled(lag, u50[lag])
+            ]
+            reach = REACH * max(set(lags).difference(unsettled), default=0)
+            near = [lag for lag in unsettled if lag == unsettled[0] or lag <= reach]
+            round_lags = near or self._open
+            chosen = []
+            for lag in round_lags:
+                chosen += self._batch(lag, beliefs[lag], u50[lag][0], u90[lag][2])
+            if chosen:
+                return chosen
+            # no member there would tell much
+            self._open = [lag for lag in self._open if lag not in round_lags]
+        return []
+
+    @property
     def most_left(self) -> int:
-        """Return the most further members that it may take."""
-        return sum(self._most(search) - total(search) for search in self._still())
+        """The most further members that it may take."""
+        return sum(_most(search) - search.total for search in self._open_searches)
 
+    @property
     def usual_left(self) -> int:
-        """Return about how many further members it takes in simulated studies."""
-        return sum(
-            min(
-                self._most(s) - total(s),
-                max(BATCH, round(USUAL_WIDTHS * s.seeds) - total(s)),
-            )
-            for s in self._still()
-        )
+        """About how many further members it takes in simulated studies."""
+        left = 0
+        for search in self._open_searches:
+            usual = round(USUAL_WIDTHS * search.seeds) - search.total
+            left += min(_most(search) - search.total, max(BATCH, usual))
+        return left
 
-    def _still(self) -> list[Search]:
-        return [self.searches[k] for k in self._open]
-
-    @staticmethod
-    def _most(search: Search) -> int:
-        return min(MOST_WIDTHS, len(search.widths)) * search.seeds
+    @property
+    def _open_searches(self) -> list[Search]:
+        return [self.searches[lag] for lag in self._open]
 
     def _counts(self) -> dict[int, Counts]:
         """Return the counts of the lags with results, by lag; the shortest lag with its
         outermost widths even without results, so that the model knows how wide nets may
         be."""
         counts = {}
-        for search in self.searches:
-            runs = np.add(search.solved, search.failed)
-            tried = runs > 0
-            if search is self.searches[0]:
+        for lag, search in self.searches.items():
+            tried = search.runs > 0
+            if lag == min(self.searches):
                 tried[[0, -1]] = True
             if tried.any():
                 widths = np.array(search.widths)[tried]
                 solved = np.array(search.solved)[tried]
-                counts[search.lag] = Counts(widths, solved, runs[tried])
+                counts[lag] = Counts(widths, solved, search.runs[tried])
         return counts
 
-    def _is_settled(self, k: int, u50: Floats) -> bool:
+    def _is_settled(self, lag: int, u50: Floats) -> bool:
         low, _, high = u50
-        return total(self.searches[k]) > 0 and bool(
-            high / low < SETTLED_RATIO or high - low < SETTLED_WIDTHS
-        )
+        is_narrow = high / low < SETTLED_RATIO or high - low < SETTLED_WIDTHS
+        return self.searches[lag].total > 0 and bool(is_narrow)
 
-    def _is_done(self, k: int, u90: Floats) -> bool:
-        search, (low, middle, high) = self.searches[k], u90
-        if total(search) >= self._most(search):
+    def _is_done(self, lag: int, u90: Floats) -> bool:
+        search = self.searches[lag]
+        low, middle, high = u90
+        if search.total >= _most(search):
             return True
-        if total(search) < LEAST_WIDTHS * search.seeds:
+        if search.total < LEAST_WIDTHS * search.seeds:
             return False
         if high / low <= (1 + self.precision) ** 2 or high - low <= 1:
             return True
-        return (
-            search.solved[-1] + search.failed[-1] == search.seeds
-            and middle > search.widths[-1]
-        )
+        return search.runs[-1] == search.seeds and middle > search.widths[-1]
 
     def _batch(
-        self, search: Search, belief: Belief, lowest: float, highest: float
+        self, lag: int, belief: Belief, lowest: float, highest: float
     ) -> list[Member]:
         """Choose the next members of one lag."""
+        search = self.searches[lag]
         widths = np.array(search.widths)
-        runs = np.add(search.solved, search.failed)
         first = max(int(np.searchsorted(widths, LOWER_MARGIN * lowest)) - 1, 0)
-        places = np.arange(
-            first,
-            min(int(np.searchsorted(widths, UPPER_MARGIN * highest)) + 1, len(widths)),
-        )
-        at, slope = (
-            each.ravel()
-            for each in np.broadcast_arrays(belief.mu[:, None], belief.slope)
-        )
+        end = int(np.searchsorted(widths, UPPER_MARGIN * highest)) + 1
+        log_widths = np.log2(widths[first:end])
+        left = [
+            [member for member in members if member not in self._ended]
+            for members in search.members[first:end]
+        ]
+        count = search.runs[first:end].astype(float)
+        mu = np.broadcast_to(belief.mu[:, None], belief.weights.shape).ravel()
+        slope = np.broadcast_to(belief.slope, belief.weights.shape).ravel()
         weights = belief.weights.ravel()
-        likely = weights > 1e-3 * np.max(
-            weights
-        )  # the rest changes no choice, and takes most of the time
-        at = at[likely]
+        # the rest changes no choice, and takes most of the time
+        likely = weights > 1e-3 * np.max(weights)
+        mu = mu[likely]
         slope = slope[likely]
         weights = weights[likely] / weights[likely].sum()
-        log_u90 = np.maximum(at + logit(SHARE) / slope, 0)
-        passes = (1 - LAPSE) * logistic(slope * (np.log2(widths[places])[:, None] - at))
+        log_u90 = np.maximum(mu + logit(SHARE) / slope, 0)
+        passes = (1 - LAPSE) * logistic(slope * (log_widths[:, None] - mu))
         passes = np.maximum(passes, SMALLEST)
         log_passes = np.log(passes)
         log_fails = np.log1p(-passes)
-        pass_steps = self._pass_steps[search.lag]
+        pass_steps = self._pass_steps[lag]
         share = (sum(pass_steps) + PASS_STEPS) / (len(pass_steps) + 1)
-        left = [
-            [m for m in search.members[place] if m not in self._ended]
-            for place in places
-        ]
-        count = runs[places].astype(float)
+        is_begun = search.total >= BATCH
         chosen = []
-        for _ in range(min(BATCH, self._most(search) - int(runs.sum()))):
+        for _ in range(min(BATCH, _most(search) - search.total)):
             chance = passes @ weights
             mean = weights @ log_u90
             if_passed = (passes * weights) @ log_u90 / chance
@@ -237,20 +247,14 @@ class LagLine:
                 chance * (if_passed - mean) ** 2
                 + (1 - chance) * (if_failed - mean) ** 2
             )
-            narrowed *= (
-                np.array([len(seeds) > 0 for seeds in left])
-                / (1 + CORRELATION * count) ** 2
-            )
+            has_seeds = np.array([len(seeds) > 0 for seeds in left])
+            narrowed *= has_seeds / (1 + CORRELATION * count) ** 2
             best = int(np.argmax(narrowed / (chance * share + 1 - chance)))
-            if (
-                runs.sum() < BATCH and narrowed[best] == 0
-            ):  # all is known, but too little was measured here
-                best = int(np.argmin(np.abs(np.log2(widths[places]) - mean)))
-            elif (
-                narrowed[best] <= LEAST_GAIN * (weights @ (log_u90 - mean) ** 2)
-                and runs.sum() >= BATCH
-            ):
+            least = LEAST_GAIN * (weights @ (log_u90 - mean) ** 2)
+            if is_begun and narrowed[best] <= least:
                 break
+            if narrowed[best] == 0:  # all is known, but too little was measured here
+                best = int(np.argmin(np.abs(log_widths - mean)))
             if not left[best]:
                 break
             chosen.append(left[best].pop(0))
@@ -265,9 +269,9 @@ class LagLine:
         return chosen
 
 
-def total(search: Search) -> int:
-    """Return the number of a search's results."""
-    return sum(search.solved) + sum(search.failed)
+def _most(search: Search) -> int:
+    """Return the most seeds that a search takes."""
+    return min(MOST_WIDTHS, len(search.widths)) * search.seeds
 
 
 class Adaptive(Design):
@@ -279,62 +283,35 @@ class Adaptive(Design):
         outcomes: Mapping[Member, Outcome],
         precision: float = PRECISION,
     ):
-        groups: dict[SearchKey, list[Member]] = {}
-        for member in dict.fromkeys(members):
-            groups.setdefault(SearchKey.of(member).across_lags, []).append(member)
+        groups = grouped(
+            dict.fromkeys(members), lambda member: SearchKey.of(member).across_lags
+        )
         self._line_of: dict[Member, LagLine] = {}
         for group in groups.values():
-            self._line_of |= dict.fromkeys(group, LagLine(group, precision))
+            line = LagLine(group, outcomes, precision)
+            self._line_of |= dict.fromkeys(group, line)
         self.candidates = list(self._line_of)
         self._lines = list(dict.fromkeys(self._line_of.values()))
-        self._rows: dict[LagLine, dict[Member, Outcome]] = {
-            line: {} for line in self._lines
-        }
-        for member, line in self._line_of.items():
-            if member in outcomes:
-                self._rows[line][member] = outcomes[member]
-        self._in_training: dict[LagLine, set[Member]] = {
-            line: set() for line in self._lines
-        }
 
     def first_members(self) -> list[Member]:
         """Return the members to begin with."""
-        return [member for line in self._lines for member in self._advance(line)]
+        return [member for line in self._lines for member in line.advance()]
 
     def next_members(self, member: Member, outcome: Outcome) -> list[Member]:
         """Return the members wanted now."""
         line = self._line_of[member]
-        if member not in self._in_training[line]:
+        if member not in line.in_training:
             raise ValueError(f"{member}: was not asked for, or has ended before")
-        self._in_training[line].remove(member)
+        line.in_training.remove(member)
         line.record(member, outcome)
-        return [] if self._in_training[line] else self._advance(line)
+        return [] if line.in_training else line.advance()
 
     @property
     def estimate(self) -> int:
         """The most members that are still to end."""
-        return sum(line.most_left() for line in self._lines)
+        return sum(line.most_left for line in self._lines)
 
     @property
     def usual(self) -> int:
         """The number of members still to end in most simulated studies."""
-        return sum(line.usual_left() for line in self._lines)
-
-    def _advance(self, line: LagLine) -> list[Member]:
-        """Go through the rounds for which there are rows; return the members missing in
-        the next one."""
-        rows = self._rows[line]
-        while chosen := line.next_round():
-            there = [member for member in chosen if member in rows]
-            missing = [member for member in chosen if member not in rows]
-            if (
-                not there
-            ):  # not a round of an earlier run: all other rows count from here on
-                there = list(rows)
-                missing = [] if there else chosen
-            for member in there:
-                line.record(member, rows.pop(member))
-            if missing:
-                self._in_training[line].update(missing)
-                return missing
-        return []
+        return sum(line.usual_left for line in self._lines)

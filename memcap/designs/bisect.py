@@ -33,14 +33,14 @@ answers of any other recipe at shorter lags.
 from collections.abc import Iterable, Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from memcap.config.knobs import UserError
 from memcap.config.member import Member
-from memcap.designs.design import FEWEST_WIDTHS, Design, Outcome, SearchKey
+from memcap.designs.design import FEWEST_WIDTHS, Design, Outcome, SearchKey, grouped
 
-REACH = (
-    2.5  # most times the longest known lag that a lag may be to start from its answer
-)
+# most times the longest known lag that a lag may be to start from its answer
+REACH = 2.5
 GALLOP = 0.1  # first step of a gallop, as a share of its first width
 # distance of the two last widths below u50's answer and above u90's, as a share of it
 BESIDE = 0.25
@@ -63,20 +63,16 @@ class Search:
     """
 
     def __init__(self, members: Iterable[Member]):
-        table: dict[int, dict[int, Member]] = {}
-        for member in members:
-            table.setdefault(member.model.units, {})[member.seed] = member
-        self.widths = sorted(table)
-        self.members = [
-            [table[width][seed] for seed in sorted(table[width])]
-            for width in self.widths
-        ]
-        first = self.members[0][0]
-        self.lag, self.position, self.recipe = (
-            first.lag,
-            (first.lag, first.length),
-            first.recipe,
+        by_width = grouped(
+            sorted(members, key=lambda member: member.seed),
+            lambda member: member.model.units,
         )
+        self.widths = sorted(by_width)
+        self.members = [by_width[width] for width in self.widths]
+        first = self.members[0][0]
+        self.lag = first.lag
+        self.position = (first.lag, first.length)
+        self.recipe = first.recipe
         where = (
             f"a search of widths: recipe {first.recipe.name} of {first.task.name} at lag"
             f" {first.lag}"
@@ -86,19 +82,30 @@ class Search:
                 f"{where} has {len(self.widths)} of the {FEWEST_WIDTHS} widths it needs; list"
                 " more in model.units, or set design=grid"
             )
-        for width in self.widths:
-            if set(table[width]) != set(table[self.widths[0]]):
+        seeds = [[member.seed for member in group] for group in self.members]
+        for width, of_width in zip(self.widths, seeds, strict=True):
+            if of_width != seeds[0]:
                 raise UserError(
                     f"{where} has other seeds at {width} units than at {self.widths[0]};"
                     " give every width the same seeds, or set design=grid"
                 )
-        self.seeds = len(self.members[0])
+        self.seeds = len(seeds[0])
         self.u50, self.u90 = seeds_needed(self.seeds)
-        self.solved, self.failed = [0] * len(self.widths), [0] * len(self.widths)
+        self.solved = [0] * len(self.widths)
+        self.failed = [0] * len(self.widths)
         self.start: int | None = None
-        self._brackets: dict[
-            int, tuple[int, int]
-        ] = {}  # by need; cleared when a result comes
+        # by need; cleared when a result comes
+        self._brackets: dict[int, tuple[int, int]] = {}
+
+    @property
+    def runs(self) -> NDArray[np.int64]:
+        """The number of results of each width."""
+        return np.add(self.solved, self.failed)
+
+    @property
+    def total(self) -> int:
+        """The number of results."""
+        return sum(self.solved) + sum(self.failed)
 
     @property
     def answer(self) -> int:
@@ -195,10 +202,9 @@ class Search:
             place = max(2 * high - start - step, 0)
         else:
             place = start
-        least = min(
-            need - self.solved[place], self.seeds - need + 1 - self.failed[place]
-        )
-        return {place: self.solved[place] + self.failed[place] + least}
+        to_pass = need - self.solved[place]
+        to_fail = self.seeds - need + 1 - self.failed[place]
+        return {place: int(self.runs[place]) + min(to_pass, to_fail)}
 
     def most_left(self) -> int:
         """Return the most further results that it takes, if counts are monotone in width."""
@@ -215,14 +221,9 @@ class Search:
             ]
             most = self.seeds * (sum(halvings) + sum(gallops) + 2)
         else:
-            demand = self.demand().items()
-            most = sum(
-                max(0, count - self.solved[place] - self.failed[place])
-                for place, count in demand
-            )
-        return min(
-            most, self.seeds * len(self.widths) - sum(self.solved) - sum(self.failed)
-        )
+            missing = [n - self.runs[place] for place, n in self.demand().items()]
+            most = sum(max(0, int(n)) for n in missing)
+        return min(most, self.seeds * len(self.widths) - self.total)
 
 
 class Bisect(Design):
@@ -231,9 +232,7 @@ class Bisect(Design):
     those of `Search`."""
 
     def __init__(self, members: Iterable[Member], outcomes: Mapping[Member, Outcome]):
-        groups: dict[SearchKey, list[Member]] = {}
-        for member in dict.fromkeys(members):
-            groups.setdefault(SearchKey.of(member), []).append(member)
+        groups = grouped(dict.fromkeys(members), SearchKey.of)
         self._search_of: dict[Member, Search] = {}
         # the searches of one task and network, whose longer lags wait for shorter ones
         self._series: dict[SearchKey, list[Search]] = {}
@@ -268,9 +267,8 @@ class Bisect(Design):
     def estimate(self) -> int:
         """The most members that are still to end; only counts that are not monotone in
         width can raise it."""
-        return sum(
-            search.most_left() for series in self._series.values() for search in series
-        )
+        searches = dict.fromkeys(self._search_of.values())
+        return sum(search.most_left() for search in searches)
 
     def _record(self, member: Member, solved: bool) -> None:
         self._requested.add(member)
@@ -297,10 +295,9 @@ class Bisect(Design):
         for search in searches:
             for place, count in search.demand().items():
                 members = search.members[place]
-                missing = count - sum(member in self._requested for member in members)
-                more += [member for member in members if member not in self._requested][
-                    : max(missing, 0)
-                ]
+                left = [member for member in members if member not in self._requested]
+                missing = count - (len(members) - len(left))
+                more += left[: max(missing, 0)]
         self._requested.update(more)
         return more
 
@@ -308,8 +305,10 @@ class Bisect(Design):
 def _guess(answers: list[tuple[int, int]], lag: int) -> float:
     """Return the units that a lag may need: on a line through the answers, or in
     proportion to one; or 1."""
-    lags, units = zip(*answers, strict=True) if answers else ((), ())
+    if not answers:
+        return 1.0
+    lags, units = zip(*answers, strict=True)
     if len(set(lags)) > 1:
         slope, intercept = np.polyfit(lags, units, 1)
         return float(slope * lag + intercept)
-    return min(units) * lag / lags[0] if answers and lags[0] else 1.0
+    return min(units) * lag / lags[0]

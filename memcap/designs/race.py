@@ -22,14 +22,16 @@ The winners of all lags of a task then go into one search (`memcap.designs.bisec
 Source: Jamieson & Talwalkar (2016), for successive halving.
 """
 
+import itertools
 import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import cache
 
 from memcap.config.member import Member
 from memcap.config.recipes import ResolvedRecipe
 from memcap.designs.bisect import Bisect
-from memcap.designs.design import Design, Outcome, SearchKey
+from memcap.designs.design import Design, Outcome, SearchKey, grouped
 from memcap.tasks.base import BEYOND_CHANCE
 
 SEEDS = 3  # per recipe in a race
@@ -43,9 +45,7 @@ class LagRace:
     """The race of one task and lag, among members that differ only in width, seed and recipe."""
 
     def __init__(self, members: Iterable[Member]):
-        self.members: dict[ResolvedRecipe, list[Member]] = {}
-        for member in members:
-            self.members.setdefault(member.recipe, []).append(member)
+        self.members = grouped(members, lambda member: member.recipe)
         self.rivals = list(self.members)
         names = dict.fromkeys(recipe.name for recipe in self.rivals)
         # The recipes of each remaining turn at the narrow width.
@@ -53,52 +53,40 @@ class LagRace:
             [recipe for recipe in self.rivals if recipe.name == name] for name in names
         ]
         self.budget = FIRST_BUDGET
-        held = next(iter(self.members.values()))[0].facts.held
+        held = self.members[self.rivals[0]][0].facts.held
         self.narrow_units = NARROW_PER_SYMBOL * held
         self.wide_units = max(FEWEST_WIDE_UNITS, WIDE_PER_SYMBOL * held)
-        self._nets: dict[tuple[ResolvedRecipe, float, int], list[Member]] = {}
+        self.nets = cache(self._nets)  # as each new member is checked
 
     @property
     def winner(self) -> ResolvedRecipe | None:
         """The recipe that is left; None while there are several."""
         return self.rivals[0] if len(self.rivals) == 1 else None
 
-    def nets(self, recipe: ResolvedRecipe, units: float, budget: int) -> list[Member]:
+    def _nets(self, recipe: ResolvedRecipe, units: float, budget: int) -> list[Member]:
         """Return the nets of about `units` units that a recipe trains in the round with
         this budget."""
-        if (recipe, units, budget) not in self._nets:
-            self._nets[recipe, units, budget] = self._nets_of(recipe, units, budget)
-        return self._nets[recipe, units, budget]
-
-    def _nets_of(
-        self, recipe: ResolvedRecipe, units: float, budget: int
-    ) -> list[Member]:
-        theirs = self.members[recipe]
-        width = min(
-            {m.model.units for m in theirs},
-            key=lambda width: (abs(width - units), width),
-        )
-        nets = sorted(
-            (m for m in theirs if m.model.units == width), key=lambda m: m.seed
-        )[:SEEDS]
-        return [
-            replace(net, recipe=replace(recipe, budget=_budget(recipe, budget)))
-            for net in nets
-        ]
+        members = self.members[recipe]
+        widths = sorted({member.model.units for member in members})
+        width = min(widths, key=lambda width: abs(width - units))
+        nets = [member for member in members if member.model.units == width]
+        nets = sorted(nets, key=lambda net: net.seed)[:SEEDS]
+        shorter = replace(recipe, budget=_budget(recipe, budget))
+        return [replace(net, recipe=shorter) for net in nets]
 
     def candidates(self) -> list[Member]:
         """Return all nets that the race may train."""
         if self.winner is not None:
             return []
-        nets: dict[Member, None] = {}
+        nets = []
         for recipe in self.members:
             budget = FIRST_BUDGET
-            nets.update(dict.fromkeys(self.nets(recipe, self.narrow_units, budget)))
-            nets.update(dict.fromkeys(self.nets(recipe, self.wide_units, budget)))
+            nets += self.nets(recipe, self.narrow_units, budget)
+            nets += self.nets(recipe, self.wide_units, budget)
             while _budget(recipe, budget) != recipe.budget:
                 budget *= 2
-                nets.update(dict.fromkeys(self.nets(recipe, self.wide_units, budget)))
-        return list(nets)
+                nets += self.nets(recipe, self.wide_units, budget)
+        return list(dict.fromkeys(nets))
 
     def advance(self, outcomes: Mapping[Member, Outcome]) -> list[Member]:
         """Go on as far as outcomes allow; return the nets without one, none once there
@@ -145,11 +133,7 @@ class LagRace:
 
     def most_left(self, outcomes: Mapping[Member, Outcome]) -> int:
         """Return the most nets that are still to train."""
-        return (
-            0
-            if self.winner is not None
-            else sum(net not in outcomes for net in self.candidates())
-        )
+        return sum(net not in outcomes for net in self.candidates())
 
 
 def _budget(recipe: ResolvedRecipe, steps: int) -> int:
@@ -169,33 +153,26 @@ class Race(Design):
     widths and seeds of the search that follows, for which `Bisect` has the errors."""
 
     def __init__(self, members: Iterable[Member], outcomes: Mapping[Member, Outcome]):
+        by_lag = grouped(
+            dict.fromkeys(members), lambda member: SearchKey.of(member).across_recipes
+        )
         # One search follows the races of all lags of a task and network.
-        by_series: dict[SearchKey, dict[SearchKey, list[Member]]] = {}
-        for member in dict.fromkeys(members):
-            key = SearchKey.of(member).across_recipes
-            by_series.setdefault(key.across_lags, {}).setdefault(key, []).append(member)
-        self._races = {
-            series: [LagRace(lag) for lag in lags.values()]
-            for series, lags in by_series.items()
-        }
-        candidates: dict[Member, None] = {}
+        self._races: dict[SearchKey, list[LagRace]] = {}
+        for key, group in by_lag.items():
+            self._races.setdefault(key.across_lags, []).append(LagRace(group))
+        candidates = []
         # Before its recipes are known, a search is expected to use the first ones.
         self._expected: dict[SearchKey, int] = {}
         for series, races in self._races.items():
             for race in races:
-                candidates.update(dict.fromkeys(race.candidates()))
-            for lag in by_series[series].values():
-                candidates.update(dict.fromkeys(lag))
-            first = [
-                member for race in races for member in race.members[race.rivals[0]]
-            ]
-            self._expected[series] = Bisect(first, {}).estimate
-        self.candidates = list(candidates)
+                candidates += race.candidates()
+            for race in races:
+                candidates += itertools.chain(*race.members.values())
+            self._expected[series] = Bisect(_of_leaders(races), {}).estimate
+        self.candidates = list(dict.fromkeys(candidates))
         self._searches: dict[SearchKey, Bisect] = {}
         self._outcomes = {
-            member: outcome
-            for member, outcome in outcomes.items()
-            if member in candidates
+            member: outcomes[member] for member in self.candidates if member in outcomes
         }
         self._requested: set[Member] = set()
 
@@ -227,11 +204,13 @@ class Race(Design):
         races = self._races[series]
         missing = [net for race in races for net in race.advance(self._outcomes)]
         if not missing:
-            winners = [
-                member for race in races for member in race.members[race.rivals[0]]
-            ]
-            self._searches[series] = Bisect(winners, self._outcomes)
+            self._searches[series] = Bisect(_of_leaders(races), self._outcomes)
             missing = self._searches[series].first_members()
         new = [member for member in missing if member not in self._requested]
         self._requested.update(new)
         return new
+
+
+def _of_leaders(races: Iterable[LagRace]) -> list[Member]:
+    """Return the members of the first rival of each race."""
+    return [member for race in races for member in race.members[race.rivals[0]]]

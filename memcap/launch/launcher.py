@@ -6,14 +6,17 @@ log, callbacks, a status and a return value. But Hydra runs it only after its me
 have ended, with a function that returns their results.
 """
 
-import errno
 import itertools
 import logging
+import sys
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 
 import polars as pl
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
 from hydra.core.utils import (
     JobReturn,
     configure_log,
@@ -26,26 +29,20 @@ from hydra.types import HydraContext, TaskFunction
 from jax.errors import JaxRuntimeError
 from omegaconf import DictConfig, open_dict
 
-from memcap.config.knobs import UserError
+from memcap.config.knobs import DISK_ERRORS, UserError
 from memcap.launch.errors import one_line
 from memcap.launch.jobs import Job, job_of, use_config_folders
-from memcap.launch.plugin import MODULE, register_plugin
 from memcap.launch.session import Session, job_label
 from memcap.runtime import signals
 from memcap.terminal.words import plural
 
 log = logging.getLogger(__name__)
 
-DISK = (
-    errno.ENOSPC,
-    errno.EROFS,
-    errno.EIO,
-    errno.EDQUOT,
-    errno.EFBIG,
-)  # the disk is full or gone, for all jobs
-Results = dict[
-    int, pl.DataFrame | Exception
-]  # by the job's number: its rows, or the error
+# Hydra finds plugins by name, and accepts only those whose module has this name. If it
+# found them in a plugin folder, every other Hydra program would import memcap, and JAX.
+MODULE = "hydra_plugins.memcap"
+# by the job's number: its rows, or the error
+Results = dict[int, pl.DataFrame | Exception]
 
 
 class PopulationLauncher(Launcher):
@@ -126,7 +123,7 @@ class PopulationLauncher(Launcher):
         try:
             rows = self.session.train(list(jobs.values()))
         except Exception as error:
-            if isinstance(error, OSError) and error.errno in DISK:
+            if isinstance(error, OSError) and error.errno in DISK_ERRORS:
                 raise
             line = one_line(error) if isinstance(error, JaxRuntimeError) else None
             if line and len(jobs) == 1:
@@ -139,26 +136,18 @@ class PopulationLauncher(Launcher):
                 f"{len(jobs)} jobs together raised {line or f'{type(error).__name__}: {error}'};"
                 " now in halves"
             )
-            places = list(jobs)
+            pairs = list(jobs.items())
             half = len(jobs) // 2
-            parts = [
-                {place: jobs[place] for place in part}
-                for part in (places[:half], places[half:])
-            ]
-            return self._train(parts[0]) | self._train(parts[1])
+            return self._train(dict(pairs[:half])) | self._train(dict(pairs[half:]))
         return self.rows_by_job(jobs, rows)
 
     def rows_by_job(self, jobs: dict[int, Job], rows: pl.DataFrame) -> Results:
         """Split the rows of all jobs into each job's own."""
-        numbers: dict[str, list[int]] = defaultdict(list)
-        for number, key in enumerate(rows["key"]):
-            numbers[key].append(number)
-        keys = {
-            place: {member.key for member in job.members} for place, job in jobs.items()
-        }
         return {
-            place: rows[sorted(n for key in keys[place] for n in numbers[key])]
-            for place in jobs
+            place: rows.filter(
+                pl.col("key").is_in([member.key for member in job.members])
+            )
+            for place, job in jobs.items()
         }
 
     def _run_hydra_job(
@@ -191,8 +180,14 @@ def register(
 ) -> None:
     """Make a launcher, a class with `__module__` MODULE, known to Hydra as
     `hydra/launcher=NAME`. It takes its `parameters` from configs of the same group."""
+    Plugins.instance().register(launcher)
+    package, _, stem = MODULE.partition(".")
+    parent = sys.modules.setdefault(package, ModuleType(package))
+    home = vars(parent).setdefault(stem, ModuleType(MODULE))
+    setattr(home, launcher.__qualname__, launcher)
     node = {
         "defaults": [*parameters, "_self_"],
         "_target_": f"{MODULE}.{launcher.__qualname__}",
     }
-    register_plugin(launcher, "hydra/launcher", name, node)
+    store = ConfigStore.instance()
+    store.store(group="hydra/launcher", name=name, node=node, provider="memcap")

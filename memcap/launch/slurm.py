@@ -19,8 +19,7 @@ from memcap.config.knobs import UserError
 from memcap.config.member import Engine
 from memcap.launch import launcher
 from memcap.launch.jobs import Job
-from memcap.launch.launcher import PopulationLauncher, Results
-from memcap.launch.plugin import MODULE
+from memcap.launch.launcher import MODULE, PopulationLauncher, Results
 from memcap.launch.session import Session
 from memcap.training.program import Groups
 

@@ -6,32 +6,20 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-CORES_VARIABLE = (  # the share of the cores of a job that a launcher runs beside others
-    "MEMCAP_CORES"
-)
+# the share of the cores of a job that a launcher runs beside others
+CORES_VARIABLE = "MEMCAP_CORES"
 # The first is set only if it was requested.
 SLURM_VARIABLES = ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE")
 
 
 def count() -> int:
     """Return the number of cores that this process may use, at least 1."""
-    visible = (
-        len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count() or 1
-    )
-    by_slurm = [count for name in SLURM_VARIABLES if (count := _env_int(name))]
-    return max(
-        1,
-        min(
-            [
-                visible,
-                *quotas(),
-                *by_slurm[:1],
-                *filter(None, [_env_int(CORES_VARIABLE)]),
-            ]
-        ),
-    )
+    visible = os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        visible = len(os.sched_getaffinity(0))
+    by_slurm = next(filter(None, map(_env_int, SLURM_VARIABLES)), 0)
+    limits = [visible, *quotas(), by_slurm, _env_int(CORES_VARIABLE)]
+    return min(limit for limit in limits if limit)
 
 
 def _env_int(name: str) -> int:
@@ -56,11 +44,12 @@ def quotas(
             continue
         top = cgroups / controllers
         folder = top / path.strip("/")
-        names = (
-            ("cpu.cfs_quota_us", "cpu.cfs_period_us") if controllers else ("cpu.max",)
-        )
-        for each in [folder, *folder.parents[: len(folder.relative_to(top).parts)]]:
-            quota, period = _quota_and_period(*(each / name for name in names))
+        names = ["cpu.max"]
+        if controllers:  # version 1
+            names = ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
+        above = folder.parents[: len(folder.relative_to(top).parts)]
+        for cgroup in (folder, *above):
+            quota, period = _quota_and_period(*(cgroup / name for name in names))
             if quota.isdecimal() and period.isdecimal():  # "max" and -1: no quota
                 yield math.ceil(int(quota) / int(period))
 

@@ -63,7 +63,8 @@ def is_known(flag: str) -> bool:
 
 def _verdict(flag: str) -> str:
     """Return whether jaxlib knows a flag, or several: "yes", "no", or "" if unknown."""
-    path = cache.folder() / f"flag-jaxlib-{jaxlib.__version__}-{digest(flag)}"
+    name = f"flag-jaxlib-{jaxlib.__version__}-{digest(flag)}"
+    path = cache.folder() / name
     try:
         answer = path.read_text()
     except (OSError, UnicodeDecodeError):

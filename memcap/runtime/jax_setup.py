@@ -24,11 +24,8 @@ _CACHE = {
     "jax_persistent_cache_min_compile_time_secs": (1.0, 0.0),
     "jax_persistent_cache_min_entry_size_bytes": (0, -1),
 }
-EXTRAS = {
-    "cuda": "cuda",
-    "gpu": "cuda",
-    "tpu": "tpu",
-}  # memcap's extra for each JAX_PLATFORMS
+# memcap's extra for each JAX_PLATFORMS
+EXTRAS = {"cuda": "cuda", "gpu": "cuda", "tpu": "tpu"}
 WORKER_SETTINGS = (  # a worker takes these over from the process that starts it
     *_CACHE,
     "jax_compilation_cache_dir",
@@ -61,9 +58,8 @@ def setup() -> None:
 
     check_addresses()
     if not _devices_are_known():
-        os.environ.setdefault(
-            "TF_CPP_MIN_LOG_LEVEL", "2"
-        )  # no user needs XLA's remarks on cached CPU code
+        # no user needs XLA's remarks on cached CPU code
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         # Eigenvectors (memcap/optimizers.py) come from SciPy's BLAS. Its threads wait
         # by spinning, which takes 20 times as long if cores are busy: 34 ms instead of
         # 1.4 for a matrix of 172 on two cores.
@@ -142,10 +138,8 @@ def platform() -> str:
 
     try:
         return jax.default_backend()
-    except (
-        RuntimeError,
-        AssertionError,
-    ) as error:  # JAX raises the latter for CUDA without its packages
+    # JAX raises the latter for CUDA without its packages
+    except (RuntimeError, AssertionError) as error:
         requested = jax.config.values["jax_platforms"]
         if not requested:
             raise

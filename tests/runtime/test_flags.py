@@ -8,6 +8,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import jaxlib
 import pytest
 
 from memcap.config.knobs import UserError
@@ -28,9 +29,7 @@ def empty_cache(tmp_path, monkeypatch):
 
 def verdict_of(flag: str) -> str:
     """Name of the file that keeps the verdict on a flag."""
-    return (
-        f"flag-jaxlib-{flags.importlib.metadata.version('jaxlib')}-{flags.digest(flag)}"
-    )
+    return f"flag-jaxlib-{jaxlib.__version__}-{flags.digest(flag)}"
 
 
 def verdicts(folder: Path) -> dict[str, str]:
