@@ -65,8 +65,8 @@ def inspect(model: Model, timesteps: int, features: int, batch: int = 1) -> Insp
     def shapes(steps: int) -> tuple[dict[str, tuple[int, ...]], tuple[int, ...]]:
         def run() -> tuple:
             network = Network(model, features, 1, rngs=nnx.Rngs(0))
-            carry, hidden = network.hidden(jnp.zeros((steps, batch, features)))
-            return network.by_layer(carry), hidden
+            carries, hidden = network.hidden(jnp.zeros((steps, batch, features)))
+            return carries, hidden
 
         carries, hidden = nnx.eval_shape(run)
         carry = {}

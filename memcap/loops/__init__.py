@@ -41,10 +41,9 @@ class Choice(NamedTuple):
 @cache
 def loops() -> list[Loop]:
     """Return the loops of this folder, those of the highest rank first."""
-    own = [
-        module.LOOP for module in plugins.modules(__name__) if hasattr(module, "LOOP")
-    ]
-    return sorted(own, key=lambda loop: (-loop.rank, loop.name))
+    modules = plugins.modules(__name__)
+    found = [module.LOOP for module in modules if hasattr(module, "LOOP")]
+    return sorted(found, key=lambda loop: (-loop.rank, loop.name))
 
 
 def names() -> list[str]:
@@ -52,27 +51,25 @@ def names() -> list[str]:
     return [*GENERAL, *sorted({loop.name for loop in loops()})]
 
 
-_outside: dict[str, Loop] = {}
+@cache
+def _outside(name: str) -> Loop:
+    """Import a loop of your own, MODULE:OBJECT."""
+    loop = plugins.import_object(name, "engine.loop")
+    if isinstance(loop, type) and issubclass(loop, Loop):
+        loop = loop()
+    if not isinstance(loop, Loop):
+        raise UserError(
+            f"engine.loop={name}: must be a class or an object of memcap.loops.Loop"
+        )
+    loop.name = name
+    return loop
 
 
 def _named(name: str) -> list[Loop]:
     """Return the loops of this name, those of the highest rank first; raise UserError
     if there is none."""
     if plugins.is_import_path(name):
-        if name not in _outside:
-            target = plugins.import_object(name, "engine.loop")
-            loop = (
-                target()
-                if isinstance(target, type) and issubclass(target, Loop)
-                else target
-            )
-            if not isinstance(loop, Loop):
-                raise UserError(
-                    f"engine.loop={name}: must be a class or an object of memcap.loops.Loop"
-                )
-            loop.name = name
-            _outside[name] = loop
-        return [_outside[name]]
+        return [_outside(name)]
     matches = [loop for loop in loops() if loop.name == name]
     if not matches:
         raise UserError(
@@ -89,9 +86,13 @@ def resolve(name: str, request: Request) -> Loop:
     of the request.
     """
     if name in GENERAL:
-        found = [loop for loop in loops() if request.platform in loop.chosen_on]
-        found = [loop for loop in found if name == "auto" or loop.reproducible]
-        found = [loop for loop in found if not _unknown_knob(loop, request)]
+        found = [
+            loop
+            for loop in loops()
+            if request.platform in loop.chosen_on
+            and (name == "auto" or loop.reproducible)
+            and not _unknown_knob(loop, request)
+        ]
     else:
         found = _named(name)
     for loop in found:
@@ -102,7 +103,7 @@ def resolve(name: str, request: Request) -> Loop:
                     " engine.loop=auto takes a loop that does"
                 )
             return loop
-    fallback = found[-1].fallback if found else name
+    fallback = found[-1].fallback
     assert fallback != name, f"{name}: serves no cell on {request.platform}"
     return resolve(fallback, request)
 
@@ -156,9 +157,8 @@ def check(name: str) -> None:
 
 def version(name: str, requests: Iterable[Request]) -> str:
     """Return the `Loop.version` of the loops of a name that serve these requests."""
-    return "+".join(
-        dict.fromkeys(resolve(name, request).version() for request in requests)
-    )
+    versions = [resolve(name, request).version() for request in requests]
+    return "+".join(dict.fromkeys(versions))
 
 
 def row_columns(name: str, side_by_side: bool) -> dict[str, str]:

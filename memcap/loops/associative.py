@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 def _joined(first: Any, second: Any) -> Any:
     """Join two stretches of time, one after the other: h' = a h + b."""
-    (a, b), (c, d) = first, second
+    a, b = first
+    c, d = second
     return a * c, c * b + d
 
 
@@ -93,15 +94,10 @@ class Associative(MaskedScan):
 
     def refuses(self, request: Request) -> str | None:
         """Refuse cells with a step of their own."""
-        own_step = (
-            issubclass(request.cell, DiagonalCell)
-            and request.cell.__call__ is DiagonalCell.__call__
-        )
-        return (
-            None
-            if own_step
-            else "the cell's step is not h' = a h + b of the input alone"
-        )
+        cell = request.cell
+        if issubclass(cell, DiagonalCell) and cell.__call__ is DiagonalCell.__call__:
+            return None
+        return "the cell's step is not h' = a h + b of the input alone"
 
     def run(self, cell: Cell, carry: Any, over: Pass) -> CarryAndOutputs:
         """Run as `Loop.run` does, by a parallel scan."""

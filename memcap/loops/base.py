@@ -67,19 +67,15 @@ class Pass:
         """Factors for the carry's gradient: 0 at the first step of a window, 1
         elsewhere; None: one window. With `reset_carry` they multiply the carry itself,
         too."""
-        return (
-            None
-            if self.window_starts is None
-            else jnp.where(self.window_starts, 0.0, 1.0)
-        )
+        if self.window_starts is None:
+            return None
+        return jnp.where(self.window_starts, 0.0, 1.0)
 
     def vectors(self, features: int) -> Float[Array, "T B F"]:
         """Return the inputs as vectors: symbols become one-hot."""
-        return (
-            jax.nn.one_hot(self.inputs, features)
-            if self.inputs.ndim == 2
-            else self.inputs
-        )
+        if self.inputs.ndim == 3:
+            return self.inputs
+        return jax.nn.one_hot(self.inputs, features)
 
     def core(self, inputs: Any) -> Pass:
         """Return a pass over these inputs with only the fields that a hand-written
@@ -153,8 +149,9 @@ class Loop:
     def row_columns(self, side_by_side: bool) -> dict[str, str]:
         """Return the columns batching, scan and kernel of a row, which older rows have
         in place of `loop`."""
-        batching, scan = ("vmap", "scan") if side_by_side else ("map", "loop")
-        return {"batching": batching, "scan": scan, "kernel": "xla"}
+        if side_by_side:
+            return {"batching": "vmap", "scan": "scan", "kernel": "xla"}
+        return {"batching": "map", "scan": "loop", "kernel": "xla"}
 
     def run(self, cell: Cell, carry: Carry, over: Pass) -> CarryAndOutputs:
         """Run a cell over the first `over.length` of T steps.
@@ -225,16 +222,19 @@ def run_feature_major(
             as the last weight.
     """
     dtype = weights[0].dtype
-    kernel = None if over.readout is None else over.readout.kernel
     if over.inputs.ndim == 3:
         over = replace(over, inputs=over.inputs.astype(dtype))
-    fused = kernel if kernel is not None and fuses and kernel.dtype == dtype else None
-    carry, outputs = over_time(
-        (*weights, fused), jax.tree.map(lambda state: state.T, carry), over
-    )
-    outputs = jax.tree.leaves(carry)[-1] if outputs is None else outputs
-    if kernel is not None and fused is None:
-        outputs = read(outputs, kernel)
+    fused = None
+    rest = None if over.readout is None else over.readout.kernel
+    if rest is not None and fuses and rest.dtype == dtype:
+        fused = rest
+        rest = None
+    carry = jax.tree.map(lambda state: state.T, carry)
+    carry, outputs = over_time((*weights, fused), carry, over)
+    if outputs is None:
+        outputs = jax.tree.leaves(carry)[-1]
+    if rest is not None:
+        outputs = read(outputs, rest)
     return jax.tree.map(lambda state: state.T, carry), outputs
 
 

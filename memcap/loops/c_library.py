@@ -12,7 +12,6 @@ the wheel, if the wheel has it (hatch_build.py); without either, only speed is l
 import ctypes
 import hashlib
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
@@ -89,10 +88,9 @@ def load(source: Path, calls: Sequence[str] = ()) -> Library:
             ready = prebuilt(source.stem)
             if ready is None:
                 raise
+            content = ready.read_bytes()
             path = _cached(
-                source.stem,
-                [ready.read_bytes()],
-                lambda path: shutil.copyfile(ready, path),
+                source.stem, [content], lambda path: path.write_bytes(content)
             )
         library = Library(path, _digest(path), ctypes.CDLL(str(path)))
     except OSError as error:
@@ -114,12 +112,11 @@ def prebuilt(stem: str) -> Path | None:
     except OSError:
         return None
     flags = set(next((line for line in lines if line.startswith("flags")), "").split())
-    paths = [
-        PREBUILT / f"{stem}_{level}.so"
-        for level, needs in LEVELS.items()
-        if needs <= flags
-    ]
-    return next((path for path in paths if path.exists()), None)
+    for level, needs in LEVELS.items():
+        path = PREBUILT / f"{stem}_{level}.so"
+        if needs <= flags and path.exists():
+            return path
+    return None
 
 
 def _compiled(source: Path) -> Path:
@@ -172,22 +169,21 @@ def missing(
 
 def _run(command: Sequence[str]) -> bytes:
     """Run a command and return what it prints; raise LibraryError if it isn't there, or fails."""
+    compiler = f"`{command[0]}`"
     try:
         return subprocess.run(
             command, capture_output=True, check=True, timeout=MOST_SECONDS
         ).stdout
     except OSError as error:
-        raise LibraryError(
-            f"there is no C compiler `{command[0]}` here ({error.strerror})"
-        ) from error
+        why = f"there is no C compiler {compiler} here ({error.strerror})"
+        raise LibraryError(why) from error
     except subprocess.CalledProcessError as error:
-        lines = error.stderr.decode(errors="replace").strip().splitlines() or [
-            f"status {error.returncode}"
-        ]
+        lines = error.stderr.decode(errors="replace").strip().splitlines()
+        lines.append(f"status {error.returncode}")
         line = next((line for line in lines if "error" in line), lines[0])
-        raise LibraryError(f"`{command[0]}` cannot compile it ({line})") from error
+        raise LibraryError(f"{compiler} cannot compile it ({line})") from error
     except subprocess.TimeoutExpired as error:
-        raise LibraryError(f"`{command[0]}` took more than {MOST_SECONDS} s") from error
+        raise LibraryError(f"{compiler} took more than {MOST_SECONDS} s") from error
 
 
 def _digest(path: Path) -> str:

@@ -182,7 +182,8 @@ def running_stabilizer(
     stretch of steps takes m to max(m + a, b)."""
 
     def joined(first: Any, second: Any) -> Any:
-        (a, b), (c, d) = first, second
+        a, b = first
+        c, d = second
         return a + c, jnp.maximum(b + c, d)
 
     stays = log_keep

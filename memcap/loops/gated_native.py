@@ -32,18 +32,34 @@ WORK, SLOTS, TWO_SLOTS, SLOTS_OF_A_BLOCK, WORK_WITH_LOSS = range(5)
 MOST_STEPS = 2**24
 # The C has the cell's equations and the loss in it. Of these knobs it needs to know
 # none, as they act before and after it.
-KNOBS = frozenset(
-    [
-        *("model.cell", "model.units", "model.readout", "model.layers"),
-        "model.initial_carry",
-        *("recipe.name", "recipe.init", "recipe.forget_bias", "recipe.freeze"),
-        *("recipe.lr", "recipe.lr_width", "recipe.falls_above", "recipe.schedule"),
-        *("recipe.floor", "recipe.warmup", "recipe.warmup_share", "recipe.budget"),
-        *("recipe.batch", "recipe.lags", "recipe.curriculum", "recipe.advance"),
-        *("recipe.deadline", "recipe.clip", "recipe.clip_by", "recipe.optimizer"),
-        "recipe.decay",
-    ]
-)
+KNOBS = {
+    "model.cell",
+    "model.units",
+    "model.readout",
+    "model.layers",
+    "model.initial_carry",
+    "recipe.name",
+    "recipe.init",
+    "recipe.forget_bias",
+    "recipe.freeze",
+    "recipe.lr",
+    "recipe.lr_width",
+    "recipe.falls_above",
+    "recipe.schedule",
+    "recipe.floor",
+    "recipe.warmup",
+    "recipe.warmup_share",
+    "recipe.budget",
+    "recipe.batch",
+    "recipe.lags",
+    "recipe.curriculum",
+    "recipe.advance",
+    "recipe.deadline",
+    "recipe.clip",
+    "recipe.clip_by",
+    "recipe.optimizer",
+    "recipe.decay",
+}
 
 
 @dataclass(frozen=True)
@@ -141,27 +157,21 @@ def _forward(
     states, tree = jax.tree.flatten(carry)
     matrix = _matrix(recurrent, readout)
     inputs = _time_last(inputs)
-    rows = (
-        0
-        if not return_sequences
-        else recurrent.shape[0]
-        if readout is None
-        else readout.shape[1]
+    rows = 0
+    if return_sequences:
+        rows = len(recurrent) if readout is None else readout.shape[1]
+    state = _float32(*states[0].shape)
+    slots = SLOTS if with_residuals else TWO_SLOTS
+    results = (
+        *[state] * len(states),
+        _float32(len(inputs), rows, inputs.shape[-1]),
+        _buffer(cell, slots, kernel, matrix, inputs),
+        _buffer(cell, WORK, kernel, matrix, inputs),
     )
-    state = jax.ShapeDtypeStruct(states[0].shape, jnp.float32)
-    outputs = jax.ShapeDtypeStruct(
-        (inputs.shape[0], rows, inputs.shape[-1]), jnp.float32
-    )
-    which = SLOTS if with_residuals else TWO_SLOTS, WORK
-    buffers = (_buffer(cell, each, kernel, matrix, inputs) for each in which)
-    operands = kernel, recurrent, bias, matrix, *states, inputs, extents
-    results = *[state] * len(states), outputs, *buffers
+    operands = (kernel, recurrent, bias, matrix, *states, inputs, extents)
     *states, outputs, residuals, _ = _call(cell, cell.calls[0], results, operands)
-    return (
-        jax.tree.unflatten(tree, states),
-        outputs if return_sequences else None,
-        residuals,
-    )
+    carry = jax.tree.unflatten(tree, states)
+    return carry, outputs if return_sequences else None, residuals
 
 
 def _over_time_fwd(cell: GatedC, return_sequences: bool, *operands: Any) -> Any:
@@ -184,9 +194,9 @@ def _over_time_bwd(
     results = (*slopes, _buffer(cell, WORK, kernel, matrix, inputs))
     operands = kernel, recurrent, matrix, *states, d_outputs, inputs, extents, residuals
     gradients = _call(cell, cell.calls[1], results, operands)
-    (*d_weights, d_readout), (*d_states, d_inputs, _) = gradients[:4], gradients[4:]
+    d_kernel, d_recurrent, d_bias, d_readout, *d_states, d_inputs, _ = gradients
     d_carry = jax.tree.unflatten(tree, d_states)
-    d_weights = *d_weights, None if readout is None else d_readout
+    d_weights = (d_kernel, d_recurrent, d_bias, None if readout is None else d_readout)
     return d_weights, d_carry, _batch_last(d_inputs, inputs), None
 
 
@@ -226,39 +236,21 @@ def loss_over_time(
 def _loss_fwd(
     cell: GatedC, weights: Any, carry: Carry, inputs: jax.Array, *rest: jax.Array
 ) -> Any:
-    (kernel, recurrent, bias, readout, readout_bias), inputs = (
-        weights,
-        _time_last(inputs),
-    )
+    *cell_weights, readout_bias = weights
+    kernel, _, _, readout = cell_weights
     extents, targets, due = rest
+    inputs = _time_last(inputs)
     states, tree = jax.tree.flatten(carry)
-    slopes = _slopes((*weights, *states), kernel, inputs)
-    buffers = (
-        _buffer(cell, which, kernel, readout, inputs)
-        for which in (SLOTS_OF_A_BLOCK, WORK_WITH_LOSS)
+    results = (
+        *_slopes((*weights, *states), kernel, inputs),
+        _float32(3),
+        _buffer(cell, SLOTS_OF_A_BLOCK, kernel, readout, inputs),
+        _buffer(cell, WORK_WITH_LOSS, kernel, readout, inputs),
     )
-    results = (*slopes, jax.ShapeDtypeStruct((3,), jnp.float32), *buffers)
-    operands = (
-        kernel,
-        recurrent,
-        bias,
-        readout,
-        *states,
-        inputs,
-        extents,
-        readout_bias,
-        targets,
-        due,
-    )
-    *slopes, sums, _, _ = _call(cell, cell.calls[2], results, operands)
-    d_weights = tuple(slopes[:5])
-    d_states = slopes[5:-1]
-    d_inputs = slopes[-1]
-    return sums, (
-        d_weights,
-        jax.tree.unflatten(tree, d_states),
-        _batch_last(d_inputs, inputs),
-    )
+    operands = (*cell_weights, *states, inputs, extents, readout_bias, targets, due)
+    *slopes, d_inputs, sums, _, _ = _call(cell, cell.calls[2], results, operands)
+    d_carry = jax.tree.unflatten(tree, slopes[5:])
+    return sums, (tuple(slopes[:5]), d_carry, _batch_last(d_inputs, inputs))
 
 
 def _loss_bwd(cell: GatedC, slopes: Any, cotangent: jax.Array) -> tuple[Any, ...]:
@@ -272,12 +264,13 @@ def _slopes(
     arrays: tuple[jax.Array, ...], kernel: jax.Array, inputs: jax.Array
 ) -> tuple[jax.ShapeDtypeStruct, ...]:
     """Return the shapes of the gradients of arrays, and of inputs (T, F, B); symbols have none."""
-    steps = inputs.shape[0] if inputs.ndim == 3 else 0
-    shapes = (
-        *(array.shape for array in arrays),
-        (steps, kernel.shape[0], inputs.shape[-1]),
-    )
-    return tuple(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes)
+    steps = len(inputs) if inputs.ndim == 3 else 0
+    slopes = [_float32(*array.shape) for array in arrays]
+    return (*slopes, _float32(steps, len(kernel), inputs.shape[-1]))
+
+
+def _float32(*shape: int) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(shape, jnp.float32)
 
 
 def _batch_last(d_inputs: jax.Array, inputs: jax.Array) -> jax.Array | None:
@@ -287,9 +280,7 @@ def _batch_last(d_inputs: jax.Array, inputs: jax.Array) -> jax.Array | None:
 
 def _matrix(recurrent: jax.Array, readout: jax.Array | None) -> jax.Array:
     """Return the read-out (U, O); if there is none, one without outputs."""
-    return (
-        jnp.zeros((recurrent.shape[0], 0), jnp.float32) if readout is None else readout
-    )
+    return jnp.zeros((len(recurrent), 0), jnp.float32) if readout is None else readout
 
 
 def _time_last(inputs: jax.Array) -> jax.Array:
@@ -300,14 +291,9 @@ def _time_last(inputs: jax.Array) -> jax.Array:
 def _buffer(
     cell: GatedC, which: int, kernel: jax.Array, matrix: jax.Array, inputs: jax.Array
 ) -> jax.ShapeDtypeStruct:
-    sizes = (
-        inputs.shape[0],
-        kernel.shape[0],
-        *matrix.shape,
-        inputs.shape[-1],
-        int(inputs.ndim == 3),
-    )
-    return jax.ShapeDtypeStruct((cell.size(which, *sizes),), jnp.float32)
+    batch = inputs.shape[-1]
+    sizes = (len(inputs), len(kernel), *matrix.shape, batch, int(inputs.ndim == 3))
+    return _float32(cell.size(which, *sizes))
 
 
 def _call(
@@ -316,9 +302,8 @@ def _call(
     results: tuple[jax.ShapeDtypeStruct, ...],
     operands: tuple[jax.Array, ...],
 ) -> tuple[jax.Array, ...]:
-    call = jax.ffi.ffi_call(
-        cell.library().target(name), results, vmap_method="sequential"
-    )
+    target = cell.library().target(name)
+    call = jax.ffi.ffi_call(target, results, vmap_method="sequential")
     return tuple(call(*operands))
 
 
@@ -361,12 +346,9 @@ class GatedNative(WhileLoop):
 
     def __call__(self, cell: Cell, carry: Any, over: Pass) -> CarryAndOutputs:
         """Run a cell over a pass, by XLA if the C does not serve it."""
-        served = takes((*self.weights(cell), *jax.tree.leaves(carry)), over)
-        return (
-            super().__call__(cell, carry, over)
-            if served
-            else self.xla(cell, carry, over)
-        )
+        if takes((*self.weights(cell), *jax.tree.leaves(carry)), over):
+            return super().__call__(cell, carry, over)
+        return self.xla(cell, carry, over)
 
     def run(self, cell: Cell, carry: Any, over: Pass) -> CarryAndOutputs:
         """Run as `Loop.run` does, by one call of C."""
@@ -383,42 +365,33 @@ class GatedNative(WhileLoop):
 
     def score(self, cell: Cell, carry: Any, over: Pass, answers: Answers) -> Sums:
         """Run, score and differentiate in one call of C, if every step answers with a class."""
-        fits = (
-            answers.loss == "classes"
-            and over.return_sequences
-            and answers.due is not None
-        )
-        if not fits or over.readout is None:
+        classes = answers.loss == "classes" and answers.due is not None
+        if not classes or not over.return_sequences or over.readout is None:
             return super().score(cell, carry, over, answers)
-        weights = *self.weights(cell), *over.readout
+        weights = (*self.weights(cell), *over.readout)
         if not takes((*weights, *jax.tree.leaves(carry)), over):
             return super().score(cell, carry, over, answers)
-        inputs = (
-            over.inputs if over.inputs.ndim == 2 else over.inputs.astype(jnp.float32)
-        )
+        inputs = over.inputs
+        if inputs.ndim == 3:
+            inputs = inputs.astype(jnp.float32)
         carry = jax.tree.map(lambda state: state.T, carry)
         targets = answers.targets.astype(jnp.int32)
         extents = _extents(cell, over)
-        return Sums(
-            *loss_over_time(
-                self.in_c, weights, carry, inputs, extents, targets, answers.due
-            )
+        sums = loss_over_time(
+            self.in_c, weights, carry, inputs, extents, targets, answers.due
         )
+        return Sums(*sums)
 
 
 def takes(arrays: tuple[jax.Array, ...], over: Pass) -> bool:
     """Return whether the C serves a pass: float32, one window, no more steps than it can count."""
     steps, batch = over.inputs.shape[:2]
     fits = steps <= MOST_STEPS and steps * batch < 2**31
-    return (
-        over.window_starts is None
-        and fits
-        and all(array.dtype == jnp.float32 for array in arrays)
-    )
+    single = all(array.dtype == jnp.float32 for array in arrays)
+    return fits and single and over.window_starts is None
 
 
 def _extents(cell: Any, over: Pass) -> jax.Array:
-    units = jnp.asarray(
-        cell.hidden_features if over.num_units is None else over.num_units
-    )
-    return jnp.stack([over.length, units]).astype(jnp.int32)
+    """Return the steps and the units that count, (2,)."""
+    units = cell.hidden_features if over.num_units is None else over.num_units
+    return jnp.stack([over.length, jnp.asarray(units)]).astype(jnp.int32)

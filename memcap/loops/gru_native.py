@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 from flax import nnx
+from scipy.special import expit
 
 from memcap.loops.base import Request
 from memcap.loops.gated_check import all_right
@@ -14,8 +15,10 @@ from memcap.loops.gated_native import GatedC, GatedNative
 
 def _step(of_x: Any, of_h: Any, carry: Any) -> Any:
     (h,) = carry
-    (x_r, x_z, x_n), (h_r, h_z, h_n) = (np.split(part.T, 3) for part in (of_x, of_h))
-    r, z = (0.5 + 0.5 * np.tanh(gate / 2) for gate in (x_r + h_r, x_z + h_z))
+    x_r, x_z, x_n = np.split(of_x.T, 3)
+    h_r, h_z, h_n = np.split(of_h.T, 3)
+    r = expit(x_r + h_r)
+    z = expit(x_z + h_z)
     return ((1 - z) * np.tanh(x_n + r * h_n) + z * h,)
 
 
@@ -40,12 +43,11 @@ class GRUNative(GatedNative):
 
     def refuses(self, request: Request) -> str | None:
         """Refuse other cells, as a constructor of their own may have chosen another activation."""
-        kind = request.cell
+        cell = request.cell
         flax = nnx.GRUCell
-        theirs = kind.__call__ is flax.__call__ and kind.__init__ is flax.__init__
-        return super().refuses(request) or (
-            None if theirs else "the cell is not Flax's GRU"
-        )
+        if cell.__call__ is flax.__call__ and cell.__init__ is flax.__init__:
+            return super().refuses(request)
+        return super().refuses(request) or "the cell is not Flax's GRU"
 
 
 LOOP = GRUNative()

@@ -68,20 +68,18 @@ def _forward(
     def step(
         carry: CarryCH, _: Any, valid: Any, row: Any
     ) -> tuple[CarryCH, tuple[jax.Array, jax.Array]]:
-        (c, h), (x, here) = carry, row
+        c, h = carry
+        x, here = row
         if over.reset_carry and here is not None:
             c = c * here
             h = h * here
-        gates, c_next, h_next, read = step_forward(
-            matrix, _joined(x, h, features), bias, c
-        )
-        residuals = (
-            jnp.concatenate([*gates, c], 0) if with_residuals else jnp.zeros(*no_row)
-        )
-        return (c_next, h_next), (
-            residuals,
-            zero_unless(valid, h_next[:rows]) if readout is None else read,
-        )
+        joined = _joined(x, h, features)
+        gates, c_next, h_next, read = step_forward(matrix, joined, bias, c)
+        residuals = jnp.zeros(*no_row)
+        if with_residuals:
+            residuals = jnp.concatenate([*gates, c], 0)
+        output = zero_unless(valid, h_next[:rows]) if readout is None else read
+        return (c_next, h_next), (residuals, output)
 
     # zeros that a TPU's compiler knows of would be selected again at every step
     carry = lax.optimization_barrier(carry)
@@ -91,9 +89,8 @@ def _forward(
         last = readout.T @ carry[1]
         now = jnp.arange(len(outputs))[:, None, None]
         shifted = jnp.concatenate([outputs[1:], outputs[:1]], 0)
-        outputs = jnp.where(
-            now == over.length - 1, last, jnp.where(now < over.length, shifted, 0)
-        )
+        is_last = now == over.length - 1
+        outputs = jnp.where(is_last, last, jnp.where(now < over.length, shifted, 0))
     return carry, residuals, outputs if over.return_sequences else None
 
 
@@ -125,10 +122,9 @@ def _lstm_masked_bwd(saved: tuple[Any, ...], cotangents: Any) -> tuple[Any, ...]
         if over.return_sequences and readout is None:
             dh = dh + d_output
         dz, dc, h = back_through_gates(gates, c, dc, dh, d_read)
-        entered = (
-            h * factor_after if over.reset_carry and factor_after is not None else h
-        )
-        dw = dw + _joined(x_after, entered, features) @ dz_after.T
+        if over.reset_carry and factor_after is not None:
+            h = h * factor_after
+        dw = dw + _joined(x_after, h, features) @ dz_after.T
         dx = ()
         if not symbols:
             dx = zero_unless(valid, (kernel @ dz[:columns]).T)

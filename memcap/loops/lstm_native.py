@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from scipy.special import expit
 
 from memcap.cells.lstm import LSTM, has_lstm_step
 from memcap.loops import lstm_while
@@ -16,9 +17,8 @@ from memcap.loops.gated_native import GatedC, GatedNative
 def _step(of_x: Any, of_h: Any, carry: Any) -> Any:
     c, _ = carry
     i, f, g, o = np.split((of_x + of_h).T, 4)
-    i, f, o = (0.5 + 0.5 * np.tanh(gate / 2) for gate in (i, f, o))
-    c = f * c + i * np.tanh(g)
-    return c, o * np.tanh(c)
+    c = expit(f) * c + expit(i) * np.tanh(g)
+    return c, expit(o) * np.tanh(c)
 
 
 IN_C = GatedC("lstm", "an LSTM", blocks=4, states=2, step=_step, check=all_right)
@@ -38,10 +38,9 @@ class LSTMNative(GatedNative):
 
     def refuses(self, request: Request) -> str | None:
         """Refuse other cells."""
-        theirs = has_lstm_step(request.cell)
-        return super().refuses(request) or (
-            None if theirs else "the cell is not memcap's LSTM"
-        )
+        if has_lstm_step(request.cell):
+            return super().refuses(request)
+        return super().refuses(request) or "the cell is not memcap's LSTM"
 
 
 LOOP = LSTMNative()

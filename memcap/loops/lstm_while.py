@@ -86,19 +86,14 @@ def start_forward(
     kernel, recurrent, bias, readout = weights
     assert readout is None or (over.return_sequences and factor is None)
     matrix = stacked_weights(kernel, recurrent, bias, readout, over.inputs.ndim == 2)
-    (steps, batch), units, dtype = over.inputs.shape[:2], len(recurrent), kernel.dtype
-    rows = (
-        0
-        if not over.return_sequences
-        else units
-        if readout is None
-        else readout.shape[1]
-    )
-    buffers = (
-        jnp.zeros((steps, saved * units, batch), dtype),
-        jnp.zeros((steps, rows, batch), dtype),
-    )
-    return matrix, rows, buffers
+    steps, batch = over.inputs.shape[:2]
+    units = len(recurrent)
+    rows = 0
+    if over.return_sequences:
+        rows = units if readout is None else readout.shape[1]
+    residuals = jnp.zeros((steps, saved * units, batch), kernel.dtype)
+    outputs = jnp.zeros((steps, rows, batch), kernel.dtype)
+    return matrix, rows, (residuals, outputs)
 
 
 def step_forward(
@@ -106,9 +101,10 @@ def step_forward(
 ) -> tuple[list[jax.Array], jax.Array, jax.Array, jax.Array]:
     """Return a step's gates, next c, next h and outputs; `bias` is None if the matrix
     includes it."""
-    z = matrix @ joined
+    product = matrix @ joined
     columns = 4 * len(c)
-    z, read = z[:columns], z[columns:]
+    z = product[:columns]
+    read = product[columns:]
     if bias is not None:
         z = z + bias[:, None]
     return *through_gates(z, c), read

@@ -47,12 +47,10 @@ def masked(
             state, ys = both
             t = steps - 1 - k if backwards else k
             valid = t < length
-            new, row = body(
-                state, t, valid, jax.tree.map(lambda buffer: read_row(buffer, t), xs)
-            )
-            return select(valid, new, state), jax.tree.map(
-                lambda *to: write_row_in_place(*to, t), ys, row
-            )
+            x = jax.tree.map(lambda buffer: read_row(buffer, t), xs)
+            new, row = body(state, t, valid, x)
+            ys = jax.tree.map(lambda *to: write_row_in_place(*to, t), ys, row)
+            return select(valid, new, state), ys
 
         empty = jax.tree.map(lambda buffer: lax.empty(buffer.shape, buffer.dtype), ys)
         return lax.fori_loop(0, steps, step, (state, empty))

@@ -17,7 +17,7 @@ from flax import nnx
 from jax import lax
 
 from memcap.cells import Cell
-from memcap.loops.base import Loop, Pass
+from memcap.loops.base import Loop, Pass, select
 from memcap.loops.stepwise import step_of
 
 if TYPE_CHECKING:
@@ -50,23 +50,19 @@ class Plain(Loop):
                     jnp.zeros_like if over.reset_carry else lax.stop_gradient, carry
                 )
                 entered = jax.tree.map(
-                    lambda there, here: jnp.where(factor == 0, there, here), cut, carry
+                    lambda zero, leaf: jnp.where(factor == 0, zero, leaf), cut, carry
                 )
             new, output = step(weights, entered, x)
             counts = t < over.length
-            carry = jax.tree.map(
-                lambda after, before: jnp.where(counts, after, before), new, carry
-            )
+            carry = select(counts, new, carry)
             last = jnp.where(counts, output, last)
-            return (carry, last), jnp.where(
-                counts, output, 0
-            ) if over.return_sequences else None
+            row = jnp.where(counts, output, 0) if over.return_sequences else None
+            return (carry, last), row
 
-        output = jax.eval_shape(step, weights, carry, inputs[0])[1]
-        start = carry, jnp.zeros(output.shape, output.dtype)
-        (carry, last), outputs = lax.scan(
-            one_step, start, (jnp.arange(inputs.shape[0]), inputs, factor)
-        )
+        _, output = jax.eval_shape(step, weights, carry, inputs[0])
+        start = (carry, jnp.zeros(output.shape, output.dtype))
+        rows = (jnp.arange(len(inputs)), inputs, factor)
+        (carry, last), outputs = lax.scan(one_step, start, rows)
         return carry, jnp.swapaxes(last if outputs is None else outputs, -1, -2)
 
 

@@ -38,12 +38,10 @@ def loss_and_score_sums(outputs: Float[Array, "O *T B"], answers: Answers) -> Su
     """Score outputs: logits of classes, or values."""
     targets = answers.targets
     if answers.loss == "classes":
-        at_target = (
-            jnp.arange(outputs.shape[0]).reshape(-1, *[1] * targets.ndim) == targets
-        )
-        loss = jax.nn.logsumexp(outputs, axis=0) - jnp.where(at_target, outputs, 0).sum(
-            0
-        )
+        classes = jnp.arange(len(outputs)).reshape(-1, *[1] * targets.ndim)
+        is_target = classes == targets
+        loss = jax.nn.logsumexp(outputs, axis=0)
+        loss = loss - jnp.where(is_target, outputs, 0).sum(0)
         score = (jnp.argmax(outputs, axis=0) == targets).astype(loss.dtype)
     elif targets.ndim == outputs.ndim:
         loss = score = ((outputs - targets) ** 2).mean(0)

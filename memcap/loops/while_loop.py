@@ -29,9 +29,8 @@ def trip_count(
     def step(k: jax.Array, both: tuple[Any, Any]) -> tuple[Any, Any]:
         state, ys = both
         t = length - 1 - k if backwards else k
-        state, y = body(
-            state, t, True, jax.tree.map(lambda buffer: read_row(buffer, t), xs)
-        )
+        x = jax.tree.map(lambda buffer: read_row(buffer, t), xs)
+        state, y = body(state, t, True, x)
         return state, jax.tree.map(lambda buffer, row: write_row(buffer, row, t), ys, y)
 
     return lax.fori_loop(0, length, step, (state, ys))

@@ -71,10 +71,9 @@ class Network(nnx.Module):
         else:
             self.readout = nnx.Linear(hidden, outputs, rngs=rngs)
         if model.initial_carry == "learned":
-            own = self._own_carries(1)
-            self.initial_carry = nnx.Dict(
-                {name: InitialCarry(each) for name, each in own.items()}
-            )
+            carries = self._own_carries(1).items()
+            learned = {name: InitialCarry(carry) for name, carry in carries}
+            self.initial_carry = nnx.Dict(learned)
         else:
             self.initial_carry = None
 
@@ -83,14 +82,24 @@ class Network(nnx.Module):
         """The layers, from the inputs up."""
         return [getattr(self, name) for name in self.names]
 
+    @property
+    def _stack(self) -> dict[str, Cell]:
+        """All cells by name: the layers, from the inputs up, and an LSTM read-out."""
+        cells = dict(zip(self.names, self.cells, strict=True))
+        if isinstance(self.readout, LSTM):
+            cells["readout"] = self.readout
+        return cells
+
     def carry(self, batch: int) -> Any:
         """Return the state before the first step of B sequences: the carry of the cell,
         or a tuple of those of several layers, from the inputs up; with an LSTM
         read-out, (this, the carry of the read-out).
         """
-        carries = self._first_carries(batch)
-        cells = join([carries[name] for name in self.names])
-        return (cells, carries["readout"]) if isinstance(self.readout, LSTM) else cells
+        carries = self._own_carries(batch)
+        if self.initial_carry is not None:
+            learned = self.initial_carry
+            carries = {name: learned[name](carry) for name, carry in carries.items()}
+        return self._joined(list(carries.values()))
 
     def step(self, carry: Any, inputs: StepInputs) -> tuple[Any, Float[Array, "B O"]]:
         """Take one time step of a stream: symbols or reals -> carry, outputs."""
@@ -123,6 +132,18 @@ class Network(nnx.Module):
     def by_layer(self, carry: Any) -> Sequence[Any]:
         """Split the layers' carry into one for each layer: the inverse of `join`."""
         return (carry,) if len(self.names) == 1 else carry
+
+    def _joined(self, carries: Sequence[Any]) -> Any:
+        """Join the carries of all cells to that of the network."""
+        if isinstance(self.readout, LSTM):
+            return join(carries[:-1]), carries[-1]
+        return join(carries)
+
+    def _split(self, carry: Any) -> list[Any]:
+        """Split the network's carry into those of all cells: the inverse of `_joined`."""
+        if isinstance(self.readout, LSTM):
+            return [*self.by_layer(carry[0]), carry[1]]
+        return list(self.by_layer(carry))
 
     def __call__(
         self,
@@ -160,72 +181,64 @@ class Network(nnx.Module):
         last step, and the outputs, (O, T, B) or (O, B)."""
         below, top = self._run_below_top(over, loop, initial_carry)
         carry, outputs = top.loop(top.cell, top.carry, top.over)
-        carry = (
-            (join(below), carry)
-            if isinstance(self.readout, LSTM)
-            else join([*below, carry])
-        )
-        return carry, outputs_first(outputs)
+        return self._joined([*below, carry]), outputs_first(outputs)
 
     def score(self, over: Pass, answers: Answers, loop: str) -> Sums:
         """Run a pass as `run` does, and return the sums over the answers that are due."""
         _, top = self._run_below_top(over, loop, None)
         return top.loop.score(top.cell, top.carry, top.over, answers)
 
+    def hidden(self, inputs: Inputs) -> tuple[list[Any], Float[Array, "T H B"]]:
+        """Run only the layers over all inputs; return the carry of each, and the last
+        one's hidden states."""
+        carries = self._split(self.carry(inputs.shape[1]))[: len(self.names)]
+        over = Pass(inputs, jnp.asarray(len(inputs)))
+        carries, over = self._run_layers(self.cells, carries, over, "while")
+        return carries, jnp.swapaxes(over.inputs, 1, 2)
+
     def _run_below_top(
         self, over: Pass, loop: str, initial_carry: Any
     ) -> tuple[list[Any], _Top]:
         """Run all cells below the top one; return their carries, and the pass that is
         left for that."""
-        carry = (
-            self.carry(over.inputs.shape[1]) if initial_carry is None else initial_carry
-        )
-        if over.window_starts is not None and self.initial_carry is not None:
+        carry = initial_carry
+        if carry is None:
+            carry = self.carry(over.inputs.shape[1])
+        starts = over.window_starts
+        if starts is not None and self.initial_carry is not None:
             # A window that starts at the first step would cut the gradient of the initial carry.
-            over = replace(over, window_starts=over.window_starts.at[0].set(False))
-        windows = over.window_starts is not None
-        run = self._loop(self.cell, loop, windows)
+            over = replace(over, window_starts=starts.at[0].set(False))
         if isinstance(self.readout, LSTM):
-            below, hidden = _run_layers(run, self.cells, over, self.by_layer(carry[0]))
-            over = replace(over, inputs=hidden, num_units=None)
-            return below, _Top(
-                self._loop(self.readout, loop, windows), self.readout, carry[1], over
-            )
-        kernel = self.readout.kernel[...]
-        bias = cast(nnx.Param, self.readout.bias)[...]
-        (*cells, last), carries = self.cells, self.by_layer(carry)
-        below, hidden = _run_layers(run, cells, over, carries[:-1])
-        over = replace(over, inputs=hidden, readout=Readout(kernel, bias))
-        return below, _Top(run, last, carries[-1], over)
+            readout = {"num_units": None}
+        else:
+            bias = cast(nnx.Param, self.readout.bias)[...]
+            readout = {"readout": Readout(self.readout.kernel[...], bias)}
+        *cells, top = self._stack.values()
+        *carries, top_carry = self._split(carry)
+        carries, over = self._run_layers(cells, carries, over, loop)
+        top_loop = self._loop(top, loop, starts is not None)
+        return carries, _Top(top_loop, top, top_carry, replace(over, **readout))
 
-    def hidden(self, inputs: Inputs) -> tuple[Any, Float[Array, "T H B"]]:
-        """Run only the layers over all inputs; return their carry and the last one's
-        hidden states."""
-        steps, batch = inputs.shape[:2]
-        first = self._first_carries(batch)
-        carries = [first[name] for name in self.names]
-        run = self._loop(self.cell, "while", False)
-        after, hidden = _run_layers(
-            run, self.cells, Pass(inputs, jnp.asarray(steps)), carries
-        )
-        return join(after), jnp.swapaxes(hidden, 1, 2)
-
-    def _first_carries(self, batch: int) -> dict[str, Any]:
-        """Return, by name, the carry before the first step of each layer and of an LSTM
-        read-out."""
-        own = self._own_carries(batch)
-        if self.initial_carry is None:
-            return own
-        return {name: self.initial_carry[name](each) for name, each in own.items()}
+    def _run_layers(
+        self, cells: Sequence[Cell], carries: Sequence[Any], over: Pass, loop: str
+    ) -> tuple[list[Any], Pass]:
+        """Run layers over time, one after another; return their carries after the last
+        step, and the pass for the cell above them, whose inputs are their hidden states."""
+        last = []
+        for cell, carry in zip(cells, carries, strict=True):
+            run = self._loop(cell, loop, over.window_starts is not None)
+            after, hidden = run(cell, carry, replace(over, return_sequences=True))
+            last.append(after)
+            over = replace(over, inputs=jnp.swapaxes(hidden, 1, 2))
+        return last, over
 
     def _own_carries(self, batch: int) -> dict[str, Any]:
+        """Return, by name, the carry with which each layer, and an LSTM read-out, begins
+        if none is learned."""
         keys = nnx.Rngs(0)
-        cells = dict(zip(self.names, self.cells, strict=True))
-        if isinstance(self.readout, LSTM):
-            cells["readout"] = self.readout
         return {
             name: cell.initialize_carry((batch, cell.in_features), keys)
-            for name, cell in cells.items()
+            for name, cell in self._stack.items()
         }
 
     @staticmethod
@@ -264,17 +277,3 @@ def cell_names(model: Model) -> tuple[str, ...]:
 def join(carries: Sequence[Any]) -> Any:
     """Join the carries of layers: several to a tuple; that of a single layer stays as it is."""
     return carries[0] if len(carries) == 1 else tuple(carries)
-
-
-def _run_layers(
-    run: loops.Loop, cells: Sequence[Cell], over: Pass, carries: Sequence[Any]
-) -> tuple[list[Any], jax.Array]:
-    """Run layers over time; return their carries after the last step, and the hidden
-    states of the last layer, (T, B, H), or the inputs if there are no layers."""
-    last = []
-    over = replace(over, return_sequences=True)
-    for cell, carry in zip(cells, carries, strict=True):
-        after, hidden = run(cell, carry, over)
-        last.append(after)
-        over = replace(over, inputs=jnp.swapaxes(hidden, 1, 2))
-    return last, over.inputs

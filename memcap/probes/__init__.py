@@ -122,8 +122,8 @@ def fresh_score(net: Trained, change: Change = unchanged, operands: Any = ()) ->
         batch = fresh_batch(net, block, index)
         run = trace(net, batch, change, (operands, jax.random.key(index)))
         score, answers = score_sums(net, run.outputs, batch)
-        total = total + score
-        due = due + answers
+        total += score
+        due += answers
     return total / due
 
 
@@ -151,11 +151,8 @@ def vectors(net: Trained, inputs: Any) -> np.ndarray:
     """Return the vectors that a net sees, (..., F): symbols as one-hot vectors, numbers
     unchanged. `inputs` are those of a batch, with any axes."""
     array = np.asarray(inputs)
-    return (
-        array
-        if net.member.task.vocabulary is None
-        else np.eye(net.member.task.features)[array]
-    )
+    task = net.member.task
+    return array if task.vocabulary is None else np.eye(task.features)[array]
 
 
 def numbers(carry: Any, axes: int) -> np.ndarray:
@@ -188,13 +185,12 @@ def finish(axes: Axes, net: Trained, **legend: Any) -> None:
 def titled(figure: Figure, net: Trained, what: str, caption: str) -> Figure:
     """Write the title and the net above the axes, and a caption below them."""
     member = net.member
-    layers = net.member.model.layers
-    who = (
-        f"{member.task.name}, lag {member.lag}, {member.model.cell},"
-        f" {plural(member.model.units, 'unit')},"
-        + (f" {layers} layers," if layers > 1 else "")
-        + f" seed {member.seed}"
-    )
-    figure.suptitle(f"{what} ({who})", fontsize=11)
+    model = member.model
+    who = [member.task.name, f"lag {member.lag}", model.cell]
+    who.append(plural(model.units, "unit"))
+    if model.layers > 1:
+        who.append(f"{model.layers} layers")
+    who.append(f"seed {member.seed}")
+    figure.suptitle(f"{what} ({', '.join(who)})", fontsize=11)
     figure.supxlabel(caption, fontsize=7, x=0.01, ha="left")
     return figure

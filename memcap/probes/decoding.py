@@ -21,6 +21,7 @@ to half of the MC of 50 linear units.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -106,9 +107,8 @@ def explained(fitted: Half, held_out: Half) -> np.ndarray:
     that are constant there."""
     scale = np.linalg.norm(fitted.r, axis=0)
     scale[scale == 0] = 1
-    weights = (
-        np.linalg.lstsq(fitted.r / scale, fitted.qty, rcond=FLOAT32)[0] / scale[:, None]
-    )
+    weights, *_ = np.linalg.lstsq(fitted.r / scale, fitted.qty, rcond=FLOAT32)
+    weights = weights / scale[:, None]
     outside = held_out.squares - (held_out.qty**2).sum(0)
     error = outside + ((held_out.r @ weights - held_out.qty) ** 2).sum(0)
     total = held_out.squares - held_out.qty[0] ** 2
@@ -120,9 +120,8 @@ def memory(halves: Sequence[Half], lags: int) -> tuple[np.ndarray, np.ndarray]:
     """Return r^2 (K, D) by lag and coordinate with the null subtracted, and the null;
     both are means over the two halves' roles. The first half of the halves' targets is
     real, the second shuffled."""
-    both = np.mean(
-        [explained(halves[0], halves[1]), explained(halves[1], halves[0])], 0
-    )
+    first, second = halves
+    both = (explained(first, second) + explained(second, first)) / 2
     real, null = both.reshape(2, lags, -1)
     return (real - null) / (1 - null), null
 
@@ -132,10 +131,9 @@ def probe(net: Trained) -> Probed:
     when = reading_plan(net)
     member = net.member
     carried = member.architecture.carry_numbers()
-    samples = int(
-        np.clip(SAMPLES * when.lags * max(carried, member.model.hidden), LEAST, MOST)
-    )
-    per_sequence = when.at[1] * (carried + member.model.hidden + member.task.features)
+    hidden = member.model.hidden
+    samples = int(np.clip(SAMPLES * when.lags * max(carried, hidden), LEAST, MOST))
+    per_sequence = when.at[1] * (carried + hidden + member.task.features)
     needed = -(-samples // (when.end - when.first))
     sequences = min(int(np.clip(CHUNK // per_sequence, 16, 4096)), needed)
     chunks = -(-needed // sequences)
@@ -174,10 +172,9 @@ def coordinates(net: Trained, when: ReadingPlan) -> list[np.ndarray]:
     """Return for each lag a basis (F, D_k) in which inputs are uncorrelated with
     variance 1, without directions that never vary."""
     inputs = np.asarray(fresh_batch(net, 4096, 0, when.at).inputs)
+    first_step = past(net, replace(when, end=when.first + 1), inputs)[0]
     bases = []
-    for rows in np.moveaxis(
-        past(net, replace(when, end=when.first + 1), inputs)[0], 1, 0
-    ):
+    for rows in np.moveaxis(first_step, 1, 0):
         values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(rows, rowvar=False)))
         varies = values > RANK * max(values[-1], 1e-12)
         bases.append(vectors[:, varies] / np.sqrt(values[varies]))
@@ -194,25 +191,21 @@ def read(
     """Yield chunks of ((h (n, H), carry (n, N)), targets (n, 2 K D)): the coordinates
     of the inputs, and those of another sequence."""
     widest = max(basis.shape[1] for basis in lift)
-    # (K, F, D)
-    full = np.stack(
-        [np.pad(basis, [(0, 0), (0, widest - basis.shape[1])]) for basis in lift]
-    )
+    full = np.zeros((len(lift), len(lift[0]), widest))  # (K, F, D)
+    for basis, padded in zip(lift, full, strict=True):
+        padded[:, : basis.shape[1]] = basis
+    steps = slice(when.first, when.end)
     for index in indices:
         batch = fresh_batch(net, sequences, index, when.at)
         run = trace(net, batch)
-        targets = np.einsum(
-            "tbkf,kfd->tbkd", past(net, when, np.asarray(batch.inputs)), full
-        )
+        inputs = past(net, when, np.asarray(batch.inputs))
+        targets = np.einsum("tbkf,kfd->tbkd", inputs, full)
         targets = np.stack([targets, np.roll(targets, 1, axis=1)], 2)
-        states = (
-            run.hidden[when.first : when.end],
-            numbers(run.carries, 2)[when.first : when.end],
+        hidden, carry = (
+            np.float64(states[steps]).reshape(-1, states.shape[-1])
+            for states in (run.hidden, numbers(run.carries, 2))
         )
-        flat = [
-            values.reshape(-1, values.shape[-1]).astype(np.float64) for values in states
-        ]
-        yield (flat[0], flat[1]), targets.reshape(len(flat[0]), -1)
+        yield (hidden, carry), targets.reshape(len(hidden), -1)
 
 
 def draw_memory(
@@ -224,54 +217,45 @@ def draw_memory(
     """Draw the curves by lag and their running sums with the bounds, a line per state."""
     figure = Figure(figsize=(9.6, 4.4), layout="constrained")
     curves, sums = figure.subplots(1, 2)
-    rows = []
-    table = []
+    frames = []
+    table: list[dict[str, Any]] = []
     rank = np.asarray(ranks)
+    lags = np.arange(when.lags)
+    varies = rank > 0
     for colour, (name, halves) in zip(COLOURS, states.items(), strict=False):
         r2, null = memory(halves, when.lags)
         bound = halves[0].r.shape[1] - 1
+        samples = halves[0].samples
         total = r2.sum(1)
-        mean = r2.sum(1) / np.maximum(rank, 1)
-        ends = {"bound": bound, "samples": halves[0].samples}
-        for k in range(when.lags):
-            rows.append(
-                {
-                    "state": name,
-                    "k": k,
-                    "r2": mean[k],
-                    "coordinates": ranks[k],
-                    "numbers": total[k],
-                }
-            )
-            rows[-1] |= {"null": null[k, : max(ranks[k], 1)].mean(), **ends}
-        half = np.flatnonzero(mean > 0.5)
-        table.append(
-            {
-                "state": name,
-                "MC": total.sum(),
-                "bound": bound,
-                "share": total.sum() / bound,
-            }
-        )
-        table[-1] |= {
-            "above_half": int(half[-1]) if len(half) else None,
-            "samples": halves[0].samples,
+        capacity = total.sum()
+        mean = total / np.maximum(rank, 1)
+        columns = {
+            "state": name,
+            "k": lags,
+            "r2": mean,
+            "coordinates": rank,
+            "numbers": total,
+            "null": [null[k, : max(rank[k], 1)].mean() for k in lags],
+            "bound": bound,
+            "samples": samples,
         }
-        lags = np.arange(when.lags)
-        varies = rank > 0
-        curves.plot(
-            lags[varies],
-            mean[varies],
-            "o-",
-            ms=3,
-            lw=1.2,
-            color=colour,
-            label=f"from {name}",
-        )
-        label = f"from {name}: MC {total.sum():.2f}"
-        sums.plot(lags, np.cumsum(total), lw=1.4, color=colour, label=label)
-        label = f"bound of {name}: {plural(bound, 'number')}"
-        sums.axhline(bound, color=colour, lw=0.9, ls="--", label=label)
+        frames.append(pl.DataFrame(columns))
+        half = np.flatnonzero(mean > 0.5)
+        row = {
+            "state": name,
+            "MC": capacity,
+            "bound": bound,
+            "share": capacity / bound,
+            "above_half": int(half[-1]) if len(half) else None,
+            "samples": samples,
+        }
+        table.append(row)
+        look = {"color": colour, "label": f"from {name}"}
+        curves.plot(lags[varies], mean[varies], "o-", ms=3, lw=1.2, **look)
+        look["label"] = f"from {name}: MC {capacity:.2f}"
+        sums.plot(lags, np.cumsum(total), lw=1.4, **look)
+        look["label"] = f"bound of {name}: {plural(bound, 'number')}"
+        sums.axhline(bound, lw=0.9, ls="--", **look)
     curves.set(
         xlabel="k, steps ago",
         ylabel="r² of the input k steps ago, null subtracted",
@@ -286,13 +270,11 @@ def draw_memory(
     for axes, loc in ((curves, "best"), (sums, "lower right")):
         axes.grid(color="#dddddd", lw=0.5)
         axes.legend(frameon=False, fontsize=8, loc=loc)
-    place = (
-        "at every step"
-        if net.member.task.stream
-        else f"after step {when.first + 1} of {when.at[1]}"
-    )
+    moment = f"after step {when.first + 1} of {when.at[1]}"
+    if net.member.task.stream:
+        moment = "at every step"
     caption = (
-        f"Linear regression on the state {place}, judged on the other half of"
+        f"Linear regression on the state {moment}, judged on the other half of"
         f" {2 * table[0]['samples']:,} samples. The bounds hold where the inputs of different"
         " steps are independent."
     )
@@ -303,4 +285,4 @@ def draw_memory(
             " inputs of different steps are independent. above_half: the last k with r² above .5."
         ),
     )
-    return Probed(figure, pl.DataFrame(rows), pl.DataFrame(table), notes)
+    return Probed(figure, pl.concat(frames), pl.DataFrame(table), notes)

@@ -1,10 +1,12 @@
 """Gates and states over time, for one sequence: a picture to look at."""
 
-import jax
+from typing import Any
+
 import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from scipy.special import expit
 
 from memcap.cells import cell_class
 from memcap.models.network import cell_names
@@ -23,22 +25,15 @@ def probe(net: Trained) -> Probed:
     data = pl.concat(
         _rows(name, values) for name, values in {"input": inputs, **maps}.items()
     )
-    table = pl.DataFrame(
-        [
-            {
-                "what": name,
-                "least": float(v.min()),
-                "median": float(np.median(v)),
-                "most": float(v.max()),
-            }
-            | {
-                "near_an_end": float(((v < 0.1) | (v > 0.9)).mean())
-                if is_gate(name)
-                else None
-            }
-            for name, v in maps.items()
-        ],
-        schema_overrides={"near_an_end": pl.Float64},
+    table = data.filter(pl.col("what") != "input")
+    value = pl.col("value")
+    near_an_end = ((value < 0.1) | (value > 0.9)).mean()
+    is_a_gate = pl.col("what").first().str.split(",").list.first().is_in(GATES.values())
+    table = table.group_by("what", maintain_order=True).agg(
+        least=value.min(),
+        median=value.median(),
+        most=value.max(),
+        near_an_end=pl.when(is_a_gate).then(near_an_end),
     )
     note = "near_an_end: share of a gate's values below .1 or above .9."
     if len(maps) == 1:
@@ -52,8 +47,8 @@ def quantities(net: Trained) -> dict[str, np.ndarray]:
     layer of an LSTM, (T, U) each, or only h (T, H) of the last layer."""
     batch = fresh_batch(net, 1)
     run = trace(net, batch)
-    cls = cell_class(net.member.model.cell)
     member = net.member
+    cls = cell_class(member.model.cell)
     gates = cls.gates
     if not cls.is_lstm or gates is None:
         return {"hidden state h": run.hidden[:MOST_STEPS, 0]}
@@ -74,13 +69,9 @@ def quantities(net: Trained) -> dict[str, np.ndarray]:
             np.asarray(array, np.float64) for array in cls.arrays(net.weights[name])
         )
         products = (inputs @ kernel + before @ recurrent + bias)[:MOST_STEPS, 0]
-        by_role = dict(
-            zip(gates.roles, np.split(products, len(gates.roles), -1), strict=True)
-        )
-        maps = {
-            label: np.asarray(jax.scipy.special.expit(by_role[role]))
-            for role, label in GATES.items()
-        }
+        parts = np.split(products, len(gates.roles), -1)
+        by_role = dict(zip(gates.roles, parts, strict=True))
+        maps = {label: expit(by_role[role]) for role, label in GATES.items()}
         maps["candidate g"] = np.tanh(by_role["candidate"])
         maps |= {"cell c": cell[:MOST_STEPS, 0], "hidden state h": h[:MOST_STEPS, 0]}
         end = "" if member.model.layers == 1 else f", layer {layer}"
@@ -101,41 +92,24 @@ def _rows(name: str, values: np.ndarray) -> pl.DataFrame:
 
 
 def _plot(net: Trained, inputs: np.ndarray, maps: dict[str, np.ndarray]) -> Figure:
-    panel_values = {"input": inputs, **maps}
-    heights = [
-        max(0.5, min(2.0, 0.12 * values.shape[1])) for values in panel_values.values()
-    ]
-    figure = Figure(
-        figsize=(9.6, 1.2 + sum(heights) + 0.25 * len(heights)), layout="constrained"
-    )
-    panels = np.atleast_1d(
-        figure.subplots(len(panel_values), 1, sharex=True, height_ratios=heights)
-    )
-    for axes, (name, values) in zip(panels, panel_values.items(), strict=True):
+    rows = {"input": inputs, **maps}
+    heights = [float(np.clip(0.12 * part.shape[1], 0.5, 2.0)) for part in rows.values()]
+    height = 1.2 + sum(heights) + 0.25 * len(heights)
+    figure = Figure(figsize=(9.6, height), layout="constrained")
+    panels = figure.subplots(len(rows), 1, sharex=True, height_ratios=heights)
+    one_hot = net.member.task.vocabulary is not None
+    for axes, (name, values) in zip(panels, rows.items(), strict=True):
         most = float(np.abs(values).max()) or 1.0
-        positive = is_gate(name) or (
-            name == "input" and net.member.task.vocabulary is not None
-        )
-        cmap, vmin, vmax = ("Greys", 0, 1) if positive else ("RdBu_r", -most, most)
-        look = {
-            "aspect": "auto",
-            "interpolation": "nearest",
-            "cmap": cmap,
-            "vmin": vmin,
-            "vmax": vmax,
-        }
-        image = axes.imshow(values.T, **look)
+        look: dict[str, Any] = {"cmap": "RdBu_r", "vmin": -most, "vmax": most}
+        if is_gate(name) or (name == "input" and one_hot):
+            look = {"cmap": "Greys", "vmin": 0, "vmax": 1}
+        image = axes.imshow(values.T, aspect="auto", interpolation="nearest", **look)
         figure.colorbar(image, ax=axes, pad=0.01, aspect=8)
         axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
         axes.set_yticks([])
     panels[-1].set_xlabel("step")
     panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
-    caption = (
-        "A row is a unit; of the input, a symbol or a number. One fresh sequence"
-        + (
-            f", its first {MOST_STEPS} steps."
-            if net.member.length > MOST_STEPS
-            else "."
-        )
-    )
-    return titled(figure, net, "Gates and states over time", caption)
+    caption = "A row is a unit; of the input, a symbol or a number. One fresh sequence"
+    if net.member.length > MOST_STEPS:
+        caption += f", its first {MOST_STEPS} steps"
+    return titled(figure, net, "Gates and states over time", f"{caption}.")

@@ -78,19 +78,16 @@ def jacobians(net: Trained) -> np.ndarray:
     carries = trace(net, batch).carries
     start = net.initialize_carry(1)
     carries, start = (carries[0], start[0]) if lstm_on_top else (carries, start)
-    before = jax.tree.map(
-        lambda first, rest: np.concatenate([np.asarray(first)[None], rest])[
-            : len(inputs)
-        ],
-        start,
-        carries,
-    )
+    reset = np.zeros(len(inputs), bool)
     if task.reset_carry and batch.window_starts is not None:
         reset = np.asarray(batch.window_starts)[: len(inputs)]
-        before = jax.tree.map(
-            lambda leaf: np.where(reset.reshape(-1, *[1] * (leaf.ndim - 1)), 0, leaf),
-            before,
-        )
+
+    def entered(first: Any, rest: np.ndarray) -> np.ndarray:
+        states = np.concatenate([np.asarray(first)[None], rest])[: len(inputs)]
+        states[reset] = 0
+        return states
+
+    before = jax.tree.map(entered, start, carries)
     size = len(_vector(start))
     if size > MOST_NUMBERS:
         raise NotForThis(
@@ -103,30 +100,30 @@ def jacobians(net: Trained) -> np.ndarray:
     if inputs.ndim == 2:
         inputs = jax.nn.one_hot(inputs, task.features)
 
-    def one(weights: Any, row: Any) -> jax.Array:
-        carry, x = row
+    @jax.jit
+    def along(weights: Any, rows: Any) -> jax.Array:
+        network = net.member.architecture.build(weights)
 
-        def step(vector: jax.Array) -> jax.Array:
-            network = net.member.architecture.build(weights)
-            return _vector(network.cells_step(_carry(vector, carry), x)[0])
+        def jacobian(row: Any) -> jax.Array:
+            carry, x = row
 
-        return jax.jacfwd(step)(_vector(carry))
+            def step(vector: jax.Array) -> jax.Array:
+                return _vector(network.cells_step(_carry(vector, carry), x)[0])
+
+            return jax.jacfwd(step)(_vector(carry))
+
+        return lax.map(jacobian, rows)
 
     with jax_setup.precision():
-        along = jax.jit(
-            lambda weights, rows: lax.map(lambda row: one(weights, row), rows)
-        )
-        matrices = along(net.weights, (before, inputs))
-    return np.asarray(matrices, np.float64)
+        return np.asarray(along(net.weights, (before, inputs)), np.float64)
 
 
 def products(matrices: np.ndarray, most: int) -> dict[tuple[int, int], float]:
     """Return the spectral norms of J[s + k - 1] ... J[s] by (s, k), k = 1 .. `most`,
     from some starts s."""
     norms = {}
-    for start in np.unique(
-        np.linspace(0, max(len(matrices) - most, 0), STARTS).round().astype(int)
-    ):
+    starts = np.linspace(0, max(len(matrices) - most, 0), STARTS).round().astype(int)
+    for start in np.unique(starts):
         product = np.eye(matrices.shape[1])
         for k, jacobian in enumerate(matrices[start : start + most], 1):
             product = jacobian @ product
@@ -150,18 +147,15 @@ def _carry(vector: jax.Array, like: Any) -> Any:
     leaves = []
     place = 0
     for leaf in map(jnp.asarray, jax.tree.leaves(like)):
-        parts = (
-            2
-            if jnp.iscomplexobj(leaf)
-            else int(jnp.issubdtype(leaf.dtype, jnp.floating))
-        )
-        own = vector[place : place + parts * leaf.size].reshape(parts, *leaf.shape)
-        place += parts * leaf.size
-        leaves.append(
-            (lax.complex(*own) if parts == 2 else own[0]).astype(leaf.dtype)
-            if parts
-            else leaf
-        )
+        if not jnp.issubdtype(leaf.dtype, jnp.inexact):
+            leaves.append(leaf)
+            continue
+        count = 2 if jnp.iscomplexobj(leaf) else 1
+        end = place + count * leaf.size
+        real, *imaginary = vector[place:end].reshape(count, *leaf.shape)
+        place = end
+        value = lax.complex(real, *imaginary) if imaginary else real
+        leaves.append(value.astype(leaf.dtype))
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
 
@@ -173,14 +167,8 @@ def _plot(net: Trained, data: pl.DataFrame) -> Figure:
         (singular, "singular", "singular values"),
         (modulus, "modulus", "moduli of the eigenvalues"),
     ):
-        axes.plot(
-            spectrum["step"],
-            np.maximum(spectrum[name], FLOOR),
-            ".",
-            ms=3,
-            color=COLOURS[0],
-            alpha=0.6,
-        )
+        values = np.maximum(spectrum[name], FLOOR)
+        axes.plot(spectrum["step"], values, ".", ms=3, color=COLOURS[0], alpha=0.6)
         axes.set(xlabel="step", ylabel=f"{label} of one step")
     over = data.filter(pl.col("what") == "product")
     for k, ((start,), line) in enumerate(over.group_by("start", maintain_order=True)):
@@ -188,13 +176,8 @@ def _plot(net: Trained, data: pl.DataFrame) -> Figure:
         norms = np.maximum(line["norm"], FLOOR)
         product.plot(line["k"], norms, color=COLOURS[0], lw=0.7, alpha=0.4, label=label)
     middle = over.group_by("k").agg(pl.col("norm").median()).sort("k")
-    product.plot(
-        middle["k"],
-        np.maximum(middle["norm"], FLOOR),
-        color=COLOURS[1],
-        lw=1.6,
-        label="median",
-    )
+    norms = np.maximum(middle["norm"], FLOOR)
+    product.plot(middle["k"], norms, color=COLOURS[1], lw=1.6, label="median")
     product.axvline(net.member.lag, color="grey", lw=0.8, ls=":", label="lag")
     product.set(xlabel="k, steps", ylabel="norm of the product of k steps")
     product.legend(frameon=False, fontsize=8)

@@ -50,12 +50,10 @@ def probe(net: Trained) -> Probed:
         disturbed = trace(net, batch, swapped, np.int32(middle - 1)).outputs
         undisturbed = trace(net, batch).outputs
         targets, due = answers(net, batch)
-        pairs = (
-            (disturbed, targets),
-            (disturbed, np.roll(targets, 1, axis=1)),
-            (undisturbed, targets),
-        )
-        total[:3] += [(marks(net, *pair) * due).sum(1) for pair in pairs]
+        partners = np.roll(targets, 1, axis=1)
+        total[0] += (marks(net, disturbed, targets) * due).sum(1)
+        total[1] += (marks(net, disturbed, partners) * due).sum(1)
+        total[2] += (marks(net, undisturbed, targets) * due).sum(1)
         total[3] += due.sum(1)
     steps = np.flatnonzero(total[3])
     steps = steps[steps >= middle]
@@ -64,17 +62,13 @@ def probe(net: Trained) -> Probed:
             "leakage: no answer is due after the middle of the sequence, where carries are"
             " exchanged"
         )
-    scores = dict(
-        zip(
-            ("own", "partner", "undisturbed"),
-            total[:3, steps] / total[3, steps],
-            strict=True,
-        )
-    )
+    own, partner, undisturbed = total[:3, steps] / total[3, steps]
     columns = {
         "step": steps,
         "after": steps - middle,
-        **scores,
+        "own": own,
+        "partner": partner,
+        "undisturbed": undisturbed,
         "answers": total[3, steps].astype(int),
     }
     data = pl.DataFrame(columns)
@@ -82,18 +76,20 @@ def probe(net: Trained) -> Probed:
     window = data if within.is_empty() else within
     weight = pl.col("answers") / pl.col("answers").sum()
     table = window.select(
-        *((pl.col(name) * weight).sum() for name in scores), pl.col("answers").sum()
+        (pl.col("own", "partner", "undisturbed") * weight).sum(),
+        pl.lit(net.member.facts.chance).alias("chance"),
+        pl.col("answers").sum(),
     )
-    table = table.with_columns(chance=pl.lit(net.member.facts.chance)).select(
-        *scores, "chance", "answers"
-    )
-    notes = (
+    note = (
         f"{task.metric}, carries exchanged after {middle} of {net.member.length} steps"
-        + (", over the answers due in the next `lag` steps" if len(within) else "")
-        + "; undisturbed: nothing is exchanged. Answers that hang on inputs of both halves are"
-        " neither's.",
     )
-    return Probed(_plot(net, data, middle), data, table, notes)
+    if len(within):
+        note += ", over the answers due in the next `lag` steps"
+    note += (
+        "; undisturbed: nothing is exchanged. Answers that hang on inputs of both halves are"
+        " neither's."
+    )
+    return Probed(_plot(net, data, middle), data, table, (note,))
 
 
 def answers(net: Trained, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
@@ -115,19 +111,19 @@ def _plot(net: Trained, data: pl.DataFrame, middle: int) -> Figure:
     axes = figure.add_subplot()
     facts = net.member.facts
     metric = net.member.task.metric
-    lines: dict[str, dict[str, Any]] = {
-        "own": {"label": "its own answers", "ls": "-", "ms": 4},
-        "partner": {"label": "its neighbour's answers", "ls": "-", "ms": 4},
-        # rings, so that marks below stay visible
-        "undisturbed": {
-            "label": "its own, nothing exchanged",
-            "ls": "--",
-            "ms": 8,
-            "mfc": "none",
-        },
+    step = data["step"]
+    lines = {
+        "own": "its own answers",
+        "partner": "its neighbour's answers",
+        "undisturbed": "its own, nothing exchanged",
     }
-    for colour, (name, look) in zip(COLOURS, lines.items(), strict=False):
-        axes.plot(data["step"], data[name], marker="o", lw=1.2, color=colour, **look)
+    for colour, (name, label) in zip(COLOURS, lines.items(), strict=False):
+        # rings, so that marks below stay visible
+        look: dict[str, Any] = {"ls": "--", "ms": 8, "mfc": "none"}
+        if name != "undisturbed":
+            look = {"ls": "-", "ms": 4}
+        look |= {"color": colour, "label": label}
+        axes.plot(step, data[name], marker="o", lw=1.2, **look)
     axes.axhline(facts.chance, color="grey", lw=0.9, ls=":", label="chance")
     axes.axvline(middle - 0.5, color="grey", lw=0.9, ls="--", label="carries exchanged")
     axes.set(xlabel="step", ylabel=metric, xlim=(middle - 2, net.member.length))

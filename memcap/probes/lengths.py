@@ -33,25 +33,20 @@ def probe(net: Trained) -> Probed:
         raise NotForThis(
             f"lengths: {task.name} has no longer sequences than those it was trained on"
         )
+    found = scores(net, list(pairs.values()))
     rows: list[dict[str, Any]] = []
-    for (factor, at), (score, whole) in zip(
-        pairs.items(), scores(net, list(pairs.values())), strict=True
+    for (factor, (lag, length)), (score, whole) in zip(
+        pairs.items(), found, strict=True
     ):
-        facts = task.facts(*at)
-        rows.append(
-            {
-                "times": factor,
-                "lag": at[0],
-                "length": at[1],
-                task.metric: score,
-                "chance": facts.chance,
-            }
-        )
+        facts = task.facts(lag, length)
+        row: dict[str, Any] = {"times": factor, "lag": lag, "length": length}
+        row |= {task.metric: score, "chance": facts.chance}
         if task.loss == "classes":
-            rows[-1]["whole"] = whole
+            row["whole"] = whole
         criterion = Criterion(task.metric, facts.threshold)
-        passes = "yes" if criterion.passes(score) else "no"
-        rows[-1] |= {"criterion": facts.threshold, "passes": passes}
+        row["criterion"] = facts.threshold
+        row["passes"] = "yes" if criterion.passes(score) else "no"
+        rows.append(row)
     table = pl.DataFrame(rows)
     return Probed(_plot(net, table), table, table.drop("criterion"))
 
@@ -71,49 +66,35 @@ def scores(net: Trained, pairs: Sequence[tuple[int, int]]) -> list[tuple[float, 
     trainer = Trainer(TrainSpec.of(member), member.length, longest)
     weights = member.architecture.flatten(net.weights)
     blocks = np.int32(-(-SEQUENCES // trainer.spec.evaluation.block))
-    with jax_setup.precision():
-        evaluate = jax.jit(trainer.evaluate_sequences)
-        units = np.int32(member.model.units)
-        return [
-            tuple(
-                evaluate(
-                    weights,
-                    EvalOperands(key(net, 0), *map(np.int32, at), blocks, units),
-                ).tolist()
-            )
-            for at in pairs
-        ]
+    units = np.int32(member.model.units)
+    evaluate = jax.jit(trainer.evaluate_sequences)
+    found = []
+    for pair in pairs:
+        lag, length = map(np.int32, pair)
+        operands = EvalOperands(key(net, 0), lag, length, blocks, units)
+        with jax_setup.precision():
+            found.append(tuple(evaluate(weights, operands).tolist()))
+    return found
 
 
 def _plot(net: Trained, data: pl.DataFrame) -> Figure:
     figure = Figure(figsize=(6.4, 4.4), layout="constrained")
     axes = figure.add_subplot()
     metric = net.member.task.metric
-    grows = data["lag"].n_unique() > 1
-    axes.plot(data["times"], data[metric], "o-", ms=4, color=COLOURS[0], label="score")
-    axes.plot(
-        data["times"],
-        data["criterion"],
-        color="grey",
-        lw=0.9,
-        ls="--",
-        label="criterion",
-    )
-    axes.plot(
-        data["times"], data["chance"], color="grey", lw=0.9, ls=":", label="chance"
-    )
+    times = data["times"]
+    axes.plot(times, data[metric], "o-", ms=4, color=COLOURS[0], label="score")
+    grey: dict[str, Any] = {"color": "grey", "lw": 0.9}
+    axes.plot(times, data["criterion"], ls="--", label="criterion", **grey)
+    axes.plot(times, data["chance"], ls=":", label="chance", **grey)
     axes.set_xscale("log")
-    ticks = [
-        f"{row['times']}\n{row['lag' if grows else 'length']}"
-        for row in data.to_dicts()
-    ]
-    axes.set_xticks(data["times"], ticks)
+    sizes = data["length"]
+    what = "times the trained length; below: the steps"
+    if data["lag"].n_unique() > 1:
+        sizes = data["lag"]
+        what = "times the trained lag; below: the lag"
+    ticks = [f"{time}\n{size}" for time, size in zip(times, sizes, strict=True)]
+    axes.set_xticks(times, ticks)
     axes.set_xticks([], minor=True)
-    what = (
-        "times the trained lag; below: the lag"
-        if grows
-        else "times the trained length; below: the steps"
-    )
     axes.set(xlabel=what, ylabel=metric)
     finish(axes, net)
     caption = f"{SEQUENCES} fresh sequences a mark; weights and read-out as trained."

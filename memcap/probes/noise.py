@@ -45,14 +45,11 @@ def _real(change: Any, leaf: jax.Array, *others: Any) -> jax.Array:
     """Apply `change` to a leaf of the carry: to both parts of a complex one, but not to
     integers."""
     if jnp.iscomplexobj(leaf):
-        return lax.complex(
-            *(change(part(leaf), *map(part, others)) for part in (jnp.real, jnp.imag))
-        )
-    return (
-        change(leaf, *others).astype(leaf.dtype)
-        if jnp.issubdtype(leaf.dtype, jnp.floating)
-        else leaf
-    )
+        real = change(jnp.real(leaf), *map(jnp.real, others))
+        return lax.complex(real, change(jnp.imag(leaf), *map(jnp.imag, others)))
+    if jnp.issubdtype(leaf.dtype, jnp.floating):
+        return change(leaf, *others).astype(leaf.dtype)
+    return leaf
 
 
 def add_noise(carry: Any, step: jax.Array, operands: Any) -> Any:
@@ -60,18 +57,12 @@ def add_noise(carry: Any, step: jax.Array, operands: Any) -> Any:
     size, key = operands
     leaves, tree = jax.tree.flatten(carry)
     keys = jax.random.split(jax.random.fold_in(key, step), (len(leaves), 2))
-    draws = [
-        (
-            lax.complex(*(jax.random.normal(k, leaf.shape) for k in pair))
-            if jnp.iscomplexobj(leaf)
-            else jax.random.normal(pair[0], leaf.shape)
-        )
-        for leaf, pair in zip(leaves, keys, strict=True)
-    ]
-    noisy = [
-        _real(lambda x, e: x + size * e, leaf, noise)
-        for leaf, noise in zip(leaves, draws, strict=True)
-    ]
+    noisy = []
+    for leaf, pair in zip(leaves, keys, strict=True):
+        noise = jax.random.normal(pair[0], leaf.shape)
+        if jnp.iscomplexobj(leaf):
+            noise = lax.complex(noise, jax.random.normal(pair[1], leaf.shape))
+        noisy.append(_real(lambda x, e: x + size * e, leaf, noise))
     return jax.tree.unflatten(tree, noisy)
 
 
@@ -105,56 +96,46 @@ def ranges(net: Trained) -> tuple[Any, Any]:
 
     def end(which: Any, leaf: np.ndarray) -> np.ndarray:
         if np.iscomplexobj(leaf):
-            return (
-                which(leaf.real, axis=(0, 1)) + 1j * which(leaf.imag, axis=(0, 1))
-            ).astype(leaf.dtype)
+            ends = which(leaf.real, axis=(0, 1)) + 1j * which(leaf.imag, axis=(0, 1))
+            return ends.astype(leaf.dtype)
         return which(leaf, axis=(0, 1))
 
-    least, most = (
-        jax.tree.map(partial(end, which), carries) for which in (np.min, np.max)
-    )
-    return least, most
+    least = jax.tree.map(partial(end, np.min), carries)
+    return least, jax.tree.map(partial(end, np.max), carries)
 
 
 def probe(net: Trained) -> Probed:
     """Measure the score against the size of the noise, and against the carry's format."""
-    rows: list[dict[str, Any]] = [
-        {
-            "what": "noise",
-            "size": size,
-            "score": fresh_score(net, add_noise, np.float32(size)),
-        }
-        for size in NOISE
-    ]
+    rows: list[tuple[str, float | None, float]] = []
+    for size in NOISE:
+        rows.append(("noise", size, fresh_score(net, add_noise, np.float32(size))))
     for name, change in ROUNDED.items():
-        rows.append({"what": name, "size": None, "score": fresh_score(net, change)})
+        rows.append((name, None, fresh_score(net, change)))
     least, most = ranges(net)
     for bits in BITS:
         score = fresh_score(net, to_levels, (np.float32(2**bits), least, most))
-        rows.append({"what": plural(bits, "bit"), "size": None, "score": score})
+        rows.append((plural(bits, "bit"), None, score))
     facts = net.member.facts
     task = net.member.task
-    criterion = net.member.criterion
-    data = pl.DataFrame(rows, schema_overrides={"size": pl.Float64}).with_columns(
+    passed = [net.member.criterion.passes(score) for *_, score in rows]
+    schema = {"what": pl.String, "size": pl.Float64, "score": pl.Float64}
+    data = pl.DataFrame(rows, schema, orient="row").with_columns(
         metric=pl.lit(task.metric),
         threshold=pl.lit(facts.threshold, pl.Float64),
-        passes=pl.Series([criterion.passes(row["score"]) for row in rows]),
+        passes=pl.Series(passed),
     )
-    labels = [
-        f"noise {row['size']:g}" if row["what"] == "noise" else row["what"]
-        for row in rows
-    ]
-    passes = ["yes" if passed else "no" for passed in data["passes"]]
-    table = pl.DataFrame(
-        {"carry": labels, task.metric: data["score"], "passes": passes}
+    table = {
+        "carry": [
+            f"{what} {size:g}" if size is not None else what for what, size, _ in rows
+        ],
+        task.metric: data["score"],
+        "passes": ["yes" if passes else "no" for passes in passed],
+    }
+    note = (
+        f"Disturbed after each step, at test time only. It passes at {task.metric}"
+        f" {facts.threshold:g}; chance is {facts.chance:.3g}."
     )
-    notes = (
-        (
-            f"Disturbed after each step, at test time only. It passes at {task.metric}"
-            f" {facts.threshold:g}; chance is {facts.chance:.3g}."
-        ),
-    )
-    return Probed(_plot(net, data), data, table, notes)
+    return Probed(_plot(net, data), data, pl.DataFrame(table), (note,))
 
 
 def _plot(net: Trained, data: pl.DataFrame) -> Figure:
@@ -179,12 +160,9 @@ def _plot(net: Trained, data: pl.DataFrame) -> Figure:
 
 def _references(axes: Axes, net: Trained) -> None:
     facts = net.member.facts
-    values = net.member.task.loss == "values"
     axes.axhline(facts.threshold, color="grey", lw=0.9, ls="--", label="criterion")
     axes.axhline(facts.chance, color="grey", lw=0.9, ls=":", label="chance")
-    place = {"loc": "upper left", "bbox_to_anchor": (0, 0.94)}
-    finish(
-        axes,
-        net,
-        **(place if values else {"loc": "lower left", "bbox_to_anchor": (0, 0.06)}),
-    )
+    if net.member.task.loss == "values":
+        finish(axes, net, loc="upper left", bbox_to_anchor=(0, 0.94))
+    else:
+        finish(axes, net, loc="lower left", bbox_to_anchor=(0, 0.06))

@@ -1,9 +1,10 @@
-"""Pure functions that train and evaluate a member, which is one net, from its operands.
+"""The training step and the evaluations of a member, which is one net, as pure functions.
 
-Members with equal `TrainSpec` differ only in their start and operands. The functions
-also draw the data, from keys that depend on the member's seed, lag and units alone.
-operands.py prepares the operands on the host; program.py adds lanes, devices and
-compilation.
+Members share a compiled program if they differ only in their first weights and in
+numbers, such as the lag or the learning rate. These numbers are its operands
+(operands.py makes them from a member); all else is static, and makes up a `TrainSpec`.
+The data are drawn within the program, from keys that depend on the member's seed, lag
+and units alone. program.py runs these functions for many members at a time.
 """
 
 from __future__ import annotations
@@ -36,28 +37,29 @@ if TYPE_CHECKING:
 
 
 class TrainOperands(NamedTuple):
-    """Training operands: all that differs between members but their state. Scalars unless noted."""
+    """A member's operands of its training. Scalars unless noted."""
 
     key: Any  # (2,) uint32, seeds the training data
     lag: Any
-    length: Any
-    lr: Any
-    warmup: Any
-    cosine: Any
-    budget: Any
-    units: Any
+    length: Any  # steps of a sequence
+    lr: Any  # learning rate before warmup and schedule
+    warmup: Any  # steps
+    cosine: Any  # bool, whether the learning rate falls as a cosine
+    budget: Any  # steps
+    units: Any  # hidden units; a wider program pads them
     curriculum: Any = ()  # a `Curriculum`, or () without one
 
 
 class EvalOperands(NamedTuple):
     """A member's operands of an evaluation. Scalars unless noted."""
 
-    # (2,) uint32; `Trainer.evaluate_part` reads from it which part of the data to take
+    # (2,) uint32, seeds the sequences; where they lie in a file, its first number says
+    # which of them to take: 0 those for validation, 1 those held out
     key: Any
     lag: Any
-    length: Any
+    length: Any  # steps of a sequence
     blocks: Any  # number of blocks of sequences; 0 skips the evaluation
-    units: Any
+    units: Any  # as for training
 
 
 class TrainState(NamedTuple):
@@ -73,29 +75,39 @@ class TrainState(NamedTuple):
     curriculum: Any = ()  # a `CurriculumState`, or () without one
 
 
-# Fields of a recipe that members of one program need not share
-NOT_SHARED = (
-    *("init", "forget_bias", "lr", "lr_width", "falls_above", "schedule"),
-    *("warmup", "warmup_share", "budget", "curriculum", "advance", "deadline"),
+# Fields of a recipe that become operands or act on the first weights
+NOT_STATIC = (
+    "init",
+    "forget_bias",
+    "lr",
+    "lr_width",
+    "falls_above",
+    "schedule",
+    "warmup",
+    "warmup_share",
+    "budget",
+    "curriculum",
+    "advance",
+    "deadline",
 )
 
 
 @dataclass(frozen=True)
 class TrainSpec:
-    """The static settings of a program, without buffer sizes and loop. Members of one
-    spec can share it."""
+    """The static settings of a member's training. Members of equal specs can share a program."""
 
-    task: Task  # the task with its knobs; its lag is an operand
+    task: Task  # the task with its knobs
     architecture: Architecture  # structure of the network
-    recipe: ResolvedRecipe  # without what is an operand or is in the first weights
+    recipe: ResolvedRecipe  # with the fields `NOT_STATIC` blanked
     evaluation: Evaluation  # the rule that says when a member is solved
-    # whether a `CurriculumState` says the lag; without a curriculum it starts at the member's own
+    # whether the lag is that of a `CurriculumState`. Side by side it always is: without a
+    # curriculum, that is at the member's own lag from the start.
     curriculum: bool
 
     @classmethod
     def of(cls, member: Member) -> TrainSpec:
         """Return the spec of a member."""
-        recipe = _shared(member.recipe)
+        recipe = _static(member.recipe)
         other_lags = member.recipe.with_other_lags
         return cls(
             member.task, member.architecture, recipe, member.evaluation, other_lags
@@ -119,8 +131,8 @@ class TrainSpec:
 
 
 @lru_cache(maxsize=1024)
-def _shared(recipe: ResolvedRecipe) -> ResolvedRecipe:
-    return replace(recipe, name="", **dict.fromkeys(NOT_SHARED))
+def _static(recipe: ResolvedRecipe) -> ResolvedRecipe:
+    return replace(recipe, name="", **dict.fromkeys(NOT_STATIC))
 
 
 def right_sequences(outputs: Float[Array, "O *T B"], batch: Batch) -> Bool[Array, " B"]:
@@ -158,7 +170,7 @@ class Trainer:
             return operands.lag, operands.length
         lag = state.curriculum.lag
         if self.spec.recipe.lags:
-            # The keys of batches fold in the steps 0, 1, ..., so those of lags fold in -1, -2, ....
+            # Keys of batches fold in the steps 0, 1, ..., and those of lags -1, -2, ....
             key = jax.random.wrap_key_data(operands.key)
             key = jax.random.fold_in(key, -1 - state.step)
             lag = integers(key, (), self.spec.task.smallest_lag, lag + 1)
@@ -191,15 +203,16 @@ class Trainer:
         state: TrainState,
         operands: TrainOperands,
         batch: Batch,
-        on: Bool[Array, ""] | bool = True,
+        takes_step: Bool[Array, ""] | bool = True,
     ) -> tuple[TrainState, Float[Array, ""]]:
         """Take one training step on a batch.
 
         Args:
             state: the state before the step.
             operands: the member's operands.
-            batch: inputs, targets and mask of B sequences of T steps.
-            on: whether to take the step; False leaves the state as it is.
+            batch: inputs, targets and mask of B sequences of T steps, at the lag of
+                `lag_and_length`.
+            takes_step: False leaves the state as it is.
 
         Returns:
             The state after the step, and the batch's mean loss, (): in nats, or a squared
@@ -224,17 +237,18 @@ class Trainer:
         lr = self.learning_rate(state.step, state.curriculum, operands)
         params = state.params - lr * cast(jax.Array, direction)
         finite = jnp.isfinite(loss) & jnp.isfinite(params).all()
+        # A diverged member keeps its last finite weights and stops.
+        applied = finite & state.active & takes_step
 
-        # A diverged member keeps its last finite weights and stops. If it runs alone,
-        # nothing reads the optimizer's matrices afterwards, so they skip `jnp.where`,
-        # which would take longer than the update.
-        applied = finite & state.active & on
-
-        def applied_to(old: jax.Array, new: jax.Array) -> jax.Array:
-            return new if on is True and new.ndim > 1 else jnp.where(applied, new, old)
+        def chosen(new: jax.Array, old: jax.Array) -> jax.Array:
+            # Only an optimizer has matrices here. One that runs alone is not asked again
+            # once its member has diverged, and choosing would take longer than its update.
+            if new.ndim > 1 and not self.side_by_side:
+                return new
+            return jnp.where(applied, new, old)
 
         params, opt_state = jax.tree.map(
-            applied_to, (state.params, state.opt_state), (params, opt_state)
+            chosen, (params, opt_state), (state.params, state.opt_state)
         )
         is_first = jnp.isnan(state.train_score)
         mean = jnp.where(is_first, score, 0.9 * state.train_score + 0.1 * score)
@@ -250,7 +264,7 @@ class Trainer:
             params,
             opt_state,
             step=state.step + applied,
-            active=jnp.where(on, finite & state.active, state.active),
+            active=jnp.where(takes_step, finite & state.active, state.active),
             train_score=jnp.where(applied, mean, state.train_score),
             curriculum=progress,
         )
@@ -284,9 +298,9 @@ class Trainer:
 
         def masked_step(k: jax.Array, loop: Any) -> Any:
             state, losses = loop
-            on = (k < steps_left) & state.active
-            state, loss = self.train_step(state, operands, draw(state), on)
-            return state, losses.at[k].set(jnp.where(on, loss, 0))
+            takes_step = (k < steps_left) & state.active
+            state, loss = self.train_step(state, operands, draw(state), takes_step)
+            return state, losses.at[k].set(jnp.where(takes_step, loss, 0))
 
         losses = jnp.zeros(every)
         if self.side_by_side:
@@ -329,16 +343,17 @@ class Trainer:
     def evaluate_part(
         self, params: Float[Array, " P"], operands: EvalOperands
     ) -> Float[Array, 2]:
-        """Return score and loss on all validation (`operands.key[0]` 0) or held-out (1)
-        sequences."""
+        """Return the score and the loss on all sequences of a part of a file: those for
+        validation, or those held out."""
         part = operands.key[0].astype(jnp.int32)
         task = cast(FileTask, self.spec.task)
 
         def block(k: jax.Array, sums: Float[Array, 3]) -> Float[Array, 3]:
+            # the last block is filled up with sequences that do not count
             batch, counts = task.part(part, k, *self._sizes(operands))
             outputs = self._outputs(params, operands, batch)
-            due = counts if batch.mask is None else counts & batch.mask
-            answers = Answers(batch.targets, due, task.loss)
+            mask = counts if batch.mask is None else counts & batch.mask
+            answers = Answers(batch.targets, mask, task.loss)
             return sums + jnp.stack(loss_and_score_sums(outputs, answers))
 
         loss, score, due = lax.fori_loop(0, operands.blocks, block, jnp.zeros(3))

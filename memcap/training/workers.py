@@ -17,14 +17,11 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from concurrent.futures import Future, wait
 from functools import partial
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from memcap.config.knobs import UserError
 from memcap.runtime import jax_setup
-from memcap.terminal.words import plural
 
 if TYPE_CHECKING:  # it imports JAX
     from memcap.training.queue import Queue
@@ -37,12 +34,6 @@ HEARTBEAT_TIMEOUT = 60.0
 HEARTBEATS = 30  # in that time
 # Calls of a `Queue` for whose answer a worker waits; after any other it goes on at once.
 ANSWERED = ("claim_program", "take_members", "load_checkpoints")
-# deaths in a row of workers without members: the environment is broken
-MAX_FALSE_STARTS = 3
-# seconds between two of our checks after which this process itself was stopped
-CLOCK_JUMP = 5.0
-# seconds that a worker in this process has to end its chunk once the job is over; then we leave it
-SHUTDOWN_WAIT = 0.3
 
 
 class PeerDiedError(Exception):
@@ -259,118 +250,3 @@ class WorkerProcess:
         self.reader.join(5)
         if not self.reader.is_alive() and self.process.stdout is not None:
             self.process.stdout.close()
-
-
-class WorkerPool:
-    """All workers of a job: one is a thread of this process, each other one a process
-    with a thread here that answers it.
-
-    A context manager: entering starts them; leaving ends those that still run, and
-    raises an error that one of them raised.
-    """
-
-    def __init__(self, queue: "Queue"):
-        self.queue = queue
-        self.processes: dict[int, WorkerProcess] = {}
-        self.jobs: list[Future[None]] = []
-        self.last_check = time.monotonic()
-
-    def __enter__(self) -> Self:
-        from memcap.training.train_loop import run_worker
-
-        try:
-            self.jobs.append(in_thread(run_worker, self.queue, 0))
-            for number in range(1, self.queue.workers):
-                self.jobs.append(in_thread(self.serve, number))
-            for job in self.jobs:
-                job.add_done_callback(self._stop_if_failed)
-        except BaseException:
-            self._end()
-            raise
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._end()
-        if kind is None:
-            for job in self.jobs:
-                if job.done():
-                    job.result()
-
-    def _stop_if_failed(self, job: Future[None]) -> None:
-        if job.exception() is not None:
-            self.queue.stop()
-
-    def _end(self) -> None:
-        self.queue.stop()
-        for worker in list(self.processes.values()):
-            worker.kill()  # the threads that serve them end, too
-        wait(self.jobs, SHUTDOWN_WAIT)
-        self.queue.detach()
-
-    def serve(self, number: int) -> None:
-        """Keep one worker at work until all is done, this one or its successors; pass
-        its errors on."""
-        false_starts = 0
-        while not self.queue.done.is_set():
-            worker = self.processes[number] = WorkerProcess()
-            if self.queue.done.is_set():
-                worker.kill()
-            try:
-                worker.serve(self.queue, number)
-                return
-            except PeerDiedError:
-                if self.queue.done.is_set():
-                    return
-                worker.kill()
-                false_starts = 0 if self._requeue(number, worker) else false_starts + 1
-                if false_starts == MAX_FALSE_STARTS:
-                    raise UserError(
-                        f"{false_starts} workers in a row ended before they had a member; the"
-                        f" last {worker.exit_reason()}; engine.workers=1 trains without workers"
-                    ) from None
-            finally:
-                worker.close()
-
-    def _requeue(self, number: int, worker: WorkerProcess) -> bool:
-        """Queue a dead worker's members again, print a note, and return whether it had any."""
-        reason = worker.exit_reason()
-        suspects, failed = self.queue.worker_died(number, reason)
-        if suspects:
-            line = (
-                f"memcap: a worker (process {worker.process.pid}) {reason}; restarted"
-            )
-            if again := len(suspects) - len(failed):
-                line += f"; {plural(again, 'member')} queued again"
-            if failed:
-                line += (
-                    f"; {' '.join(m.key for m in failed)}: recorded as failed, as two workers"
-                    " died of it"
-                )
-            print(line, file=sys.stderr, flush=True)
-        return bool(suspects)
-
-    def kill_hung(self) -> None:
-        """Kill the processes that hang; none if this process was stopped since the last check."""
-        now = time.monotonic()
-        workers = list(self.processes.values())
-        if now - self.last_check > CLOCK_JUMP:
-            for worker in workers:
-                worker.last_message = max(worker.last_message, now)
-        self.last_check = now
-        for worker in workers:
-            worker.kill_if_hung()
-
-
-def in_thread(function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-    """Call a function in a daemon thread, for which neither the job nor the interpreter
-    waits at its end."""
-    job: Future[Any] = Future()
-
-    def call() -> None:
-        try:
-            job.set_result(function(*arguments))
-        except BaseException as error:
-            job.set_exception(error)
-
-    threading.Thread(target=call, name="memcap-worker", daemon=True).start()
-    return job

@@ -1,16 +1,15 @@
 """How the library of a C source comes into a process: compiled, found, made anew if it
 is damaged, or refused."""
 
-import os
 import platform
 import runpy
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from breadth import leave
+from command import python
 from native_checks import needs_compiler
 
 from memcap.loops import c_library
@@ -124,9 +123,8 @@ def test_a_library_that_others_could_have_planted_is_not_loaded(
 
 @needs_compiler
 def test_a_library_that_lacks_a_function_is_refused(source):
-    with pytest.raises(
-        LibraryError, match=r"^its library lacks the function nothing_like_it$"
-    ):
+    said = r"^its library lacks the function nothing_like_it$"
+    with pytest.raises(LibraryError, match=said):
         c_library.load(source, ["nothing_like_it"])
 
 
@@ -134,15 +132,13 @@ def test_a_library_that_lacks_a_function_is_refused(source):
 def test_unlike_processors_and_flags_have_libraries_of_their_own(
     folder, source, monkeypatch
 ):
-    names = {c_library.load(source).path.name}
     run = c_library._run
-    monkeypatch.setattr(
-        c_library,
-        "_run",
-        lambda command: run(command) + b"#define __OTHER__ 1\n" * ("-dM" in command),
-    )
-    names.add(c_library.load(source).path.name)
-    monkeypatch.setattr(c_library, "_run", run)
+    names = {c_library.load(source).path.name}
+    with monkeypatch.context() as patch:
+        # as another processor makes the compiler say
+        other = b"#define __OTHER__ 1\n"
+        patch.setattr(c_library, "_run", lambda command: run(command) + other)
+        names.add(c_library.load(source).path.name)
     monkeypatch.setattr(c_library, "FLAGS", ("-O2",))
     names.add(c_library.load(source).path.name)
     assert names == {path.name for path in folder.glob("*.so")}
@@ -164,21 +160,12 @@ def test_another_header_is_another_library(tmp_path):
 @pytest.mark.slow
 @needs_compiler
 def test_processes_may_compile_it_at_the_same_time(folder):
-    def process(_):
-        command = [sys.executable, "-P", "-c", BARE]
-        return subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            check=True,
-            env=environment,
-            timeout=200,
-        ).stdout
-
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with ThreadPoolExecutor() as pool:
-        said = set(pool.map(process, range(3)))
-    assert len(said) == 1
+        done = list(
+            pool.map(lambda _: python(folder.parent, "-P", "-c", BARE), range(3))
+        )
+    assert [ran.returncode for ran in done] == [0] * 3
+    assert len({ran.stdout for ran in done}) == 1
     assert [path.suffix for path in folder.iterdir()] == [".so"]
 
 
@@ -193,14 +180,13 @@ def test_without_a_compiler_the_wheels_library_is_taken(
 ):
     """As the hook of the wheel compiles it, for AVX2."""
     pytest.importorskip("hatchling", reason="pip install hatchling")
-    hook = runpy.run_path(str(ROOT / "hatch_build.py"))["CustomBuildHook"](
-        str(ROOT), {}, None, None, "", "wheel"
-    )
+    build = runpy.run_path(str(ROOT / "hatch_build.py"))["CustomBuildHook"]
+    hook = build(str(ROOT), {}, None, None, "", "wheel")
     data = {"force_include": {}}
     hook.initialize("standard", data)
-    assert {Path(name).name for name in data["force_include"].values()} == {
-        f"{cell}_{level}.so" for cell in ("lstm", "gru") for level in c_library.LEVELS
-    }
+    names = {Path(name).name for name in data["force_include"].values()}
+    cells = ("lstm", "gru")
+    assert names == {f"{c}_{level}.so" for c in cells for level in c_library.LEVELS}
     monkeypatch.setattr(c_library, "PREBUILT", Path(hook.scratch.name))
     monkeypatch.setattr(c_library, "CPU_INFO", tmp_path / "cpuinfo")
     (tmp_path / "cpuinfo").write_text(f"flags : {' '.join(c_library.LEVELS['avx2'])}\n")
@@ -208,86 +194,63 @@ def test_without_a_compiler_the_wheels_library_is_taken(
     library = c_library.load(SOURCE, IN_C.calls)
     assert compiled == []
     assert library.path.parent == folder
-    assert (
-        library.path.read_bytes()
-        == Path(hook.scratch.name, "lstm_avx2.so").read_bytes()
-    )
+    built = Path(hook.scratch.name, "lstm_avx2.so")
+    assert library.path.read_bytes() == built.read_bytes()
     assert library.handle.memcap_lstm_size(0, 5, 2, 3, 2, 4, 0) > 0
     hook.finalize("standard", data, "")
 
 
+WIDE = c_library.LEVELS["avx512"]
+NARROW = c_library.LEVELS["avx2"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "name"),
+    [
+        (WIDE, "lstm_avx512.so"),
+        (WIDE - {"avx512bw"}, "lstm_avx2.so"),
+        (NARROW - {"fma"}, None),
+    ],
+)
 def test_the_wheels_library_is_the_fastest_that_the_processor_runs(
-    tmp_path, monkeypatch
+    tmp_path, monkeypatch, flags, name
 ):
     monkeypatch.setattr(c_library, "PREBUILT", tmp_path)
     monkeypatch.setattr(c_library, "CPU_INFO", tmp_path / "cpuinfo")
     assert c_library.prebuilt("lstm") is None  # another system
-    wide, narrow = (c_library.LEVELS[level] for level in ("avx512", "avx2"))
-    for flags, level in (
-        (wide, "avx512"),
-        (wide - {"avx512bw"}, "avx2"),
-        (narrow - {"fma"}, None),
-    ):
-        (tmp_path / "cpuinfo").write_text(
-            f"model name : any\nflags : sse2 {' '.join(flags)}\n"
-        )
-        assert c_library.prebuilt("lstm") is None  # another wheel
-        for path in ("lstm_avx512.so", "lstm_avx2.so"):
-            (tmp_path / path).touch()
-        assert c_library.prebuilt("lstm") == (level and tmp_path / f"lstm_{level}.so")
-        for path in ("lstm_avx512.so", "lstm_avx2.so"):
-            (tmp_path / path).unlink()
+    words = f"model name : any\nflags : sse2 {' '.join(flags)}\n"
+    (tmp_path / "cpuinfo").write_text(words)
+    assert c_library.prebuilt("lstm") is None  # another wheel
+    for path in ("lstm_avx512.so", "lstm_avx2.so"):
+        (tmp_path / path).touch()
+    assert c_library.prebuilt("lstm") == (name and tmp_path / name)
 
 
-def script(folder, text):
-    """A compiler that does as it is told."""
-    path = folder / "cc"
-    path.write_text(f"#!/bin/sh\n{text}\n")
-    path.chmod(0o755)
-    return str(path)
+CANNOT_LOAD = "its library can be neither written nor loaded"
 
 
-def test_without_a_compiler_the_reason_is_that(monkeypatch):
-    monkeypatch.setenv("PATH", "")
-    with pytest.raises(
-        LibraryError,
-        match=r"^there is no C compiler `cc` here \(No such file or directory\)$",
-    ):
-        c_library.load(SOURCE)
-
-
-def test_a_compiler_that_does_not_know_the_processor_is_quoted(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        c_library,
-        "COMPILER",
-        script(
-            tmp_path,
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        (None, r"there is no C compiler `.*/cc` here \(No such file or directory\)$"),
+        (
             "echo 'In a file:' >&2; echo 'error: bad value for -march=' >&2; exit 1",
+            r"`.*/cc` cannot compile it \(error: bad value for -march=\)$",
         ),
-    )
-    with pytest.raises(
-        LibraryError, match=r"cannot compile it \(error: bad value for -march=\)$"
-    ):
-        c_library.load(SOURCE)
-
-
-def test_a_compiler_that_hangs_is_not_waited_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(c_library, "COMPILER", script(tmp_path, "while :; do :; done"))
-    monkeypatch.setattr(c_library, "MOST_SECONDS", 0.1)
-    with pytest.raises(LibraryError, match=r"took more than 0\.1 s$"):
-        c_library.load(SOURCE)
-
-
-def test_what_cannot_be_loaded_is_refused(tmp_path, monkeypatch):
-    """As what a compiler for another machine makes."""
-    monkeypatch.setattr(
-        c_library,
-        "COMPILER",
-        script(tmp_path, 'for last; do :; done; echo "$@" > "$last"'),
-    )
-    with pytest.raises(
-        LibraryError, match=r"^its library can be neither written nor loaded"
-    ):
+        ("while :; do :; done", r"`.*/cc` took more than 0\.5 s$"),
+        # as what a compiler for another machine makes
+        ('for last; do :; done; echo "$@" > "$last"', CANNOT_LOAD),
+    ],
+    ids=["none", "does not know the processor", "hangs", "writes no library"],
+)
+def test_what_a_compiler_cannot_do_is_the_reason(tmp_path, monkeypatch, script, said):
+    compiler = tmp_path / "cc"
+    if script is not None:
+        compiler.write_text(f"#!/bin/sh\n{script}\n")
+        compiler.chmod(0o755)
+    monkeypatch.setattr(c_library, "COMPILER", str(compiler))
+    monkeypatch.setattr(c_library, "MOST_SECONDS", 0.5)
+    with pytest.raises(LibraryError, match=said):
         c_library.load(SOURCE)
 
 
@@ -295,10 +258,7 @@ def test_what_cannot_be_loaded_is_refused(tmp_path, monkeypatch):
 def test_a_cache_that_cannot_be_written_is_the_reason(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    with pytest.raises(
-        LibraryError,
-        match=r"^its library can be neither written nor loaded .*File exists",
-    ):
+    with pytest.raises(LibraryError, match=rf"^{CANNOT_LOAD} .*File exists"):
         c_library.load(SOURCE)
 
 
@@ -307,9 +267,6 @@ def test_sizes_that_would_overflow_have_none():
     size = IN_C.size
     assert size(0, 5, 2, 3, 2, 4, 0) > 0
     assert {size(which, 2**24, 2, 3, 2, 2**24, 0) for which in range(3)} == {-1}
-    assert {
-        size(0, 5, 2**15 + 1, 3, 2, 4, 1),
-        size(0, 5, 2, 0, 2, 4, 0),
-        size(0, -1, 2, 3, 2, 4, 0),
-    } == {-1}
+    for sizes in ((5, 2**15 + 1, 3, 2, 4, 1), (5, 2, 0, 2, 4, 0), (-1, 2, 3, 2, 4, 0)):
+        assert size(0, *sizes) == -1
     assert size(1, 2**20, 2**15, 2**15, 2**15, 2**10, 1) == (2**20 + 1) * 2**10 * 2**18

@@ -2,7 +2,6 @@
 That they are their own steps in float64 is in test_loops.py."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from breadth import leave
@@ -18,8 +17,6 @@ from memcap.loops.chunkwise import through_chunk
 U = 3
 B = 2
 NAMES = [name for name, cell in cell_classes().items() if owner_of(cell)]
-
-
 ADDITIVE = ["gla", "linear_attention", "mamba2", "mlstm"]
 DELTA = ["delta_net", "delta_product", "gated_delta_net", "signed_delta_net"]
 
@@ -28,52 +25,43 @@ def test_the_cells_of_chunks_are_these():
     assert sorted(NAMES) == sorted(ADDITIVE + DELTA)
 
 
+def slopes(name, case, given):
+    _, found = quick_jit(run(name, case, chunkwise.LOOP))(*given)
+    return found
+
+
 @pytest.mark.parametrize("name", leave([*ADDITIVE, "gated_delta_net"]))
 def test_gradients_are_finite_at_a_matrix_of_zeros(name):
-    weights, *given, length, starts, readout = member(name, EXACT, 0)
-    nothing = jax.tree.map(np.zeros_like, given)
-    _, slopes = quick_jit(run(name, EXACT, chunkwise.LOOP))(
-        weights, *nothing, length, starts, readout
-    )
-    assert all(np.isfinite(leaf).all() for leaf in slopes)
+    weights, carry, inputs, *rest = member(name, EXACT, 0)
+    zeros = jax.tree.map(np.zeros_like, (carry, inputs))
+    found = slopes(name, EXACT, (weights, *zeros, *rest))
+    assert all(np.isfinite(leaf).all() for leaf in found)
 
 
 @pytest.mark.breadth
 def test_gradients_are_finite_where_a_great_stabiliser_is_reset():
-    weights, ((matrix, total, largest), before), *given = member("mlstm", RESET, 0)
+    weights, ((matrix, total, largest), before), *rest = member("mlstm", RESET, 0)
     carry = (matrix, total, largest + 200), before
-    _, slopes = quick_jit(run("mlstm", RESET, chunkwise.LOOP))(weights, carry, *given)
-    assert all(np.isfinite(leaf).all() for leaf in slopes)
+    found = slopes("mlstm", RESET, (weights, carry, *rest))
+    assert all(np.isfinite(leaf).all() for leaf in found)
 
 
 def in_float32(rng, log_decay, key, strength):
     """The greatest relative error of a chunk in float32, against NumPy in float64, a
     write at a time."""
     writes, _, keys = key.shape
-    matrix, value, query = (
-        rng.standard_normal(each) for each in ((B, keys, U), (writes, B, U), key.shape)
-    )
-    given = [
-        np.float64(np.float32(each))
-        for each in (matrix, log_decay, key, value, query, strength)
-    ]
-    matrix, *rows, strength = given
-    last, read = quick_jit(
-        lambda matrix, log_decay, key, value, query, strength: through_chunk(
-            Terms(
-                matrix,
-                log_decay,
-                key,
-                value,
-                query,
-                None,
-                strength if strength.ndim else None,
-            ),
-            None,
-            False,
-            True,
-        )
-    )(*(jnp.asarray(each, jnp.float32) for each in given))
+    shapes = ((B, keys, U), (writes, B, U), key.shape)
+    matrix, value, query = map(rng.standard_normal, shapes)
+    given = (matrix, log_decay, key, value, query, strength)
+    single = [np.float32(array) for array in given]
+    matrix, *rows, strength = map(np.float64, single)
+
+    def chunk(matrix, log_decay, key, value, query, strength):
+        strength = strength if strength.ndim else None
+        terms = Terms(matrix, log_decay, key, value, query, None, strength)
+        return through_chunk(terms, None, False, True)
+
+    last, read = quick_jit(chunk)(*single)
     right = []
     for t, (decay, k, v, q) in enumerate(zip(*rows, strict=True)):
         matrix = np.exp(decay)[..., None] * matrix
@@ -106,30 +94,26 @@ def test_float32_loses_no_digits_of_reflections():
     assert in_float32(rng, np.zeros((24, B, 1)), key, np.full((24, B), 2.0)) < 1e-5
 
 
-def test_a_step_of_ones_own_is_left_to_the_loops_for_any_cell():
-    class Forgetful(cell_class("gla")):
-        def write(self, state, key, value, gates):
-            return 0.5 * super().write(state, key, value, gates)
+class Forgetful(cell_class("gla")):
+    def write(self, state, key, value, gates):
+        return 0.5 * super().write(state, key, value, gates)
 
-    assert chunkwise.LOOP.refuses(loops.Request(Forgetful, "gpu", False))
-    assert chunkwise.LOOP.refuses(
-        loops.Request(cell_class("gla+noise0.1"), "gpu", False)
-    )
 
-    class Hasty(cell_class("delta_net")):
-        def write(self, state, key, value, gates):
-            return super().write(state, key, 2 * value, gates)
+class Hasty(cell_class("delta_net")):
+    def write(self, state, key, value, gates):
+        return super().write(state, key, 2 * value, gates)
 
-    assert chunkwise.LOOP.refuses(loops.Request(Hasty, "gpu", False))
+
+@pytest.mark.parametrize("cell", [Forgetful, Hasty, cell_class("gla+noise0.1")])
+def test_a_step_of_ones_own_is_left_to_the_loops_for_any_cell(cell):
+    assert chunkwise.LOOP.refuses(loops.Request(cell, "gpu", False))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_accelerators_choose_chunks(name):
+    cell = cell_class(name)
     for platform in ("gpu", "tpu"):
-        assert loops.choose(
-            "auto", loops.Request(cell_class(name), platform, True)
-        ) == ("associative", True)
-    assert (
-        loops.choose("reproducible", loops.Request(cell_class(name), "cpu", False)).loop
-        == "while"
-    )
+        choice = loops.choose("auto", loops.Request(cell, platform, True))
+        assert choice == ("associative", True)
+    choice = loops.choose("reproducible", loops.Request(cell, "cpu", False))
+    assert choice.loop == "while"

@@ -1,48 +1,26 @@
 """Weights as one vector, counts of numbers and bits, and training, for cells of complex
 numbers and of other float types."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from breadth import leave
 from lstm_reference import quick_jit
+from model_checks import OUT, B, F, T, U, architecture, random_weights
 from task_checks import draw
 
+import memcap
 from memcap.cells.registry import count
-from memcap.config.member import Member
-from memcap.config.recipes import Recipe
-from memcap.models.architecture import Architecture
-from memcap.models.model import Model
-from memcap.tasks.latch import Latch
 from memcap.training.operands import initial_state, train_operands
-from memcap.training.step import Trainer, TrainSpec
+from memcap.training.program import Program
 
-F = 3
-U = 5
-OUT = 2
-T = 6
-B = 4
-DIAGONAL, CLOCKED, LEAKY = (
-    f"odd_cells:{name}" for name in ("Diagonal", "Clocked", "Leaky")
-)
+DIAGONAL = "odd_cells:Diagonal"
+CLOCKED = "odd_cells:Clocked"
+LEAKY = "odd_cells:Leaky"
 BF16 = jnp.dtype(jnp.bfloat16)
-
-
-def architecture(cell: str, readout: str = "dense", units: int = U) -> Architecture:
-    return Architecture(Model(cell, units, readout), F, OUT)
-
-
-def random_weights(net: Architecture):
-    rng = np.random.default_rng(0)
-
-    def draw(leaf):
-        numbers = rng.standard_normal(leaf.shape) * 0.5
-        if leaf.dtype == np.complex64:
-            numbers = numbers + 0.5j * rng.standard_normal(leaf.shape)
-        return numbers.astype(leaf.dtype)
-
-    return jax.tree.map(draw, net.abstract_weights())
 
 
 DTYPES = {
@@ -64,12 +42,7 @@ def test_weights_come_back_from_their_vector_as_they_were(cell, readout):
     # no part is there twice, and none is lost
     assert len(np.unique(vector)) > 0.9 * len(vector)
     for back in (net.unflatten(vector), jax.jit(net.unflatten)(vector)):
-        assert jax.tree.structure(back) == jax.tree.structure(weights)
-        for found, leaf in zip(
-            jax.tree.leaves(back), jax.tree.leaves(weights), strict=True
-        ):
-            assert found.dtype == leaf.dtype
-            np.testing.assert_array_equal(found, leaf)
+        jax.tree.map(partial(np.testing.assert_array_equal, strict=True), back, weights)
 
 
 @pytest.mark.breadth
@@ -77,9 +50,11 @@ def test_an_own_start_has_each_parameter_s_dtype():
     for cell in (DIAGONAL, CLOCKED):
         net = architecture(cell)
         weights = net.init(None, [3])
-        assert jax.tree.map(lambda leaf: leaf.dtype, weights) == jax.tree.map(
-            lambda leaf: leaf.dtype, net.abstract_weights()
+        dtypes, expected = (
+            jax.tree.map(lambda leaf: leaf.dtype, tree)
+            for tree in (weights, net.abstract_weights())
         )
+        assert dtypes == expected
         assert np.isfinite(net.flatten(weights)).all()
 
 
@@ -95,31 +70,17 @@ def test_an_own_start_has_each_parameter_s_dtype():
         ("LRU", 2 * F * U + 3 * U, 2 * U, 2, 64),
         ("selective_LRU", 3 * F * U + 4 * U, 2 * U, 2, 64),
         (LEAKY, F * U, U, 1, 32),
-        (
-            DIAGONAL,
-            2 * (F * U + U + U),
-            2 * U,
-            2,
-            64,
-        ),  # a complex number is two real ones
-        (
-            CLOCKED,
-            F * U + U * U + U,
-            U + 1,
-            1,
-            32,
-        ),  # the clock is one number, however many units read it
+        # a complex number is two real ones
+        (DIAGONAL, 2 * (F * U + U + U), 2 * U, 2, 64),
+        # the clock is one number, however many units read it
+        (CLOCKED, F * U + U * U + U, U + 1, 1, 32),
         ("odd_cells:HalfLSTM", 4 * U * (F + U + 1), 2 * U, 2, 32),
     ],
 )
 def test_what_is_counted(cell, parameters, carry, numbers_per_unit, bits_per_unit):
     net = architecture(cell)
-    readout = OUT * (net.model.hidden + 1)
-    assert (
-        net.parameters()
-        == parameters + readout
-        == net.flatten(random_weights(net)).size
-    )
+    parameters += OUT * (net.model.hidden + 1)
+    assert net.parameters() == parameters == net.flatten(random_weights(net)).size
     assert net.carry_numbers() == carry
     assert count(cell, F)[:2] == (numbers_per_unit, bits_per_unit)
 
@@ -133,9 +94,8 @@ def test_the_gradient_through_complex_weights_is_that_of_their_two_parts():
     wanted = rng.standard_normal((OUT, T, B)).astype(np.float32)
 
     def mean_error(vector):
-        return jnp.mean(
-            (net.build(net.unflatten(vector))(inputs, seq_lengths=T - 1) - wanted) ** 2
-        )
+        outputs = net.build(net.unflatten(vector))(inputs, seq_lengths=T - 1)
+        return jnp.mean((outputs - wanted) ** 2)
 
     vector = net.flatten(random_weights(net))
     loss = quick_jit(mean_error)
@@ -154,19 +114,13 @@ def test_the_gradient_through_complex_weights_is_that_of_their_two_parts():
 @pytest.mark.parametrize("together", [False, True], ids=["alone", "together"])
 @pytest.mark.parametrize("cell", leave([DIAGONAL, CLOCKED]))
 def test_steps_of_adam_lower_the_loss(cell, together):
-    recipe = Recipe(
-        name="forget_bias",
-        init="flax",
-        lr=0.01,
-        schedule="constant",
-        warmup=0,
-        batch=32,
-    )
-    member = Member(Latch(distractors=0), 3, model=Model(cell, U), recipe=recipe)
+    settings = {"recipe": "forget_bias", "init": "flax", "forget_bias": None}
+    settings |= {"lr": 0.01, "schedule": "constant", "warmup": 0, "batch": 32}
     loop = "masked" if together else "while"
-    trainer = Trainer(
-        TrainSpec.of(member), member.length, member.length, loop, side_by_side=together
+    (member,) = memcap.members(
+        "latch", lag=3, distractors=0, cell=cell, units=U, **settings
     )
+    trainer = Program.of(member, memcap.Engine(loop=loop)).trainer
     batch = draw(member.task, member.lag, member.length, steps=member.length, batch=32)
     update = jax.jit(trainer.train_step)
     state = initial_state(trainer, member)

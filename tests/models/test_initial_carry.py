@@ -2,7 +2,7 @@
 units that pad, and a task that needs it."""
 
 from dataclasses import dataclass, replace
-from itertools import product
+from functools import partial
 from typing import ClassVar, Literal
 
 import jax
@@ -13,6 +13,7 @@ from breadth import leave
 from flax import nnx
 from loop_checks import pass_over
 from lstm_reference import quick_jit, relative_error
+from model_checks import OUT, B, F, T, U, architecture, random_weights, reals
 
 import memcap
 from memcap import Batch, Facts, Task
@@ -20,7 +21,6 @@ from memcap.cells import Init, cell_class, cell_classes
 from memcap.config.knobs import UserError
 from memcap.config.member import Engine
 from memcap.loops import loops
-from memcap.models.architecture import Architecture
 from memcap.models.export import export
 from memcap.models.model import Model
 from memcap.studies.verify import verify
@@ -29,17 +29,7 @@ from memcap.training.operands import initial_state, train_operands, weights_of
 from memcap.training.program import Program
 
 pytestmark = pytest.mark.usefixtures("quick_file")
-T = 7
-B = 3
-F = 4
-U = 3
-OUT = 2
 LEARNED = {"initial_carry": "learned"}
-
-
-def drawn(shapes, seed=0):
-    rng = np.random.default_rng(seed)
-    return jax.tree.map(lambda leaf: 0.7 * rng.standard_normal(leaf.shape), shapes)
 
 
 @pytest.mark.parametrize(
@@ -59,22 +49,18 @@ def drawn(shapes, seed=0):
     ],
 )
 def test_it_begins_at_the_cell_s_own_and_counts_as_many_parameters(cell):
-    model = Model(cell, U, layers=2)
-    fixed, learned = (
-        Architecture(each, F, OUT) for each in (model, replace(model, **LEARNED))
-    )
+    fixed = architecture(cell, layers=2)
+    learned = architecture(cell, layers=2, **LEARNED)
     init = None if cell_class(cell).gates is None else Init()
     weights = learned.init(init, [3])
     start = weights.pop("initial_carry")
-    assert jax.tree.all(jax.tree.map(np.array_equal, weights, fixed.init(init, [3])))
+    jax.tree.map(np.testing.assert_array_equal, weights, fixed.init(init, [3]))
     whole = weights | {"initial_carry": start}
-    own, begun = (
-        net.build(each).carry(B) for net, each in ((fixed, weights), (learned, whole))
+    jax.tree.map(
+        partial(np.testing.assert_array_equal, strict=True),
+        fixed.build(weights).carry(B),
+        learned.build(whole).carry(B),
     )
-    assert jax.tree.structure(own) == jax.tree.structure(begun)
-    for one, other in zip(jax.tree.leaves(own), jax.tree.leaves(begun), strict=True):
-        assert one.dtype == other.dtype
-        np.testing.assert_array_equal(one, other)
     clocks = 2 * cell.endswith("Clocked")
     assert learned.parameters() == fixed.parameters() + fixed.carry_numbers() - clocks
     assert len(learned.flatten(whole)) == learned.parameters()
@@ -82,7 +68,7 @@ def test_it_begins_at_the_cell_s_own_and_counts_as_many_parameters(cell):
 
 def test_decay_spares_it():
     """Of adamw; also where it is a matrix."""
-    learned = Architecture(Model("delta_net", U, **LEARNED), F, OUT)
+    learned = architecture("delta_net", **LEARNED)
     marks = learned.unflatten(learned.matrices())
     assert not any(part.any() for part in marks["initial_carry"]["cell"].values())
     assert marks["cell"]["key"].all()
@@ -96,12 +82,11 @@ def test_its_gradient_is_that_of_single_steps_in_float64(readout, windows):
     """By each loop that serves, from numbers that are not zero. A first window that
     begins with the sequence cuts nothing of it; the second cuts all that comes
     after."""
-    net = Architecture(Model("lstm", U, readout, **LEARNED), F, OUT)
-    weights = drawn(net.abstract_weights())
-    rng = np.random.default_rng(1)
-    inputs = rng.standard_normal((T, B, F))
-    d_outputs = rng.standard_normal((T, B, OUT))
-    starts = np.isin(np.arange(T), (0, 4))
+    net = architecture(readout=readout, **LEARNED)
+    weights = random_weights(net)
+    inputs = reals()
+    d_outputs = np.random.default_rng(1).standard_normal((T, B, OUT))
+    starts = jnp.arange(T) % 4 == 0 if windows else None
 
     def by_steps(weights):
         network = net.build(weights)
@@ -114,65 +99,53 @@ def test_its_gradient_is_that_of_single_steps_in_float64(readout, windows):
         return total
 
     with jax.enable_x64(True):
-        expected = jax.tree.map(
-            np.asarray, quick_jit(jax.grad(by_steps))(weights)["initial_carry"]
-        )
+        wide = jax.tree.map(np.float64, weights)
+        slopes = quick_jit(jax.grad(by_steps))(wide)["initial_carry"]
+        expected = jax.tree.map(np.asarray, slopes)
 
     def loss(weights, loop):
-        over = pass_over(
-            jnp.asarray(inputs, jnp.float32),
-            starts=jnp.asarray(starts) if windows else None,
-        )
+        over = pass_over(jnp.asarray(inputs), starts=starts)
         _, outputs = net.build(weights).run(over, loop)
         return jnp.sum(outputs * np.moveaxis(d_outputs, -1, 0))
 
     names = {loop.name for loop in loops() if not loop.missing()}
     assert {"plain", "while", "masked"} <= names
-    single = jax.tree.map(np.float32, weights)
     slopes = quick_jit(
         lambda weights: {name: jax.grad(loss)(weights, name) for name in names}
-    )(single)
+    )(weights)
     for name in names:
         errors = jax.tree.map(relative_error, slopes[name]["initial_carry"], expected)
         assert max(jax.tree.leaves(errors)) < 1e-5, name
 
 
 def test_each_array_of_a_carry_that_is_padded_has_a_number_a_unit():
-    for cell in (name for name, each in cell_classes().items() if each.can_pad):
-        parts = Architecture(Model(cell, U, **LEARNED), F, OUT).abstract_weights()[
-            "initial_carry"
-        ]["cell"]
-        assert {part.shape for part in parts.values()} == {(U,)}, cell
+    for cell in (name for name, kind in cell_classes().items() if kind.can_pad):
+        weights = architecture(cell, **LEARNED).abstract_weights()
+        parts = weights["initial_carry"]["cell"].values()
+        assert {part.shape for part in parts} == {(U,)}, cell
 
 
 @pytest.mark.breadth
 @pytest.mark.parametrize("cell", ["lstm", "GRUCell"])
 def test_units_that_pad_keep_a_carry_of_zero(cell):
     """Those of units that a member has not never move."""
-    settings = {
-        "cell": cell,
-        "units": U,
-        "layers": 2,
-        "recipe": "forget_bias",
-        "budget": 10,
-        "batch": 16,
-    }
+    settings = {"cell": cell, "units": U, "layers": 2, "recipe": "forget_bias"}
+    settings |= {"budget": 10, "batch": 16}
     (one,) = memcap.members(task="delay_line", lag=2, **settings, **LEARNED)
-    program = Program.of(one, Engine(loop="masked"))
-    wide = replace(program.trainer, spec=program.trainer.spec.at_width(U + 2))
-    ended = [
-        jax.jit(each.train_chunk)(initial_state(each, one), train_operands(each, one))[
-            0
-        ].params
-        for each in (program.trainer, wide)
-    ]
-    narrow, padded = (np.asarray(each) for each in ended)
-    for name in ("cell", "cell_2"):
-        for part in wide.spec.architecture.unflatten(padded)["initial_carry"][
-            name
-        ].values():
-            assert part.shape == (U + 2,)
-            assert not part[U:].any()
+    alone = Program.of(one, Engine(loop="masked")).trainer
+    wide = replace(alone, spec=alone.spec.at_width(U + 2))
+
+    def trained(trainer):
+        state = initial_state(trainer, one)
+        state, _ = jax.jit(trainer.train_chunk)(state, train_operands(trainer, one))
+        return np.asarray(state.params)
+
+    narrow = trained(alone)
+    padded = trained(wide)
+    weights = wide.spec.architecture.unflatten(padded)
+    for part in jax.tree.leaves(weights["initial_carry"]):
+        assert part.shape == (U + 2,)
+        assert not part[U:].any()
     back = one.architecture.flatten(weights_of(wide, one, padded))
     np.testing.assert_allclose(back, narrow, rtol=1e-4, atol=1e-5)
     moved = one.architecture.unflatten(narrow)["initial_carry"]["cell"].values()
@@ -199,30 +172,31 @@ class Fades(Task):
     def sample(self, key, lag, length, steps, batch):
         t = jnp.arange(steps)[:, None]
         mask = jnp.broadcast_to(t < length, (steps, batch))
-        return Batch(
-            jnp.zeros((steps, batch, 1)), jnp.where(mask, 0.9 ** (t + 1.0), 0), mask
-        )
+        targets = jnp.where(mask, 0.9 ** (t + 1.0), 0)
+        return Batch(jnp.zeros((steps, batch, 1)), targets, mask)
 
     def facts(self, lag, length):
-        return Facts(
-            held=1,
-            bits=1.0,
-            chance=float(np.var(0.9 ** np.arange(1, length + 1))),
-            threshold=0.001,
-        )
+        chance = float(np.var(0.9 ** np.arange(1, length + 1)))
+        return Facts(held=1, bits=1.0, chance=chance, threshold=0.001)
 
 
 @pytest.mark.breadth
 def test_a_net_that_can_begin_with_nothing_else_needs_it():
     """h' = .9 h + W x: from zeros, on zeros, the bias of its read-out is all that it says."""
-    common = {
-        "recipe": memcap.Recipe(
-            "own_start", lr=0.03, schedule="constant", budget=400, batch=1
+    recipe = memcap.Recipe(
+        "own_start", lr=0.03, schedule="constant", budget=400, batch=1
+    )
+    evaluation = memcap.Evaluation(every=100, sequences=64, stretch=1)
+    members = [
+        memcap.Member(
+            Fades(),
+            2,
+            model=Model("odd_cells:Leaky", 4, **more),
+            recipe=recipe,
+            evaluation=evaluation,
         )
-    }
-    common |= {"evaluation": memcap.Evaluation(every=100, sequences=64, stretch=1)}
-    models = [Model("odd_cells:Leaky", 4, **more) for more in ({}, LEARNED)]
-    members = [memcap.Member(Fades(), 2, model=model, **common) for model in models]
+        for more in ({}, LEARNED)
+    ]
     fixed, learned = train(members, Engine(loop="while", workers=1))
     assert fixed.score == pytest.approx(members[0].facts.chance, rel=1e-2)
     assert (fixed.status, learned.status) == ("unsolved", "solved")
@@ -230,79 +204,71 @@ def test_a_net_that_can_begin_with_nothing_else_needs_it():
 
 @pytest.mark.parametrize("layout", ["keras", "torch"])
 def test_layers_that_cannot_hold_it_are_refused(layout):
-    net = Architecture(Model("lstm", U, **LEARNED), F, OUT)
-    with pytest.raises(
-        UserError,
-        match=f"initial_carry=learned: the layers of layout {layout} have no array",
-    ):
+    net = architecture(**LEARNED)
+    said = f"initial_carry=learned: the layers of layout {layout} have no array"
+    with pytest.raises(UserError, match=said):
         export(net.model, net.init(Init(), [0]), layout)
 
 
 @pytest.mark.breadth
 def test_flax_takes_it_as_documented():
-    net = Architecture(Model("lstm", U, **LEARNED), F, OUT)
-    weights = jax.tree.map(np.float32, drawn(net.abstract_weights()))
+    net = architecture(**LEARNED)
+    weights = random_weights(net)
     arrays = export(net.model, weights, "flax")
     cell = nnx.OptimizedLSTMCell(F, U, rngs=nnx.Rngs(0))
     for place in ("dense_i.kernel", "dense_h.kernel", "dense_h.bias"):
         layer, name = place.split(".")
         getattr(getattr(cell, layer), name)[...] = arrays[f"cell.{place}"]
-    carry = tuple(
-        jnp.tile(arrays[f"initial_carry.cell.part_{k}"], (B, 1)) for k in (0, 1)
-    )
-    inputs = np.random.default_rng(0).standard_normal((B, T, F)).astype(np.float32)
-    hidden = nnx.RNN(cell)(inputs, initial_carry=carry)
+    parts = [arrays[f"initial_carry.cell.part_{k}"] for k in (0, 1)]
+    carry = tuple(jnp.tile(part, (B, 1)) for part in parts)
+    inputs = reals()
+    hidden = nnx.RNN(cell, time_major=True)(inputs, initial_carry=carry)
     outputs = hidden @ arrays["readout.kernel"] + arrays["readout.bias"]
-    ours = net.build(weights)(np.swapaxes(inputs, 0, 1))
-    np.testing.assert_allclose(
-        np.moveaxis(ours, 0, -1), np.swapaxes(outputs, 0, 1), atol=1e-5
-    )
+    ours = np.moveaxis(net.build(weights)(inputs), 0, -1)
+    np.testing.assert_allclose(ours, outputs, atol=1e-5)
 
 
 @pytest.mark.breadth
-def test_a_trained_net_is_stored_and_starts_from_it(tmp_path):
-    settings = {
-        "units": 2,
-        "budget": 20,
-        "batch": 8,
-        "every": 20,
-        "sequences": 16,
-        "stretch": 1,
-        "seed": 1,
-    }
-    members = memcap.members(
-        task="delay_line", lag=2, readout="lstm", **settings, **LEARNED
-    )
-    rows = memcap.train(
-        members, tmp_path, engine=Engine(loop="while", workers=1), progress=False
-    )
+def test_a_trained_net_of_layers_is_stored_starts_from_it_and_is_streamed(tmp_path):
+    settings = {"units": 2, "layers": 2, "readout": "lstm", "budget": 20, "batch": 8}
+    settings |= {"every": 20, "sequences": 16, "stretch": 1, "seed": 1}
+    members = memcap.members(task="delay_line", lag=2, **settings, **LEARNED)
+    engine = Engine(loop="while", workers=1)
+    rows = memcap.train(members, tmp_path, engine=engine, progress=False)
     row = rows.row(0, named=True)
-    assert row["initial_carry"] == "learned"
-    assert (row["carry_numbers"], row["parameters"]) == (
-        2 * (2 + 2),
-        8 * (2 + 2 + 1) + 8 * (2 + 2 + 1) + 8,
-    )
+    assert (row["initial_carry"], row["layers"]) == ("learned", 2)
+    # two layers and a read-out of two units each, which see two numbers; and their carries
+    assert row["carry_numbers"] == 3 * (2 + 2)
+    assert row["parameters"] == 3 * 8 * (2 + 2 + 1) + row["carry_numbers"]
     assert not verify(tmp_path).wrong
     net = memcap.load(tmp_path, row["key"])
-    start = net.weights["initial_carry"]
-    (c, h), (c_top, h_top) = net.initialize_carry(3)
-    for each, (layer, part) in zip(
-        (c, h, c_top, h_top),
-        product(("cell", "readout"), ("part_0", "part_1")),
+    assert "2 units of lstm in each of 2 layers" in repr(net)
+
+    carry = net.initialize_carry(3)
+    for found, start in zip(
+        jax.tree.leaves(carry),
+        jax.tree.leaves(net.weights["initial_carry"]),
         strict=True,
     ):
-        np.testing.assert_array_equal(each, np.tile(start[layer][part], (3, 1)))
-        assert np.all(start[layer][part] != 0)
-    bits = np.random.default_rng(0).integers(0, 2, (5, 3))
-    outputs, _ = net.run(bits)
-    np.testing.assert_allclose(net.trace(bits).outputs, outputs, atol=1e-5)
-    zeros = jax.tree.map(np.zeros_like, net.initialize_carry(3))
+        np.testing.assert_array_equal(found, np.tile(start, (3, 1)))
+        assert np.all(start != 0)
+    bits = np.random.default_rng(0).integers(0, 2, (7, 3))
+    outputs, end = net.run(bits)
+    zeros = jax.tree.map(np.zeros_like, carry)
     assert np.abs(net.run(bits, zeros)[0] - outputs).max() > 1e-3
+    streamed = []
+    for symbols in bits:
+        output, carry = net.step(symbols, carry)
+        streamed.append(output)
+    np.testing.assert_allclose(outputs, streamed, atol=1e-6)
+    jax.tree.map(partial(np.testing.assert_allclose, atol=1e-6), end, carry)
+    trace = net.trace(bits)
+    np.testing.assert_allclose(trace.outputs, outputs, atol=1e-6)
+    ((_, (_, last)), _) = trace.carries
+    np.testing.assert_array_equal(trace.hidden, last)
 
 
 def test_windows_that_reset_the_carry_have_none():
-    with pytest.raises(
-        UserError,
-        match="initial_carry=learned: windows sets the carry to zero at each window",
-    ):
+    said = "initial_carry=learned: windows sets the carry to zero at each window"
+    with pytest.raises(UserError, match=said):
         memcap.members(task="windows", lag=4, carry="reset", **LEARNED)

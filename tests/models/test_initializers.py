@@ -9,21 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from loop_checks import pass_over
+from model_checks import OUT, B, F, U, architecture
 from scipy.special import expit
 from scipy.stats import kstest
 from study_checks import refusal
 
-from memcap.cells import Gates, Init, cell_class
+from memcap.cells import Init, cell_class
 from memcap.cells.gates import orthogonal
 from memcap.loops.lstm_while import lstm_while
-from memcap.models.architecture import Architecture
 from memcap.models.initializers import PRESETS, preset
-from memcap.models.model import Model
 
-B = 3
-F = 4
-U = 5
-OUT = 2
 LSTMS = ("lstm", "OptimizedLSTMCell")
 GATED = (*LSTMS, "GRUCell")
 NAMED = (*GATED, "SimpleCell")
@@ -31,23 +26,23 @@ SHUT = -40.0
 OPEN = 40.0
 
 
-def architecture(cell: str, readout: str = "dense") -> Architecture:
-    return Architecture(Model(cell, U, readout), F, OUT)
-
-
-def known_gates(cell: str) -> Gates:
+def drawn(cell, init, units=U):
+    """The roles of a cell's gates, and its recurrent blocks, biases and kernel."""
     gates = cell_class(cell).gates
-    assert gates is not None
-    return gates
+    arrays = gates.draw(np.random.default_rng(0), init, F, units)
+    parts = len(gates.roles)
+    blocks = np.split(arrays[gates.recurrent], parts, 1)
+    biases = np.split(arrays[gates.bias], parts)
+    return gates.roles, blocks, biases, arrays[gates.kernel]
 
 
 @cache
-def one_step(cell: str):
+def one_step(cell):
     net = architecture(cell)
     return jax.jit(lambda weights, carry, x: net.build(weights).cell(carry, x))
 
 
-def act(cell: str, init: Init, seed: int = 0, x=None):
+def act(cell, init, seed=0, x=None):
     """One step of a fresh cell from a random carry: (carry before, carry after, output)."""
     rng = np.random.default_rng(seed)
     c, h = rng.uniform(-1, 1, (2, B, U)).astype(np.float32)
@@ -79,74 +74,53 @@ def test_the_gates_of_a_gru_do_what_their_names_say():
     np.testing.assert_allclose(held, h, atol=1e-6)
 
     x = np.ones((B, F), np.float32)
-    rest = [
-        act("GRUCell", Init(forget=SHUT, output=SHUT), seed, x)[1] for seed in (0, 1)
-    ]
     # neither gate lets the old state through
-    np.testing.assert_allclose(*rest, atol=1e-6)
-    seen = [
-        act("GRUCell", Init(forget=SHUT, output=OPEN), seed, x)[1] for seed in (0, 1)
-    ]
-    assert np.abs(seen[0] - seen[1]).min() > 1e-4
+    shut = Init(forget=SHUT, output=SHUT)
+    one, other = (act("GRUCell", shut, seed, x)[1] for seed in (0, 1))
+    np.testing.assert_allclose(one, other, atol=1e-6)
+    seen = Init(forget=SHUT, output=OPEN)
+    one, other = (act("GRUCell", seen, seed, x)[1] for seed in (0, 1))
+    assert np.abs(one - other).min() > 1e-4
 
 
 @pytest.mark.parametrize("name", [*PRESETS, "flax"])
 def test_our_lstm_and_flax_s_start_as_the_same_function(name):
     init = Init() if name == "flax" else preset(name, 20, 40)
     x = np.random.default_rng(0).integers(0, F, (7, B))
-    weights = [architecture(cell).init(init, [5]) for cell in LSTMS]
-    ours, theirs = (
-        whole(cell)(each, x) for cell, each in zip(LSTMS, weights, strict=True)
-    )
-    np.testing.assert_allclose(ours, theirs, atol=1e-6)
-    assert np.std(ours) > 1e-3
-
-
-@cache
-def whole(cell: str):
-    net = architecture(cell)
-    return jax.jit(lambda weights, x: net.build(weights)(x)[1])
+    outputs = []
+    for net in map(architecture, LSTMS):
+        outputs.append(jax.jit(net.build(net.init(init, [5])))(x)[1])
+    np.testing.assert_allclose(*outputs, atol=1e-6)
+    assert np.std(outputs[0]) > 1e-3
 
 
 @pytest.mark.parametrize("cell", NAMED)
 def test_recurrent_blocks_are_orthogonal_and_only_the_candidate_s_has_the_gain(cell):
-    gates = known_gates(cell)
-    drawn = gates.draw(
-        np.random.default_rng(0), Init(input=1, forget=2, output=3, gain=1.5), F, U
-    )
-    assert drawn[gates.kernel].shape == (F, len(gates.roles) * U)
-    bias = {"input": 1, "forget": 2, "output": 3, "candidate": 0}
-    blocks = np.split(drawn[gates.recurrent], len(gates.roles), 1)
-    for role, block, biases in zip(
-        gates.roles, blocks, np.split(drawn[gates.bias], len(gates.roles)), strict=True
-    ):
+    init = Init(input=1, forget=2, output=3, gain=1.5)
+    roles, blocks, biases, kernel = drawn(cell, init)
+    expected = {"input": 1, "forget": 2, "output": 3, "candidate": 0}
+    for role, block, bias in zip(roles, blocks, biases, strict=True):
         gain = 1.5 if role == "candidate" else 1.0
         np.testing.assert_allclose(block.T @ block, gain**2 * np.eye(U), atol=1e-12)
-        np.testing.assert_array_equal(biases, bias[role])
+        np.testing.assert_array_equal(bias, expected[role])
     # Glorot's, over all gates at once
-    limit = math.sqrt(6 / (F + len(gates.roles) * U))
-    assert 0.8 * limit < np.abs(drawn[gates.kernel]).max() <= limit
+    limit = math.sqrt(6 / (F + len(roles) * U))
+    assert 0.8 * limit < np.abs(kernel).max() <= limit
 
 
 @pytest.mark.parametrize("cell", NAMED)
 def test_recurrent_blocks_may_be_orthogonal_together_as_in_keras(cell):
     """Keras draws its whole recurrent kernel by one orthogonal initialiser: of an LSTM
     each block is half as large."""
-    gates = known_gates(cell)
-    kernel, gained = (
-        gates.draw(np.random.default_rng(0), init, F, 40)[gates.recurrent]
-        for init in (preset("keras", 20, 40), Init(gain=1.5, together=True))
-    )
+    roles, blocks, *_ = drawn(cell, preset("keras", 20, 40), 40)
+    _, wider, *_ = drawn(cell, Init(gain=1.5, together=True), 40)
+    kernel = np.concatenate(blocks, 1)
     np.testing.assert_allclose(kernel @ kernel.T, np.eye(40), atol=1e-12)
-    for role, block, wider in zip(
-        gates.roles,
-        *(np.split(k, len(gates.roles), 1) for k in (kernel, gained)),
-        strict=True,
-    ):
-        assert np.linalg.norm(block) == pytest.approx(
-            (40 / len(gates.roles)) ** 0.5, rel=0.1
-        )
-        np.testing.assert_allclose(wider, block * (1.5 if role == "candidate" else 1.0))
+    for role, block, gained in zip(roles, blocks, wider, strict=True):
+        size = (40 / len(roles)) ** 0.5
+        assert np.linalg.norm(block) == pytest.approx(size, rel=0.1)
+        gain = 1.5 if role == "candidate" else 1.0
+        np.testing.assert_allclose(gained, block * gain)
 
 
 def test_orthogonal_matrices_are_drawn_evenly():
@@ -160,18 +134,15 @@ def test_orthogonal_matrices_are_drawn_evenly():
 
 
 def test_recurrent_blocks_may_be_gaussian():
-    drawn = known_gates("lstm").draw(
-        np.random.default_rng(0), Init(gain=1.5, orthogonal=False), F, 100
-    )
-    gains = [np.std(block) * 10 for block in np.split(drawn["recurrent",], 4, 1)]
+    _, blocks, *_ = drawn("lstm", Init(gain=1.5, orthogonal=False), 100)
+    gains = [np.std(block) * 10 for block in blocks]
     np.testing.assert_allclose(gains, [1, 1, 1.5, 1], rtol=0.05)
 
 
 def test_open_gate_starts_with_a_loop_gain_of_1_16():
     init = preset("open_gate", 50, 110)
-    assert expit(init.input) * expit(init.output) * init.gain == pytest.approx(
-        1.16, abs=0.005
-    )
+    gain = expit(init.input) * expit(init.output) * init.gain
+    assert gain == pytest.approx(1.16, abs=0.005)
 
 
 @pytest.mark.parametrize("lag", [1, 10, 100])
@@ -184,11 +155,9 @@ def test_hold_opens_the_forget_gate_by_the_log_of_the_lag(lag):
 
 def test_chrono_draws_log_uniform_times_and_shuts_the_input_gate_as_much():
     init = replace(preset("chrono", 7, 50), orthogonal=False)
-    drawn = known_gates("lstm").draw(np.random.default_rng(0), init, F, 500)
-    write, forget, candidate, output = np.split(drawn["bias",], 4)
+    _, _, (write, forget, *others), _ = drawn("lstm", init, 500)
     np.testing.assert_array_equal(write, -forget)
-    assert not np.any(candidate)
-    assert not np.any(output)
+    assert not np.any(others)
     assert forget.min() >= 0
     assert math.log(40) < forget.max() <= math.log(49)
     assert kstest(np.exp(forget), "uniform", (1, 48)).pvalue > 0.01
@@ -211,48 +180,36 @@ def cell_gradient(weights, start, ends):
     """Gradient of sum(ends * c) after 50 blank steps in the cell before them."""
 
     def loss(c):
-        matrices = weights["kernel"], weights["recurrent"], weights["bias"]
-        start = (c, jnp.zeros((U, B)))
-        blank = jnp.zeros((50, B, F))
-        carry, _ = lstm_while(
-            (*matrices, None), start, pass_over(blank, every=False), None
-        )
+        arrays = (weights["kernel"], weights["recurrent"], weights["bias"], None)
+        blank = pass_over(jnp.zeros((50, B, F)), every=False)
+        carry, _ = lstm_while(arrays, (c, jnp.zeros((U, B))), blank, None)
         return jnp.sum(ends * carry[0])
 
     return jax.grad(loss)(start)
 
 
+def left(init):
+    """The share of a gradient that 50 steps of an LSTM leave."""
+    start, ends = np.random.default_rng(3).standard_normal((2, U, B)).astype(np.float32)
+    weights = architecture().init(init, [0])["cell"]
+    gradient = cell_gradient(weights, 1e-3 * start, ends)
+    return np.linalg.norm(gradient) / np.linalg.norm(ends)
+
+
 @pytest.mark.parametrize("bias", ANCHORS)
 def test_what_the_forget_bias_alone_leaves_of_a_cell_at_lag_50(bias):
     """sigmoid(b)^50: with the candidate's loop cut, all the gradient goes through the cell."""
-    start, ends = np.random.default_rng(3).standard_normal((2, U, B)).astype(np.float32)
-    init = replace(preset("forget_bias", 50, 51, bias), gain=0.0)
-    gradient = cell_gradient(
-        architecture("lstm").init(init, [0])["cell"], 1e-3 * start, ends
-    )
-    ratio = np.linalg.norm(gradient) / np.linalg.norm(ends)
-    assert ratio == pytest.approx(expit(bias) ** 50, rel=0.02)
-    assert ratio == pytest.approx(ANCHORS[bias], rel=0.05)
+    share = left(replace(preset("forget_bias", 50, 51, bias), gain=0.0))
+    assert share == pytest.approx(expit(bias) ** 50, rel=0.02)
+    assert share == pytest.approx(ANCHORS[bias], rel=0.05)
 
 
 def test_a_forget_bias_of_the_log_of_the_lag_keeps_the_gradient_alive():
     """The whole net, recurrent blocks and all: hold and chrono within a factor of 5 of
     no loss; zeros lose it."""
-    start, ends = np.random.default_rng(3).standard_normal((2, U, B)).astype(np.float32)
-
-    def ratio(init):
-        gradient = cell_gradient(
-            architecture("lstm").init(init, [0])["cell"], 1e-3 * start, ends
-        )
-        return np.linalg.norm(gradient) / np.linalg.norm(ends)
-
-    assert ratio(Init()) < 1e-5
+    assert left(Init()) < 1e-5
     for name in ("hold", "chrono"):
-        assert 0.2 < ratio(preset(name, 50, 51)) < 5
-
-
-def same(a, b) -> bool:
-    return all(jax.tree.leaves(jax.tree.map(np.array_equal, a, b)))
+        assert 0.2 < left(preset(name, 50, 51)) < 5
 
 
 @pytest.mark.parametrize(
@@ -268,11 +225,12 @@ def test_the_same_entropy_draws_the_same_weights(cell, flax, readout):
     net = architecture(cell, readout)
     init = None if flax else preset("chrono", 5, 20)
     first = net.init(init, [3, 1])
-    assert {leaf.dtype for leaf in jax.tree.leaves(first)} == {np.dtype(np.float32)}
-    assert jax.tree.map(np.shape, first) == jax.tree.map(
-        lambda leaf: leaf.shape, net.abstract_weights()
+    shapes = jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), first)
+    expected = jax.tree.map(
+        lambda leaf: (leaf.shape, leaf.dtype), net.abstract_weights()
     )
-    assert same(first, net.init(init, [3, 1]))
+    assert shapes == expected
+    jax.tree.map(np.testing.assert_array_equal, first, net.init(init, [3, 1]))
     for entropy in ([3, 2], [1, 3], [3]):
         other = net.init(init, entropy)
         pairs = zip(jax.tree.leaves(first), jax.tree.leaves(other), strict=True)
@@ -288,11 +246,8 @@ def test_a_dense_readout_starts_without_bias_and_an_lstm_readout_with_a_forget_b
     init = None if flax else preset("open_gate", 5, 20)
     readout = architecture(cell).init(init, [0])["readout"]
     assert not np.any(readout["bias"])
-    assert (
-        0.5 * math.sqrt(6 / (U + OUT))
-        < np.abs(readout["kernel"]).max()
-        <= math.sqrt(6 / (U + OUT))
-    )
+    limit = math.sqrt(6 / (U + OUT))
+    assert 0.5 * limit < np.abs(readout["kernel"]).max() <= limit
     top = architecture(cell, "lstm").init(init, [0])["readout"]
     np.testing.assert_array_equal(top["bias"], np.repeat([0, 1, 0, 0], OUT))
 

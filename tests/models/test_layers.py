@@ -12,46 +12,27 @@ from breadth import leave
 from flax import nnx
 from loop_checks import pass_over
 from lstm_reference import quick_jit, relative_error
+from model_checks import OUT, B, F, T, U, architecture, random_weights, reals
 
 import memcap
 from memcap.cells import Init
 from memcap.config.knobs import UserError
 from memcap.loops import lstm_native
-from memcap.models.architecture import Architecture
+from memcap.loops.base import select
 from memcap.models.export import export
 from memcap.models.model import Model
 from memcap.models.network import cell_names
-from memcap.training.engine import train
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
-T = 6
-B = 3
-F = 3
-U = 4
-OUT = 2
 LENGTH = 5
 LOOPS = ("plain", "while", "masked", "native")
-needs_native = pytest.mark.skipif(
-    bool(lstm_native.IN_C.missing()), reason="the LSTM in C cannot run here"
-)
-
-
-def architecture(
-    layers: int, cell: str = "lstm", readout: str = "dense", units: int = U
-) -> Architecture:
-    return Architecture(Model(cell, units, readout, layers), F, OUT)
 
 
 @cache
-def drawn(net: Architecture):
+def drawn(net):
     """Weights with no zero among them, and inputs (T, B, F)."""
-    rng = np.random.default_rng(0)
-    shapes = net.abstract_weights()
-    weights = jax.tree.map(
-        lambda leaf: rng.normal(0, 0.6, leaf.shape).astype(np.float32), shapes
-    )
-    return weights, rng.normal(size=(T, B, F)).astype(np.float32)
+    return random_weights(net), reals()
 
 
 def weighed(outputs):
@@ -74,7 +55,7 @@ def flax_stack(layers, arrays, inputs):
     carries = []
     dtype = inputs.dtype
     for name, features in zip(
-        cell_names(architecture(layers).model), (F, *[U] * layers), strict=False
+        cell_names(architecture(layers=layers).model), (F, *[U] * layers), strict=False
     ):
         cell = nnx.OptimizedLSTMCell(features, U, param_dtype=dtype, rngs=nnx.Rngs(0))
         nnx.update(cell, tree[name])
@@ -91,7 +72,7 @@ def flax_stack(layers, arrays, inputs):
 @cache
 def of_flax(layers):
     """Values, carries and gradients of Flax, in float64."""
-    net = architecture(layers)
+    net = architecture(layers=layers)
     with jax.enable_x64(True):
         weights, inputs = jax.tree.map(np.float64, drawn(net))
         stack = jax.grad(partial(flax_stack, layers), (0, 1), has_aux=True)
@@ -106,7 +87,7 @@ def test_layers_are_flax_s_rnns_one_on_top_of_another(layers, loop):
     """In float64; the C is of float32."""
     if loop == "native" and lstm_native.IN_C.missing():
         pytest.skip("the LSTM in C cannot run here")
-    net = architecture(layers)
+    net = architecture(layers=layers)
     native = loop == "native"
     run = quick_jit(jax.grad(partial(ours, net, loop), (0, 1), has_aux=True))
     with jax.enable_x64(not native):
@@ -127,12 +108,8 @@ def by_steps(net, reset):
         carry = network.carry(B)
         outputs = []
         for x, cut in zip(inputs, starts, strict=True):
-            fresh = jax.tree.map(
-                jnp.zeros_like if reset else jax.lax.stop_gradient, carry
-            )
-            carry = jax.tree.map(
-                lambda new, old, cut=cut: jnp.where(cut, new, old), fresh, carry
-            )
+            fresh = jnp.zeros_like if reset else jax.lax.stop_gradient
+            carry = select(cut, jax.tree.map(fresh, carry), carry)
             carry, output = network.step(carry, x)
             outputs.append(output.T)
         return weighed(jnp.stack(outputs, 1))
@@ -145,17 +122,14 @@ def by_steps(net, reset):
     ("cell", "readout", "layers"), [("lstm", "dense", 3), ("GRUCell", "lstm", 2)]
 )
 def test_a_window_cuts_the_carry_of_every_layer(cell, readout, layers, reset):
-    net = architecture(layers, cell, readout)
+    net = architecture(cell, readout, layers)
     starts = np.arange(T) % 4 == 0
     weights, inputs = drawn(net)
     expected = by_steps(net, reset)(weights, inputs, starts)
 
     def loss(loop, weights, inputs):
-        return weighed(
-            net.build(weights).run(pass_over(inputs, starts=starts, reset=reset), loop)[
-                1
-            ]
-        )
+        over = pass_over(inputs, starts=starts, reset=reset)
+        return weighed(net.build(weights).run(over, loop)[1])
 
     for loop in ("while", "masked"):
         found = quick_jit(jax.grad(partial(loss, loop), (0, 1)))(weights, inputs)
@@ -163,127 +137,45 @@ def test_a_window_cuts_the_carry_of_every_layer(cell, readout, layers, reset):
         assert max(jax.tree.leaves(errors)) <= 1e-5, (loop, errors)
     uncut = by_steps(net, reset)(weights, inputs, np.zeros(T, bool))
     for name in cell_names(net.model):  # so that the windows matter to each layer
-        cut, whole = (
-            jax.tree.leaves(slopes[0][name])[0] for slopes in (expected, uncut)
-        )
-        assert relative_error(cut, whole) > 1e-3
+        slopes = [jax.tree.leaves(found[0][name])[0] for found in (expected, uncut)]
+        assert relative_error(*slopes) > 1e-3
 
 
 @pytest.mark.parametrize(
-    ("cell", "each", "gates"),
-    [("lstm", 2, 4), ("GRUCell", 1, 3), ("SimpleCell", 1, 1), ("LRU", 2, None)],
+    ("cell", "gates"), [("lstm", 4), ("GRUCell", 3), ("SimpleCell", 1), ("LRU", None)]
 )
-def test_carry_and_parameters_are_of_the_whole_net(cell, each, gates):
-    for layers in (1, 2, 8):
-        net = architecture(layers, cell)
-        weights = net.abstract_weights()
-        assert set(weights) == {*cell_names(net.model), "readout"}
-        zero = jax.tree.leaves(nnx.eval_shape(lambda net=net: net.network().carry(B)))
-        reals = sum(leaf.size * (2 if jnp.iscomplexobj(leaf) else 1) for leaf in zero)
-        assert net.carry_numbers() == reals // B == layers * each * U
+def test_carry_and_parameters_are_of_the_whole_net(cell, gates):
+    """tests/models/test_architecture.py has those of one layer."""
+    one = architecture(cell)
+    for layers in (2, 8):
+        net = architecture(cell, layers=layers)
+        assert set(net.abstract_weights()) == {*cell_names(net.model), "readout"}
+        assert net.carry_numbers() == layers * one.carry_numbers()
         if gates is not None:
-            first = gates * U * (F + U + 1)
             further = gates * U * (U + U + 1)
-            assert net.parameters() == first + (layers - 1) * further + OUT * (U + 1)
+            assert net.parameters() == one.parameters() + (layers - 1) * further
 
 
 def test_every_layer_starts_by_the_recipe_and_with_weights_of_its_own():
-    weights = architecture(3).init(Init(forget=1.5, input=-0.5), [3])
+    init = Init(forget=1.5, input=-0.5)
+    weights = architecture(layers=3).init(init, [3])
     for name in ("cell", "cell_2", "cell_3"):
         bias = weights[name]["bias"].reshape(4, U)
         assert np.array_equal(bias[:, 0], [-0.5, 1.5, 0, 0])
     assert not np.array_equal(weights["cell_2"]["kernel"], weights["cell_3"]["kernel"])
-    one = architecture(1).init(Init(forget=1.5, input=-0.5), [3])
+    one = architecture().init(init, [3])
     jax.tree.map(np.testing.assert_array_equal, one["cell"], weights["cell"])
 
 
 def test_one_layer_has_the_key_that_it_had_and_two_have_another():
     one, same, two = (
-        memcap.Member(memcap.members("latch")[0].task, 8, model=model)
-        for model in (
-            Model("lstm", 4),
-            Model("lstm", 4, layers=1),
-            Model("lstm", 4, layers=2),
-        )
+        memcap.members("latch", lag=8, units=4, seed=1, **layers)[0]
+        for layers in ({}, {"layers": 1}, {"layers": 2})
     )
     assert one.key == same.key != two.key
     assert "layers" not in one.config["model"]
     assert two.config["model"]["layers"] == 2
     for wrong in (0, 9):
-        with pytest.raises(
-            UserError, match=f"model.layers={wrong}: must be at least 1 and at most 8"
-        ):
+        said = f"model.layers={wrong}: must be at least 1 and at most 8"
+        with pytest.raises(UserError, match=said):
             Model(layers=wrong)
-
-
-@pytest.mark.breadth
-@needs_native
-def test_layers_of_two_widths_train_in_one_program_in_c_as_by_xla():
-    """With a curriculum, too; the narrower one padded in each layer."""
-    members = memcap.members(
-        task="delay_line",
-        lag=2,
-        units=[3, 4],
-        layers=2,
-        seed=1,
-        budget=60,
-        batch=16,
-        every=20,
-        sequences=64,
-        recipe="curriculum",
-        stretch=2,
-    )
-    in_c, by_xla = (
-        train(members, memcap.Engine(loop=loop, workers=1))
-        for loop in ("native", "while")
-    )
-    assert [each.program_units for each in in_c] == [4, 4]
-    assert [each.loop for each in (*in_c, *by_xla)] == [
-        "native",
-        "native",
-        "while",
-        "while",
-    ]
-    for one, other in zip(in_c, by_xla, strict=True):
-        assert one.steps == other.steps == 60
-        assert jax.tree.map(np.shape, one.weights) == jax.tree.map(
-            np.shape, other.weights
-        )
-        errors = jax.tree.map(relative_error, one.weights, other.weights)
-        assert max(jax.tree.leaves(errors)) <= 1e-3, errors
-
-
-@pytest.mark.breadth
-def test_a_trained_net_of_layers_is_stored_loaded_and_streamed(tmp_path):
-    members = memcap.members(
-        task="delay_line",
-        lag=2,
-        units=2,
-        layers=2,
-        budget=20,
-        batch=8,
-        every=20,
-        sequences=16,
-        stretch=1,
-    )
-    rows = memcap.train(
-        members, tmp_path, engine=memcap.Engine(loop="while", workers=1), progress=False
-    )
-    row = rows.row(0, named=True)
-    assert (row["layers"], row["units"], row["carry_numbers"]) == (2, 2, 8)
-    assert row["parameters"] == 8 * (2 + 2 + 1) + 8 * (2 + 2 + 1) + 2 * (2 + 1)
-    net = memcap.load(tmp_path, row["key"])
-    assert "2 units of lstm in each of 2 layers" in repr(net)
-    bits = np.random.default_rng(0).integers(0, 2, (7, 3))
-    whole, end = net.run(bits)
-    carry = None
-    streamed = []
-    for each in bits:
-        output, carry = net.step(each, carry)
-        streamed.append(output)
-    np.testing.assert_allclose(whole, streamed, atol=1e-6)
-    jax.tree.map(partial(np.testing.assert_allclose, atol=1e-6), end, carry)
-    trace = net.trace(bits)
-    # h of the last layer
-    np.testing.assert_array_equal(trace.hidden, trace.carries[1][1])
-    np.testing.assert_allclose(trace.outputs, whole, atol=1e-6)

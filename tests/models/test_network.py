@@ -10,17 +10,21 @@ import pytest
 from breadth import leave
 from flax import nnx
 from lstm_reference import quick_jit, relative_error
+from model_checks import (
+    OUT,
+    B,
+    F,
+    T,
+    architecture,
+    random_like,
+    random_weights,
+    reals,
+    symbols,
+)
 from study_checks import refusal
 
 from memcap.cells import Init, cell_classes
-from memcap.models.architecture import Architecture
-from memcap.models.model import Model
 
-T = 8
-B = 3
-F = 4
-U = 5
-OUT = 2
 MAPS = Path("/proc/self/maps")
 FLAX_CELLS = sorted(
     name
@@ -32,36 +36,9 @@ CELLS = ("lstm", *FLAX_CELLS)
 READOUTS = ("dense", "lstm")
 
 
-def architecture(cell: str, readout: str = "dense", units: int = U) -> Architecture:
-    return Architecture(Model(cell, units, readout), F, OUT)
-
-
-def random_like(rng, tree):
-    """Draw numbers so small that no recurrence makes rounding grow from step to step."""
-    return jax.tree.map(
-        lambda leaf: (0.4 * rng.standard_normal(leaf.shape)).astype(np.float32), tree
-    )
-
-
-def random_weights(net: Architecture, seed: int = 0):
-    return random_like(np.random.default_rng(seed), net.abstract_weights())
-
-
-def zero_carry(net: Architecture):
-    return jax.tree.map(np.zeros_like, random_carry(net))
-
-
-def random_carry(net: Architecture, seed: int = 1):
+def random_carry(net):
     shapes = nnx.eval_shape(lambda: net.build(random_weights(net)).carry(B))
-    return random_like(np.random.default_rng(seed), shapes)
-
-
-def reals(seed: int = 2):
-    return np.random.default_rng(seed).standard_normal((T, B, F)).astype(np.float32)
-
-
-def symbols(seed: int = 2):
-    return np.random.default_rng(seed).integers(0, F, (T, B), np.int32)
+    return random_like(shapes, 1)
 
 
 def run_whole(net, weights, carry, inputs, length=None, **options):
@@ -73,20 +50,13 @@ def run_whole(net, weights, carry, inputs, length=None, **options):
 
 
 @cache
-def whole(net: Architecture):
-    return quick_jit(partial(run_whole, net))
+def whole(net, **options):
+    return quick_jit(partial(run_whole, net, **options))
 
 
 @cache
-def last(net: Architecture):
-    return quick_jit(partial(run_whole, net, return_sequences=False))
-
-
-@cache
-def step(net: Architecture):
-    return quick_jit(
-        lambda weights, carry, inputs: net.build(weights).step(carry, inputs)
-    )
+def step(net):
+    return quick_jit(lambda weights, *given: net.build(weights).step(*given))
 
 
 def close(a, b, limit=1e-6):
@@ -129,7 +99,8 @@ def test_the_last_step_alone_equals_the_last_of_every_step(cell, readout):
     inputs = symbols()
     for length in (1, 5, T):
         end, outputs = whole(net)(weights, start, inputs, length)
-        only_end, only = last(net)(weights, start, inputs, length)
+        last = whole(net, return_sequences=False)
+        only_end, only = last(weights, start, inputs, length)
         assert only.shape == (OUT, B)
         close(only, outputs[:, length - 1])
         close(only_end, end)
@@ -143,7 +114,8 @@ def test_symbols_are_one_hot_reals_and_the_defaults_are_all_steps_from_zero(cell
     plain = quick_jit(lambda weights, inputs: run_whole(net, weights, None, inputs))(
         weights, np.eye(F, dtype=np.float32)[inputs]
     )
-    close(plain, whole(net)(weights, zero_carry(net), inputs, T))
+    start = jax.tree.map(np.zeros_like, random_carry(net))
+    close(plain, whole(net)(weights, start, inputs, T))
 
 
 def test_a_preset_is_refused_for_a_cell_whose_gates_are_not_known():
@@ -151,12 +123,8 @@ def test_a_preset_is_refused_for_a_cell_whose_gates_are_not_known():
     message = refusal(lambda: net.init(Init(forget=1.0), [0]))
     assert message.startswith("model.cell=LSTMCell")
     assert "recipe.init=flax" in message
-    assert (
-        ", ".join(
-            name for name, cell in cell_classes().items() if cell.gates is not None
-        )
-        in message
-    )
+    known = [name for name, cell in cell_classes().items() if cell.gates is not None]
+    assert ", ".join(known) in message
     net.init(None, [0])
 
 
@@ -167,6 +135,6 @@ def test_a_width_that_was_drawn_leaves_nothing_behind():
     """Linux gives a process 65,530 areas of memory; a width's compiled start takes a hundred."""
     areas = []
     for units in range(1, 21):
-        Architecture(Model("SimpleCell", units), 3, 2).init(None, [units])
+        architecture("SimpleCell", units=units).init(None, [units])
         areas.append(MAPS.read_bytes().count(b"\n"))
     assert areas[19] - areas[15] < 100

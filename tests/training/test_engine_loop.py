@@ -259,7 +259,7 @@ def test_a_state_is_gone_on_with_by_the_loop_that_made_it_alone():
 @pytest.mark.usefixtures("quick_compile")
 def test_widths_that_share_a_program_train_as_alone():
     values = {"sequences": 128, "lr": 0.1, "budget": 60, "batch": 32}
-    values |= {"schedule": "constant"}
+    values |= {"schedule": "constant", "layers": 2}
     study = [member("delay_line", 1, units=units, **values) for units in (5, 6, 8)]
     shared = train(study, NATIVE)
     alone = [train([one], NATIVE)[0] for one in study]

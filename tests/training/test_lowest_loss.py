@@ -3,6 +3,7 @@ its weights count."""
 
 import json
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -24,14 +25,8 @@ def file_of(tmp_path, targets, count=300):
 
 
 def member_of(file, **axes):
-    values = {
-        "recipe": "hold",
-        "lag": 3,
-        "units": 4,
-        "budget": 1500,
-        "every": 20,
-    } | axes
-    return memcap.members("data", file=file, criterion="best", **values)
+    usual = {"recipe": "hold", "lag": 3, "units": 4, "budget": 1500, "every": 20}
+    return memcap.members("data", file=file, criterion="best", **usual | axes)
 
 
 def first(inputs, rng):
@@ -44,7 +39,7 @@ def drawn(inputs, rng):
 
 def test_its_lane_goes_on_as_if_nobody_had_stopped_it(tmp_path):
     (member,) = member_of(file_of(tmp_path, first))
-    rule = member.rule(validation_loss=0.5, lowest=40)
+    rule = member.rule(validation_loss=0.5, lowest_step=40)
     lane = Lane(member, rule, 60, lowest=np.arange(3, dtype=np.float32))
     again = Lane.from_dict(member, lane.to_dict())
     assert repr(again.rule) == repr(lane.rule)  # NaN is not NaN
@@ -57,32 +52,25 @@ def test_curves_and_the_report_have_the_validation_loss_of_each_evaluation(tmp_p
     (row,) = memcap.train(members, tmp_path / "study", progress=False).to_dicts()
     lines = curves.read(tmp_path / "study")
     points = curves.points(lines, "accuracy")
-    evaluated = {
-        step: each["eval/loss"] for step, each in points.items() if "eval/loss" in each
-    }
+    evaluated = {s: p["eval/loss"] for s, p in points.items() if "eval/loss" in p}
     assert list(evaluated) == [20, 40, 60, 80]
     assert all("eval/accuracy" in points[step] for step in evaluated)
     assert min(evaluated.values()) == row["validation_loss"]
     page = html.page(store.read(tmp_path / "study"), lines, "losses")
-    (data,) = re.findall(
-        r'<script id="data" type="application/json">(.*?)</script>', page, re.DOTALL
-    )
+    script = r'<script id="data" type="application/json">(.*?)</script>'
+    (data,) = re.findall(script, page, re.DOTALL)
     (curve,) = json.loads(data)["curves"].values()
-    assert [point[3] for point in curve if point[0] in evaluated] == pytest.approx(
-        [*evaluated.values()], rel=1e-3
-    )
+    drawn_losses = [point[3] for point in curve if point[0] in evaluated]
+    assert drawn_losses == pytest.approx([*evaluated.values()], rel=1e-3)
 
 
 @pytest.mark.slow
 def test_what_a_file_teaches_is_learnt_and_labels_that_mean_nothing_end_soon(tmp_path):
-    (taught,) = memcap.train(
-        member_of(file_of(tmp_path, first)), progress=False
-    ).to_dicts()
+    members = member_of(file_of(tmp_path, first))
+    members += member_of(file_of(tmp_path, drawn), seed=[1])
+    taught, by_heart = memcap.train(members, progress=False).to_dicts()
     assert taught["held_out_loss"] < 0.1
     assert taught["final"] == 1
-    (by_heart,) = memcap.train(
-        member_of(file_of(tmp_path, drawn), seed=[1]), progress=False
-    ).to_dicts()
     assert by_heart["steps"] < 1500
     assert by_heart["train_loss"] < by_heart["validation_loss"]
     assert by_heart["held_out_loss"] == pytest.approx(np.log(2), abs=0.1)
@@ -90,15 +78,13 @@ def test_what_a_file_teaches_is_learnt_and_labels_that_mean_nothing_end_soon(tmp
 
 def test_what_waits_for_a_score_is_refused(tmp_path):
     file = file_of(tmp_path, first)
-    assert "evaluation.until=steady: waits for a score" in refusal(
-        lambda: member_of(file, until="steady")
-    )
-    assert "its curriculum waits for a score" in refusal(
-        lambda: member_of(file, recipe="curriculum")
-    )
+    said = refusal(lambda: member_of(file, until="steady"))
+    assert "evaluation.until=steady: waits for a score" in said
+    said = refusal(lambda: member_of(file, recipe="curriculum"))
+    assert "its curriculum waits for a score" in said
     searched = member_of(file, units=[1, 2, 4], seed=4)
     for design in ("bisect", "adaptive", "race"):
-        said = refusal(
-            lambda design=design: memcap.train(searched, design=design, progress=False)
+        train = partial(memcap.train, searched, design=design, progress=False)
+        assert refusal(train).startswith(
+            f"design={design}: searches by the nets that pass"
         )
-        assert said.startswith(f"design={design}: searches by the nets that pass")

@@ -17,9 +17,9 @@ from training_checks import Remembers, assert_same, member, unchecked, vector
 from memcap.config.knobs import UserError
 from memcap.config.member import Engine
 from memcap.training import workers
-from memcap.training.engine import train
+from memcap.training.engine import WorkerPool, train
 from memcap.training.queue import Queue
-from memcap.training.workers import PeerDiedError, WorkerPool, WorkerProcess
+from memcap.training.workers import PeerDiedError, WorkerProcess
 
 TWO = Engine(loop="while", workers=2)
 FOUR = [
