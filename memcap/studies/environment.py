@@ -14,10 +14,11 @@ from typing import Any
 
 import jax
 
-import memcap
 from memcap.cells import cell_class
 from memcap.config.member import Member
 from memcap.runtime import ROOT, jax_setup
+
+PACKAGES = ("memcap", "jax", "jaxlib", "flax", "optax")
 
 
 @cache
@@ -25,12 +26,8 @@ def environment() -> dict[str, Any]:
     """Return the versions, device and flags for rows, and the commit of a checkout."""
     device = jax.devices()[0]
     return {
-        "memcap": memcap.__version__,
         "python": platform.python_version(),
-        **{
-            name: importlib.metadata.version(name)
-            for name in ("jax", "jaxlib", "flax", "optax")
-        },
+        **{name: importlib.metadata.version(name) for name in PACKAGES},
         "backend": device.platform,
         "device": device.device_kind,
         "matmul_precision": jax_setup.PRECISION,
