@@ -47,20 +47,10 @@ def test_jobs_that_share_a_folder_are_added_up_and_shared_members_counted_once(
 ):
     done = rows_of(tmp_path, group(counts={1: (2, 4)}))
     long = replace(MEMBER, key="d", seconds=99.0)
-    one = first(
-        started=time.time() - 60,
-        done=2,
-        running=1,
-        seconds_left=30.0,
-        longest=(MEMBER,),
-    )
-    put(tmp_path, "a", one, [*done[:2], "b", "c"])
-    put(
-        tmp_path,
-        "b",
-        replace(one, seconds_left=300.0, longest=(long,)),
-        [*done[2:], "c", "d", "e"],
-    )
+    one = first(started=time.time() - 60, done=2, running=1, longest=(MEMBER,))
+    other = replace(one, seconds_left=300.0, longest=(long,))
+    put(tmp_path, "a", replace(one, seconds_left=30.0), [*done[:2], "b", "c"])
+    put(tmp_path, "b", other, [*done[2:], "c", "d", "e"])
     found = status(tmp_path)
     assert (found.members, found.done, found.running, found.waiting) == (8, 4, 2, 2)
     assert found.a_minute == pytest.approx(4, rel=0.1)
@@ -137,11 +127,8 @@ def test_what_cannot_be_read_is_named_and_the_rest_counts(tmp_path):
     shutil.copy(tmp_path / "rows" / "made_up.parquet", damaged)
     found = status(tmp_path)
     assert found.done == 4
-    assert [path.name for path in found.unreadable] == [
-        "a.parquet",
-        damaged.name,
-        "c.parquet",
-    ]
+    names = [path.name for path in found.unreadable]
+    assert names == ["a.parquet", damaged.name, "c.parquet"]
 
 
 def test_rows_that_cannot_be_read_are_unfinished_members_of_the_job_that_ended_well(

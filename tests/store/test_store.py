@@ -186,17 +186,14 @@ def test_one_row_of_a_key_counts(folder, rows, final):
 
 def test_collect_again_gives_the_same_rows(folder):
     for k in range(3):
-        write_table(
-            folder / "rows" / f"{k}.parquet",
-            frame([row(f"k{k}", lag=3 - k), row("shared")]),
-        )
+        rows = frame([row(f"k{k}", lag=3 - k), row("shared")])
+        write_table(folder / "rows" / f"{k}.parquet", rows)
     path, rows = shards.collect(folder)
     assert path == folder / "rows.parquet"
     assert rows.height == 4
-    again = shards.collect(folder)[1]
-    assert_frame_equal(rows, again)
-    assert_frame_equal(store.read(path), rows)
     assert rows["lag"].is_sorted()
+    assert_frame_equal(shards.collect(folder)[1], rows)
+    assert_frame_equal(store.read(path), rows)
 
 
 def test_all_studies_below_a_folder_are_read(tmp_path):
@@ -302,13 +299,11 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
     file = tmp_path / "file"
     file.touch()
     for path in (file, file / "below"):
-        assert refusal(lambda path=path: shards.prepare(path)).startswith(
-            f"out={path}: cannot be written"
-        )
-    write_table(tmp_path / "rows.parquet", frame([row()]))
-    assert "give the folder of a study" in refusal(
-        lambda: shards.collect(tmp_path / "rows.parquet")
-    )
+        text = refusal(lambda path=path: shards.prepare(path))
+        assert text.startswith(f"out={path}: cannot be written")
+    path = tmp_path / "rows.parquet"
+    write_table(path, frame([row()]))
+    assert "give the folder of a study" in refusal(lambda: shards.collect(path))
 
 
 def test_arrays_are_written_whole(tmp_path):
@@ -322,10 +317,8 @@ def test_arrays_are_written_whole(tmp_path):
 
 def test_rows_with_a_value_that_this_version_has_not_are_left_out(capsys):
     changes = {"schedule": "sine", "readout": "sparse", "evaluation_until": "bored"}
-    rows = [
-        row_of(),
-        *(sealed(row_of() | {name: value}) for name, value in changes.items()),
-    ]
-    assert store.readable(frame(rows))["key"].to_list() == [rows[0]["key"]]
+    others = [sealed(row_of() | {name: value}) for name, value in changes.items()]
+    rows = frame([row_of(), *others])
+    assert store.readable(rows)["key"].to_list() == [rows["key"][0]]
     said = capsys.readouterr().err
     assert all(f"={value}: must be one of" in said for value in changes.values())

@@ -123,16 +123,13 @@ def test_a_member_that_begins_again_leaves_nothing_of_its_curve_beyond():
     (member,) = slow()
     writer = StudyWriter(JobProgress(1, Study(None, "s")))
     for before in (0, 10, 20, 10):
-        writer.add_curve(
-            CurveChunk(member, before, np.full(5, before, np.float32), 0.5, None)
-        )
+        losses = np.full(5, before, np.float32)
+        writer.add_curve(CurveChunk(member, before, losses, 0.5, None))
     writer.add_curve(CurveChunk(member, 15, np.zeros(0, np.float32), 0.5, 0.75))
-    assert list(writer.running[member.key]) == [1, 2, 3, 4, 5, 11, 12, 13, 14, 15]
-    assert writer.running[member.key][15] == {
-        "train/loss": 10.0,
-        "train/accuracy": 0.5,
-        "eval/accuracy": 0.75,
-    }
+    curve = writer.running[member.key]
+    assert list(curve) == [*range(1, 6), *range(11, 16)]
+    last = {"train/loss": 10.0, "train/accuracy": 0.5, "eval/accuracy": 0.75}
+    assert curve[15] == last
 
 
 @pytest.mark.breadth

@@ -50,11 +50,8 @@ def test_each_member_has_one_row(trained):
     assert_frame_equal(store.read(folder), rows)
     assert rows["study"].unique().to_list() == ["small"]
     assert rows["population"].n_unique() == 2
-    assert (
-        len(list((folder / "rows").iterdir()))
-        == len(list((folder / "weights").iterdir()))
-        == 2
-    )
+    for part in ("rows", "weights"):
+        assert len(list((folder / part).iterdir())) == 2
 
 
 # By the recipes here, and by members that ended well.
