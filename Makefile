@@ -67,7 +67,7 @@ cluster:
 
 # With a SLURM, too, where Debian's slurm-wlm and munge are installed, and for root, who may start it.
 test-cluster: cluster
-	$(CLUSTER)/bin/python -m pytest -m "cluster or not cluster" tests/cluster tests/test_docs_sweeps.py
+	$(CLUSTER)/bin/python -m pytest -m "cluster or not cluster" tests/cluster tests/test_docs_commands.py
 
 quick: lint
 	$(BIN)/python -m pytest $(QUICK)

@@ -21,33 +21,29 @@ from memcap.training.step import TrainSpec
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
-F = 3
 U = 4
-OUT = 2
-UNITS = {"units": U}
 NAMES = [*optimizers.NET_OPTIMIZERS]
+CELLS = ("cell", "cell_2")  # the layers of a net
+PARTS = ("kernel", "recurrent", "bias")  # the weights of memcap's LSTM
 
 
-def architecture(cell="lstm", layers=2, units=U):
-    return Architecture(Model(cell, units, layers=layers), F, OUT)
+def architecture(cell="lstm", layers=2):
+    return Architecture(Model(cell, U, layers=layers), 3, 2)
 
 
 def gradients(net, steps, rank=None):
-    """Of changing size, along some directions more than along others; of a rank, along
-    so many alone."""
+    """Gradients of changing size, along some directions more than along others; of a
+    rank, along so many alone."""
     rng = np.random.default_rng(0)
     size = net.parameters()
-    mixed = np.linalg.qr(rng.normal(size=(size, size)))[0] * np.exp(
-        0.2 * rng.normal(size=size)
-    )
-    mixed = mixed[:, :rank]
-    return [
-        (mixed @ rng.normal(size=mixed.shape[1]) / (10 + t)).astype(np.float32)
-        for t in range(steps)
-    ]
+    rotation, _ = np.linalg.qr(rng.normal(size=(size, size)))
+    mixed = (rotation * np.exp(0.2 * rng.normal(size=size)))[:, :rank]
+    drawn = [mixed @ rng.normal(size=mixed.shape[1]) for _ in range(steps)]
+    return [(g / (10 + t)).astype(np.float32) for t, g in enumerate(drawn)]
 
 
 def directions(name, net, given, **values):
+    """The directions of an optimizer of memcap for these gradients."""
     optimizer = optax.with_extra_args_support(optimizers.NET_OPTIMIZERS[name](net))
     update = jax.jit(optimizer.update)
     state = optimizer.init(jnp.zeros_like(given[0]))
@@ -59,6 +55,7 @@ def directions(name, net, given, **values):
 
 
 def adam(given):
+    """The directions of Adam, which trains what the others leave."""
     m = v = 0
     for t, g in enumerate(given, 1):
         m = 0.9 * m + 0.1 * g
@@ -66,17 +63,8 @@ def adam(given):
         yield m / (1 - 0.9**t) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
 
 
-def by_layer(net, vector):
-    """Kernel, recurrent weights and bias of each layer of memcap's LSTM."""
-    weights = net.unflatten(vector)
-    return [
-        [weights[name][part] for part in ("kernel", "recurrent", "bias")]
-        for name in ("cell", "cell_2")
-    ]
-
-
 def test_a_block_is_brought_to_the_orthogonal_matrix_next_to_it():
-    """Of it the iteration moves the singular values alone; those that were small stay behind."""
+    """The iteration moves the singular values alone; those that were small stay behind."""
     rng = np.random.default_rng(0)
     blocks = rng.normal(size=(5, 6, 6)).astype(np.float32)
     left, values, right = np.linalg.svd(blocks.astype(np.float64))
@@ -86,43 +74,26 @@ def test_a_block_is_brought_to_the_orthogonal_matrix_next_to_it():
     found = optimizers.orthogonal(blocks)
     np.testing.assert_allclose(found, left * values[:, None] @ right, atol=1e-5)
     np.testing.assert_allclose(values, 1, atol=0.1)
-    zeros = jnp.zeros((1, 3, 3))
-    assert not optimizers.orthogonal(zeros).any()
+    assert not optimizers.orthogonal(jnp.zeros((1, 3, 3))).any()
 
 
-def test_muon_is_its_rule():
-    net = architecture()
-    given = gradients(net, 30)
-    momentum = np.zeros((2, U, 4, U))
-    for direction, gradient, elsewhere in zip(
-        directions("muon", net, given, **UNITS), given, adam(given), strict=True
-    ):
-        ours = by_layer(net, direction)
-        theirs = by_layer(net, elsewhere)
-        layers = np.stack(
-            [recurrent.reshape(U, 4, U) for _, recurrent, _ in by_layer(net, gradient)]
-        )
-        momentum = 0.95 * momentum + 0.05 * layers
-        ahead = (0.95 * momentum + 0.05 * layers).swapaxes(1, 2).astype(np.float32)
-        turned = 0.3 * np.sqrt(U) * np.array(jax.vmap(optimizers.orthogonal)(ahead))
-        for layer in (0, 1):
-            np.testing.assert_allclose(
-                ours[layer][1].reshape(U, 4, U).swapaxes(0, 1), turned[layer], atol=1e-4
-            )
-            for part in (0, 2):
-                np.testing.assert_allclose(
-                    ours[layer][part], theirs[layer][part], atol=1e-4
-                )
-        readouts = [net.unflatten(each)["readout"] for each in (direction, elsewhere)]
-        jax.tree.map(
-            lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), *readouts
-        )
-    step = np.sqrt(np.mean(turned**2))
-    assert step == pytest.approx(0.3, abs=0.03)
+def muon(net, given):
+    """The directions of all weights: Adam's, but for the recurrent weights."""
+    momentum = dict.fromkeys(CELLS, 0)
+    for gradient, elsewhere in zip(map(net.unflatten, given), adam(given), strict=True):
+        weights = net.unflatten(elsewhere)
+        for cell in CELLS:
+            gates = gradient[cell]["recurrent"].reshape(U, 4, U)
+            momentum[cell] = 0.95 * momentum[cell] + 0.05 * gates
+            ahead = (0.95 * momentum[cell] + 0.05 * gates).swapaxes(0, 1)
+            turned = 0.3 * np.sqrt(U) * optimizers.orthogonal(ahead)
+            assert np.sqrt(np.mean(turned**2)) == pytest.approx(0.3, abs=0.03)
+            weights[cell]["recurrent"] = turned.swapaxes(0, 1).reshape(U, 4 * U)
+        yield net.flatten(weights)
 
 
-def soap(given):
-    """The directions of one matrix."""
+def soap_of_matrix(given):
+    """The directions of one matrix; None while they are Adam's."""
     mean = left = right = squares = 0
     for t, g in enumerate(given, 1):
         mean = 0.95 * mean + 0.05 * g
@@ -140,78 +111,83 @@ def soap(given):
         yield bases[0] @ (along / np.sqrt(squares)) @ bases[1].T
 
 
-def test_soap_is_its_rule():
-    net = architecture()
-    given = gradients(net, 45)
+def soap(net, given):
+    """The directions of all weights: Adam's, but for the matrices of the layers."""
+    nets = [net.unflatten(g.astype(np.float64)) for g in given]
+    rules = [
+        soap_of_matrix([np.vstack([n[cell][part] for part in PARTS]) for n in nets])
+        for cell in CELLS
+    ]
+    for elsewhere, *matrices in zip(adam(given), *rules, strict=True):
+        weights = net.unflatten(elsewhere)
+        for cell, matrix in zip(CELLS, matrices, strict=True):
+            if matrix is not None:
+                parts = np.split(matrix, [-U - 1, -1])
+                weights[cell] |= {
+                    "kernel": parts[0],
+                    "recurrent": parts[1],
+                    "bias": parts[2][0],
+                }
+        yield net.flatten(weights)
 
-    def matrices(vector):
-        return [np.vstack(layer).astype(np.float64) for layer in by_layer(net, vector)]
 
-    rules = [soap([matrices(g)[layer] for g in given]) for layer in (0, 1)]
-    found = directions("soap", net, given)
-    for direction, elsewhere, *wanted in zip(found, adam(given), *rules, strict=True):
-        for ours, axes, rule in zip(
-            matrices(direction), matrices(elsewhere), wanted, strict=True
-        ):
-            np.testing.assert_allclose(ours, axes if rule is None else rule, atol=1e-2)
-        readouts = [net.unflatten(each)["readout"] for each in (direction, elsewhere)]
-        jax.tree.map(
-            lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), *readouts
-        )
-
-
-def ggt(given, size):
-    """The directions of the vector, with a window of this size."""
-    mean = 0
+def ggt(net, given):
+    """The directions of all weights."""
+    size = min(optimizers.GGT_WINDOW, net.parameters())
+    mean = outside = 0
     basis = None
-    variance = None
-    outside = 0
-    for t, g in enumerate(given, 1):
+    exact = [g.astype(np.float64) for g in given]
+    for t, (g, elsewhere) in enumerate(zip(exact, adam(given), strict=True), 1):
         mean = 0.95 * mean + 0.05 * g
         if t % 50 == 0:
-            rows = [
-                0.995 ** (age / 2) * each
-                for age, each in enumerate(given[:t][::-1][:size])
-            ]
-            values, basis = np.linalg.eigh(
-                0.005 * sum(np.outer(each, each) for each in rows)
-            )
+            window = exact[:t][::-1][:size]
+            rows = [0.995 ** (age / 2) * row for age, row in enumerate(window)]
+            values, basis = np.linalg.eigh(0.005 * sum(np.outer(r, r) for r in rows))
             largest = values > 1e-7 * values[-1]
             basis = basis[:, largest].T
             variance = values[largest] / (1 - 0.995**t)
         if basis is None:
-            yield None
+            yield elsewhere
             continue
         variance = 0.99 * variance + 0.01 * (basis @ g) ** 2
         across, mean_across = (each - basis.T @ (basis @ each) for each in (g, mean))
-        outside = 0.99 * outside + 0.01 * (across @ across) / max(
-            len(g) - len(basis), 1
-        )
+        rest = max(len(g) - len(basis), 1)
+        outside = 0.99 * outside + 0.01 * (across @ across) / rest
         scale = np.sqrt(max(outside / (1 - 0.99 ** (t - 49)), 1e-7 * variance.max()))
         yield basis.T @ (basis @ mean / np.sqrt(variance)) + mean_across / scale
 
 
-@pytest.mark.parametrize(("size", "rank"), [(30, None), (400, 20)])
-def test_ggt_is_its_rule(size, rank, monkeypatch):
-    """With fewer gradients in its window than there are directions, and with as many as
-    weights, of which some have no gradient."""
-    monkeypatch.setattr(optimizers, "GGT_WINDOW", size)
-    net = architecture("irnn", layers=1)
-    given = gradients(net, 120, rank)
-    assert 30 < net.parameters() < 50
-    exact = [g.astype(np.float64) for g in given]
-    found = directions("ggt", net, given)
-    for ours, axes, rule in zip(
-        found, adam(given), ggt(exact, min(size, net.parameters())), strict=True
-    ):
-        np.testing.assert_allclose(ours, axes if rule is None else rule, atol=5e-3)
+@pytest.mark.parametrize(
+    ("name", "rule", "window", "rank", "steps", "tolerance"),
+    [
+        ("muon", muon, None, None, 30, 1e-4),
+        ("soap", soap, None, None, 45, 1e-2),
+        # fewer gradients in its window than there are directions
+        ("ggt", ggt, 30, None, 120, 5e-3),
+        # as many as weights, of which some have no gradient
+        ("ggt", ggt, 400, 20, 120, 5e-3),
+    ],
+)
+def test_an_optimizer_is_its_rule(
+    name, rule, window, rank, steps, tolerance, monkeypatch
+):
+    net = architecture()
+    if name == "ggt":
+        monkeypatch.setattr(optimizers, "GGT_WINDOW", window)
+        net = architecture("irnn", layers=1)
+        assert 30 < net.parameters() < 50
+    given = gradients(net, steps, rank)
+    units = {"units": U} if name == "muon" else {}
+    found = directions(name, net, given, **units)
+    for direction, expected in zip(found, rule(net, given), strict=True):
+        np.testing.assert_allclose(direction, expected, atol=tolerance)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_gradients_of_zeros_move_nothing(name):
     net = architecture()
     zeros = [np.zeros(net.parameters(), np.float32)] * 60
-    assert not np.any(directions(name, net, zeros, **UNITS))
+    assert not np.any(directions(name, net, zeros, units=U))
 
 
 @pytest.mark.parametrize("name", leave(NAMES))
@@ -230,10 +206,8 @@ def test_members_train_side_by_side_as_one_after_the_other(name):
         stretch=1,
     )
     together = Engine(loop="associative", workers=1, lanes=4)
-    assert {Groups(together).of(m).spec.can_pad for m in members} == {name == "muon"}
-    assert len({Groups(together).of(m) for m in members}) == (
-        1 if name == "muon" else 2
-    )
+    programs = {Groups(together).of(member) for member in members}
+    assert len(programs) == (1 if name == "muon" else 2)
     in_turn = train(members, Engine(loop="while", workers=1))
     for one, other in zip(train(members, together), in_turn, strict=True):
         assert one.steps == other.steps == 70

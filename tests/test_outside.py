@@ -1,10 +1,8 @@
-"""What lives outside the package: tasks, cells, recipes and studies in an empty folder,
-used by the command as its own are."""
+"""Tasks, recipes and studies of an empty folder, used by the command as its own are.
+tests/test_contributing.py trains a task, a cell, a loop and a recipe of such a folder."""
 
 import contextlib
-import shutil
 import sys
-from pathlib import Path
 
 import pytest
 from command import files, memcap
@@ -18,6 +16,9 @@ from memcap.tasks import task_class
 pytestmark = pytest.mark.usefixtures("quick_file")
 
 TINY = "task.lag=3 recipe.budget=4 evaluation.every=2 evaluation.sequences=16 evaluation.stretch=2"
+PULSES = "outside_tasks:Pulses"
+TWO = '{"pulses": 2}'
+THREE = '{"pulses": 3}'
 TASKS = '''
 from dataclasses import dataclass
 
@@ -65,37 +66,26 @@ axes:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """An empty folder with a module of tasks, one of cells, and a folder of configs.
-    Python forgets later to look there."""
+    """A folder with a module of tasks, and a folder of configs. Python forgets later to
+    look there."""
     made = tmp_path_factory.mktemp("outside")
     (made / "outside_tasks.py").write_text(TASKS)
-    cells = Path(__file__).with_name("odd_cells.py")
-    shutil.copy(cells, made / "outside_cells.py")
-    configs = {
-        "sweeps/mine": STUDY,
-        "recipe/mine": recipe_file("mine", 0.05),
-        "recipe/hold": recipe_file("hold", 0.07),
-    }
-    for name, text in configs.items():
-        path = made / "configs" / f"{name}.yaml"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+    (made / "configs" / "sweeps").mkdir(parents=True)
+    (made / "configs" / "sweeps" / "mine.yaml").write_text(STUDY)
+    (made / "configs" / "recipe").mkdir()
+    known = (recipes.ROOT / "conf" / "recipe" / "hold.yaml").read_text()
+    for name, rate in {"mine": "0.05", "hold": "0.07"}.items():
+        text = known.replace("name: hold", f"name: {name}").replace("0.03", rate)
+        (made / "configs" / "recipe" / f"{name}.yaml").write_text(text)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "path", [*sys.path])
         yield made
         recipes.use_config_folders([])
 
 
-def recipe_file(name, lr):
-    """A file of conf/recipe/ with another name and rate."""
-    text = (recipes.ROOT / "conf" / "recipe" / "hold.yaml").read_text()
-    return text.replace("name: hold", f"name: {name}").replace("lr: 0.03", f"lr: {lr}")
-
-
-def trained(folder, out, line, *more):
+def trained(folder, out, line):
     """Rows that a job leaves in the folder `out`."""
-    words = f"{line} {TINY} out={out}".split()
-    done = memcap(folder, "train", *words, *more)
+    done = memcap(folder, "train", *line.split(), *TINY.split(), f"out={out}")
     assert (done.status, done.err.count("memcap:")) == (0, 0), done.err
     return store.read(folder / out)
 
@@ -104,105 +94,84 @@ def rows_of(rows, *names):
     return sorted(rows.select(*names).rows())
 
 
-# Tasks
-
-
-def test_a_task_on_the_command_line(folder):
-    line = "task=outside_tasks:Pulses task.pulses=3 model.units=2"
-    rows = trained(folder, "command", line)
-    assert rows_of(rows, "task", "knobs", "lag", "length", "recipe") == [
-        ("outside_tasks:Pulses", '{"pulses": 3}', 3, 4, "forget_bias")
-    ]
+def test_a_task_on_the_command_line_is_that_of_python(folder):
+    (row,) = trained(
+        folder, "command", f"task={PULSES} task.pulses=3 model.units=2"
+    ).to_dicts()
+    assert (row["task"], row["knobs"], row["length"]) == (PULSES, THREE, 4)
     # four symbols enter, three come out
-    assert rows["parameters"].item() == 4 * 2 * (4 + 2 + 1) + 3 * (2 + 1)
+    assert row["parameters"] == 4 * 2 * (4 + 2 + 1) + 3 * (2 + 1)
     with contextlib.chdir(folder):
-        task = task_class("outside_tasks:Pulses")(pulses=3)
-    parts = {"recipe": Recipe(budget=4), "evaluation": Evaluation(2, 16, stretch=2)}
-    member = Member(task, 3, model=Model(units=2), **parts)
-    assert rows["key"].item() == member.key
+        task = task_class(PULSES)(pulses=3)
+    evaluation = Evaluation(2, 16, stretch=2)
+    member = Member(
+        task, 3, model=Model(units=2), recipe=Recipe(budget=4), evaluation=evaluation
+    )
+    assert row["key"] == member.key
 
 
 @pytest.mark.breadth
 def test_tasks_of_an_axis_and_of_a_multirun(folder):
-    both = ["latch", "outside_tasks:Pulses"]
-    axes = "axes={task: [latch, 'outside_tasks:Pulses'], model.units: [1]}"
-    rows = trained(folder, "axis", "", axes)
-    assert rows_of(rows, "task", "units") == [(name, 1) for name in both]
-    line = "-m task=latch,outside_tasks:Pulses model.units=1"
-    again = trained(folder, "multirun", line)
+    rows = trained(folder, "axis", f"axes={{task:[latch,'{PULSES}'],model.units:[1]}}")
+    assert rows_of(rows, "task") == [("latch",), (PULSES,)]
+    again = trained(folder, "multirun", f"-m task=latch,{PULSES} model.units=1")
     assert rows_of(again, "key") == rows_of(rows, "key")
 
 
 def test_a_task_of_a_study_file_and_what_is_said_of_it(folder):
     rows = trained(folder, "study", "--config-dir configs sweeps=mine model.units=1")
     assert set(rows["study"]) == {"mine"}
-    own = "outside_tasks:Pulses"
-    wanted = [(3, '{"pulses": 3}'), (4, '{"pulses": 3}'), (5, '{"pulses": 2}')]
-    assert rows_of(rows.filter(task=own), "lag", "knobs") == wanted
+    assert rows_of(rows, "task", "lag", "knobs")[-3:] == [
+        (PULSES, 3, THREE),
+        (PULSES, 4, THREE),
+        (PULSES, 5, TWO),
+    ]
     assert rows_of(rows.filter(task="latch"), "lag") == [(3,)]
-    assert f"{own} (pulses=3" in memcap(folder, "frontier", "study").out
-    said = memcap(folder, "answer", "--task", own, "--lag", 9, "study").out
-    assert "outside_tasks:Pulses at lag 9" in said
+    assert f"{PULSES} (pulses=3" in memcap(folder, "frontier", "study").out
+    said = memcap(folder, "answer", "--task", PULSES, "--lag", 9, "study").out
+    assert f"{PULSES} at lag 9" in said
     assert "was not measured" in said
-    assert "memcap train task=outside_tasks:Pulses task.lag=9" in said
+    assert f"memcap train task={PULSES} task.lag=9" in said
 
 
 @pytest.mark.parametrize(
-    ("arguments", "expected"),
+    ("line", "expected"),
     [
         (
-            "-m task=latch,outside_tasks:Nope",
+            "task=outside_tasks:Nope",
             "task.name=outside_tasks:Nope: the module outside_tasks has no Nope",
         ),
+        ("-m task=latch,outside_tasks:Nope", "the module outside_tasks has no Nope"),
         (
-            "task=outside_tasks:Pulses task.symbols=2",
+            f"task={PULSES} task.symbols=2",
             "task.symbols: no such field; task has lag, length, pulses",
         ),
     ],
 )
-def test_a_mistake_is_one_line_and_leaves_nothing(folder, arguments, expected):
-    before = {name for name in files(folder) if "__pycache__" not in name}
-    done = memcap(folder, "train", *arguments.split())
+def test_a_mistake_is_one_line_and_leaves_nothing(folder, line, expected):
+    def made():
+        return {name for name in files(folder) if "__pycache__" not in name}
+
+    before = made()
+    done = memcap(folder, "train", *line.split())
     assert (done.status, done.out, done.err.count("\n")) == (2, "", 1), done.err
-    assert done.err.startswith("memcap: ")
     assert expected in done.err
-    assert {name for name in files(folder) if "__pycache__" not in name} == before
-
-
-# Cells
+    assert made() == before
 
 
 @pytest.mark.breadth
-def test_a_cell_trains_from_its_own_start(folder):
-    line = "task=latch model.cell=outside_cells:Leaky recipe.init=flax"
-    rows = trained(folder, "cell", line, "axes={model.units: [2, 3]}")
-    assert rows_of(rows, "cell", "units", "carry_numbers", "init") == [
-        ("outside_cells:Leaky", u, u, "flax") for u in (2, 3)
-    ]
-    assert rows_of(rows, "parameters") == [(7 * u + 2 * (u + 1),) for u in (2, 3)]
-
-
-# Recipes
-
-
-@pytest.mark.breadth
-def test_a_recipe_by_name_and_in_an_axis(folder):
+def test_of_two_recipes_of_one_name_memcaps_own_counts(folder):
     line = "--config-dir configs task=latch model.units=1"
-    one = trained(folder, "recipe", f"{line} recipe=mine")
-    assert rows_of(one, "recipe", "init", "lr", "budget") == [("mine", "hold", 0.05, 4)]
-    both = trained(folder, "recipes", line, "axes={recipe: [mine, hold]}")
-    assert one["key"].item() in both["key"].to_list()
-    # Of two files of one name both ways take the one that comes first in Hydra's search
-    # path, memcap's own.
-    hold = trained(folder, "hold", f"{line} recipe=hold")
+    both = trained(folder, "recipes", f"{line} axes={{recipe:[mine,hold]}}")
     assert rows_of(both, "recipe", "lr") == [("hold", 0.03), ("mine", 0.05)]
+    hold = trained(folder, "hold", f"{line} recipe=hold")
     assert hold["key"].item() in both["key"].to_list()
 
 
 def test_a_row_of_a_recipe_whose_file_is_gone_is_the_same_member(folder):
-    line = "--config-dir configs task=latch model.units=1 recipe=mine"
-    (row,) = trained(folder, "recipe", line).iter_rows(named=True)
+    line = "--config-dir configs task=latch recipe=mine model.units=1"
+    (row,) = trained(folder, "recipe", line).to_dicts()
     recipes.use_config_folders([])
     member = member_of(store.config_of(row))
-    assert member.key == row["key"]
-    assert (member.recipe.name, member.recipe.lr) == ("mine", 0.05)
+    assert (member.key, member.recipe.lr) == (row["key"], 0.05)
+    assert member.recipe.name == "mine"

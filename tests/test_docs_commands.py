@@ -1,0 +1,211 @@
+"""The commands of the pages: those of the README and docs/tracking.md are run, cut short
+by overrides; of the others, what trains is composed and checked, as far as can be
+without training.
+
+Where a plugin of Hydra is missing its line is composed without it: `make test-cluster`
+has the plugins.
+"""
+
+import argparse
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import study_files
+from breadth import leave
+from command import installed, memcap
+
+from memcap import commands, figures
+from memcap.launch.app import compose_jobs
+from memcap.launch.errors import PLUGINS
+from memcap.store import curves
+from memcap.tasks import task_classes
+from memcap.tracking import mirror, tracker
+
+pytestmark = pytest.mark.usefixtures("quick_file")
+
+ROOT = Path(__file__).parent.parent
+SHORT = ["recipe.budget=2", "evaluation.sequences=16", "evaluation.stretch=1"]
+PLUGGED = re.compile(r"\+?hydra[/.](launcher|sweeper)\b|.*interval\(")
+SHARE = r"memcap train [^\n]* engine\.shards=[\w$]+"
+
+
+def text_of(page):
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def lines_of(*pages):
+    """The commands of the pages' blocks, without their remarks."""
+    text = "".join(map(text_of, pages))
+    blocks = re.findall(r"```bash\n(?!# file)(.*?)```", text, re.DOTALL)
+    return [re.split(r"\s+#\s", line)[0] for line in "".join(blocks).splitlines()]
+
+
+README = lines_of("README.md")
+TRACKING = lines_of("docs/tracking.md")
+SWEEPS = lines_of("docs/sweeps.md", "docs/clusters.md")
+WALKS = lines_of("docs/question.md", "docs/start.md", "docs/remember.md")
+COMMANDS = [line for line in SWEEPS + WALKS if line.startswith("memcap ")]
+TRAIN = [line for line in COMMANDS if re.match("memcap (train|plan)", line)]
+((SCRIPT, COMMAND),) = re.findall(
+    r"# file: (\S+)\n(.*?)```", text_of("docs/clusters.md"), re.DOTALL
+)
+FRONTIER = text_of("docs/frontier.md")
+TABLE = re.findall(r"^\| [^|]+ \| \d+ \|$", FRONTIER, re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where pages are followed."""
+    return tmp_path_factory.mktemp("page")
+
+
+def follow(line, folder, monkeypatch):
+    """Run a line of a page, in a moment; return what it prints."""
+    monkeypatch.setenv("TRACKIO_DIR", str(folder / "trackio"))
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    for name in ("CONFIG", "CACHE", "DATA"):
+        monkeypatch.setenv(f"WANDB_{name}_DIR", str(folder / name.lower()))
+    program, *words = shlex.split(line)
+    assert program == "memcap"
+    done = memcap(folder, *words, *(SHORT if words[0] == "train" else []))
+    assert done.status == 0, done.err
+    return done.out + done.err
+
+
+def test_the_readme_has_its_two_commands_first():
+    assert README[:2] == ["make study", "make test"]
+
+
+@pytest.mark.parametrize("line", README)
+def test_a_command_of_the_readme(line, folder, monkeypatch):
+    if line.startswith("make "):
+        subprocess.run([*line.split(), "--dry-run"], cwd=ROOT, check=True)
+    else:
+        assert follow(line, folder, monkeypatch).strip()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", TRACKING)
+def test_a_command_of_tracking(line, folder, monkeypatch):
+    if "trackio" in line:
+        pytest.importorskip("trackio", reason="needs memcap[trackio]")
+    if line.startswith(("pip ", "trackio ")):
+        pytest.skip("needs the network, or a browser")
+    said = follow(line, folder, monkeypatch)
+    assert "does not work" not in said
+    if "tracking=" in line or "mirror" in line:
+        assert re.search(r"^(W&B|trackio): \d+ runs in ", said, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_the_python_lines_of_tracking(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    (lines,) = re.findall(
+        r"```python\n(.*?)```", text_of("docs/tracking.md"), re.DOTALL
+    )
+    short = "units=[1, 2], budget=20, sequences=16, stretch=1)"
+    exec(lines.replace("units=[1, 2])", short), {})
+    assert re.search(r"^W&B: \d+ runs in ", capsys.readouterr().out, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        f"at most {curves.MOST_POINTS} points",
+        f"the {curves.MOST_RUNNING} that have trained longest",
+        f"rewritten every {curves.SECONDS_BETWEEN_WRITES:g} seconds",
+        f"trains longer than {curves.RUNNING_AFTER:g} seconds",
+        f"more than {mirror.MOST_MEMBER_RUNS} members",
+        f"every {mirror.SECONDS_BETWEEN_POINTS:g} seconds",
+        f"{tracker.SECONDS_AT_THE_END:g} seconds at most",
+    ],
+)
+def test_the_page_of_tracking_says_the_numbers_of_the_code(words):
+    assert words in " ".join(text_of("docs/tracking.md").split())
+
+
+def members(line):
+    """The members of all jobs of a line, by job."""
+    words = shlex.split(line)[2:]
+    choices = line.replace("population_slurm", "submitit_slurm").replace("=", "/")
+    packages = [PLUGINS[choice] for choice in choices.split() if choice in PLUGINS]
+    # trials of optuna are made up as they go
+    if packages and ("optuna" in packages[0] or not installed(packages[0])):
+        words = [word for word in words if not PLUGGED.match(word)]
+    overrides = [word for word in words if word != "-m"]
+    populations = compose_jobs(overrides, multirun="-m" in words)
+    return [job.members for jobs in populations for job in jobs]
+
+
+@pytest.mark.parametrize(
+    "line",
+    leave([line for line in TRAIN if "glob" not in line], but=TRAIN[:3].__contains__),
+)
+def test_what_trains_is_composed_and_its_members_are_sound(line, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    symbols = np.random.default_rng(0).integers(0, 2, (40, 50))
+    np.savez("mine.npz", inputs=symbols, targets=symbols[:, 0])
+    assert all(members(line))
+
+
+@pytest.mark.parametrize("line", leave([x for x in COMMANDS if x not in TRAIN]))
+def test_what_does_not_train_is_run_if_it_needs_no_rows_of_yours(line, tmp_path):
+    name, *words = shlex.split(line)[1:]
+    parser = argparse.ArgumentParser()
+    commands.find(name).add_arguments(parser)
+    parser.parse_args(words)
+    assert name != "figure" or words[0] in figures.summaries()
+    studies = [word for word in words if word.startswith("sweeps/")]
+    assert all((ROOT / study / "rows.parquet").is_file() for study in studies)
+    if "/" not in line:
+        done = memcap(tmp_path, name, *words)
+        assert (done.status, bool(done.out.strip())) == (0, True), done.err
+
+
+@pytest.mark.slow
+def test_all_studies_are_run_by_one_line():
+    (line,) = [line for line in TRAIN if "glob(*)" in line]
+    jobs = members(f"{line} axes=null design=grid")
+    assert len(jobs) == len(study_files.NAMES)
+    tasks = [job[0].task.name for job in members("memcap train -m task=glob(*)")]
+    assert sorted(tasks) == sorted(task_classes())
+
+
+def keys(lines):
+    return sorted(
+        member.key for line in lines for job in members(line) for member in job
+    )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(line for line in TRAIN if "engine.shard=range" in line),
+        *re.findall(SHARE, COMMAND),
+        *leave(re.findall(SHARE, text_of("docs/accelerators.md"))),
+    ],
+)
+def test_the_shares_of_a_line_are_the_study(command):
+    """One command may name its share by a variable of a shell."""
+    (last,) = re.findall(r"--array=0-(\d+) ", COMMAND)
+    command = command.replace("$SLURM_ARRAY_TASK_COUNT", str(int(last) + 1))
+    number = int(command.rpartition("=")[2])
+    lines = {re.sub(r"\$\w+", str(share), command) for share in range(number)}
+    assert keys(lines) == keys(["memcap train sweeps=first_study"])
+    assert f"sbatch {SCRIPT}" in SWEEPS
+
+
+@pytest.mark.parametrize(
+    ("study", "first", "seeds", "cells"),
+    [("four", 100, 16, len(TABLE)), ("sixteen", 500, 8, 8)],
+)
+def test_a_line_trains_the_seeds_and_cells_of_its_table(study, first, seeds, cells):
+    (line,) = re.findall(f"^memcap train .*study={study} .*", FRONTIER, re.MULTILINE)
+    (job,) = members(line)
+    assert {member.seed for member in job} == set(range(first, first + seeds))
+    assert len(job) == cells * seeds
