@@ -82,13 +82,12 @@ def gaps(rows: pl.DataFrame) -> list[Gap]:
     by_task: dict[str, list[Gap]] = {}
     for point in {point.label: point for point in points}.values():
         by_task.setdefault(label(point.task), []).append(_gap(rows, point))
-    groups = (
-        sorted([g for g in own if g.is_met] or own, key=_order)
-        for own in by_task.values()
-    )
-    return [
-        gap for own in sorted(groups, key=lambda own: _order(own[0])) for gap in own
-    ]
+    tasks = []
+    for gaps_of_task in by_task.values():
+        met = [gap for gap in gaps_of_task if gap.is_met]
+        tasks.append(sorted(met or gaps_of_task, key=_order))
+    tasks.sort(key=lambda gaps_of_task: _order(gaps_of_task[0]))
+    return [gap for gaps_of_task in tasks for gap in gaps_of_task]
 
 
 def _order(gap: Gap) -> tuple[Any, ...]:

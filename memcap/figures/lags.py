@@ -23,7 +23,6 @@ from memcap.figures.lines import (
 from memcap.figures.style import budgets, choice_of_recipe, seeds
 from memcap.frontiers.frontier import Point, ends, frontier
 
-FEWEST_LAGS = 2  # that make a line
 SHADES = {
     False: "Blues",
     True: "Oranges",
@@ -42,14 +41,9 @@ def draw(rows: pl.DataFrame) -> Drawn:
     If a task has nets that trained until right at every lag up to their own, only these are drawn.
     """
     points = frontier(rows)
-    lstms = [
-        p for p in points if p.model.cell == "lstm"
-    ] or points  # the figure `cells` compares other cells
-    lines = [
-        line
-        for line in by_label(lstms).values()
-        if len({p.lag for p in line}) >= FEWEST_LAGS
-    ]
+    # the figure `cells` compares other cells
+    points = [p for p in points if p.model.cell == "lstm"] or points
+    lines = [line for line in by_label(points).values() if line[0].lag < line[-1].lag]
     up_to = {line[0].task.name for line in lines if line[0].at == "up_to"}
     lines = [
         line
@@ -74,11 +68,11 @@ def shifts(point: Point) -> bool:
 
 def growth(line: Sequence[Point]) -> float:
     """Return u90 at the longest lag over u90 at the shortest; NaN if either was not reached."""
-    ends_of_line = [p.fit.u90 for p in (line[0], line[-1])]
-    first, last = (
-        math.nan if u90.censored == "above" else u90.units for u90 in ends_of_line
-    )
-    return last / first
+    first = line[0].fit.u90
+    last = line[-1].fit.u90
+    if "above" in (first.censored, last.censored):
+        return math.nan
+    return last.units / first.units
 
 
 def _columns(point: Point) -> dict[str, Any]:

@@ -120,10 +120,9 @@ def picture(
     colours mean, in texts with their colours, below the title."""
     columns = len(panels[0])
     wide = WIDTHS[columns]
-    names = [
-        _wrapped(line.name) for row in panels for panel in row for line in panel.lines
-    ]
-    room = CHARACTER * max(len(row) for name in names for row in name.split("\n")) + 0.3
+    lines = [line for row in panels for panel in row for line in panel.lines]
+    names = "\n".join(_wrapped(line.name) for line in lines)
+    room = CHARACTER * max(map(len, names.split("\n"))) + 0.3
     width = LEFT + columns * (wide + room) + (columns - 1) * BETWEEN
     text = filled(caption, 18.5 * width)
     above = 0.4 + 0.2 * len(key) + (0.3 if panels[0][0].title else 0)
@@ -198,8 +197,9 @@ def _wrapped(name: str) -> str:
 
 def _name_lines(axes: Axes, lines: Sequence[Line]) -> None:
     """Write each name right of the axes, as near to its line's end as its neighbours allow."""
-    named = [(line, *end) for line in lines if line.name and (end := _end(line))]
-    named.sort(key=lambda each: -each[2])
+    ends = [(line, _end(line)) for line in lines if line.name]
+    named = [(line, *end) for line, end in ends if end]
+    named.sort(key=lambda mark: -mark[2])
     bottom, top = np.log2(axes.get_ylim())
     heights = [(np.log2(width) - bottom) / (top - bottom) for _, _, width in named]
     rows = [1 + _wrapped(line.name).count("\n") for line, _, _ in named]
@@ -227,13 +227,9 @@ def _name_lines(axes: Axes, lines: Sequence[Line]) -> None:
 
 def _end(line: Line) -> tuple[float, float] | None:
     """Return the last mark of a line, or the last width tried if it has none; None if neither."""
-    marks = [
-        (lag, width)
-        for lag, width in zip(line.lags, line.widths, strict=True)
-        if not math.isnan(width)
-    ]
-    if marks:
-        return marks[-1]
+    for lag, width in zip(reversed(line.lags), reversed(line.widths), strict=True):
+        if not math.isnan(width):
+            return lag, width
     return (line.lags[-1], line.thresholds[-1].units) if line.thresholds else None
 
 

@@ -1,5 +1,6 @@
 """Units against lag, with a line for each recipe."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,51 +12,43 @@ from memcap.config.knobs import UserError, field_values
 from memcap.figures import Drawn
 from memcap.figures.lines import Line, Panel, picture, rules, table, threshold_line
 from memcap.figures.style import COLOURS, MARKERS
-from memcap.frontiers import frontier
-from memcap.frontiers.frontier import Point, ends
+from memcap.frontiers.frontier import Point, best_recipes, ends, fit_all_recipes
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
     """Draw every recipe's u90 for the tasks on which several recipes were tried, or for
     all if there are none."""
-    points = everything = frontier.fit_all_recipes(rows)
-    keys: dict[str, set[Any]] = {}
-    for p in points:
-        keys.setdefault(p.label, set()).add(p.recipe)
-    points = [p for p in points if len(keys[p.label]) > 1] or points
+    everything = fit_all_recipes(rows)
+    recipes = {(p.label, p.recipe) for p in everything}
+    tried = Counter(label for label, _ in recipes)
+    points = [p for p in everything if tried[p.label] > 1] or everything
     if not points:
         raise UserError(
             "no rows: nothing to draw; train a study first, as in: memcap train"
             " sweeps=delay_line_recipes"
         )
-    best = [
-        p
-        for p in frontier.best_recipes(everything)
-        if p.label in {q.label for q in points}
-    ]
+    best = best_recipes(points)
     names = recipe_names(points)
     winners = {(p.place, p.recipe) for p in best}
-    data = (
+    data = [
         _columns(p, name, (p.place, p.recipe) in winners)
         for p, name in zip(points, names, strict=True)
-    )
+    ]
     return Drawn(plot(points, names, best), table(data))
 
 
 def recipe_names(points: Sequence[Point]) -> list[str]:
     """Name each point's recipe, with the values in which it differs from others of that name."""
-    recipes = {p.recipe for p in points}
+    values: dict[str, dict[str, set[Any]]] = {}  # by the recipe's name, and its field's
+    for p in points:
+        fields = values.setdefault(p.recipe.name, {})
+        for field, value in field_values(p.recipe).items():
+            fields.setdefault(field, set()).add(value)
     names = []
-    for own in (p.recipe for p in points):
-        alike = [other for other in recipes if other.name == own.name]
-        differs = [
-            k
-            for k in field_values(own)
-            if len({getattr(other, k) for other in alike}) > 1
-        ]
-        names.append(
-            ", ".join([own.name, *(f"{k} {_plain(getattr(own, k))}" for k in differs)])
-        )
+    for p in points:
+        differ = [f for f, tried in values[p.recipe.name].items() if len(tried) > 1]
+        words = [f"{field} {_plain(getattr(p.recipe, field))}" for field in differ]
+        names.append(", ".join([p.recipe.name, *words]))
     return names
 
 
@@ -84,7 +77,7 @@ def plot(
     """Draw units above and units per step of lag below: a colour per recipe, a marker
     per task, grey for the best."""
     above: list[Line] = []
-    named = [*zip(points, names, strict=True)]
+    named = list(zip(points, names, strict=True))
     labels = list(dict.fromkeys(p.label for p in points))
     for k, label in enumerate(labels):
         grey = {"color": "#bbbbbb", "lw": 6, "alpha": 0.6}
@@ -95,7 +88,7 @@ def plot(
             name = recipe if len(labels) == 1 else f"{label}: {recipe}"
             look = COLOURS[j % len(COLOURS)], MARKERS[k % len(MARKERS)]
             above += [threshold_line(name, own, *look)] if own else []
-    below = Panel("units per step of lag", [*map(_per_lag, above)])
+    below = Panel("units per step of lag", list(map(_per_lag, above)))
     panels = [[Panel("units (90 % of seeds)", above)], [below]]
     return picture(
         panels, "Units that training needs, by recipe", caption(points, names, best)
@@ -120,8 +113,9 @@ def caption(
         for name, own in budgets.items()
     )
     seeds = sorted({p.seeds for p in points})
+    most = max(p.recipes for p in best)
     competition = "No lag has two of these."
-    if (most := max(p.recipes for p in best)) > 1:
+    if most > 1:
         competition = (
             f"It is the best of up to {most}, chosen on the seeds that it is judged on."
         )

@@ -25,9 +25,9 @@ Test = Callable[[Sequence[float]], bool]
 
 
 class Numbers(tuple[float, ...]):
-    """Numbers of a group of nets, with statistics for templates: "{own.least:.2f}".
+    """Numbers of a group of nets, with statistics for templates: "{nets.least:.2f}".
 
-    "{own:g}" lists all numbers, an infinite one as "none".
+    "{nets:g}" lists all numbers, an infinite one as "none".
     """
 
     least = property(min)
@@ -78,8 +78,8 @@ def group(data: pl.DataFrame, column: str, name: str) -> dict[str, list[float]]:
     by = [field for _, field, _, _ in Formatter().parse(name) if field]
     parts = data.group_by(by, maintain_order=True)
     return {
-        name.format(**dict(zip(by, key, strict=True))): own[column].to_list()
-        for key, own in parts
+        name.format(**dict(zip(by, key, strict=True))): nets[column].to_list()
+        for key, nets in parts
     }
 
 
@@ -96,7 +96,7 @@ def pick(
 
 
 def each(
-    own: Mapping[Any, Any],
+    groups: Mapping[Any, Any],
     words: str,
     holds: Test,
     *,
@@ -106,17 +106,17 @@ def each(
     """Test each group of nets; the claim holds where all pass.
 
     Args:
-        own: the numbers of each group, or its only number, by the group's name in words.
-        words: a template for a group, with `name` and `own`, a `Numbers`.
+        groups: the numbers of each group, or its only number, by the group's name in words.
+        words: a template for a group, with `name` and `nets`, a `Numbers`.
         holds: the test of a group.
         start: the beginning of the finding's words.
         join: the words between two groups.
     """
-    numbers = {name: _numbers(values, alone=True) for name, values in own.items()}
+    numbers = {name: _numbers(values, alone=True) for name, values in groups.items()}
     if not numbers or not all(numbers.values()):
         return NOT_MEASURED
     text = join.join(
-        words.format(name=name, own=values) for name, values in numbers.items()
+        words.format(name=name, nets=values) for name, values in numbers.items()
     )
     return Finding(
         start + text, all(bool(holds(values)) for values in numbers.values())
@@ -156,22 +156,22 @@ def all_of(*findings: Finding, join: str = "; ") -> Finding:
 
 def at_least(limit: float) -> Test:
     """Return a test that no number is below the limit."""
-    return lambda own: min(own) >= limit
+    return lambda numbers: min(numbers) >= limit
 
 
 def at_most(limit: float) -> Test:
     """Return a test that no number is above the limit."""
-    return lambda own: max(own) <= limit
+    return lambda numbers: max(numbers) <= limit
 
 
 def below(limit: float) -> Test:
     """Return a test that all numbers are below the limit."""
-    return lambda own: max(own) < limit
+    return lambda numbers: max(numbers) < limit
 
 
 def within(least: float, most: float) -> Test:
     """Return a test that all numbers lie between the two, inclusive."""
-    return lambda own: least <= min(own) and max(own) <= most
+    return lambda numbers: least <= min(numbers) and max(numbers) <= most
 
 
 def is_lower(high: Sequence[float], low: Sequence[float]) -> bool:
@@ -182,7 +182,7 @@ def is_lower(high: Sequence[float], low: Sequence[float]) -> bool:
 
 def share_of(least: float, holds: Callable[[float], bool] = bool) -> Test:
     """Return a test that `holds` is true for at least this share of the numbers."""
-    return lambda own: statistics.fmean(bool(holds(number)) for number in own) >= least
+    return lambda numbers: statistics.fmean(map(bool, map(holds, numbers))) >= least
 
 
 def least_widths(

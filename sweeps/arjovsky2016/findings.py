@@ -60,7 +60,7 @@ PASS = 0.02  # the loss below which a net copies
 # of the loss without memory
 BEATS = 0.95
 HALF = 0.5
-SPAN = "{name} {own.least:.3f} to {own.most:.3f}"
+SPAN = "{name} {nets.least:.3f} to {nets.most:.3f}"
 
 
 def losses(rows: pl.DataFrame) -> pl.DataFrame:
@@ -134,13 +134,15 @@ def _learns(nets: pl.DataFrame) -> Finding:
         "never" if taken is None else f"{taken:,}" for taken in own["steps"]
     )
     return each(
-        {"": early}, f"{{own.total}} of {{own.number}}; steps {steps}", share_of(2 / 3)
+        {"": early},
+        f"{{nets.total}} of {{nets.number}}; steps {steps}",
+        share_of(2 / 3),
     )
 
 
 def _beats(nets: pl.DataFrame) -> Finding:
     limit = BEATS * BASELINE
-    words = f"{SPAN}, median {{own.median:.3f}}"
+    words = f"{SPAN}, median {{nets.median:.3f}}"
     own = {"LSTM": _of(nets, "lstm", "forget_bias")}
     lstm = each(own, words, lambda losses: statistics.median(losses) <= limit)
     return all_of(

@@ -194,7 +194,7 @@ def _rises(data: pl.DataFrame) -> Finding:
     if not lines or min(map(len, lines)) < 2:
         return NOT_MEASURED
     rises = [all(a < b for a, b in itertools.pairwise(line.values())) for line in lines]
-    return each({"": rises}, "{own.total} of {own.number} curves", all)
+    return each({"": rises}, "{nets.total} of {nets.number} curves", all)
 
 
 def _falls(data: pl.DataFrame) -> Finding:

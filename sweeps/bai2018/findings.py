@@ -116,13 +116,13 @@ def _theirs_falls(nets: pl.DataFrame) -> Finding:
 def _training_decides(nets: pl.DataFrame) -> Finding:
     own = nets.filter(T=LENGTH)
     ours, theirs = (own.filter(arm=arm)["accuracy"] for arm in ("ours", "theirs"))
-    words = f"{{own.median:.3f}} with {marks.greatest(own, 'parameters'):,} parameters"
+    words = f"{{nets.median:.3f}} with {marks.greatest(own, 'parameters'):,} parameters"
     copies = each(
         {"": ours}, words, share_of(SHARE, lambda accuracy: accuracy >= SUCCESS)
     )
     return all_of(
         copies,
-        each({"": theirs}, "theirs at most {own.most:.3f}", at_most(PLATEAU)),
+        each({"": theirs}, "theirs at most {nets.most:.3f}", at_most(PLATEAU)),
         join=", ",
     )
 

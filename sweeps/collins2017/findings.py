@@ -118,11 +118,13 @@ def _widths(data: pl.DataFrame) -> dict[int, float]:
 def _on_the_line(data: pl.DataFrame) -> Finding:
     narrow = _largest(data).filter(pl.col("units") < pl.col("numbers"))
     distances = (narrow["error"] - narrow["line"]).abs()
-    return each({"": distances}, "at most {own.most:.3f} from it", at_most(DISTANCE))
+    return each({"": distances}, "at most {nets.most:.3f} from it", at_most(DISTANCE))
 
 
 def _held_at_n(data: pl.DataFrame) -> Finding:
-    return each(_widths(data), "{own:.2f} n after {name}", within(0.9, 1.15), join=", ")
+    return each(
+        _widths(data), "{nets:.2f} n after {name}", within(0.9, 1.15), join=", "
+    )
 
 
 def _delay_moves_nothing(data: pl.DataFrame) -> Finding:

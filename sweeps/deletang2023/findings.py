@@ -50,8 +50,8 @@ PASS = 0.9  # mean accuracy over the test's lengths from which a net has solved 
 LINE = 0.1  # how far accuracies may be from those of a count on a line
 NOTHING = 0.15  # the mean score up to which a net has learnt nothing; 0 is chance and 1 perfect
 NET = ["task", "cell", "units", "lr", "throughout", "seed"]
-SPAN = "{name} {own.least:.2f} to {own.most:.2f}"
-MOST = "{name} at most {own.most:.2f}"
+SPAN = "{name} {nets.least:.2f} to {nets.most:.2f}"
+MOST = "{name} at most {nets.most:.2f}"
 
 
 def lines(rows: pl.DataFrame) -> pl.DataFrame:
@@ -150,7 +150,7 @@ def _solves(cell: str, tasks: Iterable[str], nets: pl.DataFrame) -> Finding:
 
 def _learns_nothing(nets: pl.DataFrame) -> Finding:
     own = nets.filter(throughout=False)
-    words = "{name}: {own.most:.2f}"
+    words = "{name}: {nets.most:.2f}"
     scores = {
         cell: {
             f"{name}, {TASKS[task]}": own.filter(task=task, cell=cell)["scaled"]

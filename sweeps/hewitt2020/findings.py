@@ -105,7 +105,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
 def _wide_enough(data: pl.DataFrame) -> Finding:
     own = data.filter(pl.col("units") == pl.col("paper_units"))
     widths = ", ".join(map(str, own["units"].unique().sort()))
-    words = f"at least {{own.least:.3f}} at {widths} units"
+    words = f"at least {{nets.least:.3f}} at {widths} units"
     return each({"": own["least"]}, words, at_least(PASS))
 
 
@@ -114,7 +114,7 @@ def _twice_as_long(data: pl.DataFrame) -> Finding:
         "longer"
     )
     lags = ", ".join(map(str, own["lag"].unique().sort()))
-    words = f"at least {{own.least:.3f}}, from {lags} steps to twice that"
+    words = f"at least {{nets.least:.3f}}, from {lags} steps to twice that"
     return each({"": own["longer"]}, words, at_least(PASS_TWICE))
 
 

@@ -207,7 +207,7 @@ def _cells_of_a_latch(nets: pl.DataFrame) -> Finding:
         return NOT_MEASURED
     wider = [lag for lag, width in plain.items() if width > units]
     told = each(
-        widths, "{own:g} at lag {name}", at_most(units), start="units: ", join=", "
+        widths, "{nets:g} at lag {name}", at_most(units), start="units: ", join=", "
     )
     text = f"Elman nets fail at lags {', '.join(map(str, wider)) or 'none'}"
     return all_of(told, Finding(text, len(wider) == len(plain)))

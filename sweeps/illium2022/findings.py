@@ -122,7 +122,7 @@ def _rises(data: pl.DataFrame) -> Finding:
     }
     return each(
         far,
-        "{name}: {own} steps",
+        "{name}: {nets} steps",
         lambda own: list(own) == sorted(own) and own[-1] > own[0],
     )
 

@@ -206,7 +206,7 @@ def _of(data: pl.DataFrame, *strings: tuple[int, int, str]) -> list[float]:
 
 def _long(data: pl.DataFrame) -> Finding:
     own = data.filter(symbols=SYMBOLS, items=LONGEST_LENGTH)
-    words = "{name} {own.most:.2f}"
+    words = "{name} {nets.most:.2f}"
     linear, gated = (
         pick(own, "most", "cell", cells) for cells in (LINEAR_CELLS, GATED_CELLS)
     )
@@ -257,7 +257,7 @@ def _overhead(data: pl.DataFrame) -> Finding:
     }
     return each(
         ratios,
-        "{name} {own.least:.1f}",
+        "{name} {nets.least:.1f}",
         at_least(OVERHEAD),
         start="at least ",
         join=", ",
@@ -270,7 +270,7 @@ def _start(data: pl.DataFrame) -> Finding:
         own.filter(usual=usual)["least", "most"].to_numpy() for usual in (False, True)
     )
     gates, usual = (shares.ravel().tolist() for shares in extremes)
-    span = "{own.least:.2f} to {own.most:.2f} from {name}"
+    span = "{nets.least:.2f} to {nets.most:.2f} from {name}"
     copies = each({"open gates": gates}, span, at_least(HALF))
     return all_of(copies, each({"forget bias 1": usual}, span, below(HALF)), join=", ")
 
@@ -289,7 +289,7 @@ def _matrix(data: pl.DataFrame) -> Finding:
     )
     start = f"best at {MIDDLE_LENGTH}: "
     return all_of(
-        dear, each(longer, "{name} {own.most:.2f}", below(FEW), start=start, join=", ")
+        dear, each(longer, "{name} {nets.most:.2f}", below(FEW), start=start, join=", ")
     )
 
 

@@ -160,7 +160,7 @@ def _beyond(nets: pl.DataFrame) -> Finding:
     )
     named = own.with_columns(pl.col("cell").replace(CELLS))
     learnt = group(named, "learnt", "lag {lag}, {cell}, {units} units")
-    return each(learnt, "{name}: {own.total} of {own.number}", at_most(0))
+    return each(learnt, "{name}: {nets.total} of {nets.number}", at_most(0))
 
 
 def _best(nets: pl.DataFrame) -> Finding:
@@ -190,7 +190,7 @@ def _few_units(nets: pl.DataFrame) -> Finding:
         own.with_columns(pl.col("steps").is_not_null()), "steps", "{budget:,} steps"
     )
     most = dict([learnt.popitem()]) if learnt else {}
-    words = "{own.mean:.0%} in {name}"
+    words = "{nets.mean:.0%} in {name}"
     enough = each(most, words, lambda own: sum(own) >= SHARE * len(own))
     return all_of(each(learnt, words, at_most(0)), enough, join=", ")
 
@@ -199,7 +199,7 @@ def _one_unit(nets: pl.DataFrame) -> Finding:
     data = with_most_steps(nets)
     one = data.filter(units=1)
     four = data.filter(cell=LSTM, units=FEW_UNITS).join(one, "lag", "semi")
-    words = "{name}: {own.total} of {own.number}"
+    words = "{name}: {nets.total} of {nets.number}"
     lstm = {"LSTMs of 4 units": four["learnt"]}
     return all_of(
         each({"1 unit": one["learnt"]}, f"{words} nets", at_most(0)),
@@ -218,7 +218,7 @@ def _growth(nets: pl.DataFrame) -> Finding:
             return NOT_MEASURED
         steps = own["steps"].cast(pl.Float64).fill_null(math.inf)
         correlations[name] = rank_correlation(own["lag"], steps)
-    return each(correlations, "{name} {own:.2f}", at_least(CORRELATION), join=", ")
+    return each(correlations, "{name} {nets:.2f}", at_least(CORRELATION), join=", ")
 
 
 PAPER = Paper(

@@ -166,7 +166,7 @@ def _further(nets: pl.DataFrame) -> Finding:
 
 
 def _needs_no_curriculum(nets: pl.DataFrame) -> Finding:
-    words = "{name}: {own.number} nets, median {own.median:,.0f} steps"
+    words = "{name}: {nets.number} nets, median {nets.median:,.0f} steps"
     learns = each(
         _steps_of(nets, ALL_AT_ONCE),
         words,
@@ -175,7 +175,7 @@ def _needs_no_curriculum(nets: pl.DataFrame) -> Finding:
     )
     fails = each(
         _steps_of(nets, ONE_AT_ONCE),
-        "{name}: {own:.0f}",
+        "{name}: {nets:.0f}",
         share_of(1.0, math.isinf),
         start="one head, ",
     )

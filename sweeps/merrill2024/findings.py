@@ -32,8 +32,8 @@ CELLS = LSTM | {"irnn": "ReLU RNN"} | DIAGONAL_CELLS
 LENGTH = 16  # elements in training
 PASS = 0.9  # share of whole sequences from which on a net has learnt a length
 NET = ["group", "cell", "front", "seed"]
-SPAN = "{name} {own.least:.2f} to {own.most:.2f}"
-MOST = "{name} at most {own.most:.2f}"
+SPAN = "{name} {nets.least:.2f} to {nets.most:.2f}"
+MOST = "{name} at most {nets.most:.2f}"
 
 
 def lines(rows: pl.DataFrame) -> pl.DataFrame:

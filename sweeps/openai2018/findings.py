@@ -120,13 +120,15 @@ def _is_solved(accuracy: float) -> bool:
 
 def _fixed_fails(nets: pl.DataFrame) -> Finding:
     own = _kind(nets, "accuracy", "at the end", "50 bits", 32)
-    return each(own, "best net {own.most:.3f}", at_most(MOST))
+    return each(own, "best net {nets.most:.3f}", at_most(MOST))
 
 
 def _varied_converges(nets: pl.DataFrame) -> Finding:
     own = _kind(nets, "accuracy", "at the end", "1 to 50 bits", 32)
     learns = each(
-        own, "{own.number} nets, median {own.median:.3f}", share_of(MOSTLY, _is_solved)
+        own,
+        "{nets.number} nets, median {nets.median:.3f}",
+        share_of(MOSTLY, _is_solved),
     )
     return all_of(learns, _fixed_fails(nets), join=", against ")
 
@@ -139,7 +141,7 @@ def _told_converges(nets: pl.DataFrame) -> Finding:
     ]
     return each(
         {"": own},
-        "median {own.median:.3f}, worst net {own.least:.3f}",
+        "median {nets.median:.3f}, worst net {nets.least:.3f}",
         share_of(NEARLY, _is_solved),
     )
 
@@ -158,11 +160,11 @@ def _due_decides(nets: pl.DataFrame) -> Finding:
         _kind(nets, "accuracy", due, "50 bits", 2, 32) for due in DUE.values()
     )
     fails = each(
-        at_end, "{name}: best {own.most:.3f}", at_most(MOST), start="at the end, "
+        at_end, "{name}: best {nets.most:.3f}", at_most(MOST), start="at the end, "
     )
     learns = each(
         every_bit,
-        "{name}: median {own.median:.3f}",
+        "{name}: median {nets.median:.3f}",
         share_of(MOSTLY, _is_solved),
         start="after every bit, ",
     )

@@ -202,7 +202,7 @@ def _beyond(nets: pl.DataFrame, *languages: int) -> Finding:
     and fails somewhere."""
     fails = {LANGUAGES[k]: fails_at(nets, k) for k in languages}
     ends = within(1.2 * LARGEST_N, math.nextafter(math.inf, 0))
-    return each(fails, "{name}: {own.least:g} to {own.most:g}", ends)
+    return each(fails, "{name}: {nets.least:g} to {nets.most:g}", ends)
 
 
 def _twice(nets: pl.DataFrame) -> Finding:
@@ -215,7 +215,7 @@ def _twice(nets: pl.DataFrame) -> Finding:
             / LARGEST_N
         )
         times[LANGUAGES[symbols]] = [right.sum() / len(right)] if len(right) else []
-    found = each(times, "{name} {own:.1f}", at_least(2), join=", ")
+    found = each(times, "{name} {nets:.1f}", at_least(2), join=", ")
     return all_of(found, Finding("times", True), join=" ")
 
 

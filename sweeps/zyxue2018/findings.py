@@ -115,7 +115,7 @@ def _is_ahead(ahead: Sequence[int], behind: Sequence[int]) -> bool:
 
 def _told(nets: pl.DataFrame) -> Finding:
     own = group(nets.filter(arm=HOLD), "solved", "T = {T}")
-    latches = each(own, "{name}: {own.total} of {own.number}", share_of(MOST))
+    latches = each(own, "{name}: {nets.total} of {nets.number}", share_of(MOST))
     return all_of(latches, _more_often(nets, HOLD, PLAIN))
 
 

@@ -11,7 +11,7 @@ from memcap.findings.claims import all_of, at_least, compare, each
 
 
 def test_each_group_must_pass_and_is_said_in_words():
-    words = "{name} {own.least:.1f} to {own.most:.1f}"
+    words = "{name} {nets.least:.1f} to {nets.most:.1f}"
     found = each(
         {"LSTM": [0.9, 1.0], "GRU": (0.8,)},
         words,
@@ -25,7 +25,7 @@ def test_each_group_must_pass_and_is_said_in_words():
         is False
     )
     assert (
-        each({2: 4, 3: math.inf}, "{own:g} at {name}", at_least(1)).ours
+        each({2: 4, 3: math.inf}, "{nets:g} at {name}", at_least(1)).ours
         == "4 at 2; none at 3"
     )
 
@@ -38,12 +38,11 @@ def test_a_group_without_nets_is_not_measured():
 
 
 def test_what_a_template_may_say_of_numbers():
-    words = "{own.total} of {own.number}, {own.mean:.0%}, {own.median:g}, {own.least:g}, {own:d}"
-    assert (
-        each({"": [True, False, True, True]}, words, all).ours
-        == "3 of 4, 75%, 1, 0, 1, 0, 1, 1"
-    )
-    assert each({"": pl.Series([0.5, 0.25])}, "{own.most}", all).ours == "0.5"
+    words = "{nets.total} of {nets.number}, {nets.mean:.0%}, {nets.median:g}"
+    words += ", {nets.least:g}, {nets:d}"
+    found = each({"": [True, False, True, True]}, words, all)
+    assert found.ours == "3 of 4, 75%, 1, 0, 1, 0, 1, 1"
+    assert each({"": pl.Series([0.5, 0.25])}, "{nets.most}", all).ours == "0.5"
 
 
 def test_pairs_of_groups_or_of_numbers_are_compared():
