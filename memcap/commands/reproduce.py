@@ -247,9 +247,10 @@ def tiny(members: Sequence[Member]) -> list[Member]:
         groups.setdefault(kind, []).append(member)
     few = []
     for group in groups.values():
-        by_width = sorted(group, key=attrgetter("lag", "model.units"))
-        short = [member for member in by_width if member.lag == by_width[0].lag]
-        for member in dict.fromkeys((short[0], short[-1])):
+        least = min(member.lag for member in group)
+        short = [member for member in group if member.lag == least]
+        widths = attrgetter("model.units")
+        for member in dict.fromkeys((min(short, key=widths), max(short, key=widths))):
             budget = min(member.recipe.budget, TINY_BUDGET)
             recipe = replace(member.recipe, budget=budget)
             sequences = min(member.evaluation.sequences, TINY_SEQUENCES)
