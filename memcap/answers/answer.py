@@ -74,10 +74,6 @@ class Question:
         """The folder whose rows count, for a user's own sequences."""
         return self.rows if isinstance(self.rows, Path) else OUTPUTS
 
-    def of_rows(self, rows: Path) -> "Question":
-        """Return the same question to other rows."""
-        return replace(self, rows=rows)
-
     def __post_init__(self) -> None:
         least = self.task.smallest_lag
         if self.lag < least:

@@ -113,11 +113,9 @@ def judge(
 def _as_given(task: Task, inputs: np.ndarray, one_hot: bool) -> np.ndarray:
     if task.vocabulary is None:
         return inputs.astype(np.float32)
-    return (
-        np.eye(task.vocabulary, dtype=np.float32)[inputs]
-        if one_hot
-        else inputs.astype(np.int64)
-    )
+    if one_hot:
+        return np.eye(task.vocabulary, dtype=np.float32)[inputs]
+    return inputs.astype(np.int64)
 
 
 def _answers(task: Task, outputs: Any, shape: tuple[int, int]) -> np.ndarray:
@@ -133,76 +131,69 @@ def _answers(task: Task, outputs: Any, shape: tuple[int, int]) -> np.ndarray:
         ) from None
     if array.dtype.kind == "f" and np.isnan(array).any():
         raise UserError("net: gave outputs that are NaN")
-    tail = (task.outputs,) * task.several_values
+    count, steps = shape
     came = f"{array.dtype} of shape {array.shape}"
-    if classes and array.dtype.kind == "f" and array.shape[-1:] == (task.outputs,):
+    answer_shape = (task.outputs,) if task.several_values else ()
+    has_outputs = array.shape[-1:] == (task.outputs,)
+    if classes and has_outputs and array.dtype.kind == "f":
         array = array.argmax(-1)
     elif (
-        not (classes or task.several_values)
-        and array.ndim > 1
-        and array.shape[-1] == 1 < shape[1]
+        not classes
+        and answer_shape == ()
+        and steps > 1
+        and array.shape[1:][-1:] == (1,)
     ):
         array = array[..., 0]
-    if task.answers == "last" and array.shape == (shape[0], *tail):
-        array = np.repeat(array[:, None], shape[1], 1)  # only the last step counts
-    if array.shape != (*shape, *tail) or (classes and array.dtype.kind not in "biu"):
-        what = "logits" if classes else "values"
-        forms = [f"{what} {(*shape, task.outputs)}"]
-        forms += [f"{what} {(shape[0], task.outputs)} of the last step"] * (
-            task.answers == "last"
-        )
-        forms += [f"whole numbers {shape}"] * classes
-        raise UserError(f"net: gave {came}; {task.name} takes {', or '.join(forms)}")
-    return array
+    at_last = task.answers == "last"
+    if at_last and array.shape == (count, *answer_shape):
+        array = np.repeat(array[:, None], steps, 1)  # only the last step counts
+    are_classes = array.dtype.kind in "biu"
+    if array.shape == (*shape, *answer_shape) and (are_classes or not classes):
+        return array
+    what = "logits" if classes else "values"
+    forms = [f"{what} {(*shape, task.outputs)}"]
+    if at_last:
+        forms.append(f"{what} {(count, task.outputs)} of the last step")
+    if classes:
+        forms.append(f"whole numbers {shape}")
+    raise UserError(f"net: gave {came}; {task.name} takes {', or '.join(forms)}")
 
 
 def _verdict(member: Member, table: pl.DataFrame, sequences: int) -> Judgement:
     """Decide as for a member: by the mean over all lags, and by each lag."""
     task = member.task
-    scores = table[member.task.metric].to_numpy()
-    right_to = [
-        lag
-        for count, lag in enumerate(table["lag"], 1)
-        if member.criterion.passes_at_all(scores[:count], sequences)
-    ]
-    up_to = right_to[-1] if right_to and not task.stream else None
+    lag = member.lag
+    scores = table[task.metric].to_numpy()
     worst = member.criterion.index_of_worst(scores)
     about = (
         f"without memory {number(table['chance'][worst])}; criterion"
         f" {bound(member.facts.threshold)}"
     )
     if task.stream:
-        first, longer = scores
         right = bool(table["passes"].all())
-        verdict = (
-            "STEADY"
-            if right
-            else "SOLVED, and not steady"
-            if table["passes"][0]
-            else "NOT SOLVED"
-        )
+        verdict = "STEADY" if right else "NOT SOLVED"
+        if table["passes"][0] and not right:
+            verdict = "SOLVED, and not steady"
         words = (
-            f"{verdict} at lag {member.lag}: {task.metric} {first:.4f} on sequences of"
-            f" {member.length} steps, {longer:.4f} on those of {table['length'][1]} ({about})."
+            f"{verdict} at lag {lag}: {task.metric} {scores[0]:.4f} on sequences of"
+            f" {member.length} steps, {scores[1]:.4f} on those of {table['length'][1]} ({about})."
         )
-        return Judgement(task, member.lag, table, right, None, words)
-    right = up_to == member.lag
+        return Judgement(task, lag, table, right, None, words)
+    up_to = None
+    for count, shorter in enumerate(table["lag"], 1):
+        if member.criterion.passes_at_all(scores[:count], sequences):
+            up_to = shorter
+    right = up_to == lag
     verdict = "RIGHT" if right else "NOT RIGHT"
     if len(table) == 1:
-        words = (
-            f"{verdict} AT LAG {member.lag}: {task.metric} {scores[0]:.4f} ({about})."
-        )
-        return Judgement(task, member.lag, table, right, None, words)
-    less = (
-        ""
-        if right
-        else f" (up to {up_to} it is)"
-        if up_to
-        else " (nor at the shortest)"
-    )
+        words = f"{verdict} AT LAG {lag}: {task.metric} {scores[0]:.4f} ({about})."
+        return Judgement(task, lag, table, right, None, words)
+    less = ""
+    if not right:
+        less = f" (up to {up_to} it is)" if up_to else " (nor at the shortest)"
     words = (
-        f"{verdict} AT EVERY LAG UP TO {member.lag}{less}: {task.metric} {scores.mean():.4f} on"
+        f"{verdict} AT EVERY LAG UP TO {lag}{less}: {task.metric} {scores.mean():.4f} on"
         f" the mean of {len(table)} lags, at worst {scores[worst]:.4f}, at lag"
         f" {table['lag'][worst]} ({about})."
     )
-    return Judgement(task, member.lag, table, right, up_to, words)
+    return Judgement(task, lag, table, right, up_to, words)

@@ -42,13 +42,28 @@ if TYPE_CHECKING:
 HEADING_WIDTH = 100  # of lines in a script's docstring
 MOST_LAGS = 8  # that a sentence lists
 # columns of a point that JSON has, too
-OF_FIT = ["u_exist"]
-OF_FIT += [
-    f"{name}{end}"
-    for name in ("u50", "u90", "u50_trained", "u90_trained")
-    for end in ("", "_low", "_high", "_censored")
-]
-OF_FIT += ["misfit", "fits", "falls_from"]
+OF_FIT = (
+    "u_exist",
+    "u50",
+    "u50_low",
+    "u50_high",
+    "u50_censored",
+    "u90",
+    "u90_low",
+    "u90_high",
+    "u90_censored",
+    "u50_trained",
+    "u50_trained_low",
+    "u50_trained_high",
+    "u50_trained_censored",
+    "u90_trained",
+    "u90_trained_low",
+    "u90_trained_high",
+    "u90_trained_censored",
+    "misfit",
+    "fits",
+    "falls_from",
+)
 OF_RUNS = ("recipe", "recipes", "lr", "seeds", "runs", "lapse", "stretch", "counts")
 
 

@@ -10,7 +10,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 from contextlib import redirect_stdout
-from dataclasses import Field, fields
+from dataclasses import Field, fields, replace
 from functools import partial
 from typing import Any
 
@@ -144,7 +144,7 @@ def run(arguments: Namespace) -> None:
         with redirect_stdout(sys.stderr if aside else sys.stdout):
             overrides = shlex.split(command(answer))[2:]
             commands.find("train").run(Namespace(overrides=overrides))
-        answer = best_answer(question.of_rows(OUTPUTS))
+        answer = best_answer(replace(question, rows=OUTPUTS))
     if arguments.code:
         print_code(arguments, partial(code, answer))
     elif arguments.json:

@@ -23,6 +23,7 @@ DELAY = task_class("delay_line")()
 LATCH = task_class("latch")()
 KEYS = {"task", "lag", "u50", "u90_low", "estimate", "trains", "passed_from", "runs"}
 MIXED = {4: (0, 8), 5: (3, 8), 6: (6, 8), 7: (8, 8), 8: (8, 8)}
+BETWEEN = "It lies between lags 4 and 8. The"
 VALLEY = ((4, 6), (7, 7), (6, 8), (2, 8), (3, 8), (3, 8), (7, 8), (8, 8))
 
 
@@ -31,7 +32,7 @@ def sharp(width):
 
 
 @cache
-def points():
+def measured():
     """Delay lines measured at lags 2, 4, 8; no seed passed at 16; a latch whose
     smallest width was enough."""
     delays = {2: sharp(3), 4: MIXED, 8: sharp(9), 16: {15: (0, 8)}}
@@ -41,12 +42,17 @@ def points():
     return frontier(table(*rows, group("latch", 5, {1: (8, 8), 2: (8, 8)})))
 
 
-def asked(task, lag, share=0.9, **more):
-    """What JSON and all the words say."""
-    question = Question(
-        task, lag, Model(more.get("cell", "lstm"), 1), share, more.get("at", "steady")
-    )
-    found = answer(question, more.get("points") or points())
+def ask(question, *groups):
+    """The answer from these rows."""
+    return answer(question, frontier(table(*groups)))
+
+
+def asked(task, lag, *groups, points=None, share=0.9, cell="lstm"):
+    """What JSON and all the words say, of these rows, or of the delay lines and the latch."""
+    if groups:
+        points = frontier(table(*groups))
+    question = Question(task, lag, Model(cell, 1), share, "steady")
+    found = answer(question, points or measured())
     values = as_dict(found)
     assert values.keys() >= KEYS
     json.dumps(values, allow_nan=False)
@@ -89,19 +95,20 @@ def test_measured():
 
 
 def test_first_comes_the_width_and_a_sentence_and_what_it_rests_on_only_where_asked_for():
-    found = answer(Question(DELAY, 4), points())
+    found = answer(Question(DELAY, 4), measured())
     assert [str(found)] == sentences(found)
     assert found.why == "\n".join(why(found))
     assert "A net must hold" in found.why
 
 
 def test_the_share_moves_the_answer():
-    widths = [asked(DELAY, 4, share)[0]["estimate"] for share in (0.1, 0.5, 0.9)]
+    widths = [asked(DELAY, 4, share=share)[0]["estimate"] for share in (0.1, 0.5, 0.9)]
     assert widths == sorted(widths)
     assert (
-        "width at which 50 % of runs that train at all pass" in asked(DELAY, 4, 0.5)[1]
+        "width at which 50 % of runs that train at all pass"
+        in asked(DELAY, 4, share=0.5)[1]
     )
-    values, words = asked(DELAY, 4, 0.9995)
+    values, words = asked(DELAY, 4, share=0.9995)
     assert values["units"] is None
     assert (
         "no width up to 8 units is known to be enough for 99.95 % of training runs to succeed"
@@ -110,35 +117,31 @@ def test_the_share_moves_the_answer():
     assert "To measure wider nets:\nmemcap train task=delay_line task.lag=4 " in words
 
 
-@pytest.mark.parametrize(("lag", "between"), [(6, (4, 8)), (12, None)])
-def test_not_measured(lag, between):
+@pytest.mark.parametrize(
+    ("lag", "between", "counted", "place"),
+    [
+        (
+            6,
+            (4, 8),
+            "{passed_from} of {runs_from} training runs at lag 8 with",
+            BETWEEN,
+        ),
+        (12, None, "No net so wide was", "It lies OUTSIDE the measured lags"),
+    ],
+)
+def test_not_measured(lag, between, counted, place):
     values, words = asked(DELAY, lag)
     assert not values["measured"]
-    assert all(
-        values[k] is None
-        for k in ("u_exist", "u50", "u90", "u90_low", "u90_high", "recipe", "runs")
-    )
-    assert values["budget"] == 3000
-    assert values["between"] == between
+    assert values.items() >= dict.fromkeys(("u_exist", "u90", "recipe", "runs")).items()
+    assert (values["budget"], values["between"]) == (3000, between)
     assert values["lags"] == [2, 4, 8]
-    assert values["left_out"] == [
-        16
-    ]  # where nothing trained: that says nothing of widths
+    assert values["left_out"] == [16]  # nothing trained there: no word about widths
     assert values["low"] < values["estimate"] < values["high"]
     assert values["estimate"] <= values["units"] < 2 * values["estimate"]
     first, how, measure, line = words.splitlines()[:4]
-    counted = (
-        f"{values['passed_from']} of {values['runs_from']} training runs at lag 8 with"
-        if between
-        else "No net so wide was"
-    )
+    counted = counted.format(**values)
     assert first.startswith(
         f"delay_line at lag {lag}: {values['units']} units. {counted}"
-    )
-    place = (
-        "It lies between lags 4 and 8. The"
-        if between
-        else "It lies OUTSIDE the measured lags"
     )
     assert how.startswith(place)
     assert re.search(
@@ -148,27 +151,15 @@ def test_not_measured(lag, between):
     assert "Lags at which no recipe trained it are left out: 16." in how
     assert measure.startswith("To measure it")
     assert line == values["command"]
-    least, most = (
-        int(end) for end in line.split("model.units: ")[1].split(",")[0].split("..")
-    )
-    assert least < values["low"]
-    assert values["high"] < most
-    assert least <= values["estimate"] <= most
+    ends = line.split("model.units: ")[1].split(",")[0].split("..")
+    assert int(ends[0]) < values["low"] < values["high"] < int(ends[1])
 
 
 def test_what_is_enough_for_a_lag_that_was_measured_is_enough_for_shorter_ones_that_were_not():
-    rows = frontier(
-        table(
-            *(
-                group("delay_line", lag, {2 * lag: (0, 16), 2 * lag + 1: (16, 16)})
-                for lag in (4, 8)
-            )
-        )
-    )
-    measured = answer(Question(DELAY, 8), rows).units
-    assert [
-        answer(Question(DELAY, lag), rows).units <= measured for lag in (5, 6, 7)
-    ] == [True] * 3
+    counts = {lag: {2 * lag: (0, 16), 2 * lag + 1: (16, 16)} for lag in (4, 8)}
+    rows = [group("delay_line", lag, counts[lag]) for lag in counts]
+    units = [ask(Question(DELAY, lag), *rows).units for lag in (5, 6, 7, 8)]
+    assert max(units) == units[-1]
 
 
 def test_widths_beyond_those_allowed_are_not_named():
@@ -185,7 +176,7 @@ def test_widths_beyond_those_allowed_are_not_named():
 
 
 def test_nothing_measured():
-    values, words = asked(LATCH, 50, points=[p for p in points() if p.task != LATCH])
+    values, words = asked(LATCH, 50, points=[p for p in measured() if p.task != LATCH])
     assert values["units"] is values["carry_numbers"] is values["estimate"] is None
     assert (
         values["information_floor"],
@@ -200,9 +191,7 @@ def test_nothing_measured():
 
 @pytest.mark.parametrize("counts", [{15: (0, 8)}, {1: (1, 4), 2: (1, 4), 3: (0, 4)}])
 def test_where_no_recipe_trains_it_other_recipes_come_before_wider_nets(counts):
-    values, words = asked(
-        DELAY, 16, points=frontier(table(group("delay_line", 16, counts)))
-    )
+    values, words = asked(DELAY, 16, group("delay_line", 16, counts))
     assert values["measured"]
     assert not values["trains"]
     assert values["units"] is values["estimate"] is values["carry_numbers"] is None
@@ -242,9 +231,7 @@ def test_what_was_trained_by_an_unusual_rule_is_measured_by_it_again():
 
 def test_not_enough():
     counts = {4: (0, 8), 6: (2, 8), 8: (5, 8)}
-    values, words = asked(
-        DELAY, 4, points=frontier(table(group("delay_line", 4, counts)))
-    )
+    values, words = asked(DELAY, 4, group("delay_line", 4, counts))
     assert values["trains"]
     assert (values["units"], values["u90_censored"], values["u90_high"]) == (
         None,
@@ -269,7 +256,7 @@ def test_the_smallest_width_was_enough():
 
 def test_the_number_of_recipes_tried_is_said():
     rows = (group(counts=MIXED, lr=0.1), group(counts=MIXED | {5: (8, 8)}, lr=0.2))
-    words = asked(LATCH, 5, points=frontier(table(*rows)))[1]
+    words = asked(LATCH, 5, *rows)[1]
     assert (
         "recipe hold (best of 2, chosen on the seeds that it is judged on), learning rate 0.2"
         in words
@@ -288,7 +275,7 @@ def test_counts_that_do_not_fit_are_flagged_beside_the_width():
 
 def test_where_wider_nets_fail_more_widths_that_pass_are_advised_and_it_is_said():
     counts = {3: (0, 8), 4: (16, 16), 5: (15, 16), 6: (4, 16), 8: (3, 16)}
-    found = answer(Question(LATCH, 5), frontier(table(group(counts=counts))))
+    found = ask(Question(LATCH, 5), group(counts=counts))
     words = words_of(found)
     assert (found.units, as_dict(found)["falls_from"]) == (4, 6)
     assert "31 of 32 training runs with 4 or 5 units succeed" in words
@@ -297,7 +284,7 @@ def test_where_wider_nets_fail_more_widths_that_pass_are_advised_and_it_is_said(
         in words
     )
     counts = dict(zip((3, 4, 5, 6, 7, 9, 11, 14), VALLEY, strict=True))
-    found = answer(Question(LATCH, 5), frontier(table(group(counts=counts))))
+    found = ask(Question(LATCH, 5), group(counts=counts))
     words = words_of(found)
     assert found.units == 14
     assert "8 of 8 training runs with 14 or more units succeed" in words
@@ -319,10 +306,7 @@ def test_where_wider_nets_fail_more_widths_that_pass_are_advised_and_it_is_said(
 
 @pytest.mark.parametrize(("top", "said"), [((6, 8), True), ((8, 8), False)])
 def test_counts_below_the_share_at_the_width_to_take_stand_beside_it(top, said):
-    found = answer(
-        Question(LATCH, 5),
-        frontier(table(group(counts={1: (0, 8), 2: (7, 8), 3: top}))),
-    )
+    found = ask(Question(LATCH, 5), group(counts={1: (0, 8), 2: (7, 8), 3: top}))
     passed, runs = found.point.passed_from(found.units)
     assert (passed < 0.9 * runs) == said
     assert (
@@ -340,7 +324,7 @@ def test_counts_below_the_share_at_the_width_to_take_stand_beside_it(top, said):
 
 @pytest.mark.parametrize("other", [{"knobs": {"symbols": 4}}, {"readout": "lstm"}])
 def test_points_of_other_tasks_and_nets_say_nothing(other):
-    found = answer(Question(LATCH, 5), frontier(table(group(counts=MIXED, **other))))
+    found = ask(Question(LATCH, 5), group(counts=MIXED, **other))
     assert found.point is None
 
 
@@ -369,9 +353,7 @@ def test_layers_answer_for_themselves():
 
 def test_the_tasks_own_length_counts_first():
     rows = (group(counts={1: (64, 64)}, length=40), group(counts=MIXED))
-    assert answer(
-        Question(LATCH, 5), frontier(table(*rows))
-    ).point.length == LATCH.length(5)
+    assert ask(Question(LATCH, 5), *rows).point.length == LATCH.length(5)
 
 
 def test_the_command_measures_what_was_asked():
@@ -391,9 +373,7 @@ def test_the_command_has_the_recipe_of_the_next_longer_lag_with_what_was_changed
         group("delay_line", 16, sharp(17), recipe="mine", lr=0.2),
     )
     near, far, beyond = (
-        command(
-            answer(Question(DELAY, lag, config_dir=tmp_path), frontier(table(*rows)))
-        )
+        command(ask(Question(DELAY, lag, config_dir=tmp_path), *rows))
         for lag in (3, 5, 20)
     )
     assert " recipe=open_gate " in near
@@ -450,7 +430,7 @@ def lost(**more):
 
 
 def test_the_steady_verdict_counts_and_the_trained_length_alone_stands_beside():
-    steady, words = asked(DELAY, 4, points=frontier(table(lost())))
+    steady, words = asked(DELAY, 4, lost())
     trained, others = asked(
         DELAY, 4, points=frontier(table(lost(), lost()), at="trained")
     )
@@ -484,23 +464,16 @@ def test_the_budget_is_that_of_the_recipe_that_stands():
 
 
 def test_the_stretched_score_is_that_of_the_width_to_take():
-    rows = table(
-        group("latch", 5, {4: (0, 8), 5: (3, 8), 6: (6, 8), 7: (8, 8), 9: (8, 8)})
-    )
-    values, words = asked(LATCH, 5, points=frontier(rows))
-    assert values["stretched_units"] in (7, 9)
+    counts = {4: (0, 8), 5: (3, 8), 6: (6, 8), 7: (8, 8), 9: (8, 8)}
+    values, words = asked(LATCH, 5, group("latch", 5, counts))
+    units = values["stretched_units"]
+    assert units in (7, 9)
     assert values["stretched_median"] == pytest.approx(1 - 0.001 * 3.5)
-    assert (
-        f"the median accuracy of the solved nets of {values['stretched_units']} units is"
-        in words
-    )
+    assert f"the median accuracy of the solved nets of {units} units is" in words
     assert "without memory" not in words
-    counts = {6: (0, 8), 7: (8, 8), 9: (8, 8)}
-    fades = table(group("latch", 5, counts, steady={7: 0, 9: 0}))
-    assert (
-        "is 0.5, about what a net without memory has (0.5)."
-        in asked(LATCH, 5, points=frontier(fades))[1]
-    )
+    fades = group("latch", 5, {6: (0, 8), 7: (8, 8), 9: (8, 8)}, steady={7: 0, 9: 0})
+    words = asked(LATCH, 5, fades)[1]
+    assert "is 0.5, about what a net without memory has (0.5)." in words
 
 
 def test_rows_of_another_end_of_training_are_used_where_there_are_no_others_and_named():
@@ -512,7 +485,7 @@ def test_rows_of_another_end_of_training_are_used_where_there_are_no_others_and_
     ]
     for lag in (4, 6):
         name = f"delay_line (trained until solved) at lag {lag}: "
-        assert asked(DELAY, lag, points=frontier(table(*old)))[1].startswith(name)
+        assert asked(DELAY, lag, *old)[1].startswith(name)
     both = frontier(table(*old, lost(), group("delay_line", 9, {8: (0, 8), 9: (8, 8)})))
     assert asked(DELAY, 4, points=both)[1].startswith("delay_line at lag 4: ")
     assert (
@@ -554,29 +527,21 @@ def test_advice_never_falls_with_the_lag_and_a_stricter_verdict_never_takes_less
             assert strict is None or loose is None or strict >= loose, (task, model)
 
 
-def test_a_prediction_says_how_many_passed_at_the_lags_next_to_it():
+@pytest.mark.parametrize(
+    ("lag", "beside", "named"), [(12, (8, 16), "lags 8 and 16"), (20, (16,), "lag 16")]
+)
+def test_a_prediction_says_how_many_passed_at_the_lags_next_to_it(lag, beside, named):
     some = {1: (0, 8), 2: (6, 8), 3: (5, 8)}
-    rows = [
-        group("latch", lag, counts)
-        for lag, counts in ((4, some), (8, {1: (0, 8), 2: (8, 8)}), (16, some))
-    ]
-    points = frontier(table(*rows))
-    between = answer(Question(LATCH, 12), points)
-    beside = [p.passed_from(between.units) for p in points if p.lag in (8, 16)]
-    passed, runs = map(sum, zip(*beside, strict=True))
-    assert (between.passes.passed, between.passes.runs) == (passed, runs)
-    sentence = (
-        f"{passed} of {runs} training runs at lags 8 and 16 with {between.units} or more units"
-        " succeed"
+    counts = {4: some, 8: {1: (0, 8), 2: (8, 8)}, 16: some}
+    points = frontier(table(*(group("latch", k, counts[k]) for k in counts)))
+    found = answer(Question(LATCH, lag), points)
+    pairs = [p.passed_from(found.units) for p in points if p.lag in beside]
+    passed, runs = map(sum, zip(*pairs, strict=True))
+    assert (found.passes.passed, found.passes.runs) == (passed, runs)
+    assert (
+        f"{passed} of {runs} training runs at {named} with {found.units} or more units"
+        in words_of(found)
     )
-    assert sentence in words_of(between)
-    beyond = answer(Question(LATCH, 20), points)
-    passed = beyond.passes.passed
-    runs = beyond.passes.runs
-    sentence = (
-        f"{passed} of {runs} training runs at lag 16 with {beyond.units} or more units"
-    )
-    assert sentence in words_of(beyond)
 
 
 # Every lag up to one
@@ -593,7 +558,7 @@ def test_rows_of_every_lag_answer_before_those_of_one_lag():
         *group(lag=20, counts=counts),
         *group(lag=20, counts=counts, up_to={4: 0, 5: 0}, **UP_TO),
     ]
-    found = answer(Question(LATCH, 20), frontier(table(rows)))
+    found = ask(Question(LATCH, 20), rows)
     assert (found.units, found.at, found.as_asked) == (6, "up_to", True)
     first, *more = sentences(found)
     assert first.startswith(
@@ -606,7 +571,7 @@ def test_rows_of_every_lag_answer_before_those_of_one_lag():
 
 
 def test_where_one_lag_alone_was_measured_the_answer_says_so_and_how_to_measure_the_others():
-    found = answer(Question(LATCH, 20), frontier(table(group(lag=20, counts=sharp(3)))))
+    found = ask(Question(LATCH, 20), group(lag=20, counts=sharp(3)))
     assert not found.as_asked
     assert (
         "This answer is for lag 20 alone. It was not measured whether such a net"
@@ -616,7 +581,7 @@ def test_where_one_lag_alone_was_measured_the_answer_says_so_and_how_to_measure_
         "task=latch task.lag=20 evaluation.until=up_to study=latch_L20"
         in sentences(found)[-1]
     )
-    stream = answer(Question(DELAY, 4), points())
+    stream = answer(Question(DELAY, 4), measured())
     assert (stream.as_asked, stream.at, len(sentences(stream))) == (True, "steady", 1)
 
 

@@ -41,20 +41,13 @@ def test_a_net_is_right_at_every_lag_up_to_its_own_and_no_further():
 
 def test_answers_of_the_last_step_alone_may_be_given_and_whole_numbers():
     predict = numpy_lstm(memcap.load("atlas:latch-L5"))
-    every, last, whole = (
-        memcap.judge(net, "latch", 5).table
-        for net in (
-            predict,
-            lambda x: predict(x)[:, -1],
-            lambda x: predict(x).argmax(-1),
-        )
-    )
-    assert every.equals(last)
-    assert every.equals(whole)
-    embedded = memcap.judge(
-        lambda symbols: predict(np.eye(7)[symbols]), "latch", 5, one_hot=False
-    )
-    assert embedded.table.equals(every)
+    every = memcap.judge(predict, "latch", 5).table
+    for net, one_hot in (
+        (lambda x: predict(x)[:, -1], True),
+        (lambda x: predict(x).argmax(-1), True),
+        (lambda symbols: predict(np.eye(7)[symbols]), False),
+    ):
+        assert memcap.judge(net, "latch", 5, one_hot=one_hot).table.equals(every)
 
 
 def test_a_net_without_memory_scores_chance():
@@ -99,20 +92,24 @@ def test_of_a_file_each_held_out_sequence_is_judged_once():
         assert judged.table["accuracy"].to_list() == [pytest.approx(70 / 102)]
 
 
-def test_refusals():
-    with pytest.raises(
-        UserError,
-        match=r"gave float64 of shape \(256, 5\); latch takes logits \(256, 3, 2\), or",
-    ):
-        memcap.judge(lambda inputs: np.zeros((len(inputs), 5)), "latch", 3)
-    with pytest.raises(
-        UserError, match="net: gave tuple; it must be one array of outputs"
-    ):
-        memcap.judge(lambda inputs: (inputs, inputs[0]), "latch", 3)
-    with pytest.raises(UserError, match="net: gave outputs that are NaN"):
-        memcap.judge(lambda inputs: inputs[..., :2] * np.nan, "latch", 3)
-    with pytest.raises(UserError, match="net: must be a function of inputs, not str"):
-        memcap.judge("net", "latch", 3)
+@pytest.mark.parametrize(
+    ("net", "said"),
+    [
+        (
+            lambda inputs: np.zeros((len(inputs), 5)),
+            r"gave float64 of shape \(256, 5\); latch takes logits \(256, 3, 2\), or",
+        ),
+        (
+            lambda inputs: (inputs, inputs[0]),
+            "net: gave tuple; it must be one array of outputs",
+        ),
+        (lambda inputs: inputs[..., :2] * np.nan, "net: gave outputs that are NaN"),
+        ("net", "net: must be a function of inputs, not str"),
+    ],
+)
+def test_what_is_no_net_of_the_task_is_refused(net, said):
+    with pytest.raises(UserError, match=said):
+        memcap.judge(net, "latch", 3)
 
 
 def test_the_command(tmp_path):

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from study_rows import group, table, write
 
-from memcap.answers import sources
 from memcap.answers.answer import Question
-from memcap.answers.sources import best_answer, cell_name, from_rows
+from memcap.answers.sources import best_answer, cell_name, rows_for
 from memcap.answers.words import as_dict, sentences, why
+from memcap.models.model import Model
 from memcap.store import files, published
 from memcap.store.published import NAMES, STUDIES, rows_file, rows_files
 from memcap.tasks import task_class
@@ -49,10 +49,10 @@ def test_the_atlas_answers_one_who_has_no_rows(place):
     assert (found.source, found.units, found.is_conclusive) == ("atlas", 9, True)
     assert as_dict(found)["source"] == "atlas"
     assert ", of memcap's published atlas; recipe" in "".join(why(found))
-    assert as_dict(best_answer(Question(DELAY, 10)))["between"] == (8, 16)
+    between = best_answer(Question(DELAY, 10))
+    assert as_dict(between)["between"] == (8, 16)
     assert (
-        ", of memcap's published atlas. This is a prediction"
-        in sentences(best_answer(Question(DELAY, 10)))[1]
+        ", of memcap's published atlas. This is a prediction" in sentences(between)[1]
     )
 
 
@@ -136,31 +136,19 @@ def test_without_rows_and_atlas_nothing_is_known(place, monkeypatch):
     )
 
 
-def test_only_rows_that_can_answer_are_fitted(monkeypatch):
-    kept = []
-
-    def frontier(rows, at, budget):
-        kept.append(rows)
-        return []
-
-    monkeypatch.setattr(sources, "frontier", frontier)
+def test_only_rows_that_can_answer_are_fitted():
     others = [
         {"knobs": {"symbols": 4}},
         {"cell": "GRUCell"},
         {"readout": "lstm"},
         {"task": "latch"},
+        {"layers": 2},
+        {"initial_carry": "learned"},
     ]
-    others += [{"layers": 2}, {"initial_carry": "learned"}]
-    rows = table(
-        *(
-            group(**({"task": "delay_line", "lag": 4} | other))
-            for other in [{}, *others]
-        )
-    )
-    from_rows(rows, Question(DELAY, 4))
-    assert set(kept[0]["task"]) == {"delay_line"}
-    assert (kept[0]["cell"] == "lstm").all()
-    assert kept[0].height == 12
+    kinds = [{"task": "delay_line", "lag": 4} | other for other in [{}, *others]]
+    rows = table(*(group(**kind) for kind in kinds))
+    kept = rows_for(rows, DELAY, Model(units=1))
+    assert kept["key"].to_list() == rows["key"][:12].to_list()
 
 
 @pytest.mark.parametrize("name", NAMES)
