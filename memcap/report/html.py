@@ -88,9 +88,9 @@ def page(rows: pl.DataFrame, curves: pl.DataFrame, title: str) -> str:
         "members": shown if some.height < rows.height else "",
         "made": f"Made by memcap {versions}: memcap report.",
     }
-    page = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
+    template = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
     script = json.dumps(_plain(data), separators=(",", ":"), allow_nan=False)
-    return Template(page).substitute(
+    return Template(template).substitute(
         {name: html.escape(text) for name, text in texts.items()},
         data=script.replace("<", "\\u003c"),
         colours=json.dumps(COLOURS),

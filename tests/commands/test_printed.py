@@ -221,18 +221,16 @@ def test_a_longer_sequence_leaves_carry_and_parameters_as_they_are():
 @pytest.mark.breadth
 def test_what_a_job_leaves_is_what_it_was_told(tmp_path):
     words = ["axes={model.units: [1, 2], seed: 2}", *SMALL]
-    assert memcap(tmp_path, "train", *words).status == 0
+    command = shlex.join(["memcap", "train", *words])
+    memcap(tmp_path, "train", *words)
     (found,) = json.loads(memcap(tmp_path, "status", "--json").out)
     (job,) = found["jobs"]
     assert (found["done"], found["members"]) == (4, 4)
-    assert (job["ended"], job["done"], job["to_come"]) == ("done", 4, 0)
-    assert job[
-        "command"
-    ] == "memcap train 'axes={model.units: [1, 2], seed: 2}' " + " ".join(SMALL)
+    wanted = {"ended": "done", "done": 4, "to_come": 0, "command": command}
+    assert wanted.items() <= job.items()
     kept = files(tmp_path / "outputs" / "adhoc" / "jobs")
-    assert (
-        memcap(tmp_path, "train", *words).status == 0
-    )  # nothing is missing, and nothing is said
+    # nothing is missing, and nothing is said
+    assert memcap(tmp_path, "train", *words).status == 0
     assert files(tmp_path / "outputs" / "adhoc" / "jobs") == kept
 
 
@@ -254,9 +252,8 @@ def test_what_strangers_wrote_steers_no_terminal(tmp_path):
     )
     put(tmp_path / "mine", "a", beat, ["b"])
     put(tmp_path / "mine", "c", replace(beat, ended=None, running=1), ["d"])
-    (tmp_path / "mine" / "rows" / f"{HOSTILE.replace('/', '')}.parquet").write_bytes(
-        b""
-    )
+    name = HOSTILE.replace("/", "")
+    (tmp_path / "mine" / "rows" / f"{name}.parquet").touch()
     for words in ("status", "verify", "frontier", "collect", "report", "status --json"):
         done = memcap(tmp_path, *words.split(), "mine")
         assert "Traceback" not in done.err
@@ -287,12 +284,8 @@ REFUSED = "Resume with the command that trained it; its file says none "
     ],
 )
 def test_a_command_is_advised_that_runs_memcap_alone(tmp_path, command, line):
-    put(
-        tmp_path,
-        "a",
-        first(ended="interrupted", command=command, folder=str(tmp_path)),
-        ["b"],
-    )
+    job = first(ended="interrupted", command=command, folder=str(tmp_path))
+    put(tmp_path, "a", job, ["b"])
     last = memcap(tmp_path, "status", ".").out.splitlines()[-1]
     assert last.startswith(line)
     assert command in last.replace('"', "'")
