@@ -19,7 +19,6 @@ TASKS = (
     TwoStep(habit=True),
     TwoStep(values=2),
 )
-each_task = pytest.mark.parametrize("task", TASKS, ids=str)
 
 
 def sessions(task, trials=TRIALS):
@@ -27,12 +26,8 @@ def sessions(task, trials=TRIALS):
     batch = draw(task, trials - 1, steps=TRIALS, batch=SESSIONS)
     symbols = batch.inputs
     arms = symbols // (task.vocabulary // 2)
-    return (
-        arms,
-        symbols // 2 % 2 if task.two_steps else arms,
-        symbols % 2,
-        batch.targets,
-    )
+    states = symbols // 2 % 2 if task.two_steps else arms
+    return arms, states, symbols % 2, batch.targets
 
 
 def log_odds(task, arms, states, reward):
@@ -50,9 +45,8 @@ def log_odds(task, arms, states, reward):
     odds = np.zeros(reward.shape)
     for (rate, new), weight in zip(units, weights, strict=True):
         h = np.zeros(reward.shape[1])
-        for t, (z, n) in enumerate(
-            zip(1 - rate * np.ones_like(reward), new, strict=True)
-        ):
+        keep = 1 - rate * np.ones_like(reward)
+        for t, (z, n) in enumerate(zip(keep, new, strict=True)):
             h = (1 - z) * n + z * h
             odds[t] += weight * h
     return odds
@@ -81,18 +75,14 @@ def test_worlds():
     assert REWARDED == 0.8
     bandit, reversal, two_step, _ = TASKS
     arms, _, reward, _ = sessions(bandit)
-    good = np.where(arms == 1, reward, 1 - reward).mean(
-        0
-    )  # about .8 or .2 of a session
+    good = (arms == reward).mean(0)  # about .8 or .2 of a session
     assert np.mean(abs(good - 0.5) > 0.15) > 0.95
-    arms, _, reward, _ = sessions(reversal)
-    good = np.where(arms == 1, reward, 1 - reward)
-    agree = np.mean(good[1:] == good[:-1])
-    assert abs(agree - (0.95 * 0.68 + 0.05 * 0.32)) < 4 * 0.5 / good.size**0.5
-    arms, states, reward, _ = sessions(two_step)
+    for task in (reversal, two_step):
+        arms, states, reward, _ = sessions(task)
+        good = states == reward
+        agree = np.mean(good[1:] == good[:-1])
+        assert abs(agree - (0.95 * 0.68 + 0.05 * 0.32)) < 4 * 0.5 / arms.size**0.5
     assert abs(np.mean(arms == states) - 0.8) < 4 * 0.4 / arms.size**0.5
-    agree = np.mean((states == reward)[1:] == (states == reward)[:-1])
-    assert abs(agree - (0.95 * 0.68 + 0.05 * 0.32)) < 4 * 0.5 / arms.size**0.5
 
 
 @pytest.mark.parametrize(
@@ -111,7 +101,7 @@ def test_the_examples_of_the_docstrings(task, arms, states, reward, odds, monkey
     assert log_odds(task, *seen)[:, 0].tolist() == odds
 
 
-@each_task
+@pytest.mark.parametrize("task", TASKS, ids=str)
 def test_who_meets_the_criterion_leaves_little_of_the_log_loss_to_gain(task):
     """Compare with what a net without memory loses to the agent itself: a solved one
     loses less than 1/300 of it."""
@@ -119,9 +109,8 @@ def test_who_meets_the_criterion_leaves_little_of_the_log_loss_to_gain(task):
     symbols = (4 * arms + 2 * states + reward)[:-1]
     own = np.logaddexp(0, np.where(arms[1:] == 1, -odds[:-1], odds[:-1])).mean()
     number = np.bincount(symbols.ravel(), minlength=8)
-    share = (np.bincount(symbols.ravel(), arms[1:].ravel(), 8) / np.maximum(number, 1))[
-        symbols
-    ]
+    chosen = np.bincount(symbols.ravel(), arms[1:].ravel(), 8)
+    share = (chosen / np.maximum(number, 1))[symbols]
     without = -np.log(np.where(arms[1:] == 1, share, 1 - share)).mean()
     most = task.facts(TRIALS - 1, TRIALS).threshold / 8
     assert 0 < most < (without - own) / 300

@@ -25,6 +25,7 @@ from memcap.tasks.even_pairs import EvenPairs
 from memcap.tasks.fading_kernel import FadingKernel
 from memcap.tasks.latch import Latch
 from memcap.tasks.modular_arithmetic import ModularArithmetic
+from memcap.tasks.mqar import Mqar
 from memcap.tasks.parity import Parity
 from memcap.tasks.pattern import Pattern
 from memcap.tasks.reber import Reber
@@ -174,6 +175,44 @@ def modular_arithmetic(task, row, lag, due):
     return eval(text) % task.modulus
 
 
+def symbols_at(row):
+    """What each step shows: one symbol, or those of its one-hot vectors."""
+    if row.ndim == 1:
+        return [[x] for x in row]
+    assert {*np.unique(row)} <= {0, 1}
+    return [np.flatnonzero(x).tolist() for x in row]
+
+
+def mqar(task, row, lag, due):
+    """Keep a table of each key's values, oldest first, and none from the last `lag`
+    steps; say the latest one of a key that is in it."""
+    shown = symbols_at(row)
+    before = len(row) - task.shortest(lag)
+    table = {}
+    answers = np.zeros(len(row), int)
+    last = None
+    for t, symbols in enumerate(shown):
+        for x in symbols:
+            if task.symbols <= x < 2 * task.symbols and t < len(row) - lag:
+                table.setdefault(last, []).append(x - task.symbols)
+            elif x in table:
+                answers[t] = table[x][-1]
+            last = x
+    assert [len(values) for values in table.values()] == [
+        1 + task.rewrites
+    ] * task.pairs
+    values = [value for values in table.values() for value in values]
+    assert len(values) == len({*values})
+    queries = sorted(shown[t] for t in np.flatnonzero(due))
+    assert queries == sorted([key] for key in table)
+    blanks = np.array([symbols == [2 * task.symbols] for symbols in shown])
+    assert blanks[:before].all()
+    assert not blanks[before:-lag].any()
+    assert np.array_equal(blanks[-lag:], ~due[-lag:] & (task.fillers == "blanks"))
+    assert all(len(symbols) == 1 for symbols in shown[-lag:])
+    return answers
+
+
 def parity(task, row, lag, due):
     assert row[-1] == 2
     assert np.sum(row != 2) == lag
@@ -293,6 +332,17 @@ ORACLES = [
     (fading_kernel, FadingKernel(), FadingKernel(power=0.5)),
     (latch, Latch(), Latch(symbols=6, distractors=0)),
     (modular_arithmetic, *(ModularArithmetic(modulus=k) for k in (3, 5, 7))),
+    (
+        mqar,
+        Mqar(),
+        Mqar(pairs=1, symbols=5),
+        Mqar(pairs=8, symbols=8),
+        Mqar(layout="stacked"),
+        Mqar(rewrites=2),
+        Mqar(pairs=3, symbols=6, layout="stacked", rewrites=1),
+        Mqar(pairs=3, symbols=4, fillers="random"),
+        Mqar(layout="stacked", rewrites=1, fillers="random"),
+    ),
     (parity, Parity()),
     (pattern, Pattern(), Pattern(classes=4, middle="random")),
     (reber, Reber()),
