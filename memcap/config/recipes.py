@@ -208,10 +208,10 @@ class ResolvedRecipe(Recipe):
         return self.curriculum is not None or self.lags is not None
 
 
-OPTIONAL = frozenset(
-    f.name for f in fields(Recipe) if f.metadata["before"] is None
-)  # may be absent
-NEEDED = tuple(  # a recipe's file must have these
+# may be absent
+OPTIONAL = frozenset(f.name for f in fields(Recipe) if f.metadata["before"] is None)
+# a recipe's file must have these
+NEEDED = tuple(
     f.name
     for f in fields(Recipe)[1:]
     if f.metadata["before"] is MISSING

@@ -49,24 +49,21 @@ def explain(error: BaseException, overrides: Sequence[str] = ()) -> str:
     if isinstance(error, (YAMLError, UnicodeDecodeError)):
         return of_yaml(error)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        group, _, choice = error.missing_cfg_file.rpartition("/")
-        if plugin := PLUGINS.get(error.missing_cfg_file):
+        file = error.missing_cfg_file
+        group, _, choice = file.rpartition("/")
+        if file in PLUGINS:
             return (
                 f"{group}={choice}: comes with a plugin that is not installed; pip install"
-                f" {plugin}"
+                f" {PLUGINS[file]}"
             )
-        if error.missing_cfg_file in RENAMED:
-            return f"{group}={choice}: is called {RENAMED[error.missing_cfg_file]} now"
+        if file in RENAMED:
+            return f"{group}={choice}: is called {RENAMED[file]} now"
         if error.options:
-            own = (
-                "MODULE:CLASS for your own"
-                if group == "task"
-                else f"a file of {group}/ in --config-dir"
-            )
-            return (
-                f"{group}={choice}: no such choice; {alternatives(choice, error.options)}, or"
-                f" {own}"
-            )
+            own = f"a file of {group}/ in --config-dir"
+            if group == "task":
+                own = "MODULE:CLASS for your own"
+            names = alternatives(choice, error.options)
+            return f"{group}={choice}: no such choice; {names}, or {own}"
     if isinstance(error, OverrideParseException):
         return (
             f"{error.override}: Hydra cannot read it; write KEY=VALUE, as in task.lag=8, and"
@@ -99,16 +96,12 @@ def explain(error: BaseException, overrides: Sequence[str] = ()) -> str:
 
 def alternatives(typed: str, names: Sequence[str]) -> str:
     """Suggest names: those that look like the typed one, and the first `NAMED` of all."""
-    near = difflib.get_close_matches(typed, names)
-    more = (
-        f" and {len(names) - NAMED} more (memcap train --help lists all)"
-        if len(names) > NAMED
-        else ""
-    )
-    return (
-        f"did you mean {' or '.join(near)}? " * bool(near)
-        + f"one of {', '.join(names[:NAMED])}{more}"
-    )
+    text = f"one of {', '.join(names[:NAMED])}"
+    if len(names) > NAMED:
+        text += f" and {len(names) - NAMED} more (memcap train --help lists all)"
+    if near := difflib.get_close_matches(typed, names):
+        text = f"did you mean {' or '.join(near)}? {text}"
+    return text
 
 
 def _unknown_key(key: str, overrides: Sequence[str]) -> str:

@@ -124,10 +124,9 @@ def values_of(
     for name in config:
         if name != "hydra":
             value = config[name]
-            is_config = OmegaConf.is_config(value)
-            values[str(name)] = (
-                OmegaConf.to_container(value, resolve=True) if is_config else value
-            )
+            if OmegaConf.is_config(value):
+                value = OmegaConf.to_container(value, resolve=True)
+            values[str(name)] = value
     for name in values:
         if name == "sweeps":
             raise UserError(
@@ -199,11 +198,9 @@ def settings(values: dict[str, Any]) -> Settings:
 
 def fields_of(group: str, task: str = "delay_line") -> list[str]:
     """Return the names of a group's fields."""
-    return (
-        [*defaults(GROUPS[group])]
-        if group != "task"
-        else [k for k in task_defaults(task) if k != "name"]
-    )
+    if group == "task":
+        return [name for name in task_defaults(task) if name != "name"]
+    return list(defaults(GROUPS[group]))
 
 
 def chosen_tasks(overrides: Sequence[str]) -> list[str]:
@@ -273,9 +270,8 @@ def typed_words(words: Sequence[str]) -> list[str]:
 def typed_overrides(config: DictConfig) -> list[str]:
     """Return the overrides of the command line as typed, with ${...} unresolved."""
     overrides = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
-    return (
-        [str(override) for override in overrides] if isinstance(overrides, list) else []
-    )
+    assert isinstance(overrides, list)
+    return [str(override) for override in overrides]
 
 
 def _check_folder(folder: Path, name: str) -> None:

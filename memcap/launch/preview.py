@@ -51,30 +51,26 @@ def _fill(values: dict[Any, Any], members: Sequence[Member]) -> dict[str, list[s
     which members differ."""
     differ = {}
     for part in PARTS:
-        kinds = list(
-            map(dict, dict.fromkeys(_part(member, part) for member in members))
-        )
+        of_members = [_part(member, part) for member in members]
         for name, value in values[part].items():
-            there = list(dict.fromkeys(kind[name] for kind in kinds if name in kind))
             if value is not None and (part, name, value) != AUTO:
                 continue
-            if len(there) == 1:
-                values[part][name] = there[0]
-            else:
-                words = ["null" if each is None else str(each) for each in there]
-                differ[f"{part}.{name}"] = words[:SHOWN] + ["..."] * (
-                    len(words) > SHOWN
-                )
+            found = dict.fromkeys(
+                of_member[name] for of_member in of_members if name in of_member
+            )
+            if len(found) == 1:
+                (values[part][name],) = found
+                continue
+            words = ["null" if value is None else str(value) for value in found]
+            if len(words) > SHOWN:
+                words[SHOWN:] = ["..."]
+            differ[f"{part}.{name}"] = words
     return differ
 
 
-def _part(member: Member, part: str) -> tuple[tuple[str, Any], ...]:
-    if part != "task":
-        return tuple(vars(getattr(member, part)).items())
-    values = {
-        "name": member.task.name,
-        "lag": member.lag,
-        "length": member.length,
-        **vars(member.task),
-    }
-    return tuple(values.items())
+def _part(member: Member, part: str) -> dict[str, Any]:
+    values = vars(getattr(member, part))
+    if part == "task":
+        sizes = {"lag": member.lag, "length": member.length}
+        return {"name": member.task.name, **sizes, **values}
+    return values

@@ -49,14 +49,11 @@ class Ledger:
     def expect(self, jobs: Iterable[Job]) -> None:
         """Record jobs before they run, and start to track their studies; for jobs that
         a sweeper makes up as it goes, without members."""
-        studies = dict.fromkeys(self._expect(job) for job in jobs)
-        for study in studies:
+        for job in jobs:
+            members = self.expected.setdefault(job.settings.at_the_end, {})
+            members.update(dict.fromkeys(job.members))
+        for study in self.expected:
             self.track(study)
-
-    def _expect(self, job: Job) -> Settings:
-        study = job.settings.at_the_end
-        self.expected.setdefault(study, {}).update(dict.fromkeys(job.members))
-        return study
 
     def track(self, study: Settings) -> None:
         """Start to follow the study's folder, unless it is followed or tracking is off."""
@@ -100,19 +97,15 @@ class Ledger:
     def rows_by_study(self) -> dict[Settings, pl.DataFrame]:
         """Return the rows of each study: those trained here, or else those that others
         left in its folder."""
-        tables = {study: one_per_key(rows) for study, rows in self.rows.items() if rows}
-        elsewhere = {} if self.rows else self.expected
-        for study, members in elsewhere.items():
-            if not study.folder.exists():
-                continue
-            rows = shards.read(study.folder)
-            if members:
-                rows = rows.filter(
-                    pl.col("key").is_in([member.key for member in members])
-                )
-            if rows.height:
-                tables[study] = rows
-        return tables
+        if self.rows:
+            return {s: one_per_key(rows) for s, rows in self.rows.items() if rows}
+        tables = {}
+        for study, members in self.expected.items():
+            if study.folder.exists():
+                rows = shards.read(study.folder)
+                keys = [member.key for member in members]
+                tables[study] = rows.filter(pl.col("key").is_in(keys)) if keys else rows
+        return {study: rows for study, rows in tables.items() if rows.height}
 
 
 class Session:

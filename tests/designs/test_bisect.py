@@ -29,13 +29,11 @@ few = settings(steady, max_examples=20)
 
 def grid(lags, widths, seeds) -> list[Member]:
     """The members of a full grid. widths: the same for all lags, or a list a lag."""
+    if isinstance(widths[0], int):
+        widths = [widths] * len(lags)
     return [
         Member(TASK, lag, model=Model(units=units), seed=seed)
-        for lag, some in zip(
-            lags,
-            widths if isinstance(widths[0], (list, tuple)) else [widths] * len(lags),
-            strict=True,
-        )
+        for lag, some in zip(lags, widths, strict=True)
         for units in some
         for seed in range(seeds)
     ]
@@ -52,25 +50,29 @@ def trained(found, outcome, known=None, pick=lambda flying: 0):
         member = flying.pop(pick(flying))
         results[member] = outcome(member)
         more = design.next_members(member, Outcome(results[member]))
-        assert len({*more, *flying, *results, *known}) == len(more) + len(flying) + len(
-            results
-        ) + len(known), "asked twice"
+        asked = [*more, *flying, *results, *known]
+        assert len(set(asked)) == len(asked), "asked twice"
         flying += more
     assert design.estimate == 0
     return results
 
 
+def in_any_order(outcomes, random, known=None):
+    """Run a design to its end; members end in a random order."""
+    return trained(
+        outcomes, outcomes.get, known, lambda flying: random.randrange(len(flying))
+    )
+
+
 def passing(results, lag, need, seeds):
     """Widths known to pass and known not to, from the results alone."""
-    solved = Counter(
-        m.model.units for m, good in results.items() if m.lag == lag and good
+    counts = {True: Counter(), False: Counter()}
+    for member, solved in results.items():
+        counts[solved][member.model.units] += member.lag == lag
+    return tuple(
+        {units for units, count in counts[solved].items() if count >= least}
+        for solved, least in ((True, need), (False, seeds - need + 1))
     )
-    failed = Counter(
-        m.model.units for m, good in results.items() if m.lag == lag and not good
-    )
-    return {u for u, n in solved.items() if n >= need}, {
-        u for u, n in failed.items() if n > seeds - need
-    }
 
 
 @st.composite
@@ -83,16 +85,12 @@ def studies(draw, monotone=False):
     ]
     seeds = draw(st.integers(1, 9))
     found = grid(lags, widths, seeds)
+    rng = np.random.default_rng(draw(st.integers(0, 1 << 30)))
     if monotone:
-        edges = {
-            (lag, seed): draw(st.integers(0, 42))
-            for lag in lags
-            for seed in range(seeds)
-        }
-        outcomes = {m: m.model.units >= edges[m.lag, m.seed] for m in found}
+        edges = {lag: rng.integers(0, 43, seeds) for lag in lags}
+        outcomes = {m: bool(m.model.units >= edges[m.lag][m.seed]) for m in found}
     else:
-        rng = np.random.default_rng(draw(st.integers(0, 1 << 30)))
-        share = dict(zip(lags, rng.uniform(0, 1, len(lags)), strict=True))
+        share = {lag: rng.random() for lag in lags}
         outcomes = {m: bool(rng.random() < share[m.lag]) for m in found}
     return lags, widths, seeds, outcomes
 
@@ -102,9 +100,7 @@ def studies(draw, monotone=False):
 @given(studies(), st.randoms(use_true_random=False))
 def test_ends_with_neighbours_whatever_the_results_and_their_order(study, random):
     lags, widths, seeds, outcomes = study
-    results = trained(
-        outcomes, outcomes.get, pick=lambda flying: random.randrange(len(flying))
-    )
+    results = in_any_order(outcomes, random)
     assert results.keys() <= outcomes.keys()
     for lag, some in zip(lags, widths, strict=True):
         for need in seeds_needed(seeds):
@@ -118,9 +114,7 @@ def test_ends_with_neighbours_whatever_the_results_and_their_order(study, random
 @given(studies(monotone=True), st.randoms(use_true_random=False))
 def test_where_counts_are_monotone_the_thresholds_are_those_of_the_grid(study, random):
     lags, _, seeds, outcomes = study
-    results = trained(
-        outcomes, outcomes.get, pick=lambda flying: random.randrange(len(flying))
-    )
+    results = in_any_order(outcomes, random)
     for lag in lags:
         for need in seeds_needed(seeds):
             mine = passing(results, lag, need, seeds)[0]
@@ -238,12 +232,8 @@ def test_a_recipe_without_a_shorter_lag_starts_from_the_answers_of_another():
     found = [
         under(m, 1 if m.lag < 12 else 2) for m in grid((1, 2, 5, 12), range(1, 41), 4)
     ]
-    assert first_widths(trained(found, lambda m: m.model.units >= m.lag)) == {
-        1: 1,
-        2: 2,
-        5: 5,
-        12: 12,
-    }
+    asked = trained(found, lambda m: m.model.units >= m.lag)
+    assert first_widths(asked) == {1: 1, 2: 2, 5: 5, 12: 12}
 
 
 @pytest.mark.parametrize(
@@ -267,9 +257,7 @@ def test_two_widths_in_a_row_pass_at_last_or_the_widest_was_asked(study, random)
     """From the narrowest that passes on, of those whose verdict is known."""
     lags, widths, seeds, outcomes = study
     need = seeds_needed(seeds)[1]
-    results = trained(
-        outcomes, outcomes.get, pick=lambda flying: random.randrange(len(flying))
-    )
+    results = in_any_order(outcomes, random)
     for lag, some in zip(lags, widths, strict=True):
         passed, failed = passing(results, lag, need, seeds)
         above = [
@@ -304,11 +292,11 @@ def test_grids_of_several_widths_are_one_chain():
 
 
 def test_designs_that_cannot_be_searched_are_refused_in_a_line():
-    text = refusal(lambda: Bisect(grid((4,), (1, 2), 8), {}))
+    two_widths = grid((4,), (1, 2), 8)
+    text = refusal(lambda: Bisect(two_widths, {}))
     assert "delay_line at lag 4 has 2 of the 3 widths" in text
-    assert "model.units" in text
-    assert "design=grid" in text
-    text = refusal(lambda: Bisect([*grid((4,), (1, 2), 8), *grid((4,), (3,), 4)], {}))
+    assert "list more in model.units, or set design=grid" in text
+    text = refusal(lambda: Bisect([*two_widths, *grid((4,), (3,), 4)], {}))
     assert "other seeds at 3 units than at 1" in text
     assert "design=grid" in text
 
