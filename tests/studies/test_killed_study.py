@@ -15,6 +15,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from memcap import store
+from memcap.store import files
 from memcap.store.weights import flat
 
 KILLS = 12
@@ -141,15 +142,8 @@ def test_killed_at_random_moments_a_study_ends_as_if_it_had_not_been(start, tmp_
         for name, array in ours.items():
             np.testing.assert_array_equal(array, theirs[name], strict=True)
     assert others.select(pl.col("run_seconds") > 0).to_series().all()
-    names = {
-        path.stem for part in ("rows", "weights") for path in (killed / part).iterdir()
-    }
-    assert names == set(
-        others["population"]
-    )  # no unfinished file, no weights of nobody
-    assert sorted(path.name for path in killed.iterdir()) == [
-        "curves",
-        "jobs",
-        "rows",
-        "weights",
-    ]
+    paths = [*(killed / "rows").iterdir(), *(killed / "weights").iterdir()]
+    # no unfinished file, no weights of nobody
+    assert {files.stem(path) for path in paths} == set(others["population"])
+    parts = ["curves", "jobs", "rows", "weights"]
+    assert sorted(path.name for path in killed.iterdir()) == parts
