@@ -22,10 +22,8 @@ def untrained(
 ):
     """A net with weights as drawn, times a scale."""
     recipe = Recipe("forget_bias" if cell == "lstm" else "own_start")
-    member = Member(
-        task, lag, model=Model(cell, units, readout, layers, **model), recipe=recipe
-    )
+    net = Model(cell, units, readout, layers, **model)
+    member = Member(task, lag, model=net, recipe=recipe)
     weights = member.architecture.init(member.init, [units, lag])
-    return Trained(
-        member, jax.tree.map(lambda leaf: np.asarray(scale * leaf, leaf.dtype), weights)
-    )
+    scaled = jax.tree.map(lambda leaf: np.asarray(scale * leaf, leaf.dtype), weights)
+    return Trained(member, scaled)

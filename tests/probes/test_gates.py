@@ -17,57 +17,50 @@ pytestmark = pytest.mark.usefixtures("quick_file")
 def test_a_latch_opens_its_gate_once():
     found = gates.quantities(hand_set(Latch(), 4))
     assert KEEP[0] < 0
-    np.testing.assert_allclose(
-        found["input gate i"][:, 0], [1, 0, 0, 0, 0, 0], atol=1e-6
-    )
-    np.testing.assert_allclose(
-        found["forget gate f"][:, 0], [0, 1, 1, 1, 1, 1], atol=1e-6
-    )
+    is_first = np.arange(6) == 0
+    np.testing.assert_allclose(found["input gate i"][:, 0], is_first, atol=1e-6)
+    np.testing.assert_allclose(found["forget gate f"][:, 0], ~is_first, atol=1e-6)
     np.testing.assert_allclose(np.abs(found["cell c"][:, 0]), 0.8, atol=1e-6)
+
+
+NAMES = ("input gate i", "forget gate f", "candidate g", "cell c")
+
+
+def assert_next_cell(maps, end=""):
+    """That gates, candidate and cell obey the LSTM's equation."""
+    i, f, g, c = (maps[name + end] for name in NAMES)
+    np.testing.assert_allclose(c[1:], f[1:] * c[:-1] + i[1:] * g[1:], atol=1e-5)
 
 
 @pytest.mark.parametrize(
     ("cell", "readout"), [("lstm", "lstm"), *leave([("OptimizedLSTMCell", "dense")])]
 )
 def test_what_is_drawn_makes_the_next_state(cell, readout):
-    found = gates.quantities(
-        untrained(DelayLine(symbols=3), 2, cell, units=4, readout=readout)
-    )
-    i, f, o, g, c, h = (
-        found[name]
-        for name in [*gates.GATES.values(), "candidate g", "cell c", "hidden state h"]
-    )
-    np.testing.assert_allclose(c[1:], f[1:] * c[:-1] + i[1:] * g[1:], atol=1e-5)
-    np.testing.assert_allclose(h, o * np.tanh(c), atol=1e-5)
+    net = untrained(DelayLine(symbols=3), 2, cell, units=4, readout=readout)
+    found = gates.quantities(net)
+    assert_next_cell(found)
+    shown = found["output gate o"] * np.tanh(found["cell c"])
+    np.testing.assert_allclose(found["hidden state h"], shown, atol=1e-5)
 
 
 def test_a_learned_carry_is_what_the_first_step_sees():
     net = untrained(DelayLine(symbols=3), 2, units=4, initial_carry="learned")
-    start = np.random.default_rng(0).standard_normal((2, 4)).astype(np.float32)
-    own = {"initial_carry": {"cell": {"part_0": start[0], "part_1": start[1]}}}
-    found = gates.quantities(Trained(net.member, net.weights | own))
-    i, f, g, c = (
-        found[name][0]
-        for name in ("input gate i", "forget gate f", "candidate g", "cell c")
-    )
-    np.testing.assert_allclose(c, f * start[0] + i * g, atol=1e-5)
+    c, h = np.random.default_rng(0).standard_normal((2, 4)).astype(np.float32)
+    start = {"initial_carry": {"cell": {"part_0": c, "part_1": h}}}
+    found = gates.quantities(Trained(net.member, net.weights | start))
+    first = {name: values[:1] for name, values in found.items()}
+    first["cell c"] = np.stack([c, first["cell c"][0]])
+    gated = {name: np.repeat(first[name], 2, 0) for name in NAMES[:3]}
+    assert_next_cell(first | gated)
 
 
 def test_each_layer_s_gates_make_its_next_state():
     found = gates.probe(untrained(DelayLine(symbols=3), 2, units=4, layers=2))
-    maps = {
-        name: values["value"].to_numpy().reshape(-1, 4)
-        for (name,), values in found.data.filter(
-            found.data["what"] != "input"
-        ).group_by("what")
-    }
+    values = found.data.filter(found.data["what"] != "input").group_by("what")
+    maps = {name: rows["value"].to_numpy().reshape(-1, 4) for (name,), rows in values}
     assert len(maps) == 12
     for end in (", layer 1", ", layer 2"):
-        i, f, g, c = (
-            maps[name + end]
-            for name in ("input gate i", "forget gate f", "candidate g", "cell c")
-        )
-        np.testing.assert_allclose(c[1:], f[1:] * c[:-1] + i[1:] * g[1:], atol=1e-5)
+        assert_next_cell(maps, end)
     shares = dict(found.table.select("what", "near_an_end").iter_rows())
     assert shares["forget gate f, layer 2"] is not None
     assert shares["cell c, layer 2"] is None

@@ -1,6 +1,7 @@
 """Jacobians: of a latch and of registers in closed form, and against differences."""
 
 import jax
+import jax.flatten_util
 import numpy as np
 import pytest
 from breadth import leave
@@ -27,13 +28,8 @@ def test_a_shift_register_passes_changes_on_until_they_fall_out():
     units = 4
     net = hand_set(DelayLine(reals=True), units - 1)
     data = jacobian.probe(net).data
-    norms = (
-        data.filter(data["what"] == "product")
-        .group_by("k")
-        .max()
-        .sort("k")["norm"]
-        .to_list()
-    )
+    products = data.filter(data["what"] == "product")
+    norms = products.group_by("k").max().sort("k")["norm"].to_list()
     assert all(norm > 0.5 for norm in norms[: units - 1])
     assert max(norms[units:]) < 1e-6
     # nilpotent, as far as rounding lets eigenvalues say so
@@ -52,57 +48,43 @@ def test_jacobians_are_the_differences_of_steps(cell, readout, layers):
     found = jacobian.jacobians(net)
     inputs = np.eye(2, dtype=np.float32)[np.asarray(fresh_batch(net, 1).inputs)]
     carries = trace(net, fresh_batch(net, 1)).carries
+    if readout == "lstm":
+        carries, _ = carries
     at = 6
     steps = 3
-    before = jax.tree.map(
-        lambda leaf: leaf[at - 1], carries[0] if readout == "lstm" else carries
+    # real and imaginary parts are numbers of their own
+    real = jax.tree.map(
+        lambda leaf: (
+            (leaf[at - 1].real, leaf[at - 1].imag)
+            if np.iscomplexobj(leaf)
+            else leaf[at - 1]
+        ),
+        carries,
     )
-    leaves, tree = jax.tree.flatten(before)
-    numbers = [
-        np.stack([leaf.real, leaf.imag]) if np.iscomplexobj(leaf) else leaf
-        for leaf in leaves
-    ]
-    vector = np.concatenate([leaf.ravel() for leaf in numbers])
+    vector, whole = jax.flatten_util.ravel_pytree(real)
+    is_pair = np.iscomplexobj(jax.tree.leaves(carries)[0])
 
-    def after(x):
-        parts = np.split(
-            x.astype(np.float32), np.cumsum([leaf.size for leaf in numbers])[:-1]
-        )
-        parts = [
-            part.reshape(leaf.shape) for part, leaf in zip(parts, numbers, strict=True)
-        ]
-        whole = [
-            p[0] + 1j * p[1] if np.iscomplexobj(leaf) else p
-            for p, leaf in zip(parts, leaves, strict=True)
-        ]
-        carry = jax.tree.unflatten(tree, whole)
+    @jax.jit
+    def after(vector):
+        carry = whole(vector)
+        carry = jax.lax.complex(*carry) if is_pair else carry
         for given in inputs[at : at + steps]:
-            carry = net.network.cells_step(carry, given)[0]
-        ends = [np.asarray(leaf) for leaf in jax.tree.leaves(carry)]
-        return np.concatenate(
-            [
-                np.stack([e.real, e.imag]).ravel() if np.iscomplexobj(e) else e.ravel()
-                for e in ends
-            ]
-        )
+            carry, _ = net.network.cells_step(carry, given)
+        carry = (carry.real, carry.imag) if is_pair else carry
+        return jax.flatten_util.ravel_pytree(carry)[0]
 
     step = 1e-2
-    numeric = np.transpose(
-        [
-            (after(vector + step * e) - after(vector - step * e)) / (2 * step)
-            for e in np.eye(len(vector))
-        ]
-    )
+    shifts = step * np.eye(len(vector), dtype=np.float32)
+    ends = [(after(vector + shift), after(vector - shift)) for shift in shifts]
+    numeric = np.transpose([(up - down) / (2 * step) for up, down in ends])
     assert found.shape == (net.member.length, len(vector), len(vector))
     product = found[at + 2] @ found[at + 1] @ found[at]
     np.testing.assert_allclose(product, numeric, atol=1e-3)
-    assert jacobian.products(found[at:], steps)[0, steps] == pytest.approx(
-        np.linalg.norm(product, 2), rel=1e-9
-    )
+    norm = jacobian.products(found[at:], steps)[0, steps]
+    assert norm == pytest.approx(np.linalg.norm(product, 2), rel=1e-9)
 
 
 def test_a_carry_of_too_many_numbers_is_refused():
-    with pytest.raises(
-        NotForThis, match=r"^jacobian: a carry of 600 numbers; at most 512$"
-    ):
+    said = r"^jacobian: a carry of 600 numbers; at most 512$"
+    with pytest.raises(NotForThis, match=said):
         jacobian.probe(untrained(DelayLine(), 2, "lstm", units=300))

@@ -39,16 +39,13 @@ def test_formats_are_what_they_are_called():
     carry = np.asarray(np.random.default_rng(0).standard_normal((4, 500)), np.float32)
     # compiled, where a conversion there and back would be left out
     rounded = jax.jit(noise.ROUNDED["bfloat16"])(carry, 0, ())
-    np.testing.assert_array_equal(
-        rounded, carry.astype(ml_dtypes.bfloat16).astype(np.float32)
-    )
+    there_and_back = carry.astype(ml_dtypes.bfloat16).astype(np.float32)
+    np.testing.assert_array_equal(rounded, there_and_back)
     np.testing.assert_array_equal(noise.ROUNDED["float32"](carry, 0, ()), carry)
     two = {"a": jnp.asarray([[-3.0, 0.4, 0.6, 9.0]]), "count": jnp.asarray([[7]])}
-    ends = (
-        {"a": jnp.zeros(4), "count": jnp.zeros(1, int)},
-        {"a": jnp.ones(4), "count": jnp.ones(1, int)},
-    )
-    out = noise.to_levels(two, 0, ((np.float32(2), *ends), None))
+    least = {"a": jnp.zeros(4), "count": jnp.zeros(1, int)}
+    most = {"a": jnp.ones(4), "count": jnp.ones(1, int)}
+    out = noise.to_levels(two, 0, ((np.float32(2), least, most), None))
     np.testing.assert_array_equal(out["a"], [[0, 0, 1, 1]])
     assert out["count"].tolist() == [[7]]  # a whole number has no level between
 
