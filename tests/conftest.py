@@ -35,37 +35,29 @@ importlib.import_module(
 
 # These take longest and come first: pytest-xdist gives a process whole files, and the
 # last should be short.
-LONGEST = (
+LONGEST = [
     "benchmarks/",
     "studies/test_sweeps.py",
     "thresholds/test_falls.py",
     "answers/test_answer.py",
-)
-LONGEST += (
     "designs/",
     "tasks/test_interface.py",
     "loops/test_loops.py",
     "thresholds/test_curve.py",
-)
-LONGEST += (
     "training/test_everything_trains.py",
     "models/test_network.py",
     "commands/test_reproduce.py",
-)
-LONGEST += (
     "test_programs.py",
     "training/test_engine.py",
     "training/test_workers.py",
     "tracking/",
-)
-LONGEST += (
     "test_bad_inputs.py",
     "test_reference.py",
     "models/",
     "training/",
     "studies/",
     "launch/",
-)
+]
 MAPS = Path("/proc/self/maps")
 # of 65,530 that Linux gives a process; a compiled program takes some, and at the end XLA aborts
 MORE_MAPS = 15_000
@@ -161,15 +153,6 @@ def clock(monkeypatch):
     clock = SimpleNamespace(now=0.0)
     monkeypatch.setattr("time.monotonic", lambda: clock.now)
     return clock
-
-
-@pytest.fixture
-def own_module(monkeypatch, tmp_path):
-    """Import as my_module the file that the test writes into `tmp_path`, not another test's."""
-    monkeypatch.syspath_prepend(tmp_path)
-    sys.modules.pop("my_module", None)
-    yield
-    sys.modules.pop("my_module", None)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,8 @@ import jaxtyping
 import pytest
 from beartype import beartype
 
+import memcap
+
 LIBRARIES = (
     "flax.nnx",
     "hydra",
@@ -29,7 +31,6 @@ typing.TYPE_CHECKING = True  # ty: ignore[invalid-assignment]
 with jaxtyping.install_import_hook(
     [f"memcap.{name}" for name in TYPED], "beartype.beartype"
 ):
-    from memcap import Engine, members
     from memcap.cells import cell_class, cell_classes
     from memcap.loops import loops
     from memcap.tasks import Batch, task_class, task_classes
@@ -45,19 +46,14 @@ LOOPS = sorted({loop.name for loop in loops()} - {"native"})
 
 def trace(loop="while", **values):
     """Trace a chunk of training and an evaluation of one member."""
-    (member,) = members(**{"lag": 3, "units": 4, "recipe": "forget_bias"} | values)
-    program = Program.of(member, Engine(loop=loop))
+    (member,) = memcap.members(
+        **{"lag": 3, "units": 4, "recipe": "forget_bias"} | values
+    )
+    program = Program.of(member, memcap.Engine(loop=loop))
     state, operands, asked = program.example()
-    lane = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype),
-        (state, operands, asked),
-    )
-    jax.eval_shape(
-        lambda state, operands, _: program.trainer.train_chunk(state, operands), *lane
-    )
-    jax.eval_shape(
-        lambda state, _, asked: program.trainer.evaluate(state.params, asked), *lane
-    )
+    trainer = program.trainer
+    jax.eval_shape(jax.vmap(trainer.train_chunk), state, operands)
+    jax.eval_shape(jax.vmap(trainer.evaluate), state.params, asked)
 
 
 def fits(batch):
@@ -113,7 +109,7 @@ def test_variants(suffix):
 
 
 def test_a_wrong_shape_is_refused():
-    network = members(task="latch", lag=3)[0].architecture.network()
+    network = memcap.members(task="latch", lag=3)[0].architecture.network()
     with pytest.raises(jaxtyping.TypeCheckError):
         network.step(network.carry(2), jax.numpy.zeros((1, 2, 3)))
     key = jax.random.key(0)
