@@ -351,9 +351,10 @@ def _widths(
 def _taken(point: Point, width: float, share: float) -> int | None:
     """Return the width to take at a measured lag, given the one that the curves of all
     lags find enough; None if none is known to be enough."""
-    if point.fit.u90.censored == "below":
-        width = max(width, point.units[0])  # nothing narrower was tried
+    if point.fit.u90.censored == "below":  # even the narrowest width tried is enough
+        width = max(width, point.units[0])
     units = math.ceil(width - 1e-6)
+    # "above": not even the widest width tried is enough
     reached = threshold(point.posterior, share).censored != "above"
     known = reached and units <= 2 * point.units[-1]
     return width_to_take(point.counts, share, units if known else None)

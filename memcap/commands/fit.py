@@ -20,7 +20,6 @@ from memcap.config.member import Engine, Member
 from memcap.config.recipes import Recipe
 from memcap.models.model import MOST_UNITS, Model
 from memcap.own.losses import LossCurve
-from memcap.own.rare_classes import has_rare_class, rare_words
 from memcap.own.search import WidthSearch
 from memcap.own.table import (
     READERS,
@@ -32,7 +31,7 @@ from memcap.own.table import (
     words_of,
 )
 from memcap.own.task import BEST, Data
-from memcap.own.words import as_dict, loss_table
+from memcap.own.words import as_dict, has_rare_class, loss_table, rare_words
 from memcap.scripts import FRAMEWORKS, script
 from memcap.store.shards import OUTPUTS
 from memcap.terminal.printing import print_json, show

@@ -131,8 +131,8 @@ def shift(
     study's nets."""
     a = threshold(first, p, confidence)
     b = threshold(second, p, confidence)
-    a_low, a_high = (_log2_of(counts[0], draws) for draws in _draws(first, a, p))
-    b_low, b_high = (_log2_of(counts[1], draws) for draws in _draws(second, b, p))
+    a_low, a_high = _draws(first, a, p, counts[0])
+    b_low, b_high = _draws(second, b, p, counts[1])
     tail = (1 - confidence) / 2
     low = _quantile_of_ratio(b_low, a_high, tail)
     high = _quantile_of_ratio(b_high, a_low, 1 - tail)
@@ -165,10 +165,12 @@ def _side(width: Threshold, post: Posterior) -> Side:
     return "no" if width.is_number(int(post.widths[0])) else width.censored
 
 
-def _draws(post: Posterior, width: Threshold, p: float) -> tuple[Floats, Floats]:
-    """Return equally likely values of log2 of the threshold, (DRAWS,), as a lower and
-    an upper bound of each, which differ where `memcap.thresholds.curve.threshold` has
-    open ends."""
+def _draws(
+    post: Posterior, width: Threshold, p: float, count: Count
+) -> tuple[Floats, Floats]:
+    """Return equally likely values of log2 of the threshold's count, (DRAWS,), as a
+    lower and an upper bound of each, which differ where
+    `memcap.thresholds.curve.threshold` has open ends."""
     log_units = post.mu + logit(p) / post.slope
     order = np.argsort(log_units, kind="stable")
     mass = np.cumsum(post.curves[order])
@@ -180,10 +182,13 @@ def _draws(post: Posterior, width: Threshold, p: float) -> tuple[Floats, Floats]
     most = most + (width.censored != "above")
     low = np.where(values < least, 0.0, values)
     high = np.where(values > most, np.inf, values)
-    return np.minimum(low, most), np.maximum(high, least)
+    low = np.minimum(low, most)
+    return _log2_of(count, low), _log2_of(count, np.maximum(high, least))
 
 
 def count_directions(shifts: Iterable[Shift]) -> tuple[int, int, int]:
     """Count the shifts that are surely below 1, surely above it, and neither."""
-    signs = [(s.low > 1) - (s.high < 1) for s in shifts]
-    return signs.count(-1), signs.count(1), signs.count(0)
+    shifts = list(shifts)
+    below = sum(s.high < 1 for s in shifts)
+    above = sum(s.low > 1 for s in shifts)
+    return below, above, len(shifts) - below - above

@@ -84,17 +84,14 @@ def _cost(name: str, points: Sequence[Point]) -> Cost:
     y = np.array([p.fit.u90.units for p in points])
     slope, intercept = (float(value) for value in np.polyfit(x, y, 1))
     off = x - x.mean()
-    moments: dict[Hashable, float] = {}
-    for point, moment in zip(points, off * (y - intercept - slope * x), strict=True):
-        name_of_cluster = cluster(point)
-        moments[name_of_cluster] = moments.get(name_of_cluster, 0.0) + float(moment)
+    _, code = np.unique([cluster(p) for p in points], return_inverse=True)
+    moments = np.bincount(code, off * (y - intercept - slope * x))
     clusters = len(moments)
     spread = math.inf
     if clusters >= FEWEST_CLUSTERS:
         # the sandwich of Liang & Zeger (1986), corrected for few clusters
         few = clusters / (clusters - 1) * (len(x) - 1) / (len(x) - 2)
-        error = math.sqrt(few * sum(m**2 for m in moments.values()))
-        error /= float((off**2).sum())
+        error = math.sqrt(few * (moments**2).sum()) / float((off**2).sum())
         spread = float(stdtrit(clusters - 1, 0.975)) * error
     return Cost(
         family=name,

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -14,7 +15,14 @@ from memcap.models.model import Model
 from memcap.own.last_steps import loss_of_last_steps
 from memcap.own.losses import Loss, LossCurve, WidthLoss, loss_curves
 from memcap.own.task import Data
-from memcap.own.words import as_dict, loss_table, sentences
+from memcap.own.words import (
+    as_dict,
+    has_rare_class,
+    loss_table,
+    rare_words,
+    recalls,
+    sentences,
+)
 from memcap.store.rows import frame
 from memcap.studies.writer import row_of
 from memcap.training.program import Program
@@ -268,3 +276,32 @@ def test_where_the_file_has_a_split_seeds_are_repeats_and_nothing_is_said_of_oth
     assert "over 2 repeats on the file's own split." in words
     assert "Without state: 2 (the best map" in words
     assert f"Other test sequences than these {COUNT // 5} may say otherwise" in words
+
+
+WEATHER = np.random.default_rng(0).choice(3, (COUNT, STEPS), p=[0.7, 0.25, 0.05])
+LAST_TWO = np.broadcast_to(np.arange(STEPS) >= STEPS - 2, (COUNT, STEPS))
+
+
+@pytest.mark.parametrize(
+    ("targets", "more"), [(WEATHER[:, -1], {}), (WEATHER, {"mask": LAST_TWO})]
+)
+def test_each_class_counts_alike(save, targets, more):
+    """For a net that says the last symbol that it sees, but never 2."""
+    names = np.array(["calm", "wind", "storm"])
+    task = save(WEATHER, targets, class_names=names, **more)
+    net = SimpleNamespace(
+        member=SimpleNamespace(task=task),
+        run=lambda inputs: (np.eye(3)[np.where(inputs == 2, 0, inputs)], None),
+    )
+    assert recalls([net, net]).tolist() == [1, 1, 0]
+    assert has_rare_class(task)
+    words = rare_words(SimpleNamespace(task=task, units=4), [net])
+    assert words.startswith("storm is only ")
+    assert "Balanced accuracy of 4: 0.667" in words
+    assert "the least, of storm, is 0.000. Who always says calm: accuracy 0." in words
+    assert words.endswith(", balanced 0.333.")
+
+
+@pytest.mark.parametrize("targets", [SYMBOLS[:, 0] + 0.5, COINS * 2])
+def test_values_and_classes_alike_in_number_have_no_rare_one(save, targets):
+    assert not has_rare_class(save(SYMBOLS, targets))

@@ -84,6 +84,14 @@ def truths(rng, units, studies, factor, lapse):
     return mu, slope, rng.uniform(*lapse, studies)
 
 
+def alike(rng, p, correlation):
+    """Shares that the seeds of a width have in common, around these: so they are alike."""
+    if not correlation:
+        return p
+    like = (1 - correlation) / correlation
+    return rng.beta(np.maximum(like * p, 1e-9), np.maximum(like * (1 - p), 1e-9))
+
+
 def covered(
     units, seeds, factor=(1.2, 1.6), lapse=(0.0, 0.1), studies=STUDIES, correlation=None
 ):
@@ -95,12 +103,7 @@ def covered(
     p_solved = (1 - lapses[:, None]) * expit(
         slope[:, None] * (np.log2(units) - mu[:, None])
     )
-    if correlation:
-        like = (1 - correlation) / correlation
-        p_solved = rng.beta(
-            *(np.maximum(like * p, 1e-9) for p in (p_solved, 1 - p_solved))
-        )
-    solved = rng.binomial(seeds, p_solved)
+    solved = rng.binomial(seeds, alike(rng, p_solved, correlation))
     rows = []
     correlations = INDEPENDENT if correlation is None else CORRELATIONS
     found = thresholds(units, solved, seeds, 0.5, 0.9, correlations=correlations)

@@ -19,6 +19,7 @@ cannot fall, and as it is done:
 import numpy as np
 import pytest
 from scipy.special import expit, logit
+from test_curve import alike
 from test_lags import bisected
 
 from memcap.thresholds.curve import counts, posterior, threshold
@@ -75,10 +76,7 @@ def truth(rng, kind):
 def study(rng, kind, design, seeds=8, correlation=0.0):
     """A truth, and counts of it."""
     share, lapse = truth(rng, kind)
-    p = (1 - lapse) * share
-    if correlation:
-        like = (1 - correlation) / correlation
-        p = rng.beta(*(np.maximum(like * part, 1e-9) for part in (p, 1 - p)))
+    p = alike(rng, (1 - lapse) * share, correlation)
     if design == "bisection":
         guess = rng.choice([1, 2 ** rng.uniform(0, 5)])
         found, _ = bisected(rng, 5, guess, lambda widths: p[widths - 1], 0.0)

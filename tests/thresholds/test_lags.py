@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 from study_rows import group, table
+from test_curve import alike
 
 from memcap.answers.answer import advise
 from memcap.designs.bisect import Search
@@ -38,10 +39,7 @@ UP_TO = {"evaluation_until": "up_to"}
 def bisected(rng, lag, guess, p_solved, correlation, seeds=8):
     """The counts of one lag, by the search that `design=bisect` makes; and the width
     that it answers."""
-    p = p_solved(np.array(WIDTHS))
-    if correlation:
-        like = (1 - correlation) / correlation
-        p = rng.beta(*(np.maximum(like * part, 1e-9) for part in (p, 1 - p)))
+    p = alike(rng, p_solved(np.array(WIDTHS)), correlation)
     solved = rng.random((len(WIDTHS), seeds)) < p[:, None]
     name = SimpleNamespace(name="simulated")
     search = Search(
