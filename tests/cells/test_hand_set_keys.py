@@ -22,10 +22,10 @@ SURE = 20.0
 def correct(task, lag, length, architecture, cell, readout):
     """The share of answers that are right."""
     weights = architecture.init(None, [0])
-    own = weights["cell"].get("layer", weights["cell"])
+    layer = weights["cell"].get("layer", weights["cell"])
     for name, value in cell.items():
-        assert own[name].shape == value.shape, name
-        own[name] = value.astype(np.float32)
+        assert layer[name].shape == value.shape, name
+        layer[name] = value.astype(np.float32)
     weights["readout"] = {
         "kernel": readout.astype(np.float32),
         "bias": np.zeros(readout.shape[1], np.float32),
@@ -45,9 +45,8 @@ def correct(task, lag, length, architecture, cell, readout):
 def test_a_key_of_one_number_follows_parity_in_16_bytes(lag, length):
     """A one turns the sign of the state; the first step, before which no input came, writes it."""
     task = Parity()
-    architecture = Architecture(
-        Model("signed_delta_net+key1", 1), task.features, task.outputs
-    )
+    model = Model("signed_delta_net+key1", 1)
+    architecture = Architecture(model, task.features, task.outputs)
     assert 4 * architecture.carry_numbers() == 16
     now = np.eye(6)[:3].sum(0)
     before = np.eye(6)[3:].sum(0)
@@ -91,23 +90,19 @@ def test_one_layer_with_a_clock_shifts(lag, period):
     of `lag` steps ago."""
     task = DelayLine()
     keys = period
-    architecture = Architecture(
-        Model(f"delta_net+key{keys}+clock{period}", 1), task.features, task.outputs
-    )
+    model = Model(f"delta_net+key{keys}+clock{period}", 1)
+    architecture = Architecture(model, task.features, task.outputs)
     assert 4 * architecture.carry_numbers() == 4 * (keys + task.features + 1)
     turns = 2 * np.pi / period * np.arange(1, period // 2 + 1)
-    weight = (
-        np.where(turns == np.pi, 1, 2) / period
-    )  # a Fourier series of 1 at one step of the period
+    # a Fourier series of 1 at one step of the period
+    weight = np.where(turns == np.pi, 1, 2) / period
 
     def address(back):
         """The kernel of the clock whose result is 1 at the place of `back` steps ago, 0
         at all others."""
         place = np.outer(turns, np.arange(keys) + back)
         constant = np.full((task.features, keys), 1 / period)
-        waves = weight[:, None] * np.concatenate(
-            [np.sin(place), np.cos(place)]
-        ).reshape(2, -1, keys)
+        waves = weight[:, None] * np.stack([np.sin(place), np.cos(place)])
         now = np.concatenate([constant, waves.reshape(-1, keys)])
         return np.concatenate([now, np.zeros_like(now)])
 
