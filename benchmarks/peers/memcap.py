@@ -60,10 +60,8 @@ class Memcap(Peer):
         super().__init__(shape, lr, clip, seed)
         self.member = member_of(shape, lr, clip, seed)
         self.trainer = Program.of(self.member, self.engine).trainer
-        self.architecture, self.operands = (
-            self.member.architecture,
-            train_operands(self.trainer, self.member),
-        )
+        self.architecture = self.member.architecture
+        self.operands = train_operands(self.trainer, self.member)
         self.lane = initial_state(self.trainer, self.member)
         self._train = jax.jit(self._steps, donate_argnums=0)
 
@@ -101,7 +99,9 @@ class Memcap(Peer):
     def loss_and_gradients(self, batch: Batches) -> tuple[float, Weights]:
         """Of the training step itself: after one step Adam's first moment is (1 - b1)
         times the gradient, if none is clipped."""
-        unclipped = replace(self.trainer, spec=replace(self.trainer.spec, clip=1e30))
+        spec = self.trainer.spec
+        spec = replace(spec, recipe=replace(spec.recipe, clip=1e30))
+        unclipped = replace(self.trainer, spec=spec)
         lane = initial_state(self.trainer, self.member)
         lane = lane._replace(
             params=self.lane.params,

@@ -76,7 +76,7 @@ def short_answer() -> str:
         f" {advised('latch').units} unit. A net that must give the bit of 50 steps ago at every"
         f" step, and so holds 50 bits all the time, needs {adam.units} units with"
         f" {optimizers[0]}, and {stream.units} with {optimizers[1]} ({outcome(stream)} nets), in"
-        f" up to {stream.budget:,} training steps.** Lag alone costs next to no width in"
+        f" up to {stream.recipe.budget:,} training steps.** Lag alone costs next to no width in"
         f" {tasks - len(dearer)} of {tasks} tasks; the other is"
         f" {' and '.join(b.task.name.replace('_', ' ') for _, b in dearer)}. Information costs"
         " width, and how much depends on how well the net was trained. The one unit"

@@ -37,17 +37,9 @@ def batches(shape: Shape, count: int, seed: int = 0) -> Batches:
     rng = np.random.default_rng(seed)
     sizes = (count, shape.steps, shape.batch)
     inputs = rng.integers(shape.features, size=sizes, dtype=np.int32)
-    if not shape.every:
-        return Batches(
-            inputs,
-            rng.integers(shape.outputs, size=(count, shape.batch), dtype=np.int32),
-            None,
-        )
-    return Batches(
-        inputs,
-        rng.integers(shape.outputs, size=sizes, dtype=np.int32),
-        rng.random(sizes) < 0.6,
-    )
+    answers = sizes if shape.every else (count, shape.batch)
+    targets = rng.integers(shape.outputs, size=answers, dtype=np.int32)
+    return Batches(inputs, targets, rng.random(sizes) < 0.6 if shape.every else None)
 
 
 def weights(shape: Shape, seed: int = 1) -> Weights:
@@ -58,18 +50,10 @@ def weights(shape: Shape, seed: int = 1) -> Weights:
         return rng.normal(0, 0.5, sizes).astype(np.float32)
 
     gates = 4 * shape.units
-    cell = {
-        "kernel": draw(shape.features, gates),
-        "recurrent": draw(shape.units, gates),
-        "bias": draw(gates),
-    }
-    return {
-        "cell": cell,
-        "readout": {
-            "kernel": draw(shape.units, shape.outputs),
-            "bias": draw(shape.outputs),
-        },
-    }
+    cell = {"kernel": draw(shape.features, gates)}
+    cell |= {"recurrent": draw(shape.units, gates), "bias": draw(gates)}
+    readout = {"kernel": draw(shape.units, shape.outputs), "bias": draw(shape.outputs)}
+    return {"cell": cell, "readout": readout}
 
 
 class Local:

@@ -2,6 +2,7 @@
 depends on how fast anything is."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -47,28 +48,16 @@ def test_the_floor_counts_products_and_tanh():
 
 
 def test_a_step_is_told_relative_to_keras_with_its_share_of_the_floor():
-    rows = [
-        step.Row(
-            LAST.key,
-            LAST.shape(units),
-            name,
-            Timing((k, 2 * k, 8 * k), (1,), 9),
-            0.25,
-            1.0,
-            0.0,
-            0.0,
-        )
-        for k, name in ((1, "keras"), (2, "memcap"))
-        for units in LAST.units
-    ]
+    rows = []
+    for k, name in ((1, "keras"), (2, "memcap")):
+        timing = Timing((k, 2 * k, 8 * k), (1,), 9)
+        shapes = [LAST.shape(units) for units in LAST.units]
+        rows += [step.Row(LAST.key, s, name, timing, 0.25, 1.0, 0, 0) for s in shapes]
     lines = step.section(rows, LAST).splitlines()
-    found = [
-        line.split("|")[2].strip() for line in lines if line.startswith("| memcap")
-    ]
+    found = [x.split("|")[2].strip() for x in lines if x.startswith("| memcap")]
     assert found == ["2.00 (25%)", "4e+03 [2e+03, 1.6e+04]", "0.2"]
-    page = step.page(
-        step.Measured(rows, CEILINGS, {"last": 3e-15}), [LAST], TINY, FACTS
-    )
+    measured = step.Measured(rows, CEILINGS, {"last": 3e-15})
+    page = step.page(measured, [LAST], TINY, FACTS)
     assert "3.0e-15 of PyTorch's" in page
     assert "other work ran" in page
 
@@ -86,27 +75,20 @@ def test_batches_are_the_tasks_own():
 
 def test_a_padding_weight_costs_the_time_of_a_wider_program():
     plan = cells.CellsPlan(cells=("GRUCell",), units=(8,), lags=(20,))
-    times = {
-        "while": (650e-6, 100),
-        "native": (130e-6, 100),
-        cells.PADDED: (133e-6, 1100),
-    }
-    steps = [cells.Step("GRUCell", 8, 20, loop, *each) for loop, each in times.items()]
-    assert "| GRUCell | 8 | 20 | 650 | 130 | 5.0 | 3.0 |" in cells.page(
-        steps, plan, FACTS
-    )
+    times = [("while", 650e-6, 100), ("native", 130e-6, 100)]
+    times += [(cells.PADDED, 133e-6, 1100)]
+    steps = [cells.Step("GRUCell", 8, 20, *timed) for timed in times]
+    page = cells.page(steps, plan, FACTS)
+    assert "| GRUCell | 8 | 20 | 650 | 130 | 5.0 | 3.0 |" in page
 
 
 def test_a_matrix_cell_is_told_relative_to_memcap():
-    seconds = {"memcap": (3e-3, 2e-3), "scan": (1e-3, 4e-3)}
-    timings = {name: Timing((1.0, 1.0), cpu, 5) for name, cpu in seconds.items()}
-    rows = [
-        cells.Row("mamba2", 8, 20, name, timing, 1e-7, 1e-6)
-        for name, timing in timings.items()
-    ]
-    assert "| mamba2 | 8 | 20 | 2000 | 1000 (0.50) |" in cells.matrix_page(
-        rows, TINY, FACTS
-    )
+    rows = []
+    for name, cpu in {"memcap": (3e-3, 2e-3), "scan": (1e-3, 4e-3)}.items():
+        timing = Timing((1.0, 1.0), cpu, 5)
+        rows.append(cells.Row("mamba2", 8, 20, name, timing, 1e-7, 1e-6))
+    page = cells.matrix_page(rows, TINY, FACTS)
+    assert "| mamba2 | 8 | 20 | 2000 | 1000 (0.50) |" in page
 
 
 def test_numpys_latch_is_memcaps():
@@ -131,18 +113,16 @@ def test_compiling_is_taken_out_of_the_phase_it_happens_in():
 
 def test_a_study_is_told_by_medians_with_preparation_taken_off():
     phases = {"import": 1.0, "data": 2.0, "build": 0.5, "compile": 2.0, "train": 3.0}
+    walls = {"keras": (10.0, 30.0, 22.0), "memcap": (5.0, 4.0, 9.0)}
+    of_each = {"keras": phases, "memcap": {"train": 3.0}}
     samples = [
-        study.Sample("keras", "cold", wall, wall / 2, phases)
-        for wall in (10.0, 30.0, 22.0)
-    ]
-    samples += [
-        study.Sample("memcap", "cold", wall, wall / 2, {"train": 3.0})
-        for wall in (5.0, 4.0, 9.0)
+        study.Sample(name, "cold", wall, wall / 2, of_each[name])
+        for name in walls
+        for wall in walls[name]
     ]
     page = study.page(samples, StudyPlan(), 3, FACTS)
-    assert (
-        "| Keras 3 on JAX, fit | 22.0 | 11.0 | 4.40 | 4.00 | 4.40 | 1.0 | 2.0 |" in page
-    )
+    line = "| Keras 3 on JAX, fit | 22.0 | 11.0 | 4.40 | 4.00 | 4.40 | 1.0 | 2.0 |"
+    assert line in page
     assert "18 runs of 200 steps" in page
 
 
@@ -162,17 +142,13 @@ def test_a_bilinear_cost_is_added_up_exactly():
 
 
 def test_a_peer_compiles_each_model_linen_each_cell_and_memcap_each_width():
-    found = [
-        each
-        for name in ("keras", "linen", "memcap")
-        for each in everywhere(name, 2.0, 1e-3)
-    ]
+    programs = {"keras": 1920, "linen": 1920 / 8, "memcap": 2 * 24}
+    found = [cell for name in programs for cell in everywhere(name, 2.0, 1e-3)]
     assert PLAN.runs == 1920
-    assert frontier.whole(PLAN, found, "keras") == pytest.approx(
-        (2.0 * PLAN.runs, PLAN.runs)
-    )
-    assert frontier.whole(PLAN, found, "linen")[0] == pytest.approx(2.0 * PLAN.runs / 8)
-    assert frontier.whole(PLAN, found, "memcap")[0] == pytest.approx(2.0 * 2 * 24)
+    for name, number in programs.items():
+        seconds, _ = frontier.whole(PLAN, found, name)
+        assert seconds == pytest.approx(2.0 * number)
+    assert frontier.whole(PLAN, found, "keras")[1] == pytest.approx(PLAN.runs)
 
 
 def test_equal_work_is_shared_by_the_workers_and_memcap_pays_for_all_else():
@@ -188,33 +164,25 @@ def test_equal_work_is_shared_by_the_workers_and_memcap_pays_for_all_else():
 
 def test_a_slope_is_that_of_the_upper_half():
     places = [1, 2, 4, 8, 16, 32]
-    assert slope(
-        places, [5.0, 5.0, 5.0, *(0.1 * x**2 for x in places[3:])]
-    ) == pytest.approx(2.0)
+    bent = [5.0] * 3 + [0.1 * x**2 for x in places[3:]]
+    assert slope(places, bent) == pytest.approx(2.0)
     assert slope([1, 2], [3.0, 6.0]) == pytest.approx(1.0)
     assert slope(places, [1.0] * 5 + [-1.0]) is None
 
 
 def test_a_points_members_differ_in_width_and_seed():
     members = Point(2, 1, (1, 3), 2, steps=6).resolved(first_seed=5)
-    assert [(m.model.units, m.seed) for m in members] == [
-        (1, 5),
-        (1, 6),
-        (3, 5),
-        (3, 6),
-    ]
-    shapes = {
-        (m.length, m.recipe.batch, m.recipe.budget, m.evaluation.every) for m in members
-    }
-    assert shapes == {(4, 2, 6, 6)}
+    nets = [(m.model.units, m.seed) for m in members]
+    assert nets == [(1, 5), (1, 6), (3, 5), (3, 6)]
+    assert {(m.length, m.recipe.batch) for m in members} == {(4, 2)}
+    assert {(m.recipe.budget, m.evaluation.every) for m in members} == {(6, 6)}
 
 
 def test_members_that_stop_early_are_refused(monkeypatch):
     with pytest.raises(process.ProgramError, match="1 of 3 members"):
         frontier.check_steps(pl.DataFrame({"steps": [4, 3, 4]}), 4)
-    monkeypatch.setattr(
-        cost, "train", lambda members, engine: [type("Ended", (), {"steps": 3})]
-    )
+    ended = SimpleNamespace(steps=3)
+    monkeypatch.setattr(cost, "train", lambda members, engine: [ended])
     with pytest.raises(RuntimeError, match=r"took \[3\] steps"):
         cost.Trainer().train(Point(steps=4))
 
@@ -243,13 +211,14 @@ def test_lanes_that_memory_does_not_hold_are_told_and_any_other_error_is_raised(
 
 def test_the_page_of_lanes_has_rates_shares_and_what_did_not_fit():
     plan = accelerator.AcceleratorPlan()
-    timed = []
-    for units, lag in plan.lags:
-        timed.append((plan.point(units, lag, 1), (1.0, 9.0, 0.1)))
-        timed.append((plan.point(units, lag, 4), None))
-    page = accelerator.page(
-        Measured(Device("gpu", "A Card", 2, 60 << 30), PEAKS, timed), plan, FACTS
-    )
+    seconds = {1: (1.0, 9.0, 0.1), 4: None}  # by lanes
+    timed = [
+        (plan.point(*net, lanes), seconds[lanes])
+        for net in plan.lags
+        for lanes in seconds
+    ]
+    device = Device("gpu", "A Card", 2, 60 << 30)
+    page = accelerator.page(Measured(device, PEAKS, timed), plan, FACTS)
     share = 50 * max(Floor.of(plan.point(8, 8, 1)).seconds(PEAKS))
     assert f"| 1 | 50 ({share:.2%}) |" in page
     assert "| 4 | memory too small | memory too small | memory too small |" in page

@@ -56,21 +56,18 @@ def test_another_rate_or_clip_is_caught(lr, clip):
 
 
 def test_distance_is_relative_and_in_double_precision():
-    assert gate.distance([3.0, 4.0 + 5e-13], [3.0, 4.0]) == pytest.approx(
-        1e-13, rel=1e-2
-    )
+    apart = gate.distance([3.0, 4.0 + 5e-13], [3.0, 4.0])
+    assert apart == pytest.approx(1e-13, rel=1e-2)
     assert gate.flat(gate.double(weights(LAST))).dtype == np.float64
 
 
 def test_a_gradient_that_is_wrong_as_a_whole_is_caught():
     def all_of(rate, kernel):
-        return gate.joined(
-            (1.0, {"cell": {"rate": np.array([rate]), "kernel": np.full(4, kernel)}})
-        )
+        cell = {"rate": np.array([rate]), "kernel": np.full(4, kernel)}
+        return gate.joined((1.0, {"cell": cell}))
 
     right = all_of(1e-4, 1.0)
-    assert gate.agree("it", all_of(1.1e-4, 1.0), right, gate.SINGLE) == pytest.approx(
-        5e-6, rel=0.01
-    )
+    apart = gate.agree("it", all_of(1.1e-4, 1.0), right, gate.SINGLE)
+    assert apart == pytest.approx(5e-6, rel=0.01)
     with pytest.raises(gate.GateError, match="gradient of all/weights"):
         gate.agree("it", all_of(1e-4, 1 + 1e-5), right, gate.SINGLE)

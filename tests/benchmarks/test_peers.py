@@ -120,23 +120,15 @@ def test_the_seed_decides_the_start(name):
 @pytest.mark.parametrize("cell", MATRIX_CELLS)
 def test_peers_of_matrix_cells_compute_and_train_what_memcap_does(cell):
     shape = replace(EVERY, cell=cell)
-    workload = Workload(
-        "",
-        "",
-        task_of("delay_line", []),
-        2,
-        shape.steps,
-        shape.batch,
-        (shape.units,),
-        cell,
-    )
-    start = workload.start(shape.units)
+    task = task_of("delay_line", [])
+    sizes = (2, shape.steps, shape.batch, (shape.units,))
+    start = Workload("", "", task, *sizes, cell).start(shape.units)
     drawn = batches(shape, 16)
-    titles = {name: each.title for name, each in MATRIX.items() if not each.missing}
-    targets = {name: pkgutil.resolve_name(MATRIX[name].target) for name in titles}
-    workers = {
-        name: Local(target(shape, 0.01, 0.05, 0)) for name, target in targets.items()
-    }
+    titles = {name: peer.title for name, peer in MATRIX.items() if not peer.missing}
+    workers = {}
+    for name in titles:
+        target = pkgutil.resolve_name(MATRIX[name].target)
+        workers[name] = Local(target(shape, 0.01, 0.05, 0))
     workers["memcap"].call("set_weights", start)
     reference = workers["memcap"].call("loss_and_gradients", drawn)
     for name, worker in workers.items():

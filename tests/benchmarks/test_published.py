@@ -19,9 +19,9 @@ STUDY = {
     "Keras on JAX, `fit`": "keras",
     "Flax linen": "linen",
     "`torch.nn.LSTM`, eager": "torch",
+    "`memcap train engine.loop=reproducible`": "memcap",
+    "`memcap train engine.loop=native`": "memcap-native",
 }
-STUDY |= {"`memcap train engine.loop=reproducible`": "memcap"}
-STUDY |= {"`memcap train engine.loop=native`": "memcap-native"}
 
 
 def report(stack, name):
@@ -30,16 +30,10 @@ def report(stack, name):
 
 def lines(title, columns):
     """The cells of the README's lines of that title, in order, of tables with so many columns."""
-    found = re.findall(
-        rf"^\| {re.escape(title)} \|(.*)\|$",
-        (FOLDER / "README.md").read_text(),
-        re.MULTILINE,
-    )
-    return [
-        cells
-        for line in found
-        if len(cells := [cell.strip() for cell in line.split("|")]) == columns
-    ]
+    page = (FOLDER / "README.md").read_text()
+    found = re.findall(rf"^\| {re.escape(title)} \|(.*)\|$", page, re.MULTILINE)
+    cells = [[cell.strip() for cell in line.split("|")] for line in found]
+    return [line for line in cells if len(line) == columns]
 
 
 @pytest.mark.parametrize("ours", OURS)
@@ -47,12 +41,10 @@ def lines(title, columns):
 @pytest.mark.parametrize("stack", STACKS)
 def test_the_ratios_are_those_that_were_measured(stack, workload, place, ours):
     rows = [row for row in report(stack, "step")["rows"] if row["workload"] == workload]
-    medians = {
-        (row["contestant"], row["shape"]["units"]): statistics.median(
-            row["timing"]["samples"]
-        )
-        for row in rows
-    }
+    medians = {}
+    for row in rows:
+        net = row["contestant"], row["shape"]["units"]
+        medians[net] = statistics.median(row["timing"]["samples"])
     widths = sorted({units for _, units in medians})
 
     def shown(title):
@@ -83,11 +75,10 @@ def test_a_small_study_took_the_seconds_that_were_measured(stack, title, name):
             )
     told = walls.get("cold"), compiling, walls.get("filling"), walls.get("warm")
     expected = [
-        "" if each is None else f"{statistics.median(each):.1f}" for each in told
+        f"{statistics.median(seconds):.1f}" if seconds else "" for seconds in told
     ]
-    plain = [
-        cells for cells in lines(title, 4) if "(" not in "".join(cells)
-    ]  # those of a step have shares
+    # those of a step have shares
+    plain = [cells for cells in lines(title, 4) if "(" not in "".join(cells)]
     assert plain[STACKS.index(stack)] == expected
 
 

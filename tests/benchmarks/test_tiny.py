@@ -4,6 +4,7 @@ writes page and data."""
 import importlib
 import json
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
@@ -23,18 +24,10 @@ def linen_alone(monkeypatch):
 
 def test_benchmarks_are_found_by_name_with_a_line_each():
     found = runner.commands()
-    assert set(found) == {
-        "step",
-        "cells",
-        "study",
-        "frontier",
-        "cost",
-        "accelerator",
-        "optimizers",
-    }
-    for name, line in found.items():
-        about = importlib.import_module(f"benchmarks.{name}").__doc__
-        assert " ".join(about.partition("\n\n")[0].split()) == line
+    names = "accelerator cells cost frontier optimizers step study"
+    assert sorted(found) == names.split()
+    about = importlib.import_module("benchmarks.step").__doc__
+    assert found["step"] == " ".join(about.partition("\n\n")[0].split())
 
 
 def test_an_unknown_command_is_refused(capsys):
@@ -66,12 +59,8 @@ def cases(rows, *names):
 def test_step_times_those_that_are_installed(linen_alone, tmp_path, capsys):
     found, page = tiny(["step"], tmp_path, capsys)
     assert f"not installed: Keras 3 on JAX, fit ({MISSING[0]})" in page
-    wanted = {
-        (workload, name)
-        for workload in ("last", "every")
-        for name in ("linen", *installed(OURS))
-    }
-    assert cases(found["rows"], "workload", "contestant") == wanted
+    wanted = product(("last", "every"), ("linen", *installed(OURS)))
+    assert cases(found["rows"], "workload", "contestant") == set(wanted)
     for row in found["rows"]:
         assert min(row["timing"]["samples"]) > 0
         assert row["gradient_error"] < 5e-6
@@ -83,10 +72,8 @@ def test_step_times_those_that_are_installed(linen_alone, tmp_path, capsys):
 def test_cells_times_both_loops_and_a_wider_program(tmp_path, capsys):
     found, page = tiny(["cells"], tmp_path, capsys)
     assert "| GRUCell | 2 | 1 |" in page
-    loops = ("while", "native", "native, padded")
-    assert cases(found["steps"], "cell", "loop") == {
-        (c, way) for c in ("lstm", "GRUCell") for way in loops
-    }
+    wanted = product(("lstm", "GRUCell"), ("while", "native", "native, padded"))
+    assert cases(found["steps"], "cell", "loop") == set(wanted)
 
 
 @pytest.mark.slow
@@ -110,18 +97,12 @@ def test_cells_whose_state_is_a_matrix_are_timed_beside_plain_jax(
 @pytest.mark.slow
 def test_study_takes_every_state_of_the_caches(linen_alone, tmp_path, capsys):
     found, _ = tiny(["study"], tmp_path, capsys)
-    ours = [
-        name
-        for name in ("memcap", "memcap-native")
-        if name == "memcap" or "native" in installed(OURS)
-    ]
-    wanted = {("linen", state) for state in ("cold", "filling", "warm")}
-    assert cases(found["samples"], "contestant", "state") == wanted | {
-        (name, state) for name in ours for state in ("cold", "warm")
-    }
-    assert all(
-        each["wall"] > sum(each["phases"].values()) > 0 for each in found["samples"]
-    )
+    ours = ["memcap"] + ["memcap-native"] * ("native" in installed(OURS))
+    wanted = {*product(ours, ("cold", "warm"))}
+    wanted |= {*product(["linen"], ("cold", "filling", "warm"))}
+    assert cases(found["samples"], "contestant", "state") == wanted
+    for sample in found["samples"]:
+        assert sample["wall"] > sum(sample["phases"].values()) > 0
 
 
 @pytest.mark.slow
@@ -147,10 +128,8 @@ def test_accelerator_times_lanes(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
     found, _ = tiny(["accelerator"], tmp_path, capsys)
     assert found["device"]["platform"] == "cpu"
-    assert [(point["members"], len(chunks)) for point, chunks in found["timed"]] == [
-        (1, 2),
-        (3, 2),
-    ]
+    chunks = {point["members"]: len(chunks) for point, chunks in found["timed"]}
+    assert chunks == {1: 2, 3: 2}
 
 
 def test_without_an_accelerator_nothing_is_measured(monkeypatch, tmp_path):

@@ -196,67 +196,40 @@ CHANGES = {
 }
 
 
-# By paper and claim: further changes, and the verdict that they must give.
-ADDING_UP = {
-    "final": pl.col("final") + 0.03 * (pl.col("units") - 3)
-}  # less at values of 2, more at 4
+# By paper and claim: further changes that deny it.
+GROWS_APART = {"final": pl.col("final") + 0.03 * (pl.col("units") - 3)}
 FURTHER = [
-    (
-        "arora2024",
-        1,
-        {"cell": "delta_net", "units": [2, 4], "pairs": 16},
-        ADDING_UP,
-        False,
-    ),
-    (
-        "bai2018",
-        0,
-        {"coding": "number", "lag": [10, 25]},
-        {"final": 0.15},
-        False,
-    ),  # it gets up again
-    ("arora2023", 0, {"units": 8, "pairs": 4}, {"final": 0.7}, False),
+    # less at values of 2, more at 4
+    ("arora2024", 1, {"cell": "delta_net", "units": [2, 4], "pairs": 16}, GROWS_APART),
+    ("bai2018", 0, {"coding": "number", "lag": [10, 25]}, {"final": 0.15}),
+    ("arora2023", 0, {"units": 8, "pairs": 4}, {"final": 0.7}),
     (
         "grazzi2024",
         2,
         {"cell": "signed_delta_net", "units": 4, "seed": [0, 1, 2]},
         {"final": 0.6},
-        False,
     ),
-    (
-        "hewitt2020",
-        2,
-        {"types": 32, "units": 4},
-        {"final": 0.995},
-        False,
-    ),  # as many units as 8 types
+    # as many units as 8 types
+    ("hewitt2020", 2, {"types": 32, "units": 4}, {"final": 0.995}),
     (
         "hochreiter1997",
         2,
         {"init": "hold", "lag": 100, "seed": [0, 1, 2, 3]},
         {"steps_to_solve": None},
-        False,
     ),
-    (
-        "illium2022",
-        1,
-        {"cell": GRU},
-        {"final": 0.9},
-        False,
-    ),  # their reach does not follow the cells
+    # their reach does not follow the cells
+    ("illium2022", 1, {"cell": GRU}, {"final": 0.9}),
     (
         "tallec2018",
         0,
         {"waits": None, "init": "chrono", "lag": 100, "seed": 0},
         {"final": 0.41},
-        False,
     ),
     (
         "tallec2018",
         2,
         {"task": "adding", "lag": 99, "init": "chrono"},
         {"steps_to_solve": 1290},
-        False,
     ),
 ]
 
@@ -316,19 +289,16 @@ def test_a_change_of_outcomes_turns_each_verdict(name):
         paper.claims, paper.findings(rows), CHANGES[name], strict=True
     ):
         assert was.holds is claim.expected
-        if change is not None:
-            found = claim.judge(paper.table(changed(rows, *change)))
-            assert found.holds is not claim.expected, f"{claim.text}: {found}"
-            assert found.holds is not None, claim.text
+        found = claim.judge(paper.table(changed(rows, *change)))
+        assert found.holds is (not claim.expected), f"{claim.text}: {found}"
 
 
-@pytest.mark.parametrize(("name", "claim", "where", "change", "holds"), FURTHER)
+@pytest.mark.parametrize(("name", "claim", "where", "change"), FURTHER)
 def test_a_verdict_turns_where_the_words_of_its_claim_say_so(
-    name, claim, where, change, holds
+    name, claim, where, change
 ):
-    rows = store.read(findings.folder(name))
-    paper = findings.find(name).PAPER
-    assert paper.findings(changed(rows, where, change))[claim].holds is holds
+    rows = changed(store.read(findings.folder(name)), where, change)
+    assert findings.find(name).PAPER.findings(rows)[claim].holds is False
 
 
 @pytest.mark.parametrize(("name", "where", "unmeasured"), UNMEASURED)
