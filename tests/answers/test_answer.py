@@ -328,27 +328,34 @@ def test_points_of_other_tasks_and_nets_say_nothing(other):
     assert found.point is None
 
 
-def test_another_cell_answers_for_itself():
-    rows = frontier(table(group(counts=MIXED), group(counts=sharp(12), cell="GRUCell")))
-    found = answer(Question(LATCH, 5, Model("GRUCell", 1)), rows)
-    assert found.units >= 12
-    assert as_dict(found)["carry_numbers"] == found.units  # a GRU has no c
-    assert as_dict(found)["constructed"] is None
-    assert "model.cell=GRUCell" in command(found)
-
-
-def test_layers_answer_for_themselves():
-    rows = table(group(counts=MIXED), group(counts=sharp(12), layers=2))
-    found = from_rows(rows, Question(LATCH, 5, Model(units=1, layers=2)))
+@pytest.mark.parametrize(
+    ("net", "numbers", "said", "named"),
+    [
+        # a GRU has no c
+        (
+            {"cell": "GRUCell"},
+            1,
+            "latch (GRUCell) at lag 5: {} units.",
+            "a GRU of {} u",
+        ),
+        (
+            {"layers": 2},
+            4,
+            "latch (layers=2) at lag 5: {} units in each of 2 layers.",
+            "an LSTM of {} units in each of 2 layers",
+        ),
+    ],
+)
+def test_another_net_answers_for_itself(net, numbers, said, named):
+    rows = table(group(counts=MIXED), group(counts=sharp(12), **net))
+    found = from_rows(rows, Question(LATCH, 5, Model(units=1, **net)))
     assert found.units >= 12 > from_rows(rows, Question(LATCH, 5)).units
     values = as_dict(found)
-    assert (values["carry_numbers"], values["layers"]) == (4 * found.units, 2)
-    assert "model.layers=2" in command(found)
-    assert (
-        f"latch (layers=2) at lag 5: {found.units} units in each of 2 layers."
-        in words_of(found)
-    )
-    assert f"an LSTM of {found.units} units in each of 2 layers" in code(found, "keras")
+    assert values["carry_numbers"] == numbers * found.units
+    assert values["constructed"] is None
+    assert f"model.{'='.join(map(str, *net.items()))}" in values["command"]
+    assert said.format(found.units) in words_of(found)
+    assert named.format(found.units) in code(found, "keras")
 
 
 def test_the_tasks_own_length_counts_first():
@@ -554,20 +561,18 @@ def test_rows_of_every_lag_answer_before_those_of_one_lag():
     """Nets of 4 units are right at their own lag, whichever way they were trained, and
     elsewhere of 6."""
     counts = {3: (0, 16), 4: (16, 16), 5: (16, 16), 6: (16, 16), 7: (16, 16)}
-    rows = [
-        *group(lag=20, counts=counts),
-        *group(lag=20, counts=counts, up_to={4: 0, 5: 0}, **UP_TO),
-    ]
-    found = ask(Question(LATCH, 20), rows)
+    alone = group(lag=20, counts=counts)
+    everywhere = group(lag=20, counts=counts, up_to={4: 0, 5: 0}, **UP_TO)
+    found = ask(Question(LATCH, 20), alone, everywhere)
     assert (found.units, found.at, found.as_asked) == (6, "up_to", True)
-    first, *more = sentences(found)
+    (first,) = sentences(found)
     assert first.startswith(
         "latch at every lag up to 20: 6 units. 32 of 32 training runs with 6 or more units"
     )
-    assert not more
-    alone = answer(Question(LATCH, 20, at="steady"), frontier(table(rows), "steady"))
-    assert (alone.units, alone.at, alone.as_asked) == (4, "trained", True)
-    assert sentences(alone)[0].startswith("latch at lag 20: 4 units.")
+    points = frontier(table(alone, everywhere), "steady")
+    found = answer(Question(LATCH, 20, at="steady"), points)
+    assert (found.units, found.at, found.as_asked) == (4, "trained", True)
+    assert sentences(found)[0].startswith("latch at lag 20: 4 units.")
 
 
 def test_where_one_lag_alone_was_measured_the_answer_says_so_and_how_to_measure_the_others():
