@@ -12,10 +12,7 @@ from collections.abc import Iterable
 from contextlib import redirect_stdout
 from dataclasses import Field, fields, replace
 from functools import partial
-from typing import Any
-
-from rich.console import Console
-from rich.prompt import IntPrompt, Prompt
+from typing import TYPE_CHECKING, Any
 
 from memcap import commands
 from memcap.answers.answer import Question
@@ -48,6 +45,9 @@ from memcap.store.shards import OUTPUTS
 from memcap.tasks import Task, task_classes
 from memcap.terminal.printing import print_json
 from memcap.terminal.words import fold, printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 OTHERS = {  # questions that no task answers, and what does
     "my own sequences, which I have in a file": (
@@ -180,6 +180,8 @@ def _subject(arguments: Namespace) -> tuple[Task, int] | None:
             raise UserError(
                 "--task: not given; give --task and --lag, or neither to be asked"
             )
+        from rich.console import Console
+
         out = Console(stderr=True)
         try:
             return _ask(out)
@@ -214,9 +216,11 @@ def _curve(question: Question, named: bool) -> LossCurve | None:
     return curves[0] if curves else None
 
 
-def _ask(out: Console) -> tuple[Task, int] | None:
+def _ask(out: "Console") -> tuple[Task, int] | None:
     """Ask what has to be remembered, over how many steps, and for the task's `asks`.
     None if no task of memcap's fits, and advice was printed."""
+    from rich.prompt import IntPrompt
+
     offered = [cls for cls in task_classes().values() if cls.question]
     questions = [*(cls.question for cls in offered), *OTHERS]
     out.print("What has to be remembered?")
@@ -241,8 +245,10 @@ def _ask(out: Console) -> tuple[Task, int] | None:
     return task, lag
 
 
-def _knob(out: Console, cls: type[Task], field: Field) -> Any:
+def _knob(out: "Console", cls: type[Task], field: Field) -> Any:
     """Ask for the value of one knob, until the task accepts it."""
+    from rich.prompt import Prompt
+
     doc = field.metadata["doc"]
     question = f"{doc[:1].upper()}{doc[1:]} ({allowed(field.metadata)})"
     while True:

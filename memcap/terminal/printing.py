@@ -1,8 +1,11 @@
 """Printing of tables, numbers and JSON: tables hide columns to fit a terminal, and are
 plain elsewhere.
 
-It imports little of memcap, so that commands that only read start at once.
+It imports little of memcap, and Rich only to print a table, so that commands that only
+read start at once.
 """
+
+from __future__ import annotations
 
 import json
 import math
@@ -10,16 +13,13 @@ import sys
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
-
-from rich import box
-from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.measure import Measurement
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING, Any, Self
 
 from memcap.terminal.words import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+    from rich.table import Table
 
 UNBOUNDED = 1_000_000  # characters of a line that no screen limits
 SECONDS_OF_SILENCE = 2.0
@@ -61,6 +61,9 @@ class Listing:
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
     ) -> RenderResult:
+        from rich.measure import Measurement
+        from rich.text import Text
+
         unbounded = options.update(width=UNBOUNDED, max_width=UNBOUNDED)
         plain = not console.is_terminal
         droppable = [] if plain else list(self.drops)
@@ -77,6 +80,11 @@ class Listing:
         yield from (Text(printable(note)) for note in self._below(dropped))
 
     def _table(self, dropped: Sequence[str], plain: bool) -> Table:
+        from rich import box
+        from rich.cells import cell_len
+        from rich.table import Table
+        from rich.text import Text
+
         style, gap = (None, 2) if plain else (box.SIMPLE_HEAD, 1)  # the box adds one
         table = Table(
             box=style, padding=(0, gap, 0, 0), pad_edge=False, show_edge=False
@@ -124,6 +132,8 @@ def order(drops: Sequence[str]) -> str:
 def show(what: RenderableType) -> None:
     """Print one or more lines on stdout. Words are folded on a terminal; elsewhere
     lines stay whole."""
+    from rich.console import Console
+
     what = printable(what) if isinstance(what, str) else what
     console = Console()
     if console.is_terminal:
