@@ -139,23 +139,14 @@ def member(name: str, case: Case, number: int, steps: int = T, **ends: Any) -> t
         inputs = rng.standard_normal((steps, B, F)).astype(np.float32)
     else:
         inputs = rng.integers(0, F, (steps, B), np.int32)
-    starts = (
-        np.isin(np.arange(steps), ends.get("starts", BOUNDARIES[number]))
-        if case.windows
-        else None
-    )
+    length = np.int32(ends.get("length", LENGTHS[number]))
+    starts = None
+    if case.windows:
+        starts = np.isin(np.arange(steps), ends.get("starts", BOUNDARIES[number]))
     if case.readout:
-        readout = rng.standard_normal(
-            (cell_class(name).hidden_per_unit * U, OUT)
-        ).astype(np.float32)
-    return (
-        weights,
-        carry,
-        inputs,
-        np.int32(ends.get("length", LENGTHS[number])),
-        starts,
-        readout,
-    )
+        shape = (cell_class(name).hidden_per_unit * U, OUT)
+        readout = rng.standard_normal(shape).astype(np.float32)
+    return weights, carry, inputs, length, starts, readout
 
 
 def weighed(tree: Any) -> jax.Array:
@@ -173,11 +164,8 @@ def weighed(tree: Any) -> jax.Array:
 def serving(name: str, case: Case) -> list[loops.Loop]:
     """The loops that serve a cell and are here, in any order but with the plain one first."""
     request = loops.Request(cell_class(name), "cpu", case.windows)
-    found = [
-        loop
-        for loop in loops.loops()
-        if not loop.refuses(request) and not loop.missing()
-    ]
+    found = [loop for loop in loops.loops() if not loop.refuses(request)]
+    found = [loop for loop in found if not loop.missing()]
     return sorted(found, key=lambda loop: loop.name != "plain")
 
 
@@ -206,9 +194,8 @@ def run(name: str, case: Case, loop: loops.Loop) -> Callable[..., Any]:
 
     def one(weights, carry, inputs, length, starts, readout):
         def loss(weights, carry, inputs, readout):
-            over = pass_over(
-                inputs, length, starts, case.reset, case.every, readout=readout
-            )
+            ways = (case.reset, case.every)
+            over = pass_over(inputs, length, starts, *ways, readout=readout)
             carry, outputs = loop(nnx.merge(graph, weights), carry, over)
             return weighed((outputs, carry)), (outputs, carry)
 
@@ -226,8 +213,9 @@ def programs(name: str, case: Case) -> tuple[Callable, Callable]:
     accelerator for several."""
     alone = [run(name, case, loop) for loop in alone_loops(name, case)]
     together = [run(name, case, loop) for loop in side_by_side_loops(name, case)]
-    return quick_jit(lambda *member: [one(*member) for one in alone]), quick_jit(
-        lambda *members: [jax.vmap(one)(*members) for one in together]
+    return (
+        quick_jit(lambda *member: [one(*member) for one in alone]),
+        quick_jit(lambda *members: [jax.vmap(one)(*members) for one in together]),
     )
 
 
@@ -236,18 +224,15 @@ def agree(found: Any, expected: Any, loop: str) -> None:
     integers exactly."""
     assert jax.tree.structure(found) == jax.tree.structure(expected)
     (_, carry), _ = expected
-    carried = max(
-        jnp.finfo(leaf.dtype).eps for leaf in jax.tree.leaves(carry) if is_float(leaf)
-    )
+    floats = filter(is_float, jax.tree.leaves(carry))
+    carried = max(jnp.finfo(leaf.dtype).eps for leaf in floats)
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         assert a.dtype == b.dtype
         eps = max(carried, jnp.finfo(a.dtype).eps) if is_float(a) else 0
         # bfloat16 rounds so coarsely that little but the last rounding is seen
         limit = eps * (4 if eps > 1e-3 else 100)
-        for x, y in (
-            [(a.real, b.real), (a.imag, b.imag)] if jnp.iscomplexobj(a) else [(a, b)]
-        ):
-            assert relative_error(x, y) <= limit, f"engine.loop={loop}"
+        for part in (jnp.real, jnp.imag):
+            assert relative_error(part(a), part(b)) <= limit, f"engine.loop={loop}"
 
 
 AGREEING = [
@@ -268,9 +253,11 @@ def test_all_loops_agree_alone_and_side_by_side(name, case):
         plain, *others = one(*arguments)
         looped.append(plain)
         (outputs, carry), slopes = plain
-        assert jax.tree.map(
-            lambda leaf: (leaf.shape, leaf.dtype), carry
-        ) == jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), arguments[1])
+        shapes, expected = (
+            jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), tree)
+            for tree in (carry, arguments[1])
+        )
+        assert shapes == expected
         assert np.any(outputs)
         assert all(np.all(np.isfinite(leaf)) for leaf in slopes)
         for (outputs, _), slopes in (plain, *others):
@@ -345,6 +332,11 @@ WRITTEN_OUT = [
 WRITTEN_FIRST = ("lstm", READ_OUT[0]), ("LRU", RESET), ("delta_net", RESET)
 
 
+def widened(leaf: Any) -> Any:
+    """A leaf in double precision; integers as they are."""
+    return leaf.astype(np.result_type(leaf, np.float64)) if is_float(leaf) else leaf
+
+
 @pytest.mark.parametrize(
     ("name", "case", "loop"),
     leave(WRITTEN_OUT, but=lambda *each: each[:2] in WRITTEN_FIRST),
@@ -358,29 +350,16 @@ def test_a_written_out_gradient_is_jaxs_own_in_float64(name, case, loop):
     found_by = loops.resolve(loop, loops.Request(cell_class(name), "cpu", case.windows))
     assert found_by.name == loop
     with jax.enable_x64(True):
-        wide = jax.tree.map(
-            lambda leaf: (
-                leaf.astype(np.result_type(leaf, np.float64))
-                if is_float(leaf)
-                else leaf
-            ),
-            given,
-        )
-        both = quick_jit(
-            lambda *member: [
-                run(name, case, each)(*member) for each in (PLAIN, found_by)
-            ]
-        )
-        expected, found = jax.tree.map(np.asarray, both(*wide))
-    assert {leaf.dtype for leaf in jax.tree.leaves(found)} <= {
-        np.dtype("float64"),
-        np.dtype("complex128"),
-    }
+        wide = jax.tree.map(widened, given)
+        both = [run(name, case, loop) for loop in (PLAIN, found_by)]
+        results = quick_jit(lambda *member: [one(*member) for one in both])(*wide)
+        expected, found = jax.tree.map(np.asarray, results)
+    dtypes = {leaf.dtype for leaf in jax.tree.leaves(found)}
+    assert dtypes <= {np.dtype("float64"), np.dtype("complex128")}
     parts = [jax.tree.map(part, (found, expected)) for part in (np.real, np.imag)]
     errors = jax.tree.map(relative_error, *zip(*parts, strict=True))
-    assert max(jax.tree.leaves(errors)) <= (
-        1e-11 if owner_of(cell_class(name)) else 1e-12
-    ), errors
+    limit = 1e-11 if owner_of(cell_class(name)) else 1e-12
+    assert max(jax.tree.leaves(errors)) <= limit, errors
 
 
 BY_TRIP_COUNT = [
@@ -432,48 +411,13 @@ def test_a_padded_buffer_gives_bitwise_what_an_exact_one_gives(loop, name, lengt
     weights, carry, inputs = member(name, EXACT, 0)[:3]
     padded = inputs.copy()
     padded[length:] = np.nan
-    (outputs, last), (*slopes, d_inputs) = program(
-        weights, carry, padded, np.int32(length)
-    )
+    steps = np.int32(length)
+    (outputs, last), (*slopes, d_inputs) = program(weights, carry, padded, steps)
     assert not np.any(outputs[length:])
     assert not np.any(d_inputs[length:])
     found = (outputs[:length], last), [*slopes, d_inputs[:length]]
-    exact = program(weights, carry, inputs[:length], np.int32(length))
+    exact = program(weights, carry, inputs[:length], steps)
     jax.tree.map(np.testing.assert_array_equal, found, exact)
-
-
-@pytest.mark.parametrize(
-    ("name", "axes"),
-    [("lstm", (0, 0)), *leave([("GRUCell", (0, None)), ("GRUCell", (None, 0))])],
-)
-def test_vmap_of_a_trip_count_equals_a_loop(name, axes):
-    """In C each member has its bits: tests/loops/test_gated_native.py."""
-    program, _ = counted(
-        name, loops.resolve("while", loops.Request(cell_class(name), "cpu", False))
-    )
-    first, carry, inputs = member(name, EXACT, 0)[:3]
-    scaled = [
-        jax.tree.map(lambda leaf, k=k: leaf * np.float32(k), first)
-        for k in (1, -1, 0.5)
-    ]
-    members = list(zip(scaled, np.int32([2, T, 5]), strict=True))
-    own = [
-        tuple(one[k] if axis == 0 else members[0][k] for k, axis in enumerate(axes))
-        for one in members
-    ]
-    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *members)
-    weights, lengths = (
-        stacked[k] if axis == 0 else members[0][k] for k, axis in enumerate(axes)
-    )
-    mapped = jax.vmap(program, (axes[0], None, None, axes[1]))(
-        weights, carry, inputs, lengths
-    )
-    for n, (weights, length) in enumerate(own):
-        looped = program(weights, carry, inputs, length)
-        errors = jax.tree.map(
-            relative_error, jax.tree.map(lambda leaf, n=n: leaf[n], mapped), looped
-        )
-        assert max(jax.tree.leaves(errors)) <= 1e-6, errors
 
 
 @pytest.mark.parametrize(
