@@ -160,12 +160,14 @@ def back_through_gates(
     """Return the gradient of `through_gates`.
 
     Args:
-        gates: i, f, g, o as returned by it; c: its argument c.
-        dc: gradient of the next c; dh: of the next h.
-        d_readout: gradient of what the same product read out, or None.
+        gates: i, f, g, o, as `through_gates` returned them.
+        c: the cell state before the step.
+        dc, dh: the loss's gradients with respect to the next c and h.
+        d_readout: the same with respect to what the product read out; None if nothing.
 
     Returns:
-        The gradients of the product, (4U + O, B), and of c; and the step's h, computed again.
+        The loss's gradients with respect to the product of weights and inputs, (4U + O,
+        B), and to c; and the step's h, computed again, so that it need not be stored.
     """
     i, f, g, o = gates
     tanh_c = jnp.tanh(f * c + i * g)
