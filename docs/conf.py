@@ -28,6 +28,8 @@ highlight_language = "none"  # indented blocks are output
 default_role = "code"  # docstrings have Markdown's single backticks
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
+# an attribute whose value has a docstring is described twice otherwise
+napoleon_use_ivar = True
 python_maximum_signature_line_length = 100
 
 pages.write()
