@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from memcap.config.knobs import MOST, UserError, check, field_values, knob
-from memcap.terminal.printing import bound
+from memcap.terminal.words import bound
 
 # A net that is not solved yet is evaluated if its training accuracy is at most this much
 # below the criterion, or its training error at most this multiple of it.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from memcap import cli
-from memcap.terminal import printing
+from memcap.terminal import words
 from memcap.terminal.words import warn_once
 
 ROOT = Path(__file__).parents[1]
@@ -32,7 +32,7 @@ SMALL = [
     "evaluation.stretch=1",
 ]
 SMALL += ["engine.workers=1", "engine.loop=reproducible"]
-printing.SECONDS_OF_SILENCE = 3600.0  # as on a machine that is never slow
+words.SECONDS_OF_SILENCE = 3600.0  # as on a machine that is never slow
 
 
 @dataclass

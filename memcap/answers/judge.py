@@ -17,7 +17,7 @@ from memcap.config.member import Member
 from memcap.rule import Evaluation
 from memcap.runtime import jax_setup
 from memcap.tasks import FileTask, Task, chance
-from memcap.terminal.printing import bound, number
+from memcap.terminal.words import bound, number
 
 
 @dataclass(frozen=True)

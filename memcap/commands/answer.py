@@ -43,8 +43,7 @@ from memcap.scripts import FRAMEWORKS
 from memcap.store import rows_of
 from memcap.store.shards import OUTPUTS
 from memcap.tasks import Task, task_classes
-from memcap.terminal.printing import print_json
-from memcap.terminal.words import fold, printable
+from memcap.terminal.words import fold, print_json, printable
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -7,8 +7,7 @@ from polars import selectors as cs
 
 from memcap.commands.arguments import add_json, add_results, add_strict
 from memcap.store import curves, files, shards
-from memcap.terminal.printing import print_json
-from memcap.terminal.words import plural
+from memcap.terminal.words import plural, print_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -19,7 +19,7 @@ from memcap.frontiers.comparison import Pair, Shift, compare, count_directions
 from memcap.frontiers.frontier import Point, frontier
 from memcap.report.tables import threshold_text
 from memcap.store import rows_of
-from memcap.terminal.printing import Column, Listing, number, order, print_json, show
+from memcap.terminal.words import Column, Listing, number, order, print_json, show
 
 COLUMNS = (
     Column("task", "task of the first / of the second, if they differ"),

@@ -7,7 +7,7 @@ from memcap.commands.arguments import NET, add_results, location
 from memcap.models.export import export
 from memcap.store.nets import find_net
 from memcap.store.weights import write_arrays
-from memcap.terminal.printing import show
+from memcap.terminal.words import show
 
 
 def add_arguments(parser: ArgumentParser) -> None:

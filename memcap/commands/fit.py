@@ -34,8 +34,7 @@ from memcap.own.task import BEST, Data
 from memcap.own.words import as_dict, has_rare_class, loss_table, rare_words
 from memcap.scripts import FRAMEWORKS, script
 from memcap.store.shards import OUTPUTS
-from memcap.terminal.printing import print_json, show
-from memcap.terminal.words import printable
+from memcap.terminal.words import print_json, printable, show
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -10,7 +10,7 @@ from memcap.own.losses import loss_curves
 from memcap.own.words import as_dict, loss_table
 from memcap.report import tables
 from memcap.store.rows import IS_BY_LOSS
-from memcap.terminal.printing import order, print_json, show
+from memcap.terminal.words import order, print_json, show
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -14,8 +14,7 @@ from memcap.commands.arguments import add_json, layers, positive, steps
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
 from memcap.models.network import Network, cell_names
-from memcap.terminal.printing import print_json
-from memcap.terminal.words import fold, plural
+from memcap.terminal.words import fold, plural, print_json
 
 # of the arrays of a layer's state, by their number
 NAMES: dict[int, Sequence[Any]] = {1: ("h",), 2: ("c", "h")}

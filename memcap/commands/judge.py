@@ -17,7 +17,7 @@ from memcap.answers.judge import judge
 from memcap.commands.arguments import add_json, add_knobs, positive, steps
 from memcap.config.member import task_of
 from memcap.runtime.plugins import import_object
-from memcap.terminal.printing import Column, Listing, print_json, show
+from memcap.terminal.words import Column, Listing, print_json, show
 
 
 def add_arguments(parser: ArgumentParser) -> None:

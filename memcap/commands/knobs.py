@@ -21,8 +21,7 @@ from memcap.config.recipes import recipe_file
 from memcap.launch.jobs import GROUPS
 from memcap.runtime import ROOT, plugins
 from memcap.tasks import Task, task_class, task_classes
-from memcap.terminal.printing import Column, Listing, print_json, show
-from memcap.terminal.words import first_paragraph
+from memcap.terminal.words import Column, Listing, first_paragraph, print_json, show
 
 COLUMNS = (
     Column("knob"),

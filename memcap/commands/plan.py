@@ -28,17 +28,17 @@ from memcap.store import shards
 from memcap.store.rows import one_per_key
 from memcap.store.shards import OUTPUTS
 from memcap.studies.run import Todo, what_is_missing
-from memcap.terminal.printing import (
+from memcap.terminal.words import (
     Column,
     Listing,
     Waiting,
     duration,
     number,
+    plural,
     print_json,
     scaled,
     show,
 )
-from memcap.terminal.words import plural
 from memcap.training.engine import worker_count
 from memcap.training.program import Program
 from memcap.training.queue import cost, work

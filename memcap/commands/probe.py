@@ -19,7 +19,7 @@ from memcap.config.knobs import UserError
 from memcap.config.member import member_of
 from memcap.store.nets import find_net
 from memcap.store.shards import OUTPUTS
-from memcap.terminal.printing import Column, Listing, print_json, show
+from memcap.terminal.words import Column, Listing, print_json, show
 from memcap.trained import Trained
 
 

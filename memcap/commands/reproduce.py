@@ -41,8 +41,7 @@ from memcap.runtime import ROOT, plugins
 from memcap.store import files, rows_of
 from memcap.store.published import rows_file
 from memcap.store.shards import OUTPUTS
-from memcap.terminal.printing import Column, Listing, order, show
-from memcap.terminal.words import complain
+from memcap.terminal.words import Column, Listing, complain, order, show
 
 CLAIMS = (
     Column("claim", folds=True),

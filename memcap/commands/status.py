@@ -18,8 +18,16 @@ from memcap.commands.arguments import add_json, add_results
 from memcap.store.heartbeat import Heartbeat, Running
 from memcap.store.rows import JUDGED
 from memcap.store.status import Failure, Status, status, studies
-from memcap.terminal.printing import Column, Listing, duration, number, print_json, show
-from memcap.terminal.words import plural, printable
+from memcap.terminal.words import (
+    Column,
+    Listing,
+    duration,
+    number,
+    plural,
+    print_json,
+    printable,
+    show,
+)
 
 # An override of a job's own keys, of which nothing is looked up but a group's name.
 GROUPS = "task|model|recipe|evaluation|engine|sweeps"

@@ -7,7 +7,7 @@ from memcap.commands.arguments import add_json, steps
 from memcap.config.recipes import recommended
 from memcap.frontiers.frontier import references
 from memcap.tasks import task_classes
-from memcap.terminal.printing import Column, Listing, bound, order, print_json, show
+from memcap.terminal.words import Column, Listing, bound, order, print_json, show
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -7,8 +7,7 @@ from memcap.launch import app
 from memcap.report import tables
 from memcap.runtime import ROOT
 from memcap.tasks import task_classes
-from memcap.terminal.printing import order
-from memcap.terminal.words import WIDTH, fold_help
+from memcap.terminal.words import WIDTH, fold_help, order
 
 HELP = """usage: memcap train [HYDRA OVERRIDES]
 

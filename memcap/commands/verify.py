@@ -9,8 +9,7 @@ from dataclasses import asdict
 
 from memcap.commands.arguments import add_json, add_results
 from memcap.studies.verify import verify
-from memcap.terminal.printing import print_json
-from memcap.terminal.words import plural, printable
+from memcap.terminal.words import plural, print_json, printable
 
 
 def add_arguments(parser: ArgumentParser) -> None:

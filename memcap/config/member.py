@@ -34,7 +34,7 @@ from memcap.rule import Criterion, Evaluation, ScoreRule, Stream, Verdict
 from memcap.runtime.plugins import names_in_data
 from memcap.tasks import Facts, FileTask, Task, contract, is_own, task_class
 from memcap.tasks.chance import without_memory
-from memcap.terminal.printing import bound
+from memcap.terminal.words import bound
 
 if TYPE_CHECKING:
     from memcap.models.architecture import Architecture

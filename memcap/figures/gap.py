@@ -17,7 +17,7 @@ from memcap.figures.style import COLOURS, budgets, filled, finite, pass_rules, s
 from memcap.frontiers.comparison import FLOAT32, count_bytes, in_numbers
 from memcap.frontiers.frontier import Point, ends, label
 from memcap.store.published import load_findings
-from memcap.terminal.printing import number
+from memcap.terminal.words import number
 from memcap.thresholds.curve import Threshold
 
 TITLE = "From the floor up: the state that theory asks for, and that training needs"

@@ -30,7 +30,7 @@ from memcap.store import curves
 from memcap.store.columns import task_of as task_of_row
 from memcap.store.published import ATLAS, STUDIES, folder, rows_files
 from memcap.store.rows import passed_column
-from memcap.terminal.printing import number
+from memcap.terminal.words import number
 from memcap.thresholds.curve import Threshold
 
 __all__ = [

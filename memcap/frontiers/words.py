@@ -5,8 +5,7 @@ from collections.abc import Callable
 
 from memcap.frontiers.frontier import Point
 from memcap.tasks import FileTask
-from memcap.terminal.printing import number
-from memcap.terminal.words import plural
+from memcap.terminal.words import number, plural
 from memcap.thresholds.curve import Fall, Threshold
 
 SIGNS = {"no": "", "below": "<= ", "above": "> "}  # of a censored threshold

@@ -47,7 +47,7 @@ from memcap.launch.session import Session
 from memcap.launch.sources import SearchPath, TaskSource, config_dir
 from memcap.launch.sweep import jobs_of, knows_all_jobs
 from memcap.runtime import ROOT, jax_setup
-from memcap.terminal.printing import Waiting
+from memcap.terminal.words import Waiting
 
 # flags beside which --cfg job is left to Hydra
 OTHERS = (

@@ -21,7 +21,7 @@ from memcap.config.knobs import UserError
 from memcap.config.member import Member
 from memcap.launch.errors import exit_with, one_line
 from memcap.launch.jobs import Job, Settings, job_of, use_config_folders
-from memcap.report.job_end import par2_score, print_summary, summarize, totals
+from memcap.report.tables import par2_score, print_summary, summarize, totals
 from memcap.runtime import cores, signals
 from memcap.runtime.signals import Interrupted
 from memcap.store import shards

@@ -12,8 +12,7 @@ import numpy as np
 
 from memcap.own.losses import FORGIVEN, Loss, LossCurve, WidthLoss
 from memcap.own.task import Data
-from memcap.terminal.printing import Column, Listing
-from memcap.terminal.words import plural
+from memcap.terminal.words import Column, Listing, plural
 
 if TYPE_CHECKING:
     from memcap.trained import Trained

@@ -16,8 +16,7 @@ from memcap.figures.style import COLOURS, pass_rules, which_seeds_count
 from memcap.frontiers.frontier import Point, columns, frontier
 from memcap.own.losses import LossCurve, loss_curves
 from memcap.own.words import loss_table, loss_text
-from memcap.report.job_end import totals
-from memcap.report.tables import frontier_table, threshold_text
+from memcap.report.tables import frontier_table, threshold_text, totals
 from memcap.terminal.words import plural
 
 MEMBERS = (

@@ -30,7 +30,7 @@ from memcap.store.files import BadFileError
 from memcap.store.shards import new_token
 from memcap.store.study import Study
 from memcap.tasks import Task
-from memcap.terminal.printing import member_name
+from memcap.terminal.words import member_name
 
 SECONDS = 2.0  # between two heartbeats
 HEARTBEAT_TIMEOUT = 60.0  # seconds without a heartbeat after which a job counts as gone

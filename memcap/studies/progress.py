@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from memcap.store.heartbeat import Heartbeat, JobProgress, Running
-from memcap.terminal.printing import duration, number
+from memcap.terminal.words import duration, number
 
 SECONDS_BETWEEN_LINES = 30.0
 SECONDS_BETWEEN_LOOKS = 0.5  # whether a line is due

@@ -23,7 +23,7 @@ from memcap.store.curves import Points, add_point, thin
 from memcap.store.heartbeat import JobProgress
 from memcap.studies.checkpoints import SECONDS_OF_TRAINING, Checkpoints
 from memcap.studies.environment import environment
-from memcap.terminal.printing import member_name
+from memcap.terminal.words import member_name
 from memcap.training.engine import Checkpoint, CurveChunk, Listener, Result
 
 SECONDS_BETWEEN_WRITES = 5.0

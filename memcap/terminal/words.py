@@ -1,14 +1,27 @@
-"""Words that many modules print; needs no library."""
+"""Printing of words, numbers, tables and JSON: tables hide columns to fit a terminal,
+and are plain elsewhere.
+
+Rich is imported only to print a table, so that commands that only read start at once.
+"""
+
+from __future__ import annotations
 
 import contextlib
+import json
+import math
 import re
 import sys
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from shutil import get_terminal_size
 from textwrap import fill
-from typing import TextIO
+from typing import TYPE_CHECKING, Any, Self, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+    from rich.table import Table
 
 WIDTH = 80  # most characters of a line of words; fewer on a narrow terminal
 COMMAND = re.compile(
@@ -17,6 +30,9 @@ COMMAND = re.compile(
 EXAMPLE = re.compile(r"( +\S.*?  +)(\S.*)")  # an indented line of two columns
 SECONDS_OF_PATIENCE = 5.0
 HANGING = 6  # characters before the words of an example that stand below it
+UNBOUNDED = 1_000_000  # characters of a line that no screen limits
+SECONDS_OF_SILENCE = 2.0
+FOLDED = 16  # least characters of a column that folds
 
 
 def plural(count: int, noun: str) -> str:
@@ -118,3 +134,232 @@ def patience(what: str) -> Generator[None]:
 def warn_once(line: str) -> None:
     """Print a line on stderr, unless this process has printed it before."""
     complain(printable(line))
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a listing."""
+
+    head: str  # the column's name
+    about: str = (
+        ""  # the name's meaning, for the lines below the table; "" if the name is clear
+    )
+    right: bool = False  # whether its cells are numbers, aligned to the right
+    # whether long cells fold on a narrow terminal; otherwise they stay on one line
+    folds: bool = False
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A table with a line that explains its heads.
+
+    On a narrow terminal columns are hidden in the order of `drops`, and named below the
+    table; no cell is cut. Elsewhere it is plain: all columns, one line per row.
+    """
+
+    title: str  # the line above
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Any]]  # one value per column
+    drops: Sequence[str] = ()  # heads of the columns that may be hidden, in this order
+    notes: Sequence[str] = ()  # further lines below the table
+
+    @property
+    def texts(self) -> list[list[str]]:
+        """The rows as they are printed."""
+        return [[printable(text_of(cell)) for cell in row] for row in self.rows]
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> RenderResult:
+        from rich.measure import Measurement
+        from rich.text import Text
+
+        unbounded = options.update(width=UNBOUNDED, max_width=UNBOUNDED)
+        plain = not console.is_terminal
+        droppable = [] if plain else list(self.drops)
+        dropped: list[str] = []
+        while True:
+            table = self._table(dropped, plain)
+            width = Measurement.get(console, unbounded, table).minimum
+            if width <= options.max_width or not droppable:
+                break
+            dropped.append(droppable.pop(0))
+        yield Text(printable(self.title), style="bold")
+        width = max(width, options.max_width)
+        yield from console.render(table, options.update(max_width=width))
+        yield from (Text(printable(note)) for note in self._below(dropped))
+
+    def _table(self, dropped: Sequence[str], plain: bool) -> Table:
+        from rich import box
+        from rich.cells import cell_len
+        from rich.table import Table
+        from rich.text import Text
+
+        style, gap = (None, 2) if plain else (box.SIMPLE_HEAD, 1)  # the box adds one
+        table = Table(
+            box=style, padding=(0, gap, 0, 0), pad_edge=False, show_edge=False
+        )
+        kept = [column for column in self.columns if column.head not in dropped]
+        places = [self.columns.index(column) for column in kept]
+        rows = [[row[place] for place in places] for row in self.texts]
+        for place, column in enumerate(kept):
+            cells = [row[place] for row in rows]
+            folds = column.folds and not plain
+            width = max(map(cell_len, [column.head, *cells]))
+            table.add_column(
+                column.head,
+                justify="right" if column.right else "left",
+                no_wrap=not folds,
+                overflow="fold",
+                min_width=min(width, FOLDED) if folds else None,
+                width=None if folds else width,  # not measured again, cell by cell
+            )
+        for row in rows:
+            table.add_row(*map(Text, row))
+        return table
+
+    def _below(self, dropped: Sequence[str]) -> Iterable[str]:
+        heads = [
+            f"{each.head}: {each.about}"
+            for each in self.columns
+            if each.about and each.head not in dropped
+        ]
+        if heads:
+            yield "; ".join(heads) + "."
+        yield from self.notes
+        if dropped:
+            yield (
+                f"Hidden on a narrow terminal: {', '.join(dropped)}. Piped, the table has all"
+                " columns."
+            )
+
+
+def order(drops: Sequence[str]) -> str:
+    """Say in which order a listing hides columns, for a command's help."""
+    return f"A narrow terminal hides columns in this order: {', '.join(drops)}."
+
+
+def show(what: RenderableType) -> None:
+    """Print one or more lines on stdout. Words are folded on a terminal; elsewhere
+    lines stay whole."""
+    from rich.console import Console
+
+    what = printable(what) if isinstance(what, str) else what
+    console = Console()
+    if console.is_terminal:
+        console.print(what, crop=False, highlight=False, markup=False)
+        return
+    console = Console(width=UNBOUNDED)
+    with console.capture() as printed:
+        console.print(what, highlight=False, markup=False)
+    for line in printed.get().splitlines():
+        print(line.rstrip())
+
+
+def text_of(value: Any) -> str:
+    """Write a value of a table: a fraction with three digits, nothing for None."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return number(value) if value is None or isinstance(value, float) else str(value)
+
+
+def number(value: float | None) -> str:
+    """Write a number with three significant digits; an empty cell for None and NaN."""
+    if value is None or math.isnan(value):
+        return ""
+    if math.isinf(value):
+        return str(value)
+    return (
+        f"{value:.0f}" if value == int(value) and abs(value) < 1e6 else f"{value:.3g}"
+    )
+
+
+def bound(value: float) -> str:
+    """Write the number of a criterion with three significant digits, or five if three
+    would round it to 1."""
+    text = f"{value:.3g}"
+    return f"{value:.5g}" if text == "1" else text
+
+
+def scaled(value: float, unit: str) -> str:
+    """Write a quantity with the prefix that leaves few digits: "8.4 MB", "700 \u00b5s"."""
+    prefixes = {
+        1e12: "T",
+        1e9: "G",
+        1e6: "M",
+        1e3: "k",
+        1.0: "",
+        1e-3: "m",
+        1e-6: "\u00b5",
+        1e-9: "n",
+    }
+    size = next((each for each in prefixes if value >= each), 1.0)
+    return f"{number(value / size)} {prefixes[size]}{unit}"
+
+
+def member_name(
+    task: str, lag: int, units: int | None = None, seed: int | None = None
+) -> str:
+    """Name a member, or all members with these values, in a few characters:
+    `delay_line-L8-u7-s3`."""
+    parts = {"L": lag, "u": units, "s": seed}
+    return "-".join(
+        [
+            task,
+            *(
+                f"{letter}{value}"
+                for letter, value in parts.items()
+                if value is not None
+            ),
+        ]
+    )
+
+
+class Waiting:
+    """A context manager that says on stderr what a slow command is doing: after two
+    seconds, and then whenever that changes, but at most every two seconds."""
+
+    def __init__(self, what: str):
+        self._what = what
+        self._last = ""
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._say, daemon=True)
+
+    def now(self, what: str) -> None:
+        """Change to another activity."""
+        self._what = what
+
+    def _say(self) -> None:
+        while not self._over.wait(SECONDS_OF_SILENCE):
+            if self._what != self._last:
+                self._last = self._what
+                print(f"memcap: {self._last} ...", file=sys.stderr)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+
+def duration(seconds: float) -> str:
+    """Write a time in words: "40 seconds", "12 minutes", "3.5 hours"."""
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{number(seconds / size)} {unit}"
+    return f"{number(seconds)} second{'s' * (seconds != 1)}"
+
+
+def print_json(value: Any) -> None:
+    """Print plain values as JSON; numbers that are not finite become null."""
+
+    def finite(v: Any) -> Any:
+        if isinstance(v, dict):
+            return {k: finite(x) for k, x in v.items()}
+        if isinstance(v, (list, tuple)):
+            return [finite(x) for x in v]
+        return None if isinstance(v, float) and not math.isfinite(v) else v
+
+    print(json.dumps(finite(value), indent=2, default=str))

@@ -16,7 +16,7 @@ from memcap.store.columns import columns_of, task_of
 from memcap.store.curves import Points, spread
 from memcap.store.heartbeat import long_name
 from memcap.store.rows import BY_LOSS
-from memcap.terminal.printing import member_name
+from memcap.terminal.words import member_name
 
 LONGEST_TAG = 64  # most characters that W&B allows
 QUANTILES = {"q25": 0.25, "q50": 0.5, "q75": 0.75}

@@ -8,8 +8,7 @@ import polars as pl
 
 from memcap.runtime import signals
 from memcap.store.study import Study
-from memcap.terminal.printing import Waiting
-from memcap.terminal.words import warn_once
+from memcap.terminal.words import Waiting, warn_once
 from memcap.tracking.mirror import Mirror
 from memcap.tracking.settings import Tracking
 

@@ -14,7 +14,6 @@ from memcap.planning import devices
 from memcap.planning.devices import DEVICES
 from memcap.runtime import ROOT
 from memcap.tasks.latch import Latch
-from memcap.terminal import printing
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
@@ -98,7 +97,7 @@ def test_who_waits_for_a_plan_is_told(tmp_path, monkeypatch):
         time.sleep(0.3)
         raise UserError("over")
 
-    monkeypatch.setattr(printing, "SECONDS_OF_SILENCE", 0.02)
+    monkeypatch.setattr("memcap.terminal.words.SECONDS_OF_SILENCE", 0.02)
     monkeypatch.setattr(plan, "compose_jobs", slow)
     assert (
         memcap(tmp_path, "plan").err

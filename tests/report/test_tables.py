@@ -12,8 +12,15 @@ from study_rows import group, table, write
 from memcap import store
 from memcap.frontiers.frontier import columns, frontier
 from memcap.frontiers.words import interval_text
-from memcap.report.job_end import par2_score, print_summary, summarize, totals
-from memcap.report.tables import SHOWN_ROWS, frontier_table, rows_table
+from memcap.report.tables import (
+    SHOWN_ROWS,
+    frontier_table,
+    par2_score,
+    print_summary,
+    rows_table,
+    summarize,
+    totals,
+)
 from memcap.store.rows import frame
 from memcap.thresholds.curve import Threshold
 

@@ -5,7 +5,7 @@ from study_checks import ONE_LANE, small_job
 
 from memcap import store
 from memcap.designs.axes import members
-from memcap.report.job_end import totals
+from memcap.report.tables import totals
 from memcap.store.rows import without_failed
 from memcap.store.study import Study
 from memcap.studies import run

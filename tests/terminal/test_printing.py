@@ -7,20 +7,19 @@ import time
 import pytest
 from rich.console import Console
 
-from memcap.terminal import printing
-from memcap.terminal.printing import (
+from memcap.terminal.words import (
     Column,
     Listing,
     Waiting,
     bound,
     duration,
     number,
+    plural,
     print_json,
     scaled,
     show,
     text_of,
 )
-from memcap.terminal.words import plural
 
 KEY = "0123456789abcdef"
 TABLE = Listing(
@@ -166,7 +165,7 @@ def test_what_is_not_finite_becomes_null(capsys):
 
 
 def test_who_waits_is_told_at_what_a_command_is_once_it_takes_long(capsys, monkeypatch):
-    monkeypatch.setattr(printing, "SECONDS_OF_SILENCE", 0.05)
+    monkeypatch.setattr("memcap.terminal.words.SECONDS_OF_SILENCE", 0.05)
     with Waiting("reading"):
         pass
     assert capsys.readouterr().err == ""
