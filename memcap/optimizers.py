@@ -311,7 +311,7 @@ def optimizer_of(
         direction = NET_OPTIMIZERS[recipe.optimizer](architecture)
     steps = [CLIPPINGS[recipe.clip_by](recipe.clip), direction]
     if recipe.decay:
-        decay = jnp.asarray(recipe.decay * architecture.matrices())
+        decay = jnp.asarray(recipe.decay * architecture.matrix_mask())
         steps.append(optax.add_decayed_weights(decay))
     optimizer = optax.chain(*steps)
     return freeze_cell(architecture, optimizer) if recipe.freeze else optimizer

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from memcap.config.member import Member
-from memcap.models.network import pass_of
+from memcap.models.network import forward_pass
 from memcap.optimizers import NET_OPTIMIZERS, freeze_cell
 from memcap.rule import Stream, Verdict
 from memcap.tasks.base import Batch, Task, random_key
@@ -32,7 +32,7 @@ def loss_and_score(
     """
     network = member.architecture.build(member.architecture.unflatten(weights))
     # Outputs of all T steps, (O, T, B), or (O, B) if the task asks at the last one only
-    _, outputs = network.run(pass_of(member.task, batch), "plain")
+    _, outputs = network.run(forward_pass(member.task, batch), "plain")
     if member.task.loss == "classes":
         cross_entropy = optax.softmax_cross_entropy_with_integer_labels
         loss = cross_entropy(outputs, batch.targets, axis=0)
@@ -77,9 +77,10 @@ def optimizer(member: Member) -> optax.GradientTransformationExtraArgs:
     clip = optax.clip_by_global_norm
     if recipe.clip_by == "element":
         clip = optax.clip
-    # All weights are one vector: 1 marks those in a matrix, which decay; 0 marks biases.
-    matrices = jnp.asarray(net.matrices())
-    decay = optax.add_decayed_weights((recipe.decay or 0.0) * matrices)
+    # All weights are one vector. The mask is 1 for those in a matrix, and 0 for biases,
+    # which do not decay.
+    mask = jnp.asarray(net.matrix_mask())
+    decay = optax.add_decayed_weights((recipe.decay or 0.0) * mask)
     transform = optax.chain(clip(recipe.clip), base_optimizer(member), decay)
     if recipe.freeze == "cell":
         transform = freeze_cell(net, transform)
@@ -96,7 +97,7 @@ def train_step(
         The new weights, the optimizer's new state, and two scalars: the batch's mean
         score, and whether its loss and the new weights are finite.
     """
-    key = random_key(*member.seeds, Stream.TRAIN, 0, step)
+    key = random_key(*member.seed_parts, Stream.TRAIN, 0, step)
     length = member.length
     batch = member.task.sample(
         key, member.lag, length, steps=length, batch=member.recipe.batch
@@ -135,28 +136,32 @@ class Net:
     def score(
         self, stream: Stream, number: int, lag: int, length: int, blocks: int
     ) -> float:
-        """Compute the mean score on held-out sequences, drawn in blocks; each stream
-        and number has other ones."""
+        """Compute the mean score on held-out sequences, which are drawn in blocks. Each
+        stream and number gives other sequences."""
         block_size = self.member.evaluation.block
         total = jnp.zeros(2)
         for block in range(blocks):
-            key = random_key(*self.member.seeds, stream, number, block)
+            key = random_key(*self.member.seed_parts, stream, number, block)
             batch = held_out(self.member.task, key, lag, length, block_size)
             total = total + loss_and_score(self.weights, self.member, batch)[1]
         return float(total[0] / total[1])
 
     def evaluate(self, stream: Stream, number: int = 0) -> bool:
-        """Score the net at each lag and length of a stream, record the mean, and tell
-        whether that meets the criterion, and no lag falls short of it beyond chance."""
-        scores = [
-            self.score(stream, number + k, lag, length, blocks)
-            for k, (lag, length, blocks) in enumerate(self.member.sizes(stream))
-        ]
+        """Score the net at each lag and length of a stream, and record the mean score.
+
+        Returns:
+            Whether the net passes: the mean meets the criterion, and each of the scores
+            meets it with a margin for chance.
+        """
+        scores = []
+        for lag, length, blocks in self.member.evaluation_sizes(stream):
+            scores.append(self.score(stream, number, lag, length, blocks))
+            number += 1
         mean = sum(scores) / len(scores)
         self.scores[stream] = mean
         criterion = self.member.criterion
-        at_a_lag = criterion.with_margin(self.member.evaluation.block)
-        return criterion.passes(mean) and all(map(at_a_lag.passes, scores))
+        with_margin = criterion.with_margin(self.member.evaluation.block)
+        return criterion.passes(mean) and all(map(with_margin.passes, scores))
 
     def is_near(self, training_score: float) -> bool:
         """Tell whether the training score is close enough to the criterion to evaluate."""
@@ -166,12 +171,12 @@ class Net:
         return training_score <= 1.5 * criterion.value
 
     def decide(self, training_score: float) -> None:
-        """Evaluate if it is time to, record the verdicts, and set the status.
+        """Evaluate the net if it is time to, record its verdicts, and set its status.
 
-        A net is evaluated when it is near the criterion, after every fifth chunk once
-        it is solved, and at the end of its budget. A net that passes at the end, but
-        not yet often enough, takes no further step: it is evaluated again, on other
-        sequences.
+        A net that is not solved is evaluated when its training score is near the
+        criterion. A solved net is evaluated after every fifth chunk. Every net is
+        evaluated at the end of its budget. A net that passes then, but not yet often
+        enough, takes no further step: it is evaluated again, on other sequences.
         """
         evaluation = self.member.evaluation
         at_end = self.steps == self.member.recipe.budget
@@ -188,8 +193,8 @@ class Net:
         if self.passes_in_a_row >= evaluation.successive:
             self.verdicts.setdefault(Verdict.SOLVED, self.steps)
         is_solved = Verdict.SOLVED in self.verdicts
-        # The verdict until which it trains: where a config says null, `Member` has
-        # filled in the task's usual one.
+        # The verdict at which training stops. Where a config says null, `Member` has
+        # filled in the usual verdict of the task.
         until = Verdict(str(evaluation.until))
         if is_solved and passes and until in STREAMS and self.evaluate(STREAMS[until]):
             self.verdicts[until] = self.steps
@@ -201,14 +206,15 @@ class Net:
 
 
 def train(member: Member) -> Net:
-    """Train a net to its verdict, then test it on longer sequences.
+    """Train a net until it has the verdict that its evaluation asks for, or to the end of
+    its budget. Then test it on longer sequences.
 
     Raises:
-        ValueError: its recipe trains at other lags, too, which only the engine does.
+        ValueError: the recipe trains at other lags, too, which only the engine does.
     """
     if member.recipe.with_other_lags:
         raise ValueError(f"recipe={member.recipe.name}: trains at other lags")
-    start = member.architecture.init(member.init, member.seeds)
+    start = member.architecture.init(member.init, member.seed_parts)
     net = Net(member, jnp.asarray(member.architecture.flatten(start)))
     state = optimizer(member).init(net.weights)
     running_score = 0.0
@@ -218,7 +224,7 @@ def train(member: Member) -> Net:
                 net.weights, member, state, net.steps
             )
             if not is_finite:
-                net.status = "diverged"  # it keeps its last finite weights
+                net.status = "diverged"  # the net keeps its last finite weights
                 break
             net.weights = weights
             net.steps += 1

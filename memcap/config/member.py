@@ -169,13 +169,14 @@ class Member:
         lags = self.task.lags_up_to(self.lag)
         return tuple((lag, self.length_at(lag)) for lag in lags)
 
-    def sizes(self, stream: Stream) -> tuple[tuple[int, int, int], ...]:
-        """Return the lag, the length and the number of blocks of sequences of each
-        evaluation from a stream.
+    def evaluation_sizes(self, stream: Stream) -> tuple[tuple[int, int, int], ...]:
+        """Return the lag, the length and the number of blocks of sequences, for each
+        evaluation of a stream.
 
-        EVALUATE is of its own lag and length. Of a quarter as many sequences, as these
-        are longer, are STRETCH, at `evaluation.stretch` times its lag or length, and
-        LENGTHS; UP_TO is of a block at each of `lags_up_to`.
+        EVALUATE has one, at the member's own lag and length. STRETCH has one, at
+        `evaluation.stretch` times the lag or length, and LENGTHS has one for each of
+        `lengths`: these sequences are longer, so a quarter as many are drawn. UP_TO has
+        one block at each of `lags_up_to`.
         """
         rule = self.evaluation
         if stream == Stream.EVALUATE:
@@ -189,8 +190,8 @@ class Member:
         return tuple((*size, blocks) for size in sizes)
 
     @property
-    def seeds(self) -> tuple[int, int, int]:
-        """The numbers from which its weights and data are drawn: they never depend on
+    def seed_parts(self) -> tuple[int, int, int]:
+        """The numbers that seed the member's weights and data, which so never depend on
         what else trains."""
         return self.seed, self.lag, self.model.units
 

@@ -22,8 +22,8 @@ from memcap.loops.base import Loop, Request
 from memcap.loops.base import Pass as Pass
 from memcap.loops.base import Readout as Readout
 from memcap.loops.base import outputs_first as outputs_first
-from memcap.loops.score import Answers as Answers
 from memcap.loops.score import Sums as Sums
+from memcap.loops.score import Targets as Targets
 from memcap.loops.score import loss_and_score_sums as loss_and_score_sums
 from memcap.runtime import plugins
 from memcap.terminal.words import warn_once

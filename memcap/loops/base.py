@@ -21,7 +21,7 @@ from flax import nnx
 from jax import lax
 
 from memcap.cells import Cell
-from memcap.loops.score import Answers, Sums, loss_and_score_sums
+from memcap.loops.score import Sums, Targets, loss_and_score_sums
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
@@ -181,11 +181,11 @@ class Loop:
         outputs = hidden if self.fuses_readout else read(hidden, readout.kernel)
         return carry, outputs + readout.bias[:, None]
 
-    def score(self, cell: Cell, carry: Carry, over: Pass, answers: Answers) -> Sums:
+    def score(self, cell: Cell, carry: Carry, over: Pass, targets: Targets) -> Sums:
         """Run a cell over a pass and score it, with an exact gradient. A loop may do
         both at once."""
         _, outputs = self(cell, carry, over)
-        return loss_and_score_sums(outputs_first(outputs), answers)
+        return loss_and_score_sums(outputs_first(outputs), targets)
 
 
 def outputs_first(outputs: Float[Array, "*T O B"]) -> Float[Array, "O *T B"]:

@@ -21,7 +21,7 @@ from memcap.cells import Cell
 from memcap.loops import c_library, while_loop
 from memcap.loops.base import Carry, Loop, Pass, Request, Weights, run_feature_major
 from memcap.loops.c_library import Library
-from memcap.loops.score import Answers, Sums
+from memcap.loops.score import Sums, Targets
 from memcap.loops.while_loop import WhileLoop
 
 if TYPE_CHECKING:
@@ -363,22 +363,22 @@ class GatedNative(WhileLoop):
             run_in_c, self.weights(cell), carry, over, fuses=over.return_sequences
         )
 
-    def score(self, cell: Cell, carry: Any, over: Pass, answers: Answers) -> Sums:
+    def score(self, cell: Cell, carry: Any, over: Pass, targets: Targets) -> Sums:
         """Run, score and differentiate in one call of C, if every step answers with a class."""
-        classes = answers.loss == "classes" and answers.due is not None
-        if not classes or not over.return_sequences or over.readout is None:
-            return super().score(cell, carry, over, answers)
+        has_classes = targets.loss == "classes" and targets.mask is not None
+        if not has_classes or not over.return_sequences or over.readout is None:
+            return super().score(cell, carry, over, targets)
         weights = (*self.weights(cell), *over.readout)
         if not takes((*weights, *jax.tree.leaves(carry)), over):
-            return super().score(cell, carry, over, answers)
+            return super().score(cell, carry, over, targets)
         inputs = over.inputs
         if inputs.ndim == 3:
             inputs = inputs.astype(jnp.float32)
         carry = jax.tree.map(lambda state: state.T, carry)
-        targets = answers.targets.astype(jnp.int32)
+        classes = targets.values.astype(jnp.int32)
         extents = _extents(cell, over)
         sums = loss_over_time(
-            self.in_c, weights, carry, inputs, extents, targets, answers.due
+            self.in_c, weights, carry, inputs, extents, classes, targets.mask
         )
         return Sums(*sums)
 

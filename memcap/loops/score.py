@@ -14,38 +14,40 @@ if TYPE_CHECKING:
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class Answers:
-    """The right answers."""
+class Targets:
+    """The targets of a batch, and where an answer is due."""
 
     # (T, B), or (B,) for the last step: int classes, or values; (O, ...) for several
     # values
-    targets: Any
-    due: Any  # bool, (T, B) or (B,), where an answer is due; None: everywhere
+    values: Any
+    mask: Any  # bool, (T, B) or (B,), where an answer is due; None: everywhere
     # "classes": cross entropy (nats), with hits as the score. "values": squared error
     # as both, averaged over several values
     loss: Literal["classes", "values"] = field(metadata={"static": True})
 
 
 class Sums(NamedTuple):
-    """Sums over the answers that are due: loss, score, and number of answers; each a scalar."""
+    """Sums over the answers that are due, each a scalar."""
 
     loss: Any
     score: Any
-    due: Any
+    number: Any  # of these answers
 
 
-def loss_and_score_sums(outputs: Float[Array, "O *T B"], answers: Answers) -> Sums:
+def loss_and_score_sums(outputs: Float[Array, "O *T B"], targets: Targets) -> Sums:
     """Score outputs: logits of classes, or values."""
-    targets = answers.targets
-    if answers.loss == "classes":
-        classes = jnp.arange(len(outputs)).reshape(-1, *[1] * targets.ndim)
-        is_target = classes == targets
+    values = targets.values
+    if targets.loss == "classes":
+        classes = jnp.arange(len(outputs)).reshape(-1, *[1] * values.ndim)
+        is_target = classes == values
         loss = jax.nn.logsumexp(outputs, axis=0)
         loss = loss - jnp.where(is_target, outputs, 0).sum(0)
-        score = (jnp.argmax(outputs, axis=0) == targets).astype(loss.dtype)
-    elif targets.ndim == outputs.ndim:
-        loss = score = ((outputs - targets) ** 2).mean(0)
+        score = (jnp.argmax(outputs, axis=0) == values).astype(loss.dtype)
+    elif values.ndim == outputs.ndim:
+        loss = score = ((outputs - values) ** 2).mean(0)
     else:
-        loss = score = (outputs[0] - targets) ** 2
-    due = jnp.ones_like(loss) if answers.due is None else answers.due.astype(loss.dtype)
-    return Sums((loss * due).sum(), (score * due).sum(), due.sum())
+        loss = score = (outputs[0] - values) ** 2
+    mask = jnp.ones_like(loss)
+    if targets.mask is not None:
+        mask = targets.mask.astype(loss.dtype)
+    return Sums((loss * mask).sum(), (score * mask).sum(), mask.sum())

@@ -152,7 +152,7 @@ class Architecture:
         ]
         return jax.tree.unflatten(tree, places)
 
-    def matrices(self) -> np.ndarray:
+    def matrix_mask(self) -> np.ndarray:
         """Return a mask of the flat vector, (P,) float32: 1 for matrices; 0 for vectors
         such as biases, and for a learned initial carry, which is no weight."""
 

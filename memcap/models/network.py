@@ -23,7 +23,7 @@ from flax import nnx
 from memcap import loops
 from memcap.cells import Cell, cell_class
 from memcap.cells.lstm import LSTM
-from memcap.loops import Answers, Pass, Readout, Sums, outputs_first
+from memcap.loops import Pass, Readout, Sums, Targets, outputs_first
 from memcap.models.initial_carry import InitialCarry
 from memcap.models.model import Model
 
@@ -183,10 +183,10 @@ class Network(nnx.Module):
         carry, outputs = top.loop(top.cell, top.carry, top.over)
         return self._joined([*below, carry]), outputs_first(outputs)
 
-    def score(self, over: Pass, answers: Answers, loop: str) -> Sums:
+    def score(self, over: Pass, targets: Targets, loop: str) -> Sums:
         """Run a pass as `run` does, and return the sums over the answers that are due."""
         _, top = self._run_below_top(over, loop, None)
-        return top.loop.score(top.cell, top.carry, top.over, answers)
+        return top.loop.score(top.cell, top.carry, top.over, targets)
 
     def hidden(self, inputs: Inputs) -> tuple[list[Any], Float[Array, "T H B"]]:
         """Run only the layers over all inputs; return the carry of each, and the last
@@ -248,7 +248,7 @@ class Network(nnx.Module):
         )
 
 
-def pass_of(
+def forward_pass(
     task: Task, batch: Batch, length: Any = None, num_units: Any = None
 ) -> Pass:
     """Return the pass over the first `length` steps of a task's batch (default all)."""

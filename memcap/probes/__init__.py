@@ -42,7 +42,7 @@ from matplotlib.figure import Figure
 
 from memcap.config.knobs import UserError
 from memcap.figures import Drawn
-from memcap.loops import Answers, loss_and_score_sums
+from memcap.loops import Targets, loss_and_score_sums
 from memcap.rule import Stream
 from memcap.runtime import plugins
 from memcap.tasks import Batch, FileTask, Task
@@ -117,14 +117,14 @@ def fresh_score(net: Trained, change: Change = unchanged, operands: Any = ()) ->
     the carry after each step, as in `Trained.trace`; its operands are (`operands`, a
     random key of the block)."""
     total = 0.0
-    due = 0.0
+    number = 0.0
     for index, block in enumerate(blocks(net)):
         batch = fresh_batch(net, block, index)
         run = trace(net, batch, change, (operands, jax.random.key(index)))
-        score, answers = score_sums(net, run.outputs, batch)
-        total += score
-        due += answers
-    return total / due
+        block_score, block_number = score_sums(net, run.outputs, batch)
+        total += block_score
+        number += block_number
+    return total / number
 
 
 def blocks(net: Trained) -> list[int]:
@@ -139,9 +139,9 @@ def score_sums(net: Trained, outputs: np.ndarray, batch: Batch) -> tuple[float, 
     """Sum the scores of outputs (T, B, O) over the answers that are due, and count the answers."""
     task = net.member.task
     answers = outputs if task.answers == "every" else outputs[-1]
-    right = Answers(jnp.asarray(batch.targets), batch.mask, task.loss)
-    _, score, due = _tally(jnp.moveaxis(jnp.asarray(answers), -1, 0), right)
-    return float(score), float(due)
+    targets = Targets(jnp.asarray(batch.targets), batch.mask, task.loss)
+    sums = _tally(jnp.moveaxis(jnp.asarray(answers), -1, 0), targets)
+    return float(sums.score), float(sums.number)
 
 
 _tally = jax.jit(loss_and_score_sums)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from memcap.config.knobs import knob
-from memcap.tasks.base import Batch, Facts, Operand, RandomKey, SpanTask, scored
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, SpanTask, answer_mask
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float, Int
@@ -146,7 +146,7 @@ class Agents(SpanTask):
         _, seen = lax.scan(step, start, (lean, u[:, 1], u[:, 2], u[:, 3]))
         targets = seen[:, 1]
         symbols = seen[:, 0].astype(jnp.int32)
-        return Batch(symbols, targets, scored(targets, length - 1 - lag, length))
+        return Batch(symbols, targets, answer_mask(targets, length - 1 - lag, length))
 
     def facts(self, lag: int, length: int) -> Facts:
         """Hold the agent's variables, to a thousandth of the variance.

@@ -5,7 +5,15 @@ import math
 from dataclasses import dataclass
 
 from memcap.config.knobs import knob
-from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers, scored
+from memcap.tasks.base import (
+    Batch,
+    Facts,
+    Operand,
+    RandomKey,
+    Task,
+    answer_mask,
+    integers,
+)
 
 DELAYS = 5
 TURN = (
@@ -94,7 +102,7 @@ class BandlimitedDelay(Task):
             cosines, cpu=jax.lax.optimization_barrier, default=lambda x: x
         )
         x = self.rms * math.sqrt(2 / waves) * cosines.sum(1)[:steps]
-        mask = scored(x, lag, length)
+        mask = answer_mask(x, lag, length)
         # The roll wraps around from the buffer's end, where nothing is due.
         due = jnp.stack(
             [

@@ -335,7 +335,7 @@ def one_per_number(facts: Facts, numbers_per_unit: int) -> int:
     return max(1, math.ceil(facts.held / numbers_per_unit))
 
 
-def scored(
+def answer_mask(
     targets: Int[Array, "T B"] | Float[Array, "T B"], lag: Operand, length: Operand
 ) -> Bool[Array, "T B"]:
     """Mark the steps from `lag` to the end of the sequence."""

@@ -4,7 +4,15 @@ import math
 from dataclasses import dataclass
 
 from memcap.config.knobs import knob
-from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers, scored
+from memcap.tasks.base import (
+    Batch,
+    Facts,
+    Operand,
+    RandomKey,
+    Task,
+    answer_mask,
+    integers,
+)
 
 
 @dataclass(frozen=True)
@@ -121,7 +129,7 @@ class Copy(Recall):
         cued = (recall == -1) if self.cue == "once" else (recall >= -1)
         inputs = jnp.where((item >= 0) & (item < self.items), symbol, filler)
         inputs = jnp.where(cued[:, None], self.cue_symbol, inputs)
-        mask = scored(inputs, length - self.items, length)
+        mask = answer_mask(inputs, length - self.items, length)
         if self.coding == "number":
             digits = (inputs - self.symbols) % self.cue_symbol
             digits = jnp.where(inputs < self.cue_symbol, digits, self.cue_symbol)

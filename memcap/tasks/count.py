@@ -4,7 +4,15 @@ import math
 from dataclasses import dataclass
 
 from memcap.config.knobs import LONGEST, knob
-from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers, scored
+from memcap.tasks.base import (
+    Batch,
+    Facts,
+    Operand,
+    RandomKey,
+    Task,
+    answer_mask,
+    integers,
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,7 @@ class Count(Task):
             inputs = integers(key, (steps, batch), 0, 2)
             increments = inputs
         targets = jnp.cumsum(increments, axis=0) / (self.scale or lag)
-        return Batch(inputs, targets, scored(targets, 0, length))
+        return Batch(inputs, targets, answer_mask(targets, 0, length))
 
     def facts(self, lag: int, length: int) -> Facts:
         """Hold one number, up to `length` counts; solved at a root mean squared error

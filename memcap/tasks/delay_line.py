@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from memcap.config.knobs import knob
-from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers, scored
+from memcap.tasks.base import (
+    Batch,
+    Facts,
+    Operand,
+    RandomKey,
+    Task,
+    answer_mask,
+    integers,
+)
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,7 @@ class DelayLine(Task):
             x = jax.random.normal(key, (steps, batch))
         else:
             x = integers(key, (steps, batch), 0, self.symbols)
-        mask = scored(x, lag, length)
+        mask = answer_mask(x, lag, length)
         # Nothing is due where the roll wraps around from the buffer's end.
         targets = jnp.where(mask, jnp.roll(x, lag, axis=0), 0)
         return Batch(x[:, :, None] if self.reals else x, targets, mask)

@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass
 
 from memcap.config.knobs import knob
-from memcap.tasks.base import Batch, Facts, Operand, RandomKey, SpanTask, scored
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, SpanTask, answer_mask
 
 _SHARE = 0.001  # of the answers' variance that a solved net's squared error may have
 
@@ -55,7 +55,7 @@ class FadingKernel(SpanTask):
         targets = jax.lax.fori_loop(
             0, jnp.minimum(lag + 1, steps), add, jnp.zeros_like(x)
         )
-        return Batch(x[:, :, None], targets, scored(targets, 0, length))
+        return Batch(x[:, :, None], targets, answer_mask(targets, 0, length))
 
     def facts(self, lag: int, length: int) -> Facts:
         """Hold at least one number, what is known of the next answer, to a thousandth

@@ -3,7 +3,7 @@ all in order."""
 
 from dataclasses import dataclass
 
-from memcap.tasks.base import Batch, Operand, RandomKey, integers, scored
+from memcap.tasks.base import Batch, Operand, RandomKey, answer_mask, integers
 from memcap.tasks.copy import Recall
 
 
@@ -64,6 +64,6 @@ class SelectiveCopy(Recall):
         inputs = jnp.where(
             cued[:, None], self.cue_symbol, jnp.where(is_item, symbol, filler)
         )
-        mask = scored(inputs, length - self.items, length)
+        mask = answer_mask(inputs, length - self.items, length)
         due = symbols[jnp.clip(recall, 0, self.items - 1)]
         return Batch(inputs, jnp.where(mask, due, 0), mask)

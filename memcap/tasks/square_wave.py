@@ -4,7 +4,15 @@ import math
 from dataclasses import dataclass
 
 from memcap.config.knobs import knob
-from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers, scored
+from memcap.tasks.base import (
+    Batch,
+    Facts,
+    Operand,
+    RandomKey,
+    Task,
+    answer_mask,
+    integers,
+)
 
 _WRONG = 0.01  # wrong answers of a solved net, as a share of the ones that are due
 
@@ -54,7 +62,7 @@ class SquareWave(Task):
         inputs = ((age >= 0) & (age < self.ones)).astype(jnp.int32)
         since = age - self.ones - lag
         targets = ((since >= 0) & (since < self.ones)).astype(jnp.int32)
-        return Batch(inputs, targets, scored(inputs, 0, length))
+        return Batch(inputs, targets, answer_mask(inputs, 0, length))
 
     def facts(self, lag: int, length: int) -> Facts:
         """Hold one count: zero to d + lag - 1 steps since the run was last seen, or

@@ -17,8 +17,8 @@ from memcap.tasks.base import (
     Operand,
     RandomKey,
     SpanTask,
+    answer_mask,
     integers,
-    scored,
 )
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class WordProblem(SpanTask):
         _, products = lax.scan(
             multiply, jnp.zeros(batch, jnp.int32), (elements[inputs],)
         )
-        return Batch(inputs, products, scored(products, first + 1, length))
+        return Batch(inputs, products, answer_mask(products, first + 1, length))
 
     def facts(self, lag: int, length: int) -> Facts:
         """Hold one element at any lag. With swaps, only half of the group can be

@@ -80,7 +80,7 @@ def initial_state(curriculum: Curriculum, lag: int) -> CurriculumState:
     return CurriculumState(curriculum.start, np.float32(AFTER_A_RISE), arrived)
 
 
-def update(
+def next_progress(
     state: CurriculumState,
     curriculum: Curriculum,
     lag: jax.Array,

@@ -18,7 +18,7 @@ from memcap.training.step import EvalOperands, Trainer, TrainOperands, TrainStat
 def stream_key(member: Member, stream: Stream, index: int = 0) -> np.ndarray:
     """Return the key of a member's stream of random numbers, (2,) uint32; `index`
     numbers evaluations."""
-    return np.asarray(_key_data(*member.seeds, stream, index))
+    return np.asarray(_key_data(*member.seed_parts, stream, index))
 
 
 @jax.jit
@@ -33,15 +33,15 @@ def empty_state(trainer: Trainer) -> TrainState:
     shapes = jax.eval_shape(trainer.optimizer.init, params)
     opt_state = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
     progress: Any = ()
-    if trainer.spec.curriculum:
+    if trainer.spec.has_curriculum:
         progress = CurriculumState(np.int32(0), np.float32(0), np.int32(0))
     return TrainState(
         params,
         opt_state,
         step=np.int32(0),
-        active=np.bool_(False),
+        is_active=np.bool_(False),
         train_score=np.float32(np.nan),
-        curriculum=progress,
+        progress=progress,
     )
 
 
@@ -52,7 +52,7 @@ def empty_operands(trainer: Trainer) -> tuple[TrainOperands, EvalOperands]:
     flag = np.bool_(False)
     key = np.zeros(2, np.uint32)
     plan: Any = ()
-    if trainer.spec.curriculum:
+    if trainer.spec.has_curriculum:
         lengths = np.zeros(trainer.max_length + 1, np.int32)
         criterion = () if trainer.spec.task.higher_is_better else real
         plan = Curriculum(number, real, real, flag, real, lengths, criterion)
@@ -63,16 +63,16 @@ def empty_operands(trainer: Trainer) -> tuple[TrainOperands, EvalOperands]:
 def initial_state(trainer: Trainer, member: Member) -> TrainState:
     """Return the state of a member that is about to start."""
     shared = trainer.spec.architecture
-    weights = member.architecture.init(member.init, member.seeds)
+    weights = member.architecture.init(member.init, member.seed_parts)
     if member.architecture != shared:
         weights = member.architecture.resized(weights, shared.model.units)
     state = empty_state(trainer)._replace(
-        params=shared.flatten(weights), active=np.bool_(True)
+        params=shared.flatten(weights), is_active=np.bool_(True)
     )
-    if not trainer.spec.curriculum:
+    if not trainer.spec.has_curriculum:
         return state
     plan = curriculum.curriculum_of(member, trainer.max_length)
-    return state._replace(curriculum=curriculum.initial_state(plan, member.lag))
+    return state._replace(progress=curriculum.initial_state(plan, member.lag))
 
 
 def weights_of(trainer: Trainer, member: Member, params: np.ndarray) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def train_operands(trainer: Trainer, member: Member) -> TrainOperands:
     units = member.model.units
     peak = recipe.peak(member.lag, units)
     plan: Any = ()
-    if trainer.spec.curriculum:
+    if trainer.spec.has_curriculum:
         peak = recipe.rate(units)
         plan = curriculum.curriculum_of(member, trainer.max_length)
     return TrainOperands(
@@ -99,7 +99,7 @@ def train_operands(trainer: Trainer, member: Member) -> TrainOperands:
         length=np.int32(member.length),
         lr=np.float32(peak),
         warmup=np.int32(recipe.warmup_steps),
-        cosine=np.bool_(recipe.schedule == "cosine"),
+        is_cosine=np.bool_(recipe.schedule == "cosine"),
         budget=np.int32(recipe.budget),
         units=np.int32(units),
         curriculum=plan,
@@ -124,9 +124,9 @@ def eval_operands(
         part = 0 if validates else 1
         blocks = -(-member.task.part_sizes[part] // member.evaluation.block)
         size = (member.lag, member.length, blocks)
-        key = np.array([part, 0], np.uint32)
+        source = np.array([part, 0], np.uint32)
     else:
         several = stream in (Stream.LENGTHS, Stream.UP_TO)
-        size = member.sizes(stream)[index if several else 0]
-        key = stream_key(member, stream, index)
-    return EvalOperands(key, *map(np.int32, size), np.int32(member.model.units))
+        size = member.evaluation_sizes(stream)[index if several else 0]
+        source = stream_key(member, stream, index)
+    return EvalOperands(source, *map(np.int32, size), np.int32(member.model.units))

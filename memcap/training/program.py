@@ -212,7 +212,7 @@ class Groups:
         choice = loop_of(spec, member.length, self.engine)
         if not choice.side_by_side:
             return Group(self.programs.get(spec, spec), 0, *choice)
-        spec = replace(spec, curriculum=True)
+        spec = replace(spec, has_curriculum=True)
         if spec.can_pad:
             spec = spec.at_width(bucket(member.model.units, SMALLEST_WIDTH))
         return Group(spec, bucket(member.length, SMALLEST_BUFFER), *choice)

@@ -22,40 +22,40 @@ from jax import lax
 from memcap.cells import cell_class
 from memcap.config.member import Member
 from memcap.config.recipes import ResolvedRecipe
-from memcap.loops import Answers, loss_and_score_sums
+from memcap.loops import Targets, loss_and_score_sums
 from memcap.loops.base import select
 from memcap.models.architecture import Architecture
-from memcap.models.network import Network, pass_of
+from memcap.models.network import Network, forward_pass
 from memcap.optimizers import CANNOT_PAD, optimizer_of
 from memcap.rule import Evaluation
 from memcap.tasks import Batch, FileTask, Task
 from memcap.tasks.base import integers
-from memcap.training import curriculum
+from memcap.training.curriculum import lr_scale, next_progress
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float
 
 
 class TrainOperands(NamedTuple):
-    """A member's operands of its training. Scalars unless noted."""
+    """The operands of a member's training. Scalars unless noted."""
 
     key: Any  # (2,) uint32, seeds the training data
     lag: Any
     length: Any  # steps of a sequence
     lr: Any  # learning rate before warmup and schedule
     warmup: Any  # steps
-    cosine: Any  # bool, whether the learning rate falls as a cosine
+    is_cosine: Any  # bool, whether the learning rate falls as a cosine
     budget: Any  # steps
     units: Any  # hidden units; a wider program pads them
     curriculum: Any = ()  # a `Curriculum`, or () without one
 
 
 class EvalOperands(NamedTuple):
-    """A member's operands of an evaluation. Scalars unless noted."""
+    """The operands of one evaluation of a member. Scalars unless noted."""
 
-    # (2,) uint32, seeds the sequences; where they lie in a file, its first number says
-    # which of them to take: 0 those for validation, 1 those held out
-    key: Any
+    # (2,) uint32, where the sequences come from: the key from which they are drawn. For
+    # a file the first number is its part instead: 0 for validation, 1 held out.
+    source: Any
     lag: Any
     length: Any  # steps of a sequence
     blocks: Any  # number of blocks of sequences; 0 skips the evaluation
@@ -65,14 +65,15 @@ class EvalOperands(NamedTuple):
 class TrainState(NamedTuple):
     """The state of a member in training."""
 
-    # (P,), flat as each moment of Adam is, so that XLA compiles few, large operations
+    # all P weights as one vector, (P,), so that XLA compiles few, large operations
     params: Any
-    opt_state: Any
-    step: Any  # scalar, as are the next two
-    active: Any  # turns false once the loss or a weight is not finite
-    # running mean over about 10 steps; NaN until a curriculum has ended
+    opt_state: Any  # the optimizer's; each moment of Adam is a vector, too
+    step: Any  # scalar, the number of steps taken
+    is_active: Any  # bool, false once the loss or a weight is not finite
+    # scalar, the running mean of the scores of about 10 batches. It is NaN as long as a
+    # curriculum has not reached the member's lag.
     train_score: Any
-    curriculum: Any = ()  # a `CurriculumState`, or () without one
+    progress: Any = ()  # a `CurriculumState`, or () without a curriculum
 
 
 # Fields of a recipe that become operands or act on the first weights
@@ -100,9 +101,10 @@ class TrainSpec:
     architecture: Architecture  # structure of the network
     recipe: ResolvedRecipe  # with the fields `NOT_STATIC` blanked
     evaluation: Evaluation  # the rule that says when a member is solved
-    # whether the lag is that of a `CurriculumState`. Side by side it always is: without a
-    # curriculum, that is at the member's own lag from the start.
-    curriculum: bool
+    # whether states have a `CurriculumState`, whose lag is the one to train at. Members
+    # that run side by side always have one. If a member's recipe has no curriculum, that
+    # lag is the member's own from the first step.
+    has_curriculum: bool
 
     @classmethod
     def of(cls, member: Member) -> TrainSpec:
@@ -132,13 +134,14 @@ class TrainSpec:
 
 @lru_cache(maxsize=1024)
 def _static(recipe: ResolvedRecipe) -> ResolvedRecipe:
+    """Blank what may differ between the members of a program."""
     return replace(recipe, name="", **dict.fromkeys(NOT_STATIC))
 
 
 def right_sequences(outputs: Float[Array, "O *T B"], batch: Batch) -> Bool[Array, " B"]:
     """Return a mask of the sequences without a wrong answer; the task must have classes."""
-    right = jnp.argmax(outputs, axis=0) == batch.targets
-    return right if batch.mask is None else (right | ~batch.mask).all(0)
+    is_right = jnp.argmax(outputs, axis=0) == batch.targets
+    return is_right if batch.mask is None else (is_right | ~batch.mask).all(0)
 
 
 @dataclass(frozen=True)
@@ -151,8 +154,8 @@ class Trainer:
     # the same for evaluations, stretched and at other lengths, too
     max_eval_length: int
     loop: str = "while"  # name of the loop over time (memcap/loops/)
-    # whether members run under `vmap`. Then a chunk has a fixed number of training
-    # steps, and a mask freezes members that have ended
+    # whether members run under `vmap`. Then all of them take the same number of steps in
+    # a chunk, and members that have ended keep their state.
     side_by_side: bool = False
 
     @property
@@ -164,39 +167,46 @@ class Trainer:
     def lag_and_length(
         self, state: TrainState, operands: TrainOperands
     ) -> tuple[Any, Any]:
-        """Return the lag and the length of the next batch, both () int32: the member's own,
-        or those of its curriculum; with uniform lags, a lag drawn up to the curriculum's."""
-        if not self.spec.curriculum:
+        """Return the lag and the length of the next batch, both () int32.
+
+        They are the member's own, or those of its curriculum. If the recipe trains at
+        uniform lags (`recipe.lags`), the lag is drawn: at most the curriculum's.
+        """
+        if not self.spec.has_curriculum:
             return operands.lag, operands.length
-        lag = state.curriculum.lag
+        lag = state.progress.lag
         if self.spec.recipe.lags:
-            # Keys of batches fold in the steps 0, 1, ..., and those of lags -1, -2, ....
+            # The key of the batch of step k folds in k, and that of its lag -1 - k.
             key = jax.random.wrap_key_data(operands.key)
             key = jax.random.fold_in(key, -1 - state.step)
             lag = integers(key, (), self.spec.task.smallest_lag, lag + 1)
         return lag, operands.curriculum.lengths[lag]
 
     def learning_rate(
-        self, step: Any, curriculum_state: Any, operands: TrainOperands, xp: Any = jnp
+        self, step: Any, progress: Any, operands: TrainOperands, xp: Any = jnp
     ) -> Any:
         """Return the learning rate after `step` steps.
 
-        It is a linear warmup, times 1 or a cosine that falls from 1 to the recipe's
-        floor at the end of the budget, times the curriculum's factor. All operands may
-        be those of N members, (N,); `xp` is jax.numpy, or NumPy outside a program.
+        It is the member's rate times a linear warmup, times 1 or a cosine that falls
+        from 1 to the recipe's floor at the end of the budget, times the curriculum's
+        factor.
+
+        Args:
+            step: the number of steps taken.
+            progress: the `CurriculumState`, or () without one.
+            operands: the member's operands. Each argument may also hold those of N
+                members, with a leading axis (N,).
+            xp: the module to compute with: jax.numpy, or NumPy outside a program.
         """
         floor = self.spec.recipe.floor
         warm = xp.minimum(1.0, (step + 1) / xp.maximum(operands.warmup, 1))
         cosine = 0.5 * (1 + xp.cos(xp.pi * step / operands.budget))
         if floor:
             cosine = floor + (1 - floor) * cosine
-        lr = operands.lr * warm * xp.where(operands.cosine, cosine, 1.0)
-        if not self.spec.curriculum:
+        lr = operands.lr * warm * xp.where(operands.is_cosine, cosine, 1.0)
+        if not self.spec.has_curriculum:
             return lr
-        scale = curriculum.lr_scale(
-            curriculum_state, operands.curriculum, step, operands.budget, xp
-        )
-        return lr * scale
+        return lr * lr_scale(progress, operands.curriculum, step, operands.budget, xp)
 
     def train_step(
         self,
@@ -212,71 +222,79 @@ class Trainer:
             operands: the member's operands.
             batch: inputs, targets and mask of B sequences of T steps, at the lag of
                 `lag_and_length`.
-            takes_step: False leaves the state as it is.
+            takes_step: whether to take the step; if false, the state stays as it is.
 
         Returns:
-            The state after the step, and the batch's mean loss, (): in nats, or a squared
-            error.
+            The state after the step; and the mean loss of the batch, (), in nats, or a
+            squared error.
         """
 
         def mean_loss(
             params: Float[Array, " P"],
         ) -> tuple[Float[Array, ""], Float[Array, ""]]:
+            # A lag that is drawn is the batch's, as it is drawn from the same key.
             _, length = self.lag_and_length(state, operands)
-            over = pass_of(self.spec.task, batch, length, operands.units)
+            forward = forward_pass(self.spec.task, batch, length, operands.units)
             network = self._network(params)
-            loss, score, due = network.score(over, self._answers(batch), self.loop)
-            return loss / due, score / due
+            sums = network.score(forward, self._targets(batch), self.loop)
+            return sums.loss / sums.number, sums.score / sums.number
 
         (loss, score), gradient = jax.value_and_grad(mean_loss, has_aux=True)(
             state.params
         )
-        direction, opt_state = self.optimizer.update(
+        updates, opt_state = self.optimizer.update(
             gradient, state.opt_state, state.params, units=operands.units
         )
-        lr = self.learning_rate(state.step, state.curriculum, operands)
-        params = state.params - lr * cast(jax.Array, direction)
-        finite = jnp.isfinite(loss) & jnp.isfinite(params).all()
+        lr = self.learning_rate(state.step, state.progress, operands)
+        params = state.params - lr * cast(jax.Array, updates)
+        is_finite = jnp.isfinite(loss) & jnp.isfinite(params).all()
         # A diverged member keeps its last finite weights and stops.
-        applied = finite & state.active & takes_step
+        is_applied = is_finite & state.is_active & takes_step
 
-        def chosen(new: jax.Array, old: jax.Array) -> jax.Array:
-            # Only an optimizer has matrices here. One that runs alone is not asked again
-            # once its member has diverged, and choosing would take longer than its update.
-            if new.ndim > 1 and not self.side_by_side:
+        def new_or_old(new: jax.Array, old: jax.Array) -> jax.Array:
+            # The matrices of an optimizer's state are large: to copy them would take
+            # longer than the update. A member that runs alone stops once it diverges, so
+            # that nothing reads them then, and the new ones may stay.
+            is_matrix = new.ndim > 1
+            if is_matrix and not self.side_by_side:
                 return new
-            return jnp.where(applied, new, old)
+            return jnp.where(is_applied, new, old)
 
         params, opt_state = jax.tree.map(
-            chosen, (params, opt_state), (state.params, state.opt_state)
+            new_or_old, (params, opt_state), (state.params, state.opt_state)
         )
         is_first = jnp.isnan(state.train_score)
         mean = jnp.where(is_first, score, 0.9 * state.train_score + 0.1 * score)
-        progress = state.curriculum
-        if self.spec.curriculum:
-            progress = curriculum.update(
+        progress = state.progress
+        if self.spec.has_curriculum:
+            progress = next_progress(
                 progress, operands.curriculum, operands.lag, state.step + 1, score
             )
-            # Before the curriculum ends, no score may trigger an evaluation.
-            mean = jnp.where(state.curriculum.lag < operands.lag, jnp.nan, mean)
-            progress = select(applied, progress, state.curriculum)
+            # Below the member's lag no score may trigger an evaluation.
+            mean = jnp.where(state.progress.lag < operands.lag, jnp.nan, mean)
+            progress = select(is_applied, progress, state.progress)
         new_state = TrainState(
             params,
             opt_state,
-            step=state.step + applied,
-            active=jnp.where(takes_step, finite & state.active, state.active),
-            train_score=jnp.where(applied, mean, state.train_score),
-            curriculum=progress,
+            step=state.step + is_applied,
+            is_active=jnp.where(
+                takes_step, is_finite & state.is_active, state.is_active
+            ),
+            train_score=jnp.where(is_applied, mean, state.train_score),
+            progress=progress,
         )
         return new_state, loss
 
     def train_chunk(
         self, state: TrainState, operands: TrainOperands
     ) -> tuple[TrainState, Float[Array, " every"]]:
-        """Take up to `evaluation.every` training steps, each on a batch of its own.
+        """Take a chunk of `evaluation.every` training steps, each on a new batch.
 
-        They end early with the budget, or when the member has diverged. Return the state
-        after them, and the loss of each, 0 for steps that were not taken.
+        The chunk ends early at the end of the budget, or when the member has diverged.
+
+        Returns:
+            The state after the chunk; and the loss of each step, 0 for steps that were
+            not taken.
         """
         every = self.spec.evaluation.every
         steps_left = jnp.minimum(every, operands.budget - state.step)
@@ -287,18 +305,18 @@ class Trainer:
             batch = self.spec.recipe.batch
             return self.spec.task.sample(key, lag, length, self.max_length, batch)
 
-        def goes_on(loop: Any) -> jax.Array:
-            k, state, _ = loop
-            return (k < steps_left) & state.active
+        def goes_on(loop_values: Any) -> jax.Array:
+            k, state, _ = loop_values
+            return (k < steps_left) & state.is_active
 
-        def step(loop: Any) -> Any:
-            k, state, losses = loop
+        def step(loop_values: Any) -> Any:
+            k, state, losses = loop_values
             state, loss = self.train_step(state, operands, draw(state))
             return k + 1, state, losses.at[k].set(loss)
 
-        def masked_step(k: jax.Array, loop: Any) -> Any:
-            state, losses = loop
-            takes_step = (k < steps_left) & state.active
+        def masked_step(k: jax.Array, loop_values: Any) -> Any:
+            state, losses = loop_values
+            takes_step = (k < steps_left) & state.is_active
             state, loss = self.train_step(state, operands, draw(state), takes_step)
             return state, losses.at[k].set(jnp.where(takes_step, loss, 0))
 
@@ -310,17 +328,19 @@ class Trainer:
     def evaluate(
         self, params: Float[Array, " P"], operands: EvalOperands
     ) -> Float[Array, ""]:
-        """Return the mean score over fresh sequences; NaN if `operands.blocks` is 0.
-        Under `vmap` every lane runs as many blocks as the lane with the most."""
+        """Return the mean score over held-out sequences; NaN if `operands.blocks` is 0.
 
-        def block(k: jax.Array, sums: Any) -> Any:
-            batch, outputs = self._unseen(params, operands, k)
-            _, score, due = loss_and_score_sums(outputs, self._answers(batch))
-            return sums[0] + score, sums[1] + due
+        Under `vmap` every member runs as many blocks as the one with the most.
+        """
+
+        def add_block(k: jax.Array, totals: Any) -> Any:
+            batch, outputs = self._held_out(params, operands, k)
+            sums = loss_and_score_sums(outputs, self._targets(batch))
+            return totals[0] + sums.score, totals[1] + sums.number
 
         zero = jnp.float32(0)
-        score, due = lax.fori_loop(0, operands.blocks, block, (zero, zero))
-        return score / due
+        score, number = lax.fori_loop(0, operands.blocks, add_block, (zero, zero))
+        return score / number
 
     def evaluate_sequences(
         self, params: Float[Array, " P"], operands: EvalOperands
@@ -328,60 +348,64 @@ class Trainer:
         """Return the score that `evaluate` returns, and the share of sequences without
         a wrong answer (NaN if the task has no classes)."""
 
-        def block(k: jax.Array, sums: Float[Array, 3]) -> Float[Array, 3]:
-            batch, outputs = self._unseen(params, operands, k)
-            _, score, due = loss_and_score_sums(outputs, self._answers(batch))
-            whole: Any = jnp.nan
+        def add_block(k: jax.Array, totals: Float[Array, 3]) -> Float[Array, 3]:
+            batch, outputs = self._held_out(params, operands, k)
+            _, score, number = loss_and_score_sums(outputs, self._targets(batch))
+            number_right: Any = jnp.nan
             if self.spec.task.loss == "classes":
-                whole = right_sequences(outputs, batch).sum()
-            return sums + jnp.stack([score, due, jnp.float32(whole)])
+                number_right = right_sequences(outputs, batch).sum()
+            return totals + jnp.stack([score, number, jnp.float32(number_right)])
 
-        score, due, whole = lax.fori_loop(0, operands.blocks, block, jnp.zeros(3))
+        totals = lax.fori_loop(0, operands.blocks, add_block, jnp.zeros(3))
+        score, number, number_right = totals
         sequences = operands.blocks * self.spec.evaluation.block
-        return jnp.stack([score / due, whole / sequences])
+        return jnp.stack([score / number, number_right / sequences])
 
     def evaluate_part(
         self, params: Float[Array, " P"], operands: EvalOperands
     ) -> Float[Array, 2]:
         """Return the score and the loss on all sequences of a part of a file: those for
         validation, or those held out."""
-        part = operands.key[0].astype(jnp.int32)
+        part = operands.source[0].astype(jnp.int32)
         task = cast(FileTask, self.spec.task)
 
-        def block(k: jax.Array, sums: Float[Array, 3]) -> Float[Array, 3]:
-            # the last block is filled up with sequences that do not count
-            batch, counts = task.part(part, k, *self._sizes(operands))
+        def add_block(k: jax.Array, totals: Float[Array, 3]) -> Float[Array, 3]:
+            # The last block is filled up with sequences that the mask leaves out.
+            batch, mask = task.part(part, k, *self._sizes(operands))
             outputs = self._outputs(params, operands, batch)
-            mask = counts if batch.mask is None else counts & batch.mask
-            answers = Answers(batch.targets, mask, task.loss)
-            return sums + jnp.stack(loss_and_score_sums(outputs, answers))
+            if batch.mask is not None:
+                mask = mask & batch.mask
+            targets = Targets(batch.targets, mask, task.loss)
+            return totals + jnp.stack(loss_and_score_sums(outputs, targets))
 
-        loss, score, due = lax.fori_loop(0, operands.blocks, block, jnp.zeros(3))
-        return jnp.stack([score, loss]) / due
+        totals = lax.fori_loop(0, operands.blocks, add_block, jnp.zeros(3))
+        loss, score, number = totals
+        return jnp.stack([score, loss]) / number
 
-    def _unseen(
+    def _held_out(
         self, params: Float[Array, " P"], operands: EvalOperands, k: jax.Array
     ) -> tuple[Batch, Float[Array, "O *T B"]]:
-        """Draw block k of sequences that training never sees; return them and the
-        network's outputs."""
-        key = jax.random.fold_in(jax.random.wrap_key_data(operands.key), k)
+        """Draw block k of sequences that training never draws, and run the network on
+        it."""
+        key = jax.random.fold_in(jax.random.wrap_key_data(operands.source), k)
         batch = self.spec.task.unseen(key, *self._sizes(operands))
         return batch, self._outputs(params, operands, batch)
 
     def _sizes(self, operands: EvalOperands) -> tuple[Any, Any, int, int]:
-        """Return the sizes of a block: lag, length, steps of the buffer, sequences."""
-        block = self.spec.evaluation.block
-        return operands.lag, operands.length, self.max_eval_length, block
+        """Return the sizes of a block: its lag, its length, the steps of its buffer,
+        and its number of sequences."""
+        sequences = self.spec.evaluation.block
+        return operands.lag, operands.length, self.max_eval_length, sequences
 
     def _outputs(
         self, params: Float[Array, " P"], operands: EvalOperands, batch: Batch
     ) -> Float[Array, "O *T B"]:
-        over = pass_of(self.spec.task, batch, operands.length, operands.units)
-        return self._network(params).run(over, self.loop)[1]
+        forward = forward_pass(self.spec.task, batch, operands.length, operands.units)
+        return self._network(params).run(forward, self.loop)[1]
 
     def _network(self, params: Float[Array, " P"]) -> Network:
         architecture = self.spec.architecture
         return architecture.build(architecture.unflatten(params))
 
-    def _answers(self, batch: Batch) -> Answers:
-        return Answers(batch.targets, batch.mask, self.spec.task.loss)
+    def _targets(self, batch: Batch) -> Targets:
+        return Targets(batch.targets, batch.mask, self.spec.task.loss)

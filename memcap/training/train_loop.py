@@ -191,7 +191,7 @@ class Lanes:
                 self.states, self.operands_on_device
             )
         steps = np.asarray(self.states.step).tolist()
-        finite = np.asarray(self.states.active)
+        finite = np.asarray(self.states.is_active)
         train_scores = np.asarray(self.states.train_score).tolist()
         losses = np.array(losses)
         lags = self._lags(active)
@@ -244,7 +244,7 @@ class Lanes:
             scores: dict[int, float] = {}
             loss = math.nan
             if k in due:
-                sizes = lane.member.sizes(stream)
+                sizes = lane.member.evaluation_sizes(stream)
                 pairs = zip(sizes, evaluations[k], strict=True)
                 scores = {size[0]: evaluation[0] for size, evaluation in pairs}
                 loss = evaluations[k][-1][-1]
@@ -254,14 +254,14 @@ class Lanes:
         return evaluations
 
     def _lags(self, lanes: Mapping[int, Lane]) -> dict[int, int]:
-        if not self.trainer.spec.curriculum:
+        if not self.trainer.spec.has_curriculum:
             return {}
-        lags = np.asarray(self.states.curriculum.lag).tolist()
+        lags = np.asarray(self.states.progress.lag).tolist()
         rising = [k for k in lanes if lanes[k].member.recipe.curriculum is not None]
         return {k: lags[k] for k in rising}
 
     def _learning_rates(self, lanes: Mapping[int, Lane]) -> dict[int, float]:
-        operands = (self.states.step, self.states.curriculum, self.operands)
+        operands = (self.states.step, self.states.progress, self.operands)
         operands = jax.tree.map(lambda leaf: np.asarray(leaf)[list(lanes)], operands)
         rates = self.trainer.learning_rate(*operands, np).tolist()
         # with the digits that a float32 has
@@ -275,7 +275,9 @@ class Lanes:
         An evaluation has the score; also the share of whole sequences that are right,
         with `evaluation.lengths`; or the loss, if the sequences lie in a file.
         """
-        counts = {k: len(lane.member.sizes(stream)) for k, lane in lanes.items()}
+        counts = {
+            k: len(lane.member.evaluation_sizes(stream)) for k, lane in lanes.items()
+        }
         evaluations: dict[int, list[list[float]]] = {k: [] for k in lanes}
         for index in range(max(counts.values(), default=0)):
             due = [k for k in lanes if index < counts[k]]
@@ -319,7 +321,7 @@ class Lanes:
         """Empty some lanes, whose states are on the host."""
         for k in numbers:
             self.lanes[k] = None
-            self.states.active[k] = False
+            self.states.is_active[k] = False
 
     def checkpoints(self, numbers: Collection[int]) -> list[Checkpoint]:
         """Return checkpoints of the members in some lanes."""

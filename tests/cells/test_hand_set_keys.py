@@ -9,7 +9,7 @@ from lstm_reference import quick_jit
 
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
-from memcap.models.network import pass_of
+from memcap.models.network import forward_pass
 from memcap.tasks.delay_line import DelayLine
 from memcap.tasks.mqar import Mqar
 from memcap.tasks.parity import Parity
@@ -34,7 +34,7 @@ def correct(task, lag, length, architecture, cell, readout):
 
     def share(key):
         batch = task.sample(key, lag, length, length, SEQUENCES)
-        answers = network.run(pass_of(task, batch))[1].argmax(0)
+        answers = network.run(forward_pass(task, batch))[1].argmax(0)
         due = np.ones(batch.targets.shape, bool) if batch.mask is None else batch.mask
         return ((answers == batch.targets) & due).sum() / due.sum()
 

@@ -14,7 +14,7 @@ from lstm_reference import quick_jit, relative_error
 
 import memcap
 from memcap.config.member import Engine
-from memcap.loops import Answers, lstm_native
+from memcap.loops import Targets, lstm_native
 from memcap.loops.gated_native import loss_over_time
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
@@ -35,7 +35,7 @@ def score(model: Model, dtype: Any = np.float32) -> tuple[Any, Any]:
     batch = quick_jit(lambda key: task.sample(key, 2, length, length + 3, 17))(
         jax.random.key(0)
     )
-    answers = Answers(batch.targets, batch.mask, "classes")
+    targets = Targets(batch.targets, batch.mask, "classes")
     rng = np.random.default_rng(0)
     shapes = architecture.abstract_weights()
     weights = jax.tree.map(
@@ -44,7 +44,7 @@ def score(model: Model, dtype: Any = np.float32) -> tuple[Any, Any]:
 
     def run(loop: str, weights: Any) -> Any:
         sums = architecture.build(weights).score(
-            pass_over(batch.inputs, length), answers, loop
+            pass_over(batch.inputs, length), targets, loop
         )
         return sums.loss, sums
 

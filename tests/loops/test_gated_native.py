@@ -19,8 +19,8 @@ from lstm_reference import quick_jit, relative_error
 from memcap.cells import cell_class
 from memcap.cells.lstm import LSTM
 from memcap.loops import (
-    Answers,
     Request,
+    Targets,
     c_library,
     gated_check,
     gated_native,
@@ -148,7 +148,7 @@ def by_the_plain_loop(
         targets, due = answers(sizes)
         due &= jnp.arange(sizes.T)[:, None] < extents[0]
         outputs = outputs_first(outputs + arrays["readout_bias"][:, None])
-        return tuple(loss_and_score_sums(outputs, Answers(targets, due, "classes")))
+        return tuple(loss_and_score_sums(outputs, Targets(targets, due, "classes")))
     carry = tuple(state.T for state in jax.tree.leaves(after))
     return carry, None if sizes.returned == "last" else outputs
 

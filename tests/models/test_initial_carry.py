@@ -69,7 +69,7 @@ def test_it_begins_at_the_cell_s_own_and_counts_as_many_parameters(cell):
 def test_decay_spares_it():
     """Of adamw; also where it is a matrix."""
     learned = architecture("delta_net", **LEARNED)
-    marks = learned.unflatten(learned.matrices())
+    marks = learned.unflatten(learned.matrix_mask())
     assert not any(part.any() for part in marks["initial_carry"]["cell"].values())
     assert marks["cell"]["key"].all()
     assert not marks["readout"]["bias"].any()

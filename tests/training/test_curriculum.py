@@ -11,7 +11,12 @@ import memcap
 from memcap.config.knobs import UserError
 from memcap.config.member import Engine
 from memcap.training import curriculum
-from memcap.training.curriculum import CurriculumState, curriculum_of, lr_scale, update
+from memcap.training.curriculum import (
+    CurriculumState,
+    curriculum_of,
+    lr_scale,
+    next_progress,
+)
 from memcap.training.engine import train
 from memcap.training.operands import initial_state, train_operands
 from memcap.training.program import Program
@@ -36,7 +41,9 @@ def state(lag, score=0.0, arrived=-1):
 
 def after_step(before, score, step=1, plan=CURRICULUM):
     """The state after a step of a member of lag 8."""
-    return update(before, plan, jnp.int32(8), jnp.int32(step), jnp.float32(score))
+    return next_progress(
+        before, plan, jnp.int32(8), jnp.int32(step), jnp.float32(score)
+    )
 
 
 def test_it_starts_at_half_of_the_lag_with_the_lengths_of_the_fronts():
@@ -116,8 +123,8 @@ def test_a_step_draws_at_the_front():
     trainer = Program.of(member(8)).trainer
     operands = train_operands(trainer, member(8))
     start = initial_state(trainer, member(8))
-    for at, lag in ((start.curriculum, 4), (state(8, arrived=9), 8)):
-        found = trainer.lag_and_length(start._replace(curriculum=at), operands)
+    for at, lag in ((start.progress, 4), (state(8, arrived=9), 8)):
+        found = trainer.lag_and_length(start._replace(progress=at), operands)
         assert tuple(map(int, found)) == (lag, member(8).task.length(lag))
 
 

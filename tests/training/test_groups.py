@@ -49,7 +49,7 @@ def test_a_column_of_the_frontier_compiles_at_most_six_programs():
     ahead = Queue(members, TOGETHER).programs_to_compile()
     assert len(ahead) == len(set(ahead)) <= 6
     for member in members:
-        spec = replace(TrainSpec.of(member), curriculum=True)
+        spec = replace(TrainSpec.of(member), has_curriculum=True)
         serve = [
             program
             for program in ahead

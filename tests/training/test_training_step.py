@@ -12,7 +12,7 @@ import pytest
 from breadth import leave
 from training_checks import ONE, member, vector
 
-from memcap.loops import Answers, loss_and_score_sums
+from memcap.loops import Targets, loss_and_score_sums
 from memcap.rule import Stream
 from memcap.tasks.vector_hold import VectorHold
 from memcap.training.engine import train
@@ -127,7 +127,7 @@ def test_training_is_what_optax_writes(name):
         change, state = optimizer.update(gradient, state, weights)
         return optax.apply_updates(weights, change), state, found
 
-    weights = architecture.init(trained.init, trained.seeds)
+    weights = architecture.init(trained.init, trained.seed_parts)
     state = optimizer.init(weights)
     key = stream(trained, Stream.TRAIN)
     losses = []
@@ -146,7 +146,7 @@ def test_several_values_an_answer_are_averaged_over(steps):
     outputs, targets = rng.normal(size=(2, 3, *steps, 5)).astype(np.float32)
     mask = rng.random((*steps, 5)) < 0.5 if steps else None
     loss, score, answers = loss_and_score_sums(
-        outputs, Answers(targets, mask, VectorHold().loss)
+        outputs, Targets(targets, mask, VectorHold().loss)
     )
     each = ((outputs - targets) ** 2).mean(0)[slice(None) if mask is None else mask]
     assert answers == each.size
@@ -160,7 +160,7 @@ def test_streams_never_meet():
     one = member("delay_line", 3, seed=1, reals=True)
     trainer = Program.of(one).trainer
     evaluations = ((Stream.EVALUATE, 0), (Stream.EVALUATE, 1), (Stream.STRETCH, 0))
-    keys = [eval_operands(trainer, one, *which).key for which in evaluations]
+    keys = [eval_operands(trainer, one, *which).source for which in evaluations]
     others = (replace(one, seed=2), replace(one, lag=4))
     for other in (one, *others, replace(one, model=one.model.at_width(2))):
         keys.append(train_operands(Program.of(other).trainer, other).key)

@@ -71,7 +71,7 @@ def test_the_scores_are_those_of_each_lag_on_sequences_of_its_own(uniform):
     sizes = [(operands.lag, operands.length) for operands in asked]
     assert sizes == list(one.lags_up_to)
     assert {int(operands.blocks) for operands in asked} == {256 // one.evaluation.block}
-    assert len({operands.key.tobytes() for operands in asked}) == len(asked)
+    assert len({operands.source.tobytes() for operands in asked}) == len(asked)
     evaluate = jax.jit(trainer.evaluate)
     scores = [float(evaluate(params, operands)) for operands in asked]
     assert uniform.mean == pytest.approx(np.mean(scores), abs=1e-6)
