@@ -47,7 +47,6 @@ def loss_and_score_sums(outputs: Float[Array, "O *T B"], targets: Targets) -> Su
         loss = score = ((outputs - values) ** 2).mean(0)
     else:
         loss = score = (outputs[0] - values) ** 2
-    mask = jnp.ones_like(loss)
-    if targets.mask is not None:
-        mask = targets.mask.astype(loss.dtype)
+    mask = targets.mask
+    mask = jnp.ones_like(loss) if mask is None else mask.astype(loss.dtype)
     return Sums((loss * mask).sum(), (score * mask).sum(), mask.sum())
