@@ -25,9 +25,9 @@ if TYPE_CHECKING:
         train,
     )
     from memcap.cells import Cell
-    from memcap.config.knobs import UserError, knob
     from memcap.config.member import Engine, Member
     from memcap.config.recipes import Recipe
+    from memcap.knobs import UserError, knob
     from memcap.models.model import Model
     from memcap.rule import Evaluation
     from memcap.tasks import Batch, Facts, Task
@@ -75,7 +75,7 @@ _HOMES = {
     "memcap.cells": ("Cell",),
     "memcap.config.member": ("Engine", "Member"),
     "memcap.rule": ("Evaluation",),
-    "memcap.config.knobs": ("UserError", "knob"),
+    "memcap.knobs": ("UserError", "knob"),
     "memcap.models.model": ("Model",),
     "memcap.trained": ("Trained",),
     "memcap.config.recipes": ("Recipe",),

@@ -18,21 +18,13 @@ from memcap.answers.answer import Answer, Question
 from memcap.answers.judge import Judgement
 from memcap.answers.judge import judge as judge_net
 from memcap.cells import cell_classes, flax_cell_names
-from memcap.config.knobs import (
-    LONGEST,
-    MOST,
-    UserError,
-    field_values,
-    names_of,
-    typed,
-    whole,
-)
 from memcap.config.member import Engine, Member, member_of, resolve, task_of
 from memcap.config.recipes import Recipe
 from memcap.designs import DESIGNS, checked_precision
 from memcap.designs.axes import axis, check_count
 from memcap.frontiers import frontier as frontiers
 from memcap.frontiers.frontier import At, columns
+from memcap.knobs import LONGEST, MOST, UserError, field_values, names_of, typed, whole
 from memcap.models.model import MOST_LAYERS, Model
 from memcap.own.table import Columns, LongForm, array_form, long_form, words_of
 from memcap.own.task import Data

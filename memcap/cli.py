@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from memcap import __version__, commands
-from memcap.config.knobs import UserError, of_disk
+from memcap.knobs import UserError, of_disk
 from memcap.runtime import jax_setup, plugins, signals
 from memcap.terminal.words import complain, fold_help, plural
 

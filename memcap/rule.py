@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from memcap.config.knobs import MOST, UserError, check, field_values, knob
+from memcap.knobs import MOST, UserError, check, field_values, knob
 from memcap.terminal.words import bound
 
 # A net that is not solved yet is evaluated if its training accuracy is at most this much

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from memcap.config.knobs import key_of
+from memcap.knobs import key_of
 from memcap.store import curves, files, shards
 from memcap.store.heartbeat import MEMBERS, JobProgress
 from memcap.store.rows import frame

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from memcap.config.knobs import UserError, defaults
 from memcap.config.member import Engine, task_defaults
 from memcap.config.recipes import Recipe
+from memcap.knobs import UserError, defaults
 from memcap.models.model import Model
 from memcap.rule import Evaluation
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from memcap.config.knobs import key_of, keyed
 from memcap.config.member import Member
+from memcap.knobs import key_of, keyed
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
 from memcap.store import files

@@ -22,8 +22,8 @@ from study_rows import group, write
 from memcap import commands
 from memcap.cli import _parser
 from memcap.commands import plan
-from memcap.config.knobs import defaults
 from memcap.config.member import task_defaults
+from memcap.knobs import defaults
 from memcap.launch import session
 from memcap.launch.jobs import GROUPS
 from memcap.own import search as own_data

@@ -12,15 +12,15 @@ ROOT = Path(__file__).parents[1]
 # From the ground up: what stands on a floor knows itself and all that stands on lower
 # floors. A word is a module or a package of memcap.
 FLOORS = [
-    "config.knobs",
+    "knobs",
     "terminal",
     "runtime",
     "rule",
     "tasks cells",
     "loops",
     "models",
-    "config.recipes",
-    "optimizers config.member",
+    "config",
+    "optimizers",
     "training trained answers.judge thresholds",
     "designs planning reference store",
     "scripts studies",
@@ -34,7 +34,6 @@ FLOORS = [
     "commands",
     "cli",
     "__main__",
-    "config",
 ]
 # The package's own name space stands on the ground: it imports nothing before it is asked for.
 HEIGHT = {"memcap": 0} | {
@@ -175,7 +174,7 @@ def test_only_what_finds_things_by_name_imports_by_name():
         ("memcap.training.step", "def late():\n    import memcap.studies.run"),
         ("memcap.studies.run", "from memcap.report.tables import summarize"),
         ("memcap.planning.plan", "from memcap.studies import run"),
-        ("memcap.config.knobs", "from memcap.runtime.plugins import Folder"),
+        ("memcap.knobs", "from memcap.runtime.plugins import Folder"),
         ("memcap.report.tables", "from memcap.launch import jobs"),
     ],
 )

@@ -11,8 +11,8 @@ from breadth import leave
 
 import memcap
 from memcap import optimizers
-from memcap.config.knobs import UserError
 from memcap.config.member import Engine
+from memcap.knobs import UserError
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
 from memcap.training.engine import train

@@ -7,7 +7,7 @@ from command import files, memcap
 from study_rows import group, table, write
 
 import memcap as package
-from memcap.config.knobs import UserError
+from memcap.knobs import UserError
 from memcap.store import published
 from memcap.store.files import write_table
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from memcap import rule
-from memcap.config.knobs import UserError
+from memcap.knobs import UserError
 from memcap.rule import Criterion, Evaluation, LossRule, ScoreRule, Stream
 
 ACCURACY = Criterion("accuracy", 0.99)

@@ -27,9 +27,9 @@ import polars as pl
 
 from memcap.answers import words
 from memcap.answers.next_study import longer_point, next_to
-from memcap.config.knobs import UserError
 from memcap.config.recipes import ResolvedRecipe
 from memcap.frontiers.frontier import At, Point
+from memcap.knobs import UserError
 from memcap.models.model import MOST_UNITS, Model
 from memcap.store.shards import OUTPUTS
 from memcap.tasks import Task

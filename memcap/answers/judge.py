@@ -12,8 +12,8 @@ import jax
 import numpy as np
 import polars as pl
 
-from memcap.config.knobs import MOST, UserError, whole
 from memcap.config.member import Member
+from memcap.knobs import MOST, UserError, whole
 from memcap.rule import Evaluation
 from memcap.runtime import jax_setup
 from memcap.tasks import FileTask, Task, chance

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memcap.config.knobs import set_words
 from memcap.config.recipes import race_axes, starts_itself
 from memcap.frontiers.frontier import Point
+from memcap.knobs import set_words
 from memcap.models.model import MOST_UNITS
 from memcap.thresholds.falls import possible_fall
 

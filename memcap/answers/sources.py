@@ -11,8 +11,8 @@ import polars as pl
 from memcap import store
 from memcap.answers.answer import Answer, Question, answer
 from memcap.cells import ALIASES
-from memcap.config.knobs import completed, typed
 from memcap.frontiers.frontier import frontier, of_network
+from memcap.knobs import completed, typed
 from memcap.models.model import Model
 from memcap.store.published import NAMES, is_published, rows_files
 from memcap.store.shards import OUTPUTS

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from memcap.answers.next_study import command as command_of
 from memcap.answers.next_study import next_to, seconds
 from memcap.cells import cell_facts
-from memcap.config.knobs import UserError
 from memcap.config.member import Member
 from memcap.config.recipes import Recipe
 from memcap.frontiers.frontier import (
@@ -27,6 +26,7 @@ from memcap.frontiers.words import (
     seeds_to_close,
     widths_words,
 )
+from memcap.knobs import UserError
 from memcap.models.model import MOST_UNITS, Model
 from memcap.rule import Evaluation
 from memcap.scripts import check_network, script

@@ -15,7 +15,7 @@ from flax import nnx
 
 from memcap.cells.base import Cell
 from memcap.cells.registry import cell_class
-from memcap.config.knobs import UserError
+from memcap.knobs import UserError
 from memcap.runtime import jax_setup
 from memcap.runtime.plugins import raised
 from memcap.terminal.words import patience

@@ -43,7 +43,7 @@ from memcap.cells.xlstm_parts import (
     SLSTMConvolution,
     conv_param,
 )
-from memcap.config.knobs import UserError
+from memcap.knobs import UserError
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float, Int

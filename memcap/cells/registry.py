@@ -11,7 +11,7 @@ from flax import nnx
 from memcap.cells.base import Cell
 from memcap.cells.sizes import ALIASES, CellFacts
 from memcap.cells.variants import FewBits, variant
-from memcap.config.knobs import UserError
+from memcap.knobs import UserError
 from memcap.runtime import plugins
 
 

@@ -48,7 +48,7 @@ from memcap.cells.layer_parts import (
     part,
 )
 from memcap.cells.matrix import Gate, Key, MatrixCell, State, Value
-from memcap.config.knobs import UserError
+from memcap.knobs import UserError
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float

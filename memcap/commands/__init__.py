@@ -6,7 +6,7 @@ A command is an object, in this folder the file itself, with
 * a docstring: its first line stands in `memcap --help`, all of it in `memcap COMMAND --help`;
 * `add_arguments(parser)`, which adds what the command takes to an `argparse.ArgumentParser`;
 * `run(arguments)`, which gets what was parsed, does the work and prints. It raises
-  `memcap.config.knobs.UserError` for what the user can mend: that is printed as one
+  `memcap.knobs.UserError` for what the user can mend: that is printed as one
   line, and the exit status is 2.
 
 A command that lives elsewhere is called by `module:name`: `memcap my_module:hello` runs

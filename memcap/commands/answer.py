@@ -32,9 +32,9 @@ from memcap.commands.arguments import (
     share,
     steps,
 )
-from memcap.config.knobs import UserError, allowed, typed
 from memcap.config.member import task_of
 from memcap.config.recipes import use_config_folders
+from memcap.knobs import UserError, allowed, typed
 from memcap.models.model import Model
 from memcap.own import words as loss_words
 from memcap.own.losses import LossCurve, loss_curves

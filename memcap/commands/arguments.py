@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from memcap.config.knobs import LONGEST, MOST
+from memcap.knobs import LONGEST, MOST
 from memcap.models.model import MOST_LAYERS
 from memcap.store.published import is_published
 from memcap.store.rows import AT

@@ -14,9 +14,9 @@ from dataclasses import asdict
 from typing import Any
 
 from memcap.commands.arguments import PLACE, add_json, add_strict, add_verdict, location
-from memcap.config.knobs import UserError
 from memcap.frontiers.comparison import Pair, Shift, compare, count_directions
 from memcap.frontiers.frontier import Point, frontier
+from memcap.knobs import UserError
 from memcap.report.tables import threshold_text
 from memcap.store import rows_of
 from memcap.terminal.words import Column, Listing, number, order, print_json, show

@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 
 from memcap import figures
 from memcap.commands.arguments import PLACE, add_output, add_strict, folder_of, location
-from memcap.config.knobs import UserError
+from memcap.knobs import UserError
 from memcap.store import rows_of
 from memcap.store.rows import one_per_key
 from memcap.store.shards import OUTPUTS

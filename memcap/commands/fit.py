@@ -15,9 +15,9 @@ from pathlib import Path
 from memcap import figures, store
 from memcap.api import load
 from memcap.commands.arguments import add_code, add_json, location, positive, print_code
-from memcap.config.knobs import UserError, names_of
 from memcap.config.member import Engine, Member
 from memcap.config.recipes import Recipe
+from memcap.knobs import UserError, names_of
 from memcap.models.model import MOST_UNITS, Model
 from memcap.own.losses import LossCurve
 from memcap.own.search import WidthSearch

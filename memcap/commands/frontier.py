@@ -4,8 +4,8 @@ from argparse import ArgumentParser, Namespace
 
 from memcap import store
 from memcap.commands.arguments import add_json, add_results, add_strict, add_verdict
-from memcap.config.knobs import UserError
 from memcap.frontiers.frontier import columns, frontier
+from memcap.knobs import UserError
 from memcap.own.losses import loss_curves
 from memcap.own.words import as_dict, loss_table
 from memcap.report import tables

@@ -15,9 +15,9 @@ from dataclasses import Field, asdict, astuple, dataclass, fields
 from typing import Any, get_type_hints
 
 from memcap.commands.arguments import add_json
-from memcap.config.knobs import LONGEST, UserError, allowed
 from memcap.config.member import task_defaults
 from memcap.config.recipes import recipe_file
+from memcap.knobs import LONGEST, UserError, allowed
 from memcap.launch.jobs import GROUPS
 from memcap.runtime import ROOT, plugins
 from memcap.tasks import Task, task_class, task_classes

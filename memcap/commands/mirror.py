@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from memcap.commands.arguments import add_strict, location
-from memcap.config.knobs import UserError
+from memcap.knobs import UserError
 from memcap.store import heartbeat, shards
 from memcap.store.published import is_published
 from memcap.store.shards import OUTPUTS

@@ -15,8 +15,8 @@ from typing import Any
 
 from memcap import figures, probes, store
 from memcap.commands.arguments import NET, add_json, add_output, add_results, folder_of
-from memcap.config.knobs import UserError
 from memcap.config.member import member_of
+from memcap.knobs import UserError
 from memcap.store.nets import find_net
 from memcap.store.shards import OUTPUTS
 from memcap.terminal.words import Column, Listing, print_json, show

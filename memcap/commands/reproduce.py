@@ -33,9 +33,9 @@ import polars as pl
 from memcap import figures, findings
 from memcap.api import train
 from memcap.commands.arguments import add_output, folder_of, location, positive
-from memcap.config.knobs import UserError
 from memcap.config.member import Member
 from memcap.findings import resample
+from memcap.knobs import UserError
 from memcap.launch import app
 from memcap.runtime import ROOT, plugins
 from memcap.store import files, rows_of

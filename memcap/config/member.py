@@ -12,7 +12,8 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from memcap.cells import check_contract
-from memcap.config.knobs import (
+from memcap.config.recipes import Recipe, ResolvedRecipe, complete
+from memcap.knobs import (
     LONGEST,
     MOST,
     UserError,
@@ -27,7 +28,6 @@ from memcap.config.knobs import (
     typed,
     whole,
 )
-from memcap.config.recipes import Recipe, ResolvedRecipe, complete
 from memcap.models.initializers import Init, preset
 from memcap.models.model import Model
 from memcap.rule import Criterion, Evaluation, ScoreRule, Stream, Verdict
@@ -229,7 +229,7 @@ class Member:
     def config(self) -> dict[str, Any]:
         """Everything that decides the result, as plain values; the key is their hash. A
         later knob is left out at the value that all members had before
-        (`memcap.config.knobs.knob`)."""
+        (`memcap.knobs.knob`)."""
         sizes = {"name": self.task.name, "lag": self.lag, "length": self.length}
         config = {
             "task": sizes | keyed(self.task),

@@ -9,15 +9,7 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from memcap import cells
-from memcap.config.knobs import (
-    MOST,
-    UserError,
-    check,
-    completed,
-    field_values,
-    knob,
-    typed,
-)
+from memcap.knobs import MOST, UserError, check, completed, field_values, knob, typed
 from memcap.models.initializers import PRESETS, preset
 from memcap.runtime import ROOT
 from memcap.tasks import Task

@@ -3,12 +3,12 @@
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
-from memcap.config.knobs import UserError
 from memcap.config.member import Member
 from memcap.designs.adaptive import PRECISION, Adaptive
 from memcap.designs.bisect import Bisect
 from memcap.designs.design import DESIGNS, Design, Outcome, SearchKey
 from memcap.designs.race import Race
+from memcap.knobs import UserError
 
 __all__ = [
     "DESIGNS",

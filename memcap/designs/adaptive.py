@@ -33,10 +33,10 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from memcap.config.knobs import UserError
 from memcap.config.member import Member
 from memcap.designs.bisect import REACH, Search
 from memcap.designs.design import Design, Outcome, SearchKey, grouped
+from memcap.knobs import UserError
 from memcap.thresholds.curve import SMALLEST, Counts, Floats, logistic, logit
 from memcap.thresholds.lags import Belief, believe
 

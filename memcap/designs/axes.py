@@ -19,7 +19,6 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from memcap.config.knobs import UserError, names_of
 from memcap.config.member import Member, resolve, task_defaults
 from memcap.config.recipes import (
     OPTIONAL,
@@ -29,6 +28,7 @@ from memcap.config.recipes import (
     starts_itself,
 )
 from memcap.designs.design import FEWEST_WIDTHS
+from memcap.knobs import UserError, names_of
 from memcap.models.model import Model
 from memcap.rule import Evaluation
 

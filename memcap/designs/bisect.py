@@ -35,9 +35,9 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from memcap.config.knobs import UserError
 from memcap.config.member import Member
 from memcap.designs.design import FEWEST_WIDTHS, Design, Outcome, SearchKey, grouped
+from memcap.knobs import UserError
 
 # most times the longest known lag that a lag may be to start from its answer
 REACH = 2.5

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import polars as pl
 
-from memcap.config.knobs import UserError
+from memcap.knobs import UserError
 from memcap.runtime import plugins
 from memcap.store import files
 from memcap.store.published import folder, load_findings, with_findings

@@ -7,7 +7,6 @@ from typing import Any
 import polars as pl
 from matplotlib.figure import Figure
 
-from memcap.config.knobs import UserError
 from memcap.figures import Drawn
 from memcap.figures.lines import (
     Line,
@@ -21,6 +20,7 @@ from memcap.figures.lines import (
 )
 from memcap.figures.style import COLOURS, MARKERS, choice_of_recipe
 from memcap.frontiers.frontier import Point, best_recipes, ends, fit_all_recipes
+from memcap.knobs import UserError
 
 
 def draw(rows: pl.DataFrame) -> Drawn:

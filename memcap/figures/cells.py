@@ -6,13 +6,13 @@ from typing import Any
 import polars as pl
 from matplotlib.figure import Figure
 
-from memcap.config.knobs import UserError
 from memcap.figures import Drawn
 from memcap.figures.lines import Line, Panel, picture, rules, table, threshold_line
 from memcap.figures.style import colour_and_marker
 from memcap.frontiers.comparison import Count, count_by_units, in_numbers
 from memcap.frontiers.frontier import Point, ends, frontier
 from memcap.frontiers.layers import COUNTS
+from memcap.knobs import UserError
 
 
 def draw(rows: pl.DataFrame) -> Drawn:

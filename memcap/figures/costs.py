@@ -9,7 +9,6 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from memcap.config.knobs import UserError
 from memcap.figures import Drawn
 from memcap.figures.lines import NO_LIMIT, falls, table
 from memcap.figures.style import (
@@ -31,6 +30,7 @@ from memcap.frontiers.costs import (
     unit,
 )
 from memcap.frontiers.frontier import Point, frontier
+from memcap.knobs import UserError
 from memcap.tasks.base import fano
 
 

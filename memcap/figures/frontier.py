@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import polars as pl
 from matplotlib.figure import Figure
 
-from memcap.config.knobs import UserError
 from memcap.figures import Drawn
 from memcap.figures.lines import (
     Line,
@@ -22,6 +21,7 @@ from memcap.figures.lines import (
 )
 from memcap.figures.style import choice_of_recipe, colour_and_marker, listing
 from memcap.frontiers.frontier import Point, columns, frontier
+from memcap.knobs import UserError
 
 
 def draw(rows: pl.DataFrame) -> Drawn:

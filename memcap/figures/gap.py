@@ -10,12 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from memcap.cells import cell_facts
-from memcap.config.knobs import UserError
 from memcap.figures import Drawn
 from memcap.figures.lines import CHARACTER, NO_LIMIT, table
 from memcap.figures.style import COLOURS, budgets, filled, finite, pass_rules, seeds
 from memcap.frontiers.comparison import FLOAT32, count_bytes, in_numbers
 from memcap.frontiers.frontier import Point, ends, label
+from memcap.knobs import UserError
 from memcap.store.published import load_findings
 from memcap.terminal.words import number
 from memcap.thresholds.curve import Threshold

@@ -9,7 +9,6 @@ from matplotlib import colormaps
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from memcap.config.knobs import UserError
 from memcap.figures import Drawn
 from memcap.figures.lines import (
     Line,
@@ -22,6 +21,7 @@ from memcap.figures.lines import (
 )
 from memcap.figures.style import budgets, choice_of_recipe, seeds
 from memcap.frontiers.frontier import Point, ends, frontier
+from memcap.knobs import UserError
 
 SHADES = {
     False: "Blues",

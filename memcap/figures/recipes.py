@@ -8,11 +8,11 @@ from typing import Any
 import polars as pl
 from matplotlib.figure import Figure
 
-from memcap.config.knobs import UserError, field_values
 from memcap.figures import Drawn
 from memcap.figures.lines import Line, Panel, picture, rules, table, threshold_line
 from memcap.figures.style import COLOURS, MARKERS
 from memcap.frontiers.frontier import Point, best_recipes, ends, fit_all_recipes
+from memcap.knobs import UserError, field_values
 
 
 def draw(rows: pl.DataFrame) -> Drawn:

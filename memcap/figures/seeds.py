@@ -7,7 +7,6 @@ import polars as pl
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from memcap.config.knobs import UserError
 from memcap.figures import Drawn
 from memcap.figures.recipes import recipe_names
 from memcap.figures.style import (
@@ -20,6 +19,7 @@ from memcap.figures.style import (
     write_in,
 )
 from memcap.frontiers.frontier import Point, fit_all_recipes
+from memcap.knobs import UserError
 
 MOST = 60  # most lines that can be read
 # inches: the names, a line

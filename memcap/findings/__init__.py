@@ -39,8 +39,8 @@ from typing import Any, Literal, NamedTuple, Protocol, get_args
 import polars as pl
 import yaml
 
-from memcap.config.knobs import UserError
 from memcap.figures import Drawn
+from memcap.knobs import UserError
 from memcap.runtime import plugins
 from memcap.store.lengths import first_failures, over_lengths
 from memcap.store.published import folder, sweeps

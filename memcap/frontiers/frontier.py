@@ -36,9 +36,9 @@ import numpy as np
 import polars as pl
 
 from memcap.cells import cell_facts
-from memcap.config.knobs import UserError, field_values, set_words
 from memcap.config.member import usual_evaluation
 from memcap.config.recipes import ResolvedRecipe
+from memcap.knobs import UserError, field_values, set_words
 from memcap.models.constructed import constructed_units
 from memcap.models.model import Model
 from memcap.rule import Evaluation

@@ -26,9 +26,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from memcap import loops
-from memcap.config.knobs import UserError, defaults
 from memcap.config.member import Member
 from memcap.config.recipes import of_yaml
+from memcap.knobs import UserError, defaults
 from memcap.launch import launcher, slurm
 from memcap.launch.errors import composing, explaining, mistakes_end
 from memcap.launch.jobs import (

@@ -14,8 +14,8 @@ from jax.errors import JaxRuntimeError
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from memcap.config.knobs import UserError, of_disk
 from memcap.config.recipes import of_yaml
+from memcap.knobs import UserError, of_disk
 from memcap.launch.jobs import GROUPS, JOB_KEYS, chosen_tasks, fields_of
 from memcap.terminal.words import complain
 

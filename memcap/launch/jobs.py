@@ -10,11 +10,11 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from memcap.config import recipes
-from memcap.config.knobs import UserError, defaults, typed
 from memcap.config.member import Engine, Member, task_defaults
 from memcap.config.recipes import Recipe
 from memcap.designs import DESIGNS, checked_precision, search_by, unsplit_part
 from memcap.designs.axes import check_count, members, raced_axes
+from memcap.knobs import UserError, defaults, typed
 from memcap.models.model import Model
 from memcap.rule import Evaluation
 from memcap.runtime import plugins

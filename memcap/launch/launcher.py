@@ -29,7 +29,7 @@ from hydra.types import HydraContext, TaskFunction
 from jax.errors import JaxRuntimeError
 from omegaconf import DictConfig, open_dict
 
-from memcap.config.knobs import DISK_ERRORS, UserError
+from memcap.knobs import DISK_ERRORS, UserError
 from memcap.launch.errors import one_line
 from memcap.launch.jobs import Job, job_of, use_config_folders
 from memcap.launch.session import Session, job_label

@@ -6,8 +6,8 @@ from typing import Any
 
 from omegaconf import Container, DictConfig, OmegaConf
 
-from memcap.config.knobs import UserError
 from memcap.config.member import Member
+from memcap.knobs import UserError
 
 PARTS = ("task", "model", "recipe", "evaluation")
 SHOWN = 20  # values shown of a key in which members differ

@@ -17,8 +17,8 @@ from hydra.types import RunMode
 from jax.errors import JaxRuntimeError
 from omegaconf import DictConfig
 
-from memcap.config.knobs import UserError
 from memcap.config.member import Member
+from memcap.knobs import UserError
 from memcap.launch.errors import exit_with, one_line
 from memcap.launch.jobs import Job, Settings, job_of, use_config_folders
 from memcap.report.tables import par2_score, print_summary, summarize, totals

@@ -15,8 +15,8 @@ from typing import Any
 import polars as pl
 from hydra.core.utils import env_override
 
-from memcap.config.knobs import UserError
 from memcap.config.member import Engine
+from memcap.knobs import UserError
 from memcap.launch import launcher
 from memcap.launch.jobs import Job
 from memcap.launch.launcher import MODULE, PopulationLauncher, Results

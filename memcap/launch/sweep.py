@@ -11,8 +11,8 @@ from hydra.core.override_parser.types import Override, RangeSweep
 from hydra.utils import get_class
 from omegaconf import DictConfig
 
-from memcap.config.knobs import UserError
 from memcap.designs.axes import MOST_MEMBERS
+from memcap.knobs import UserError
 from memcap.launch.composer import Composer
 from memcap.launch.errors import alternatives
 from memcap.launch.jobs import Job, job_of, typed_overrides

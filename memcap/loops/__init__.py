@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
-from memcap.config.knobs import UserError, unknown_knob
+from memcap.knobs import UserError, unknown_knob
 from memcap.loops.base import Loop, Request
 from memcap.loops.base import Pass as Pass
 from memcap.loops.base import Readout as Readout

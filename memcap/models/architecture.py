@@ -16,7 +16,7 @@ from flax import nnx
 from memcap.cells import Init, cell_class, cell_classes
 from memcap.cells.gates import glorot
 from memcap.cells.lstm import LSTM
-from memcap.config.knobs import UserError
+from memcap.knobs import UserError
 from memcap.models.model import Model
 from memcap.models.network import Network, cell_names
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from memcap.cells import cell_class, cell_classes
 from memcap.cells.lstm import LSTM
-from memcap.config.knobs import UserError, unknown_knob
+from memcap.knobs import UserError, unknown_knob
 from memcap.models.model import Model
 from memcap.models.network import cell_names
 

@@ -8,7 +8,7 @@ import math
 from dataclasses import replace
 
 from memcap.cells import Init
-from memcap.config.knobs import UserError
+from memcap.knobs import UserError
 
 
 def forget_bias(lag: int, length: int) -> Init:

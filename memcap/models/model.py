@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from memcap import cells
-from memcap.config.knobs import UserError, check, knob, set_words
+from memcap.knobs import UserError, check, knob, set_words
 
 READOUTS = ("dense", "lstm")
 INITIAL_CARRIES = ("fixed", "learned")

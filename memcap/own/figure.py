@@ -6,9 +6,9 @@ import polars as pl
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from memcap.config.knobs import UserError
 from memcap.figures import Drawn
 from memcap.figures.style import COLOURS, write_below
+from memcap.knobs import UserError
 from memcap.own.losses import LossCurve, loss_curves
 from memcap.terminal.words import plural
 

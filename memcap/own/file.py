@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from memcap.config.knobs import UserError
+from memcap.knobs import UserError
 
 EXAMPLE = "example"
 TEXTS = ("symbol_names", "class_names")  # for readers: the meaning of the numbers

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from memcap.config.knobs import UserError
+from memcap.knobs import UserError
 from memcap.own.file import LARGEST, MOST, PARTS, checked
 from memcap.store import files
 from memcap.terminal.words import plural

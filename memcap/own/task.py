@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from memcap.config.knobs import UserError, knob
+from memcap.knobs import UserError, knob
 from memcap.own.file import EXAMPLE, Sequences, read
 from memcap.rule import LossRule, ScoreRule
 from memcap.tasks.base import Batch, Facts, FileTask, Operand, RandomKey, integers

@@ -18,7 +18,7 @@ import jax
 from jax.experimental import topologies
 from jax.experimental.compilation_cache import compilation_cache
 
-from memcap.config.knobs import UserError
+from memcap.knobs import UserError
 from memcap.training.program import (
     MEMORY_FRACTION,
     Executables,

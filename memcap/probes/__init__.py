@@ -40,8 +40,8 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from memcap.config.knobs import UserError
 from memcap.figures import Drawn
+from memcap.knobs import UserError
 from memcap.loops import Targets, loss_and_score_sums
 from memcap.rule import Stream
 from memcap.runtime import plugins

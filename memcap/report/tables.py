@@ -10,7 +10,6 @@ from typing import Any
 import polars as pl
 
 from memcap import figures, store
-from memcap.config.knobs import UserError
 from memcap.frontiers.frontier import Point, columns, frontier
 from memcap.frontiers.words import (
     fall_words,
@@ -18,6 +17,7 @@ from memcap.frontiers.words import (
     scores_words,
     seeds_to_close,
 )
+from memcap.knobs import UserError
 from memcap.own.losses import LossCurve, loss_curves
 from memcap.own.words import loss_table
 from memcap.store.columns import IDENTITY, START

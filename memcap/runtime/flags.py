@@ -15,7 +15,7 @@ from pathlib import Path
 
 import jaxlib
 
-from memcap.config.knobs import UserError
+from memcap.knobs import UserError
 from memcap.runtime import cache
 
 CPU_FLAGS = ("--xla_cpu_use_fusion_emitters=false", "--xla_cpu_prefer_vector_width=512")

@@ -13,7 +13,7 @@ from functools import cache as once
 from pathlib import Path
 from typing import Any
 
-from memcap.config.knobs import UserError
+from memcap.knobs import UserError
 from memcap.runtime import cache, flags
 
 # Accelerators would round the factors of a product to 8 or 11 bits, which blurs what a carry holds.

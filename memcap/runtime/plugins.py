@@ -18,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any, Generic, TypeVar, cast
 
-from memcap.config.knobs import UserError
+from memcap.knobs import UserError
 from memcap.terminal.words import first_paragraph
 
 T = TypeVar("T")

@@ -12,8 +12,8 @@ import numpy as np
 
 from memcap import cells
 from memcap.config import recipes
-from memcap.config.knobs import UserError, set_words, unknown_knob
 from memcap.config.member import Member
+from memcap.knobs import UserError, set_words, unknown_knob
 from memcap.models.model import Model
 from memcap.scripts.sequences import counts, first_lag, sequences
 from memcap.store.weights import write_arrays

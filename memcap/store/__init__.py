@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from memcap.config.knobs import UserError
+from memcap.knobs import UserError
 from memcap.store import shards
 from memcap.store.columns import (
     EVALUATION,

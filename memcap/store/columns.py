@@ -13,8 +13,8 @@ from typing import Any, NamedTuple, get_args, get_type_hints
 
 import polars as pl
 
-from memcap.config.knobs import LONGEST, completed, typed
 from memcap.config.recipes import ResolvedRecipe
+from memcap.knobs import LONGEST, completed, typed
 from memcap.models.model import Model
 from memcap.rule import Evaluation
 from memcap.runtime.plugins import names_in_data

@@ -20,7 +20,7 @@ from typing import IO, Any, TypeVar
 
 import polars as pl
 
-from memcap.config.knobs import UserError
+from memcap.knobs import UserError
 from memcap.runtime import signals
 
 DRAFT = re.compile(r"\..+\.(parquet|npz|json|png|pdf|csv)\.[0-9a-f]{8}")

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import polars as pl
 
-from memcap.config.knobs import set_words
+from memcap.knobs import set_words
 from memcap.store import files
 from memcap.store.files import BadFileError
 from memcap.store.shards import new_token

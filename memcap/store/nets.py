@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from memcap import store
-from memcap.config.knobs import UserError, set_words
 from memcap.config.member import member_of
+from memcap.knobs import UserError, set_words
 from memcap.store.published import ATLAS, is_published, sweeps
 from memcap.tasks import Task
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import polars as pl
 
-from memcap.config.knobs import BOUNDS, MOST, UserError, allowed, key_of
 from memcap.config.member import member_of
+from memcap.knobs import BOUNDS, MOST, UserError, allowed, key_of
 from memcap.runtime.plugins import is_import_path
 from memcap.store.columns import DERIVED, SEED, RowColumn
 from memcap.store.files import BadFileError

@@ -31,7 +31,7 @@ from typing import Any
 
 import polars as pl
 
-from memcap.config.knobs import UserError
+from memcap.knobs import UserError
 from memcap.store import files
 from memcap.store.files import BadFileError, State
 from memcap.store.published import is_published, rows_files

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from memcap.config.knobs import UserError
+from memcap.knobs import UserError
 from memcap.store import heartbeat, shards
 from memcap.store.heartbeat import Heartbeat, Running
 from memcap.store.published import is_published

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from memcap.config.knobs import UserError
 from memcap.config.member import member_of
+from memcap.knobs import UserError
 from memcap.store import files
 from memcap.store.files import BadFileError
 

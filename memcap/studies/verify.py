@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from memcap.config.knobs import UserError
+from memcap.knobs import UserError
 from memcap.store import curves, shards
 from memcap.store.files import BadFileError, is_stale, read_all
 from memcap.store.published import is_published

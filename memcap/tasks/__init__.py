@@ -5,7 +5,7 @@ from dataclasses import Field
 from functools import cache
 from typing import Any
 
-from memcap.config.knobs import UserError
+from memcap.knobs import UserError
 from memcap.runtime import plugins
 from memcap.tasks.base import (
     Batch,

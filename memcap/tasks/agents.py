@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from memcap.config.knobs import knob
+from memcap.knobs import knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, SpanTask, answer_mask
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ sliding window of `lag` steps."""
 import math
 from dataclasses import dataclass
 
-from memcap.config.knobs import knob
+from memcap.knobs import knob
 from memcap.tasks.base import (
     Batch,
     Facts,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from memcap.config.knobs import LONGEST, UserError, typed
+from memcap.knobs import LONGEST, UserError, typed
 from memcap.runtime.plugins import is_import_path, raised
 from memcap.tasks.base import Batch, Facts, Task
 from memcap.terminal.words import patience

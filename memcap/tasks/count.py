@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from memcap.config.knobs import LONGEST, knob
+from memcap.knobs import LONGEST, knob
 from memcap.tasks.base import (
     Batch,
     Facts,

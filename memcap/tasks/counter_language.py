@@ -4,7 +4,7 @@ the word is over."""
 import math
 from dataclasses import dataclass
 
-from memcap.config.knobs import knob
+from memcap.knobs import knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
 

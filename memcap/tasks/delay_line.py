@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from memcap.config.knobs import knob
+from memcap.knobs import knob
 from memcap.tasks.base import (
     Batch,
     Facts,

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from memcap.config.knobs import knob
+from memcap.knobs import knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, SpanTask, integers
 
 

@@ -4,7 +4,7 @@ their age."""
 import math
 from dataclasses import dataclass
 
-from memcap.config.knobs import knob
+from memcap.knobs import knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, SpanTask, answer_mask
 
 _SHARE = 0.001  # of the answers' variance that a solved net's squared error may have

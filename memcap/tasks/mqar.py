@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from memcap.config.knobs import UserError, knob
+from memcap.knobs import UserError, knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@ N or many at once."""
 
 from dataclasses import dataclass
 
-from memcap.config.knobs import knob
+from memcap.knobs import knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
 _WRONG = 0.02  # share of answers that a solved net may get wrong

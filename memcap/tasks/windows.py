@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from memcap.config.knobs import knob
+from memcap.knobs import knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, SpanTask, integers
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memcap.config.knobs import UserError, knob
+from memcap.knobs import UserError, knob
 from memcap.tasks.base import (
     Batch,
     Facts,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from memcap.config.knobs import UserError
+from memcap.knobs import UserError
 from memcap.rule import Verdict
 from memcap.store.columns import columns_of, task_of
 from memcap.store.curves import Points, spread

@@ -5,7 +5,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from memcap.config.knobs import UserError, check, knob
+from memcap.knobs import UserError, check, knob
 
 MODES = ("off", "wandb", "trackio")
 WANDB_MODES = ("auto", "online", "offline")

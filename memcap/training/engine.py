@@ -24,8 +24,8 @@ import jax
 
 from memcap import loops
 from memcap.cells import cell_class
-from memcap.config.knobs import UserError
 from memcap.config.member import Engine, Member
+from memcap.knobs import UserError
 from memcap.runtime import cores, jax_setup, signals
 from memcap.terminal.words import plural
 from memcap.training.program import compiled, most_kept

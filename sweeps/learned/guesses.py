@@ -26,8 +26,8 @@ import jax
 import numpy as np
 import polars as pl
 
-from memcap.config.knobs import field_values
 from memcap.config.member import Member
+from memcap.knobs import field_values
 from memcap.launch.app import compose_jobs
 from memcap.rule import Stream
 from memcap.store.columns import task_of

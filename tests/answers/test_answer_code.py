@@ -9,7 +9,7 @@ from memcap import store
 from memcap.answers.answer import Question, answer
 from memcap.answers.sources import from_rows
 from memcap.answers.words import code, sentences
-from memcap.config.knobs import UserError
+from memcap.knobs import UserError
 from memcap.models.model import Model
 from memcap.store.published import ATLAS, rows_file
 from memcap.tasks import task_class

@@ -9,7 +9,7 @@ from command import memcap as command
 from lstm_reference import keras_outputs
 
 import memcap
-from memcap.config.knobs import UserError
+from memcap.knobs import UserError
 from memcap.models.export import export
 
 

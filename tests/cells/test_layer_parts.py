@@ -8,7 +8,7 @@ from flax import nnx
 
 from memcap import loops
 from memcap.cells import cell_class
-from memcap.config.knobs import UserError
+from memcap.knobs import UserError
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
 

@@ -10,7 +10,7 @@ from loop_checks import run_loop
 from lstm_reference import quick_jit
 
 from memcap.cells import cell_class, cell_facts
-from memcap.config.knobs import UserError
+from memcap.knobs import UserError
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
 

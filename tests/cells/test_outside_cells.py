@@ -9,9 +9,9 @@ import pytest
 from flax import nnx
 
 from memcap.cells import Cell, cell_class, cell_classes, registry
-from memcap.config.knobs import UserError
 from memcap.config.member import Member
 from memcap.config.recipes import Recipe
+from memcap.knobs import UserError
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
 from memcap.tasks.latch import Latch

@@ -15,7 +15,7 @@ from lstm_reference import quick_jit
 
 from memcap import loops
 from memcap.cells import cell_class, cell_facts
-from memcap.config.knobs import UserError
+from memcap.knobs import UserError
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
 from memcap.models.network import Network

@@ -19,7 +19,7 @@ def run(arguments):
     for _ in range(arguments.times):
         print("Hello,", *arguments.name)
 """
-CLASS = """from memcap.config.knobs import UserError
+CLASS = """from memcap.knobs import UserError
 
 class refuse:
     'Refuse.'

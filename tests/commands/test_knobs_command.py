@@ -13,7 +13,7 @@ from memcap.tasks import task_classes
 
 ROOT = Path(__file__).parents[2]
 OWN = """from dataclasses import dataclass
-from memcap.config.knobs import knob
+from memcap.knobs import knob
 from memcap.tasks import task_class
 
 @dataclass(frozen=True)

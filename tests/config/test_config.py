@@ -8,7 +8,6 @@ import pytest
 from study_checks import refusal
 
 from memcap.cells import cell_classes
-from memcap.config.knobs import completed, defaults, typed
 from memcap.config.member import Engine, resolve, task_defaults, task_of
 from memcap.config.recipes import (
     OPTIONAL,
@@ -17,6 +16,7 @@ from memcap.config.recipes import (
     recipe_file,
     recommended,
 )
+from memcap.knobs import completed, defaults, typed
 from memcap.models.model import Model
 from memcap.rule import Evaluation
 from memcap.runtime import ROOT

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import pytest
 
 from memcap import api
-from memcap.config.knobs import UserError, defaults, knob, set_words
 from memcap.config.member import Member, member_of, resolve, task_defaults, task_of
 from memcap.config.recipes import Recipe, recipe_file
+from memcap.knobs import UserError, defaults, knob, set_words
 from memcap.models.model import Model
 from memcap.rule import Evaluation
 from memcap.tasks import Facts, task_class, task_classes

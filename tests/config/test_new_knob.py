@@ -14,7 +14,7 @@ TESTS = Path(__file__).parents[1]
 TOMORROW = """
 from dataclasses import dataclass
 from memcap.config import recipes
-from memcap.config.knobs import knob
+from memcap.knobs import knob
 from memcap.models import model
 
 
@@ -46,7 +46,7 @@ from memcap.answers.answer import answer
 from memcap.frontiers.frontier import fit_all_recipes
 from memcap.answers.answer import Question
 from memcap.commands.knobs import groups
-from memcap.config.knobs import UserError
+from memcap.knobs import UserError
 from memcap.config.member import Engine, Member
 from memcap.loops.gated_native import GatedC
 from memcap.models.export import LAYOUTS, export

@@ -3,9 +3,9 @@
 import pytest
 from study_checks import config, refusal
 
-from memcap.config.knobs import UserError
 from memcap.config.recipes import recipe_file
 from memcap.designs.axes import members
+from memcap.knobs import UserError
 
 POINTS = {  # axes, and (lag, units, seed) of each member; the config has lag 3, 1 unit and seed 10
     "no axes are the config itself": (None, [(3, 1, 10)]),

@@ -6,7 +6,6 @@ from study_checks import config
 
 import memcap
 from memcap.config import recipes
-from memcap.config.knobs import UserError
 from memcap.designs.axes import raced_axes
 from memcap.designs.design import Outcome
 from memcap.designs.race import (
@@ -17,6 +16,7 @@ from memcap.designs.race import (
     WIDE_PER_SYMBOL,
     Race,
 )
+from memcap.knobs import UserError
 from memcap.store import shards
 
 pytestmark = pytest.mark.usefixtures("quick_file")

@@ -4,9 +4,9 @@ import pytest
 from figure_checks import line
 from study_rows import group, sharp, table
 
-from memcap.config.knobs import UserError
 from memcap.figures.budget import draw
 from memcap.frontiers.frontier import frontier
+from memcap.knobs import UserError
 
 LONGER = {"recipe": "curriculum", "budget": 8000}
 

@@ -5,9 +5,9 @@ import pytest
 from figure_checks import counts_around, line
 from study_rows import group, sharp, sized, table
 
-from memcap.config.knobs import UserError
 from memcap.figures.cells import draw
 from memcap.frontiers.frontier import frontier
+from memcap.knobs import UserError
 
 EDGES = {"linear": {4: 5, 8: 9}, "LRU": {4: 3, 8: 5}, "lstm": {4: 4, 8: 6}}
 PER_UNIT = {"linear": 1, "LRU": 2, "lstm": 2}  # carry numbers

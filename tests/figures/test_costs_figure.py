@@ -3,10 +3,10 @@
 import pytest
 from study_rows import group, sharp, table
 
-from memcap.config.knobs import UserError
 from memcap.figures.costs import draw
 from memcap.frontiers.costs import costs, family, sentence
 from memcap.frontiers.frontier import frontier
+from memcap.knobs import UserError
 
 FAILED = {10: (0, 8), 12: (0, 8)}
 

@@ -14,8 +14,8 @@ from study_checks import refusal
 from study_rows import group, table, write
 
 from memcap import figures
-from memcap.config.knobs import UserError
 from memcap.figures.style import log2_axes
+from memcap.knobs import UserError
 
 
 @pytest.fixture

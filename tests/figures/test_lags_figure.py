@@ -7,9 +7,9 @@ import pytest
 from matplotlib.colors import to_rgb
 from study_rows import group, sharp, table
 
-from memcap.config.knobs import UserError
 from memcap.figures.lags import draw, growth
 from memcap.frontiers.frontier import frontier
+from memcap.knobs import UserError
 
 ONES = "1 unit: count, latch"
 

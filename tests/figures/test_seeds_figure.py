@@ -3,8 +3,8 @@
 import pytest
 from study_rows import group, table
 
-from memcap.config.knobs import UserError
 from memcap.figures.seeds import MOST, draw
+from memcap.knobs import UserError
 
 
 def test_the_cells_hold_the_counts_of_the_rows():

@@ -13,8 +13,8 @@ from study_rows import group, sharp, sized, table
 import memcap
 from memcap import findings
 from memcap.api import FRESH_SEED
-from memcap.config.knobs import UserError
 from memcap.findings.tables import rows_of
+from memcap.knobs import UserError
 from memcap.launch.app import compose_jobs
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model

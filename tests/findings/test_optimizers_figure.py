@@ -3,9 +3,9 @@
 import pytest
 from study_rows import group, sharp, table
 
-from memcap.config.knobs import UserError
 from memcap.findings import load
 from memcap.frontiers.frontier import fit_all_recipes
+from memcap.knobs import UserError
 
 draw = load("optimizers").draw
 

@@ -13,8 +13,8 @@ from polars.testing import assert_frame_equal
 import memcap
 from memcap import findings, store
 from memcap.commands.reproduce import tiny
-from memcap.config.knobs import UserError
 from memcap.findings import NOT_MEASURED, Claim, Finding, Paper, judge_claims
+from memcap.knobs import UserError
 from memcap.store.rows import frame
 
 NAMES = sorted(findings.papers())

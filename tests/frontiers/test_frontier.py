@@ -3,7 +3,6 @@
 import pytest
 from study_rows import group, table
 
-from memcap.config.knobs import UserError
 from memcap.frontiers.frontier import (
     columns,
     fit_all_recipes,
@@ -11,6 +10,7 @@ from memcap.frontiers.frontier import (
     label,
     references,
 )
+from memcap.knobs import UserError
 from memcap.models.model import Model
 from memcap.tasks import task_class
 from memcap.thresholds.curve import fit_of, posterior

@@ -19,7 +19,7 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import open_dict
 
 from memcap import store
-from memcap.config.knobs import UserError
+from memcap.knobs import UserError
 from memcap.runtime import cores, signals
 from memcap.studies import run
 from memcap.training.engine import train

@@ -16,7 +16,7 @@ from hydra.plugins.sweeper import Sweeper
 from omegaconf import OmegaConf
 
 from memcap import store
-from memcap.config.knobs import UserError
+from memcap.knobs import UserError
 from memcap.studies import run
 from memcap.training.engine import train
 

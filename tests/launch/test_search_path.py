@@ -6,8 +6,8 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
-from memcap.config.knobs import UserError
 from memcap.config.member import task_defaults
+from memcap.knobs import UserError
 from memcap.launch.app import compose_jobs, register, version_base
 from memcap.launch.sources import SearchPath, config_dir
 from memcap.runtime import ROOT

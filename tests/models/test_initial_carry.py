@@ -18,8 +18,8 @@ from model_checks import OUT, B, F, T, U, architecture, random_weights, reals
 import memcap
 from memcap import Batch, Facts, Task
 from memcap.cells import Init, cell_class, cell_classes
-from memcap.config.knobs import UserError
 from memcap.config.member import Engine
+from memcap.knobs import UserError
 from memcap.loops import loops
 from memcap.models.export import export
 from memcap.models.model import Model

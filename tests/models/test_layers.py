@@ -16,7 +16,7 @@ from model_checks import OUT, B, F, T, U, architecture, random_weights, reals
 
 import memcap
 from memcap.cells import Init
-from memcap.config.knobs import UserError
+from memcap.knobs import UserError
 from memcap.loops import lstm_native
 from memcap.loops.base import select
 from memcap.models.export import export

@@ -15,8 +15,8 @@ from study_rows import group, write
 from task_checks import draw, few
 
 import memcap
-from memcap.config.knobs import UserError
 from memcap.config.member import Member, member_of
+from memcap.knobs import UserError
 from memcap.launch.app import compose_jobs
 from memcap.own import file as own_file
 from memcap.own.task import Data

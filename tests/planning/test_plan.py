@@ -9,7 +9,7 @@ import pytest
 from command import SMALL, files, memcap
 
 from memcap.commands import plan
-from memcap.config.knobs import UserError
+from memcap.knobs import UserError
 from memcap.planning import devices
 from memcap.planning.devices import DEVICES
 from memcap.runtime import ROOT

@@ -11,7 +11,7 @@ from pathlib import Path
 import jaxlib
 import pytest
 
-from memcap.config.knobs import UserError
+from memcap.knobs import UserError
 from memcap.runtime import flags
 
 KNOWN = "--xla_cpu_prefer_vector_width=512"

@@ -17,9 +17,9 @@ from script_nets import NETS, run
 
 from memcap import optimizers
 from memcap.cells import cell_class
-from memcap.config.knobs import UserError
 from memcap.config.member import Member, task_of
 from memcap.config.recipes import Recipe
+from memcap.knobs import UserError
 from memcap.models.model import Model
 from memcap.models.network import cell_names
 from memcap.optimizers import NET_OPTIMIZERS

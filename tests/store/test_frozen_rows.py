@@ -18,10 +18,10 @@ from study_rows import fake, group, table
 from memcap import store
 from memcap.config import member as config
 from memcap.config import recipes
-from memcap.config.knobs import knob
 from memcap.config.member import Member, member_of
 from memcap.config.recipes import Recipe, ResolvedRecipe
 from memcap.frontiers.frontier import frontier
+from memcap.knobs import knob
 from memcap.models import initializers
 from memcap.models.initializers import Init
 from memcap.models.model import Model

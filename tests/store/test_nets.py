@@ -9,9 +9,9 @@ from task_checks import draw
 
 import memcap
 from memcap import cli, store
-from memcap.config.knobs import UserError
 from memcap.config.member import member_of, usual_until
 from memcap.frontiers.frontier import frontier
+from memcap.knobs import UserError
 from memcap.store import nets
 from memcap.store.published import rows_file
 from memcap.studies.verify import verify

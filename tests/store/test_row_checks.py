@@ -13,8 +13,8 @@ from study_checks import ONE_LANE, refusal, small_job
 from study_rows import group, row_of, sealed, table, write
 
 from memcap import api, store
-from memcap.config.knobs import UserError
 from memcap.designs.axes import members
+from memcap.knobs import UserError
 from memcap.store import files, row_checks, shards
 from memcap.store.columns import DERIVED
 from memcap.store.row_checks import BadRowsError, check_rows

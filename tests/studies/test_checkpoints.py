@@ -194,7 +194,7 @@ def test_an_edited_module_is_other_code(tmp_path, monkeypatch):
     before = environment._code.__wrapped__(path.stem)
     path.write_text("after = 2\n")
     assert environment._code.__wrapped__(path.stem) != before
-    assert environment._code("memcap") != environment._code("memcap.config.knobs")
+    assert environment._code("memcap") != environment._code("memcap.knobs")
 
 
 @pytest.mark.breadth

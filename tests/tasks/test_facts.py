@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from task_checks import STEPS, draw
 
-from memcap.config.knobs import UserError
 from memcap.config.recipes import recommended
+from memcap.knobs import UserError
 from memcap.tasks.adding import Adding
 from memcap.tasks.bandlimited_delay import BandlimitedDelay
 from memcap.tasks.copy import Copy

@@ -26,7 +26,7 @@ from task_checks import (
 )
 
 from memcap.config import recipes
-from memcap.config.knobs import check
+from memcap.knobs import check
 from memcap.rule import Criterion
 from memcap.tasks import (
     Task,

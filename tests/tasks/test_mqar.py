@@ -6,7 +6,7 @@ import pytest
 from breadth import leave
 from task_checks import draw, evenly
 
-from memcap.config.knobs import UserError
+from memcap.knobs import UserError
 from memcap.tasks.chance import sequences
 from memcap.tasks.mqar import POWER, Mqar
 

@@ -23,7 +23,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from memcap.config.knobs import knob
+from memcap.knobs import knob
 from memcap.tasks import Batch, Facts, Task
 
 

@@ -8,8 +8,8 @@ from breadth import leave
 from training_checks import Remembers
 
 import memcap
-from memcap.config.knobs import UserError
 from memcap.config.member import Engine
+from memcap.knobs import UserError
 from memcap.training import curriculum
 from memcap.training.curriculum import (
     CurriculumState,

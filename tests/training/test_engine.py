@@ -20,8 +20,8 @@ from training_checks import (
 )
 
 import memcap
-from memcap.config.knobs import UserError
 from memcap.config.member import Engine
+from memcap.knobs import UserError
 from memcap.runtime import cores
 from memcap.training import engine
 from memcap.training import program as program_module

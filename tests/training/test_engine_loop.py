@@ -14,8 +14,8 @@ from training_checks import ONE, member, programs, vector, verdict
 
 from memcap import loops, store
 from memcap.cells import cell_class
-from memcap.config.knobs import UserError
 from memcap.config.member import Engine
+from memcap.knobs import UserError
 from memcap.loops import Choice, Loop, Request, gru_native, lstm_native
 from memcap.loops.gated_native import GatedC
 from memcap.planning.plan import elsewhere

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from training_checks import ONE, member, verdict
 
-from memcap.config.knobs import UserError
 from memcap.config.member import Engine
+from memcap.knobs import UserError
 from memcap.rule import Stream
 from memcap.tasks import task_class
 from memcap.training.engine import train

@@ -14,8 +14,8 @@ import pytest
 from command import python
 from training_checks import Remembers, assert_same, member, unchecked, vector
 
-from memcap.config.knobs import UserError
 from memcap.config.member import Engine
+from memcap.knobs import UserError
 from memcap.training import workers
 from memcap.training.engine import WorkerPool, train
 from memcap.training.queue import Queue
