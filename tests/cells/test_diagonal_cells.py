@@ -2,7 +2,6 @@
 
 from functools import partial
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -58,17 +57,3 @@ def test_an_lru_starts_in_its_ring_with_the_variance_of_its_input():
         1 - np.abs(decay) ** 2
     )  # of white inputs of variance 1
     assert stationary.mean() == pytest.approx(1, abs=0.05)
-
-
-@pytest.mark.breadth
-def test_a_selective_lru_is_the_lru_where_its_step_is_1_and_stands_still_where_it_is_0():
-    cell = cell_class("selective_LRU")(4, 5, rngs=nnx.Rngs(0))
-    plain = cell_class("LRU")(4, 5, rngs=nnx.Rngs(1))
-    for name in ("nu", "theta", "gamma", "kernel"):
-        getattr(plain, name)[...] = getattr(cell, name)[...]
-    carry = jnp.asarray(np.linspace(-1, 1, 15).reshape(3, 5) * (1 + 2j), jnp.complex64)
-    inputs = jax.random.normal(jax.random.key(0), (3, 4))
-    cell.step_kernel[...] = jnp.zeros((4, 5))
-    for bias, right in ((np.log(np.e - 1), plain(carry, inputs)[0]), (-800.0, carry)):
-        cell.step_bias[...] = jnp.full(5, bias)
-        np.testing.assert_allclose(cell(carry, inputs)[0], right, rtol=1e-5)

@@ -1,10 +1,8 @@
 """Parts of published layers: what a net carries, how its parts go together, and which
 cells may have them (tests/cells/test_recurrences.py has their recurrences)."""
 
-import jax
 import numpy as np
 import pytest
-from flax import nnx
 
 from memcap import loops
 from memcap.cells import cell_class
@@ -43,33 +41,6 @@ def test_a_rate_starts_as_published():
     rates = np.exp([net["log_rate"][0] for net in nets])
     assert 0 < rates.min() < 3
     assert 13 < rates.max() <= 16
-
-
-@pytest.mark.breadth
-def test_a_convolution_and_a_carry_of_few_bits_go_together_in_either_order():
-    x = jax.random.normal(jax.random.key(0), (B, F))
-    hidden = []
-    for name in ("delta_net+conv4+bfloat16", "delta_net+bfloat16+conv4"):
-        cell = cell_class(name)(F, U, rngs=nnx.Rngs(0))
-        carry, out = cell(cell.initialize_carry((B, F)), x)
-        assert all(leaf.dtype == "bfloat16" for leaf in jax.tree.leaves(carry))
-        hidden.append(out)
-    np.testing.assert_array_equal(*hidden)
-
-
-@pytest.mark.breadth
-def test_the_parts_go_with_another_size_of_a_key_and_within_heads():
-    """The two heads of a Mamba-2 with two groups, each as it is alone."""
-    whole = cell_class("mamba2+key4+conv4+gate+skip+heads2")(F, U, rngs=nnx.Rngs(0))
-    x = jax.random.normal(jax.random.key(0), (T, B, F))
-    carry, hidden = jax.lax.scan(whole, whole.initialize_carry((B, F)), x)
-    for k, head in enumerate((whole.head_0, whole.head_1)):
-        alone, output = jax.lax.scan(head, head.initialize_carry((B, F)), x)
-        np.testing.assert_allclose(hidden[..., k * U : (k + 1) * U], output, atol=1e-6)
-        np.testing.assert_allclose(carry[0][k], alone[0], atol=1e-6)
-        assert alone[0].shape == (B, 4, U)
-    np.testing.assert_array_equal(carry[1], alone[1])
-    assert not np.array_equal(whole.head_0.key[...], whole.head_1.key[...])
 
 
 @pytest.mark.parametrize("part", ["conv4", "gate", "conv4+skip", "heads2", "clock16"])

@@ -13,7 +13,6 @@ from flax import nnx
 from loop_checks import run_loop
 from lstm_reference import quick_jit
 
-from memcap import loops
 from memcap.cells import cell_class, cell_facts
 from memcap.knobs import UserError
 from memcap.models.architecture import Architecture
@@ -139,11 +138,6 @@ def test_noise_hangs_on_the_whole_sequence_so_far_and_comes_again_with_it(inputs
     np.testing.assert_array_equal(first[:, :, 1:], other[:, :, 1:])
 
 
-def test_identical_sequences_of_a_batch_get_noise_of_their_own():
-    carry = after_one_step("lstm+noise0.1", jnp.zeros((50, F)))[0]
-    assert len(np.unique(carry[:, 0])) == 50
-
-
 @pytest.mark.parametrize("name", CELLS)
 def test_the_whole_carry_is_what_the_step_hands_on(name, inputs):
     net = network(f"{name}+carry")
@@ -179,19 +173,6 @@ def test_a_carry_of_few_bits_is_the_nearest_of_so_many_levels_after_each_step(
         carry = after
     facts = cell_facts(f"{name}+bits{bits}")
     assert facts.bits_per_unit == facts.numbers_per_unit * bits
-
-
-def test_a_gradient_passes_a_carry_of_few_bits_as_if_it_had_not_been_rounded(inputs):
-    plain = network("GRUCell")
-    few = network("GRUCell+bits2")
-    # so that the next one is inside of -1 and 1, where nothing is cut
-    carry = few.carry(B) / 2
-    slopes = [
-        jax.grad(lambda carry, net=net: net.cell(carry, inputs[0])[0].sum())(carry)
-        for net in (plain, few)
-    ]
-    np.testing.assert_allclose(*slopes, rtol=1e-6)
-    assert np.abs(slopes[0]).min() > 0
 
 
 def test_it_ends_where_the_carry_was_cut(inputs):
@@ -269,26 +250,6 @@ def test_the_signed_delta_net_is_a_cell_of_its_own_name(inputs):
     one = network("delta_net+signed")
     other = network("signed_delta_net")
     np.testing.assert_array_equal(run(one, inputs)[1], run(other, inputs)[1])
-
-
-@pytest.mark.parametrize(
-    ("name", "loop"),
-    leave(
-        [
-            ("minGRU", "associative"),
-            ("gated_delta_net+rate", "associative"),
-            ("mamba2", "masked"),
-        ]
-    ),
-)
-def test_accelerators_run_signed_cells_by_the_loops_of_their_kind(name, loop, inputs):
-    signed = f"{name}+signed"
-    request = loops.Request(cell_class(signed), "gpu", False)
-    assert loops.choose("auto", request).loop == loop
-    net = network(signed)
-    shown = [parts(run(net, inputs, name)) for name in (loop, "plain")]
-    for one, other in zip(*shown, strict=True):
-        np.testing.assert_allclose(one, other, atol=2e-5)
 
 
 def test_suffixes_apply_one_after_the_other():

@@ -1,7 +1,6 @@
 """The map of cells: what each cell needs, in bytes of its own carry, and how a guest is
 trained and ranked."""
 
-import math
 from dataclasses import replace
 
 import polars as pl
@@ -10,7 +9,6 @@ from breadth import leave
 from scipy.stats import kendalltau
 from study_rows import group, sharp, sized, table
 
-import memcap
 from memcap import findings
 from memcap.api import FRESH_SEED
 from memcap.findings.tables import rows_of
@@ -72,10 +70,6 @@ def test_a_guest_has_no_more_state_than_the_widest_of_the_map(cell, widest):
     assert len(widths) >= cell_map.LEAST_WIDTHS
 
 
-def test_a_guests_state_is_counted_where_it_does_not_grow_with_the_width():
-    assert memcap.answer("parity", 16, cell="odd_cells:FixedCarry").units is None
-
-
 def test_a_guest_that_cannot_start_is_refused():
     with pytest.raises(UserError, match="Flax has no initialiser"):
         cell_map.members_of("lstm", 0)
@@ -129,20 +123,6 @@ def test_the_lstm_under_another_name_lands_in_its_own_band():
         bands = {need.cell: cell_map.band(need, others) for need in others}
         first, last = zip(bands["lstm"], bands[GUEST], strict=True)
         assert max(first) <= min(last)
-
-
-def test_noise_and_all_shorter_lags_belong_to_the_place():
-    """An LSTM by Flax with noise is the same cell as without."""
-    counts = {1: (0, 8), 2: (8, 8)}
-    noisy = group("latch", 5, counts, cell="OptimizedLSTMCell+noise0.3")
-    judged = {"evaluation_until": "up_to", "up_to": {1: 0, 2: 8}}
-    every = group("parity", 5, counts, cell="OptimizedLSTMCell", **judged)
-    places = cell_map.by_place(cell_map.needs(table(noisy, every)))
-    assert [*places] == [
-        "latch (noise of 0.3 in the carry), lag 5",
-        "parity, every lag up to 5",
-    ]
-    assert {need.cell for needs in places.values() for need in needs} == {"lstm"}
 
 
 def test_two_runs_agree_as_kendall_says():
@@ -202,12 +182,6 @@ def test_a_cell_of_half_precision_has_half_the_bytes():
     assert half == pytest.approx(whole / 2)
 
 
-def test_what_the_narrowest_net_does_reaches_down_to_one_unit():
-    rows = table(of_cell("GRUCell", {2: (16, 16), 3: (16, 16)}))
-    row = cell_map.draw(rows).data.row(0, named=True)
-    assert (row["u90_censored"], row["bytes_u90_low"]) == ("below", pytest.approx(4))
-
-
 def test_what_is_followed_no_further_than_trained_has_a_place_of_its_own():
     counts = {1: (8, 8), 2: (8, 8), 3: (8, 8)}  # at the trained length
     judged = {"evaluation_until": "steady", "stretch": 4, "steady": {1: 0, 2: 0}}
@@ -242,43 +216,3 @@ def test_a_box_says_what_is_needed_and_is_dark_where_that_may_be_least(rows):
         and sum(box.get_facecolor()[:3]) < 2
     }
     assert dark == {"GRUCell", "LRU"}
-
-
-def test_what_steady_means_is_said_once_and_few_nets_are_told_from_none():
-    judged = {"evaluation_until": "steady", "steady": {1: 1, 2: 1}}
-    counts = {1: (1, 8), 2: (1, 8)}
-    rows = table(
-        of_cell("LRU", counts, "parity", stretch=4, **judged),
-        of_cell("LRU", counts, "delay_line", stretch=20, **judged),
-    )
-    drawn = cell_map.draw(rows)
-    error = -0.01 * math.log2(0.01) - 0.99 * math.log2(0.99)  # of a bit, at .99 right
-    (floor,) = drawn.data.filter(task="delay_line")["floor_bytes"]
-    assert floor == pytest.approx((5 - 6 * error) / 8)  # less than the 5 bits held
-    words = {text.get_text() for text in drawn.figure.axes[0].texts}
-    assert {text for text in words if ":" in text} == {"few: 1.00"}
-    caption = " ".join(text.get_text() for text in drawn.figure.texts)
-    caption = caption.replace("\n", " ")
-    assert caption.count("Steady:") == 1
-    assert "8 seeds per mark. Seeds 0 to 7. Budgets" in caption
-    assert "on sequences of 4 (parity) or 20 (delay_line) times the lag" in caption
-
-
-def test_cells_that_may_need_fewest_bytes_come_first(rows):
-    """Also those that wider nets may be enough of."""
-    needs = cell_map.by_place(cell_map.needs(rows))["latch, lag 5"]
-    assert [(need.cell, cell_map.band(need, needs)) for need in needs] == [
-        ("GRUCell", (1, 3)),
-        ("LRU", (1, 3)),
-        ("SimpleCell", (1, 4)),
-        ("delta_net", (3, 4)),
-        ("minGRU", (5, 5)),
-    ]
-
-
-def test_a_guest_is_told_from_the_others():
-    rows = table(of_cell(GUEST, sharp(3, 16)), of_cell("LRU", sharp(3, 16)))
-    drawn = cell_map.of_needs(cell_map.needs(rows), rows, GUEST)
-    labels = drawn.figure.axes[0].get_yticklabels()
-    bold = [text.get_text() for text in labels if text.get_fontweight() == "bold"]
-    assert bold == [GUEST]

@@ -37,14 +37,6 @@ def test_a_group_without_nets_is_not_measured():
         assert compare(pairs, "", lambda a, b: True) == NOT_MEASURED
 
 
-def test_what_a_template_may_say_of_numbers():
-    words = "{nets.total} of {nets.number}, {nets.mean:.0%}, {nets.median:g}"
-    words += ", {nets.least:g}, {nets:d}"
-    found = each({"": [True, False, True, True]}, words, all)
-    assert found.ours == "3 of 4, 75%, 1, 0, 1, 0, 1, 1"
-    assert each({"": pl.Series([0.5, 0.25])}, "{nets.most}", all).ours == "0.5"
-
-
 def test_pairs_of_groups_or_of_numbers_are_compared():
     words = "{name}: {a.most:g} against {b.least:g}"
     assert compare({"x": ([1, 2], [3, 4])}, words, lambda a, b: max(a) < min(b)).holds
@@ -84,21 +76,6 @@ def test_a_limit_counts_as_its_name_says(test, passes, fails):
     assert test(fails) is False
 
 
-def test_groups_are_named_by_their_columns_or_in_words():
-    data = pl.DataFrame(
-        {"cell": ["a", "b", "a"], "units": [1, 1, 1], "score": [0.1, 0.2, 0.3]}
-    )
-    assert claims.group(data, "score", "{cell} of {units}") == {
-        "a of 1": [0.1, 0.3],
-        "b of 1": [0.2],
-    }
-    assert claims.pick(data, "score", "cell", {"a": "A", "c": "C"}) == {
-        "A": [0.1, 0.3],
-        "C": [],
-    }
-    assert claims.pick(data, "score", "cell", ["b"]) == {"b": [0.2]}
-
-
 def test_the_least_width_is_the_first_that_suffices():
     data = pl.DataFrame(
         {"lag": [5, 5, 5, 2], "cell": "a", "units": [8, 2, 4, 2], "score": [1, 0, 1, 0]}
@@ -107,17 +84,6 @@ def test_the_least_width_is_the_first_that_suffices():
     assert claims.least_widths(data, "lag", passes) == {5: 4, 2: math.inf}
     by_both = claims.least_widths(data, ["cell", "lag"], ~passes)
     assert by_both == {("a", 5): 2, ("a", 2): 2}
-
-
-def test_knobs_are_read_and_seeds_counted():
-    data = table(
-        seeds("mqar", 8, {"final": 0.5}, {"final": 1.0}, knobs={"pairs": 3}),
-        seeds("latch", 5, {}),
-    )
-    pairs = data.select(claims.knob("pairs", pl.Int64))["pairs"].to_list()
-    assert pairs == [3, 3, None]
-    scores = data.filter(task="mqar").select(claims.over_seeds("accuracy"))
-    assert scores.row(0) == (0.75, 0.5, 1.0, 2)
 
 
 def test_rows_are_chosen_by_columns_and_by_knobs_of_their_task():
@@ -136,9 +102,3 @@ def test_rows_are_chosen_by_columns_and_by_knobs_of_their_task():
     assert tasks(reals=True) == ["delay_line"]
     assert tasks(reals=None, pairs=None) == ["latch"]
     assert tasks(pairs=4) == []
-
-
-def test_the_first_condition_that_a_row_meets_names_it():
-    data = pl.DataFrame({"units": [1, 2, 3]})
-    arm = claims.first_of("arm", one=pl.col("units") == 1, few=pl.col("units") < 3)
-    assert data.select(arm)["arm"].to_list() == ["one", "few", None]

@@ -41,16 +41,6 @@ def test_a_mark_is_u90_over_what_its_nets_took(rows):
         assert {*data.select(column, "u90").rows()} <= places
 
 
-def test_the_key_names_optimizers_with_their_rates_and_marks(rows):
-    figure = draw(rows).figure
-    names = [text.get_text() for text in figure.axes[-1].get_legend().get_texts()]
-    optimizers = ["adam 0.03", "muon 0.05", "muon 0.1"]
-    assert names == [*optimizers, "delay_line, lag 8", "latch, lag 4"]
-    text = " ".join(figure.texts[0].get_text().split())
-    assert "Budgets: 1500 steps." in text
-    assert "Steady:" in text
-
-
 def test_where_no_net_passed_there_is_nothing_to_draw():
     with pytest.raises(UserError, match="no net passed: nothing to draw"):
         draw(table(group("latch", 4, {1: (0, 8)})))

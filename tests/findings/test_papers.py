@@ -1,7 +1,5 @@
 """Every paper: a study, rows that were published, and the figure and verdicts that they give."""
 
-import ast
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -37,17 +35,6 @@ SHOWN = {  # the column of the data that a figure shows, if it is not `accuracy`
     "zyxue2018": "share",
 }
 each_paper = pytest.mark.parametrize("name", NAMES)
-
-
-@each_paper
-def test_a_paper_says_what_it_asks_where_it_is_from_and_what_it_costs(name):
-    paper = findings.find(name).PAPER
-    assert findings.papers()[name].endswith("?")
-    assert all((paper.source, paper.cost, paper.hardware))
-    assert all(claim.text and claim.paper and claim.where for claim in paper.claims)
-    read = "".join(claim.where for claim in paper.claims)
-    second_hand = "second-hand" in read or "summaries" in read
-    assert (paper.read == "notes") == second_hand
 
 
 @pytest.mark.parametrize("name", leave(NAMES, but=QUICK))
@@ -129,24 +116,3 @@ def test_what_is_no_paper_is_refused():
         findings.find("nobody")
     with pytest.raises(UserError, match=r"paper=memcap\.figures:costs: has no PAPER"):
         findings.find("memcap.figures:costs")
-
-
-def test_findings_import_what_strangers_import():
-    """They, and the files beside them that they import."""
-    libraries = {*sys.stdlib_module_names, "matplotlib", "numpy", "polars", "scipy"}
-    ours = ("memcap.cells", "memcap.figures", "memcap.findings", "memcap.tasks")
-    files = [findings.folder(name) / "findings.py" for name in findings.names()]
-    for file in files:
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.Import):
-                modules = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.level:
-                files.append(file.with_name(f"{node.module}.py"))
-                continue
-            elif isinstance(node, ast.ImportFrom):
-                modules = [node.module]
-            else:
-                continue
-            for module in modules:
-                known = module.partition(".")[0] in libraries or module == "memcap"
-                assert known or module.startswith(ours), (file, module)

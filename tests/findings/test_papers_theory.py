@@ -102,13 +102,6 @@ def test_a_count_on_a_line_is_simulated():
     assert on_a_line(3, 4) == pytest.approx(1)
 
 
-def test_a_shift_register_holds_its_cells_and_one_cell_forgets_by_its_square():
-    capacities = load("jaeger2001").capacities
-    assert capacities(np.eye(10, k=-1), 20).tolist() == [1.0] * 10 + [0.0] * 10
-    one = capacities(np.array([[0.7]]), 9)
-    np.testing.assert_allclose(one, (1 - 0.49) * 0.49 ** np.arange(9))
-
-
 @pytest.mark.parametrize("cells", [2, 5])
 def test_capacities_are_projections_on_what_the_states_say_of_the_past(cells):
     study = load("jaeger2001")
@@ -125,24 +118,6 @@ def test_float32_loses_capacities_of_fifty_cells_that_qr_keeps(cells, by_normal)
     by_qr, by_normal_equations = study.estimates(*study.reservoir(cells))
     assert by_qr == pytest.approx(cells, rel=0.02)
     assert by_normal_equations < by_normal * 1.02
-
-
-def test_states_say_nothing_of_a_past_that_is_noise(monkeypatch):
-    study = load("jaeger2001")
-    noise = np.random.default_rng(1).standard_normal
-    past = lambda inputs, lags: noise((len(inputs) - lags, lags))  # noqa: E731
-    monkeypatch.setattr(study, "_past", past)
-    assert study.estimates(*study.reservoir(5))[0] < 0.1
-
-
-@pytest.mark.parametrize("steps", [25, 50, 100, 400])
-def test_a_window_holds_20_numbers_whatever_its_steps(steps):
-    """Slepian's eigenvalues are near 1 up to 2 c, then fall to 0 within a few."""
-    study = load("voelker2019")
-    left = study.leaves(steps)
-    np.testing.assert_allclose(left[:16], 1 - np.arange(16) / study.FREEDOM, atol=0.005)
-    assert 0.01 < left[study.FREEDOM] < 0.03
-    assert left[study.FREEDOM + 4] < 1e-3
 
 
 def test_what_numbers_leave_is_what_a_drawn_signal_shows():

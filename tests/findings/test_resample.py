@@ -8,7 +8,7 @@ from study_rows import group, seeds, table
 
 from memcap import findings, store
 from memcap.findings import Claim, Finding, Paper, resample
-from memcap.findings.resample import BY_CHANCE, OUTCOMES, draw_seeds, groups, shuffle
+from memcap.findings.resample import BY_CHANCE, OUTCOMES, groups, shuffle
 
 # of the published 400 a claim may hold in 20
 SHUFFLES = 20
@@ -38,24 +38,6 @@ def test_a_shuffle_gives_each_outcome_to_one_net_that_is_alike():
     assert finals(mixed, task="latch") == finals(rows, task="latch")
     assert finals(mixed, cell="lstm") != finals(rows, cell="lstm")
     assert mixed.drop(OUTCOMES).equals(rows.drop(OUTCOMES))
-
-
-def test_drawn_seeds_are_of_the_same_condition_and_come_again():
-    rows = two_cells()
-    rng = np.random.default_rng(0)
-    alike = groups(rows, ["task", "cell"])
-    drawn = [
-        finals(draw_seeds(rows, alike, rng), cell="GRUCell", task="latch")
-        for _ in range(9)
-    ]
-    assert set().union(*drawn) == {10, 11, 12, 13}
-    assert any(len(set(scores)) < 4 for scores in drawn)
-
-
-def test_outcomes_of_another_metric_are_left_alone():
-    rows = table(seeds("latch", 5, {"final": 1.0}), seeds("adding", 5, {"final": 0.1}))
-    assert rows["metric"].n_unique() == 2
-    assert [own.tolist() for own in groups(rows, [])] == [[0], [1]]
 
 
 def test_a_claim_is_judged_on_nets_that_differ_in_what_it_compares():

@@ -28,20 +28,6 @@ def test_fillers_stand_where_blanks_do_and_are_any_key_or_value_alike(layout):
     assert evenly(np.bincount(shown), 8)
 
 
-def test_writes_come_in_any_order():
-    """Of two keys, written twice each, so that the age of a value does not say whether
-    it is the latest."""
-    task = Mqar(pairs=2, symbols=4, rewrites=1)
-    batch = 4096
-    inputs, _, _ = sequences(task, draw(task, 2, steps=10, batch=batch), task.length(2))
-    counts = np.bincount(
-        (inputs[:, :8:2] == inputs[:, -1:]) @ [8, 4, 2, 1], minlength=16
-    )
-    orders = [n for n in range(16) if n.bit_count() == 2]
-    assert evenly(counts[orders], 6)
-    assert counts[orders].sum() == batch
-
-
 def test_gaps_follow_the_power_law_and_any_pair_is_asked_last():
     """With two pairs, one query is at a gap of the law, from 1 to lag - 1, and the
     other at the end."""
@@ -76,10 +62,3 @@ def test_bits_are_those_of_a_table_but_for_which_keys_came(pairs, table):
 def test_more_pairs_or_values_than_symbols_are_refused(knobs, why):
     with pytest.raises(UserError, match=f"task.{why}"):
         Mqar(**knobs)
-
-
-def test_what_is_to_be_held_depends_on_pairs_and_symbols_alone():
-    plain = Mqar().facts(8, 16)
-    others = Mqar(layout="stacked"), Mqar(rewrites=2), Mqar(fillers="random")
-    for task in (*others, Mqar(layout="stacked", rewrites=2)):
-        assert task.facts(8, task.length(8)) == plain

@@ -32,23 +32,6 @@ def test_states_that_differ_in_what_is_due_though_nothing_more_comes(ones, lag, 
         assert most_answers(length - 1) < most, "a shorter sequence asks for less"
 
 
-@pytest.mark.parametrize(("ones", "lag"), [(1, 1), (5, 1), (5, 50), (5, 1000)])
-def test_neither_silence_nor_a_clock_solves_it(ones, lag):
-    """The best answer of a clock without input: of each step the likelier one, by all starts."""
-    task = SquareWave(ones=ones)
-    length = task.length(lag)
-    starts = length - 2 * ones - lag + 1
-    due = np.zeros(length)
-    for start in range(starts):
-        due[start + ones + lag : start + 2 * ones + lag] += 1 / starts
-    facts = task.facts(lag, length)
-    silence = 1 - due.mean()
-    clock = np.maximum(due, 1 - due).mean()
-    assert facts.chance == pytest.approx(silence)
-    assert task.is_chance(silence, lag, length)
-    assert not Criterion(task.metric, facts.threshold).passes(clock)
-
-
 @pytest.mark.parametrize(("wrong", "passes"), [(5, True), (6, False)])
 def test_solved_is_one_error_for_a_hundred_ones(wrong, passes):
     task = SquareWave()
