@@ -139,15 +139,6 @@ def test_rows_of_another_design_are_taken_up():
     )
 
 
-@pytest.mark.breadth
-@few
-@given(st.integers(0, 1 << 30), st.randoms(use_true_random=False))
-def test_whatever_rows_are_there_no_member_is_trained_again(seed, random):
-    passes = chance(seed)
-    known = {member: passes(member) for member in line() if random.random() < 0.3}
-    trained(line(), passes, known=known)
-
-
 def test_an_interval_is_as_narrow_as_was_asked_for_or_a_unit_or_the_seeds_are_spent():
     members = line((8, 16), range(1, 33), 8)
     counts = {}

@@ -48,14 +48,6 @@ def test_axes_are_members(name):
     ] == expected
 
 
-def test_the_config_is_left_alone():
-    given = config({"task": ["copy", "latch"], "recipe": ["hold"], "task.lag": [1]})
-    members(given)
-    assert given == config(
-        {"task": ["copy", "latch"], "recipe": ["hold"], "task.lag": [1]}
-    )
-
-
 def test_another_task_has_its_own_knobs_and_the_configs_lag():
     found = members(
         config(

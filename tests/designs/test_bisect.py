@@ -1,8 +1,6 @@
 """The design `bisect`: sound whatever the results and their order. What it saves is measured by
 `python -m tests.designs.simulation`, and held in test_designs.py."""
 
-import heapq
-import math
 from collections import Counter
 from dataclasses import replace
 
@@ -10,17 +8,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from study_checks import config, refusal
+from study_checks import refusal
 
 from memcap.config.member import Member
 from memcap.config.recipes import Recipe
-from memcap.designs.axes import members
 from memcap.designs.bisect import Bisect, seeds_needed
 from memcap.designs.design import Outcome
 from memcap.models.model import Model
 from memcap.tasks import task_class
 
-LAGS = (1, 2, 3, 5, 8, 12, 16, 20, 25, 32, 40, 50)
 TASK = task_class("delay_line")()
 
 steady = settings(max_examples=60, derandomize=True, deadline=None)
@@ -145,14 +141,6 @@ def test_what_is_known_is_used_and_not_trained(study, random):
     known = {m: good for m, good in outcomes.items() if random.random() < 0.3}
     assert not trained(outcomes, outcomes.get, known).keys() & known.keys()
     assert trained(outcomes, outcomes.get, outcomes) == {}
-
-
-@pytest.mark.parametrize(("solved", "edge"), [(True, 3), (False, 30)])
-def test_ends_of_the_widths_that_all_pass_or_none(solved, edge):
-    results = trained(grid((7,), range(3, 31), 8), lambda m: solved)
-    assert edge in {m.model.units for m in results}
-    assert all(good == solved for good in results.values())
-    assert len(results) < 8 * 28 / 3
 
 
 def test_the_fewest_seeds_that_can_settle_a_verdict():
@@ -280,17 +268,6 @@ def test_what_it_costs_where_no_width_solves():
     }
 
 
-def test_grids_of_several_widths_are_one_chain():
-    axes = [
-        {"task.lag": lag, "model.units": [lag, lag + 1, lag + 2], "seed": 2}
-        for lag in (1, 2, 4)
-    ]
-    results = trained(
-        members(config(axes, task="delay_line")), lambda m: m.model.units > m.lag
-    )
-    assert {m.lag for m in results} == {1, 2, 4}
-
-
 def test_designs_that_cannot_be_searched_are_refused_in_a_line():
     two_widths = grid((4,), (1, 2), 8)
     text = refusal(lambda: Bisect(two_widths, {}))
@@ -299,31 +276,3 @@ def test_designs_that_cannot_be_searched_are_refused_in_a_line():
     text = refusal(lambda: Bisect([*two_widths, *grid((4,), (3,), 4)], {}))
     assert "other seeds at 3 units than at 1" in text
     assert "design=grid" in text
-
-
-def test_searches_side_by_side_keep_two_workers_busy():
-    """Members go to free workers, longest first; one that solves takes .3 of its budget."""
-
-    def work(member, share=1.0):
-        return share * member.length * (member.model.units + 8.0) ** 2
-
-    rng = np.random.default_rng(0)
-    edges = {
-        (lag, seed): lag * rng.uniform(0.85, 1.15) for lag in LAGS for seed in range(8)
-    }
-    design = Bisect(grid(LAGS, range(1, 65), 8), {})
-    waiting = design.first_members()
-    running = []
-    now = 0.0
-    total = 0.0
-    while waiting or running:
-        waiting.sort(key=work)
-        while waiting and len(running) < 2:
-            member = waiting.pop()
-            passes = member.model.units >= edges[member.lag, member.seed]
-            took = work(member, 0.3 if passes else 1.0)
-            total += took
-            heapq.heappush(running, (now + took, id(member), member, passes))
-        now, _, member, passes = heapq.heappop(running)
-        waiting += design.next_members(member, Outcome(passes))
-    assert math.isclose(now / total, 0.5, rel_tol=0.05)

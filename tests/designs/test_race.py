@@ -83,15 +83,6 @@ def test_the_recipe_that_trains_wins_and_its_widths_are_searched(name):
     assert race.estimate == 0
 
 
-def test_each_lag_has_a_winner_of_its_own():
-    race = Race(members(names=("curriculum", "hold")), {})
-    run(race, lambda m: good("hold" if m.lag == 5 else "curriculum")(m))
-    assert {lag: recipe.name for lag, recipe in winners(race)} == {
-        5: "hold",
-        20: "curriculum",
-    }
-
-
 def after_warmup(trained, name, units):
     """Budgets of a recipe's nets of a width, counted from the end of its warmup on."""
     nets = [

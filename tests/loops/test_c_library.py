@@ -122,13 +122,6 @@ def test_a_library_that_others_could_have_planted_is_not_loaded(
 
 
 @needs_compiler
-def test_a_library_that_lacks_a_function_is_refused(source):
-    said = r"^its library lacks the function nothing_like_it$"
-    with pytest.raises(LibraryError, match=said):
-        c_library.load(source, ["nothing_like_it"])
-
-
-@needs_compiler
 def test_unlike_processors_and_flags_have_libraries_of_their_own(
     folder, source, monkeypatch
 ):

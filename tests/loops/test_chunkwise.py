@@ -107,13 +107,3 @@ class Hasty(cell_class("delta_net")):
 @pytest.mark.parametrize("cell", [Forgetful, Hasty, cell_class("gla+noise0.1")])
 def test_a_step_of_ones_own_is_left_to_the_loops_for_any_cell(cell):
     assert chunkwise.LOOP.refuses(loops.Request(cell, "gpu", False))
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_accelerators_choose_chunks(name):
-    cell = cell_class(name)
-    for platform in ("gpu", "tpu"):
-        choice = loops.choose("auto", loops.Request(cell, platform, True))
-        assert choice == ("associative", True)
-    choice = loops.choose("reproducible", loops.Request(cell, "cpu", False))
-    assert choice.loop == "while"

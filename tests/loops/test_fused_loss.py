@@ -62,20 +62,6 @@ def test_a_network_s_sums_and_gradients_are_those_of_xla():
     assert max(jax.tree.leaves(errors)) < 1e-5, errors
 
 
-def test_what_it_does_not_serve_is_by_xla():
-    def text(
-        loop: str = "native", readout: str = "dense", dtype: Any = np.float32
-    ) -> str:
-        run, weights = score(Model(units=3, readout=readout), dtype)
-        return str(jax.make_jaxpr(partial(run, loop))(weights))
-
-    assert "memcap_lstm_loss" in text()
-    assert "memcap_lstm" not in text("while")
-    assert "memcap_lstm_loss" not in text(readout="lstm")
-    with jax.enable_x64(True):
-        assert "memcap_lstm" not in text(dtype=np.float64)
-
-
 def of_logits(
     logits: np.ndarray, target: int, due: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -128,13 +114,6 @@ def test_of_equal_outputs_the_first_is_the_answer_as_in_xla():
         1,
         0,
     ]
-
-
-def test_what_is_not_due_adds_nothing_not_even_a_nan():
-    for logits in ([1.0, 2.0], [np.nan, 0.0]):
-        sums, slope = of_logits(np.array(logits), 0, due=False)
-        assert not sums.any()
-        assert not slope.any()
 
 
 @pytest.mark.parametrize(

@@ -389,20 +389,6 @@ def counted(name: str, loop: loops.Loop) -> tuple[Any, list]:
 
 
 @each_by_trip_count
-def test_one_trace_serves_every_length(loop, name):
-    if why := loop.missing():
-        pytest.skip(f"{loop.name} cannot run here: {why}")
-    program, traces = counted(name, loop)
-    program.clear_cache()
-    traces.clear()
-    given = member(name, EXACT, 0)[:3]
-    results = [program(*given, np.int32(length)) for length in range(1, T + 1)]
-    assert traces == [T]
-    norms = [float(jnp.sum(outputs**2)) for (outputs, _), _ in results]
-    assert norms == sorted(set(norms))  # each step counts
-
-
-@each_by_trip_count
 @pytest.mark.parametrize("length", [*leave([1]), 4])
 def test_a_padded_buffer_gives_bitwise_what_an_exact_one_gives(loop, name, length):
     if why := loop.missing():

@@ -7,15 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from breadth import leave
 from lstm_reference import quick_jit
 from model_checks import OUT, B, F, T, U, architecture, random_weights
-from task_checks import draw
 
-import memcap
 from memcap.cells.registry import count
-from memcap.training.operands import initial_state, train_operands
-from memcap.training.program import Program
 
 DIAGONAL = "odd_cells:Diagonal"
 CLOCKED = "odd_cells:Clocked"
@@ -43,19 +38,6 @@ def test_weights_come_back_from_their_vector_as_they_were(cell, readout):
     assert len(np.unique(vector)) > 0.9 * len(vector)
     for back in (net.unflatten(vector), jax.jit(net.unflatten)(vector)):
         jax.tree.map(partial(np.testing.assert_array_equal, strict=True), back, weights)
-
-
-@pytest.mark.breadth
-def test_an_own_start_has_each_parameter_s_dtype():
-    for cell in (DIAGONAL, CLOCKED):
-        net = architecture(cell)
-        weights = net.init(None, [3])
-        dtypes, expected = (
-            jax.tree.map(lambda leaf: leaf.dtype, tree)
-            for tree in (weights, net.abstract_weights())
-        )
-        assert dtypes == expected
-        assert np.isfinite(net.flatten(weights)).all()
 
 
 @pytest.mark.parametrize(
@@ -109,26 +91,3 @@ def test_the_gradient_through_complex_weights_is_that_of_their_two_parts():
         found, differences, atol=1e-3 * np.abs(differences).max()
     )
     assert np.all(np.abs(found) > 0)
-
-
-@pytest.mark.parametrize("together", [False, True], ids=["alone", "together"])
-@pytest.mark.parametrize("cell", leave([DIAGONAL, CLOCKED]))
-def test_steps_of_adam_lower_the_loss(cell, together):
-    settings = {"recipe": "forget_bias", "init": "flax", "forget_bias": None}
-    settings |= {"lr": 0.01, "schedule": "constant", "warmup": 0, "batch": 32}
-    loop = "masked" if together else "while"
-    (member,) = memcap.members(
-        "latch", lag=3, distractors=0, cell=cell, units=U, **settings
-    )
-    trainer = Program.of(member, memcap.Engine(loop=loop)).trainer
-    batch = draw(member.task, member.lag, member.length, steps=member.length, batch=32)
-    update = jax.jit(trainer.train_step)
-    state = initial_state(trainer, member)
-    operands = train_operands(trainer, member)
-    losses = []
-    for _ in range(30):
-        state, loss = update(state, operands, batch)
-        losses.append(float(loss))
-    assert state.step == 30
-    assert state.params.dtype == np.float32
-    assert losses[-1] < 0.8 * losses[0]

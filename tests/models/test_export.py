@@ -1,9 +1,6 @@
 """The equations below are written from Keras's and PyTorch's documentation, and share
 no code with memcap."""
 
-import ast
-import inspect
-import textwrap
 from functools import cache
 
 import flax
@@ -17,7 +14,7 @@ from model_checks import OUT, F, U, architecture, random_like, reals
 from study_checks import refusal
 
 from memcap.cells import Init
-from memcap.models.export import LAYOUTS, export
+from memcap.models.export import export
 from memcap.models.model import Model
 
 pytestmark = pytest.mark.usefixtures("quick_file")
@@ -58,24 +55,6 @@ def drawn(cell, readout, layers=1):
         np.swapaxes(inputs, 0, 1),
         np.transpose(predictions, (2, 1, 0)),
     )
-
-
-@pytest.mark.parametrize("cell", ["lstm", "OptimizedLSTMCell"])
-def test_torch_names_and_shapes(cell):
-    model, weights, *_ = drawn(cell, "dense")
-    arrays = export(model, weights, "torch")
-    shapes = {name: array.shape for name, array in arrays.items()}
-    assert shapes == {
-        "lstm.weight_ih_l0": (4 * U, F),
-        "lstm.weight_hh_l0": (4 * U, U),
-        "lstm.bias_ih_l0": (4 * U,),
-        "lstm.bias_hh_l0": (4 * U,),
-        "readout.weight": (OUT, U),
-        "readout.bias": (OUT,),
-    }
-    for array in arrays.values():
-        assert array.dtype == np.float32
-        assert array.flags.c_contiguous
 
 
 @pytest.mark.parametrize("layers", [*leave([1]), 3])
@@ -141,13 +120,3 @@ def test_other_cells_only_go_to_flax(layout, cell):
 def test_unknown_layout():
     text = refusal(lambda: export(Model("lstm", U), {}, "onnx"))
     assert "layout=onnx: no such layout; one of keras, torch, flax" in text
-
-
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_the_code_that_loads_a_layout_can_be_copied(layout):
-    code = [
-        line
-        for line in inspect.getdoc(LAYOUTS[layout]).splitlines()
-        if line.startswith("    ")
-    ]
-    assert len(ast.parse(textwrap.dedent("\n".join(code))).body) >= 4

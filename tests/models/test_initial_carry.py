@@ -1,9 +1,8 @@
 """A learned initial carry: where it begins, its gradient against NumPy in float64,
 units that pad, and a task that needs it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -16,15 +15,12 @@ from lstm_reference import quick_jit, relative_error
 from model_checks import OUT, B, F, T, U, architecture, random_weights, reals
 
 import memcap
-from memcap import Batch, Facts, Task
-from memcap.cells import Init, cell_class, cell_classes
+from memcap.cells import Init, cell_class
 from memcap.config.member import Engine
 from memcap.knobs import UserError
 from memcap.loops import loops
 from memcap.models.export import export
-from memcap.models.model import Model
 from memcap.studies.verify import verify
-from memcap.training.engine import train
 from memcap.training.operands import initial_state, train_operands, weights_of
 from memcap.training.program import Program
 
@@ -118,13 +114,6 @@ def test_its_gradient_is_that_of_single_steps_in_float64(readout, windows):
         assert max(jax.tree.leaves(errors)) < 1e-5, name
 
 
-def test_each_array_of_a_carry_that_is_padded_has_a_number_a_unit():
-    for cell in (name for name, kind in cell_classes().items() if kind.can_pad):
-        weights = architecture(cell, **LEARNED).abstract_weights()
-        parts = weights["initial_carry"]["cell"].values()
-        assert {part.shape for part in parts} == {(U,)}, cell
-
-
 @pytest.mark.breadth
 @pytest.mark.parametrize("cell", ["lstm", "GRUCell"])
 def test_units_that_pad_keep_a_carry_of_zero(cell):
@@ -150,56 +139,6 @@ def test_units_that_pad_keep_a_carry_of_zero(cell):
     np.testing.assert_allclose(back, narrow, rtol=1e-4, atol=1e-5)
     moved = one.architecture.unflatten(narrow)["initial_carry"]["cell"].values()
     assert all(np.all(np.abs(part) > 1e-4) for part in moved)
-
-
-@dataclass(frozen=True)
-class Fades(Task):
-    """.9, .81, ... on inputs of zeros."""
-
-    name: ClassVar[str] = "fades"
-    answers: ClassVar[Literal["last", "every"]] = "every"
-    loss: ClassVar[Literal["classes", "values"]] = "values"
-    vocabulary: ClassVar[None] = None
-    features: ClassVar[int] = 1
-    outputs: ClassVar[int] = 1
-
-    def length(self, lag):
-        return 40
-
-    def shortest(self, lag):
-        return lag
-
-    def sample(self, key, lag, length, steps, batch):
-        t = jnp.arange(steps)[:, None]
-        mask = jnp.broadcast_to(t < length, (steps, batch))
-        targets = jnp.where(mask, 0.9 ** (t + 1.0), 0)
-        return Batch(jnp.zeros((steps, batch, 1)), targets, mask)
-
-    def facts(self, lag, length):
-        chance = float(np.var(0.9 ** np.arange(1, length + 1)))
-        return Facts(held=1, bits=1.0, chance=chance, threshold=0.001)
-
-
-@pytest.mark.breadth
-def test_a_net_that_can_begin_with_nothing_else_needs_it():
-    """h' = .9 h + W x: from zeros, on zeros, the bias of its read-out is all that it says."""
-    recipe = memcap.Recipe(
-        "own_start", lr=0.03, schedule="constant", budget=400, batch=1
-    )
-    evaluation = memcap.Evaluation(every=100, sequences=64, stretch=1)
-    members = [
-        memcap.Member(
-            Fades(),
-            2,
-            model=Model("odd_cells:Leaky", 4, **more),
-            recipe=recipe,
-            evaluation=evaluation,
-        )
-        for more in ({}, LEARNED)
-    ]
-    fixed, learned = train(members, Engine(loop="while", workers=1))
-    assert fixed.score == pytest.approx(members[0].facts.chance, rel=1e-2)
-    assert (fixed.status, learned.status) == ("unsolved", "solved")
 
 
 @pytest.mark.parametrize("layout", ["keras", "torch"])

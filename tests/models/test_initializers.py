@@ -5,10 +5,8 @@ from dataclasses import replace
 from functools import cache
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from loop_checks import pass_over
 from model_checks import OUT, B, F, U, architecture
 from scipy.special import expit
 from scipy.stats import kstest
@@ -16,7 +14,6 @@ from study_checks import refusal
 
 from memcap.cells import Init, cell_class
 from memcap.cells.gates import orthogonal
-from memcap.loops.lstm_while import lstm_while
 from memcap.models.initializers import PRESETS, preset
 
 LSTMS = ("lstm", "OptimizedLSTMCell")
@@ -164,54 +161,6 @@ def test_chrono_draws_log_uniform_times_and_shuts_the_input_gate_as_much():
     assert preset("chrono", 1, 2).spread == 2  # the shortest sequence still has a range
 
 
-ANCHORS = {
-    0: 9e-16,
-    1: 1.6e-7,
-    2: 0.0018,
-    3: 0.088,
-    math.log(49): 0.364,
-    5: 0.715,
-    8: 0.983,
-}
-
-
-@jax.jit
-def cell_gradient(weights, start, ends):
-    """Gradient of sum(ends * c) after 50 blank steps in the cell before them."""
-
-    def loss(c):
-        arrays = (weights["kernel"], weights["recurrent"], weights["bias"], None)
-        blank = pass_over(jnp.zeros((50, B, F)), every=False)
-        carry, _ = lstm_while(arrays, (c, jnp.zeros((U, B))), blank, None)
-        return jnp.sum(ends * carry[0])
-
-    return jax.grad(loss)(start)
-
-
-def left(init):
-    """The share of a gradient that 50 steps of an LSTM leave."""
-    start, ends = np.random.default_rng(3).standard_normal((2, U, B)).astype(np.float32)
-    weights = architecture().init(init, [0])["cell"]
-    gradient = cell_gradient(weights, 1e-3 * start, ends)
-    return np.linalg.norm(gradient) / np.linalg.norm(ends)
-
-
-@pytest.mark.parametrize("bias", ANCHORS)
-def test_what_the_forget_bias_alone_leaves_of_a_cell_at_lag_50(bias):
-    """sigmoid(b)^50: with the candidate's loop cut, all the gradient goes through the cell."""
-    share = left(replace(preset("forget_bias", 50, 51, bias), gain=0.0))
-    assert share == pytest.approx(expit(bias) ** 50, rel=0.02)
-    assert share == pytest.approx(ANCHORS[bias], rel=0.05)
-
-
-def test_a_forget_bias_of_the_log_of_the_lag_keeps_the_gradient_alive():
-    """The whole net, recurrent blocks and all: hold and chrono within a factor of 5 of
-    no loss; zeros lose it."""
-    assert left(Init()) < 1e-5
-    for name in ("hold", "chrono"):
-        assert 0.2 < left(preset(name, 50, 51)) < 5
-
-
 @pytest.mark.parametrize(
     ("cell", "flax", "readout"),
     [
@@ -263,9 +212,3 @@ def test_a_wrong_preset_is_one_line(arguments, named):
     message = refusal(lambda: preset(*arguments))
     assert message.startswith(named)
     assert "forget_bias" in message
-
-
-def test_a_recipe_may_set_the_forget_bias():
-    assert preset("forget_bias", 5, 9) == Init(forget=1.0)
-    assert preset("forget_bias", 5, 9, 3.0) == Init(forget=3.0)
-    assert preset("forget_bias", 5, 9, 0.0) == Init()

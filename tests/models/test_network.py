@@ -89,23 +89,6 @@ def test_a_stream_and_chunks_equal_the_whole_sequence(cell, readout):
     close(carry, end)
 
 
-@pytest.mark.parametrize(
-    ("cell", "readout"), [("lstm", "dense"), ("lstm", "lstm"), ("GRUCell", "dense")]
-)
-def test_the_last_step_alone_equals_the_last_of_every_step(cell, readout):
-    net = architecture(cell, readout)
-    weights = random_weights(net)
-    start = random_carry(net)
-    inputs = symbols()
-    for length in (1, 5, T):
-        end, outputs = whole(net)(weights, start, inputs, length)
-        last = whole(net, return_sequences=False)
-        only_end, only = last(weights, start, inputs, length)
-        assert only.shape == (OUT, B)
-        close(only, outputs[:, length - 1])
-        close(only_end, end)
-
-
 @pytest.mark.parametrize("cell", ["lstm", "GRUCell"])
 def test_symbols_are_one_hot_reals_and_the_defaults_are_all_steps_from_zero(cell):
     net = architecture(cell)

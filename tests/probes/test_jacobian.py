@@ -24,18 +24,6 @@ def test_a_latch_passes_a_change_of_c_on_and_forgets_one_of_h():
     assert table["largest_singular"] == pytest.approx(np.sqrt(1 + gain**2), abs=1e-5)
 
 
-def test_a_shift_register_passes_changes_on_until_they_fall_out():
-    units = 4
-    net = hand_set(DelayLine(reals=True), units - 1)
-    data = jacobian.probe(net).data
-    products = data.filter(data["what"] == "product")
-    norms = products.group_by("k").max().sort("k")["norm"].to_list()
-    assert all(norm > 0.5 for norm in norms[: units - 1])
-    assert max(norms[units:]) < 1e-6
-    # nilpotent, as far as rounding lets eigenvalues say so
-    assert data["modulus"].drop_nulls().max() < 0.05
-
-
 @pytest.mark.parametrize(
     ("cell", "readout", "layers"),
     [

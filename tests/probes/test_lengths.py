@@ -6,7 +6,6 @@ from probe_checks import hand_set, untrained
 
 from memcap.own.task import Data
 from memcap.probes import NotForThis, lengths
-from memcap.tasks.count import Count
 from memcap.tasks.delay_line import DelayLine
 from memcap.tasks.latch import Latch
 
@@ -26,20 +25,6 @@ def test_a_stream_keeps_its_lag_and_gets_longer():
     assert table["lag"].unique().to_list() == [2]
     assert table["length"].to_list() == [14 * times for times in (1, 2, 5, 10, 20)]
     assert set(table["accuracy"]) == {1.0}
-
-
-def test_a_counter_drifts_the_further_it_counts():
-    # h = tanh(c) falls short by c^3 / 3
-    table = lengths.probe(hand_set(Count(kind="tokens", scale=None), 4)).table
-    assert table["length"].to_list() == [4, 8, 20, 40, 80]
-    assert table["mse"].to_list() == sorted(table["mse"])
-    assert table["mse"][4] > 100 * table["mse"][2]
-
-
-def test_a_net_that_knows_nothing_is_at_chance():
-    table = lengths.probe(untrained(Latch(symbols=4), 3, units=1, scale=0.0)).table
-    assert table["accuracy"].to_list() == pytest.approx([0.25] * 5, abs=0.06)
-    assert set(table["passes"]) == {"no"}
 
 
 def test_a_file_has_no_longer_sequences():

@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from breadth import leave
 from training_checks import Remembers
 
 import memcap
@@ -44,16 +43,6 @@ def after_step(before, score, step=1, plan=CURRICULUM):
     return next_progress(
         before, plan, jnp.int32(8), jnp.int32(step), jnp.float32(score)
     )
-
-
-def test_it_starts_at_half_of_the_lag_with_the_lengths_of_the_fronts():
-    task = member(8).task
-    assert CURRICULUM.start == 4
-    assert CURRICULUM.lengths[4:9].tolist() == [task.length(lag) for lag in range(4, 9)]
-    assert curriculum.initial_state(CURRICULUM, 8).arrived == -1
-    shortest = curriculum_of(member(1), 42)
-    assert shortest.start == 1
-    assert curriculum.initial_state(shortest, 1).arrived == 0
 
 
 @pytest.mark.parametrize(
@@ -119,15 +108,6 @@ def test_without_a_curriculum_the_rate_falls_with_the_members_lag():
     assert curriculum_of(member(64, falls_above=64), 256).falls_above == 64
 
 
-def test_a_step_draws_at_the_front():
-    trainer = Program.of(member(8)).trainer
-    operands = train_operands(trainer, member(8))
-    start = initial_state(trainer, member(8))
-    for at, lag in ((start.progress, 4), (state(8, arrived=9), 8)):
-        found = trainer.lag_and_length(start._replace(progress=at), operands)
-        assert tuple(map(int, found)) == (lag, member(8).task.length(lag))
-
-
 @pytest.mark.breadth
 def test_uniform_lags_are_drawn_anew_for_each_batch_with_their_lengths():
     one = member(6, task="word_problem", recipe="forget_bias", lags="uniform")
@@ -172,16 +152,6 @@ def test_nothing_is_asked_before_the_front_has_arrived():
         rate = trainer.learning_rate(np.int32(step), at, operands)
         assert values["train/lr"] == pytest.approx(float(rate), rel=1e-5, abs=1e-9)
     assert ends[60]["train/lr"] > ends[90]["train/lr"] > 0
-
-
-@pytest.mark.parametrize("task", [*leave(["delay_line"]), "count"])
-def test_it_solves_what_it_should(task):
-    values = {"task": task, "lag": [3, 4], "units": 5, "recipe": "curriculum"}
-    values |= {"seed": [1], "budget": 1500, "sequences": 256, "stretch": 1}
-    engine = Engine(loop="while", workers=1)
-    rows = memcap.train(memcap.members(**values), engine=engine, progress=False)
-    assert rows["solved"].all()
-    assert rows["curriculum"].to_list() == [0.5, 0.5]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """The engine: a member's result is its own, whoever its neighbours are and however they
 share the machine."""
 
-import os
 from collections import Counter
 from dataclasses import replace
 
@@ -22,7 +21,6 @@ from training_checks import (
 import memcap
 from memcap.config.member import Engine
 from memcap.knobs import UserError
-from memcap.runtime import cores
 from memcap.training import engine
 from memcap.training import program as program_module
 from memcap.training.engine import train
@@ -76,10 +74,6 @@ def test_how_members_share_the_machine_changes_no_result(reference, other):
     for one, same in zip(reference[0], train(POPULATION, other), strict=True):
         assert_same(one, same)
         assert same.side_by_side == (other.loop == "associative")
-
-
-def test_no_members_is_no_work():
-    assert train([], ONE) == []
 
 
 def test_a_solved_stream_trains_on_until_it_is_steady_or_the_budget_ends():
@@ -188,13 +182,6 @@ def test_programs_group_by_what_a_program_depends_on():
     assert (program.lanes, program.devices) == (4, 1)
 
 
-def test_defaults_of_the_engine_on_a_cpu():
-    (program,) = programs([TARGET], Engine())
-    assert (program.lanes, program.trainer.side_by_side) == (1, False)
-    assert engine.worker_count(Engine()) == cores.count() <= os.cpu_count()
-    assert engine.worker_count(Engine(workers=3)) == 3
-
-
 def test_one_process_drives_all_accelerators(monkeypatch):
     monkeypatch.setattr(engine.jax, "default_backend", lambda: "gpu")
     assert engine.worker_count(Engine()) == 1
@@ -226,12 +213,3 @@ def test_curves_are_reported(reference):
         losses = [points[step]["train/loss"] for step in last_chunk]
         assert np.mean(losses) == pytest.approx(ended.train_loss, rel=1e-5)
         assert min(ended.run_seconds, ended.compile_seconds) > 0
-
-
-def test_an_error_in_a_listener_ends_the_job():
-    class Breaks(Remembers):
-        def add_curve(self, chunk) -> None:
-            raise RuntimeError("no")
-
-    with pytest.raises(RuntimeError, match="no"):
-        train(POPULATION, Engine(loop="while", lanes=4, workers=2), Breaks())

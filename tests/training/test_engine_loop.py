@@ -3,7 +3,6 @@ knobs before it; and that loops come to the same verdicts."""
 
 import subprocess
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -22,19 +21,12 @@ from memcap.planning.plan import elsewhere
 from memcap.planning.step_cost import step_cost
 from memcap.terminal.words import warn_once
 from memcap.training.engine import train
-from memcap.training.program import (
-    SECONDS_A_PROGRAM,
-    Program,
-    loop_of,
-    shared_programs,
-    size_of,
-)
+from memcap.training.program import Program, loop_of, size_of
 from memcap.training.queue import Queue
 from memcap.training.results import program_id
 from memcap.training.step import TrainSpec
 
 NATIVE = replace(ONE, loop="native")
-SECONDS_A_WEIGHT = loops.padding_cost("native") or 0.0
 NO_COMPILER = "there is no C compiler `cc` here"
 LSTM = lstm_native.IN_C
 GRU = gru_native.IN_C
@@ -292,24 +284,6 @@ def test_widths_in_c_share_a_program_where_padding_costs_less_than_compiling_ano
     assert (
         sorted(size_of(program).units for program in programs(study, engine)) == widths
     )
-
-
-def test_what_is_joined_to_a_program_costs_less_than_it_saves():
-    """And the next narrower width would not, so that no program more is made than pays."""
-    specs = [TrainSpec.of(member("delay_line", 4, units=u)) for u in range(1, 65)]
-    found = shared_programs(dict.fromkeys(specs, 40_000), SECONDS_A_WEIGHT)
-
-    def wasted(spec, program):
-        weights = program.architecture.parameters() - spec.architecture.parameters()
-        return 40_000 * weights * SECONDS_A_WEIGHT
-
-    for spec, program in found.items():
-        assert found[program] == program
-        assert 0 <= wasted(spec, program) <= SECONDS_A_PROGRAM
-    for narrower, spec in pairwise(specs):
-        if found[narrower] != found[spec]:
-            assert wasted(narrower, found[spec]) > SECONDS_A_PROGRAM
-    assert 1 < len(set(found.values())) < 64
 
 
 def test_members_that_may_come_and_those_that_were_trained_decide_a_program_too():

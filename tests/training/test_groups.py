@@ -1,8 +1,6 @@
 """Members of several widths and lengths share programs where compiling is dear: few of
 them, and the padding is exact."""
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
@@ -15,10 +13,9 @@ from training_checks import verdict
 import memcap
 from memcap.cells import cell_classes
 from memcap.config.member import Engine
-from memcap.training import program as programs
 from memcap.training.engine import train
 from memcap.training.operands import initial_state, train_operands, weights_of
-from memcap.training.program import Groups, Program, Size, bucket, compiled, size_of
+from memcap.training.program import Groups, Size, size_of
 from memcap.training.queue import Queue
 from memcap.training.step import Trainer, TrainSpec
 
@@ -33,11 +30,6 @@ def one(units=3, cell="lstm", **values):
     usual = {"task": "delay_line", "lag": 2, "recipe": "forget_bias", "batch": 8}
     (member,) = memcap.members(units=units, cell=cell, seed=[1], **usual | values)
     return member
-
-
-def test_buckets_grow_by_four():
-    found = [bucket(n, 4) for n in (1, 4, 5, 16, 17, 64, 65)]
-    assert found == [4, 4, 16, 16, 64, 64, 256]
 
 
 def test_a_column_of_the_frontier_compiles_at_most_six_programs():
@@ -71,45 +63,6 @@ def test_members_with_and_without_a_curriculum_train_in_one_program_as_alone():
         assert verdict(one) == verdict(other)
         scores = [(found.score, found.train_loss) for found in (one, other)]
         np.testing.assert_allclose(*scores, rtol=2e-3)
-
-
-def test_a_program_is_no_larger_than_what_may_come():
-    axes = {"lag": [20, 50], "units": [17, 20], "recipe": "curriculum", "seed": 1}
-    members = memcap.members("delay_line", **axes)
-    (program,) = Queue(members[:1], TOGETHER, candidates=members).programs_to_compile()
-    assert size_of(program) == (20, 200, 1000)
-
-
-def test_on_a_cpu_each_width_has_its_own_program_and_all_lengths_share_it():
-    axes = {"lag": [1, 8, 16], "units": [3, 4], "recipe": "forget_bias", "seed": 1}
-    found = Queue(memcap.members("delay_line", **axes), IN_TURN).programs_to_compile()
-    sizes = {(size_of(program).units, program.trainer.max_length) for program in found}
-    assert sizes == {(3, 64), (4, 64)}
-
-
-def test_a_cell_that_does_not_pad_keeps_its_width():
-    alone = one(3, "LSTMCell", init="flax", forget_bias=None)
-    for member, units in ((alone, 3), (one(3, "GRUCell"), 4)):
-        assert Groups(TOGETHER).of(member).spec.architecture.model.units == units
-
-
-@pytest.mark.parametrize(
-    ("cell", "readout", "layers"),
-    [*((cell, "dense", 1) for cell in PADDING), ("GRUCell", "lstm", 3)],
-)
-def test_resizing_there_and_back_changes_nothing(cell, readout, layers):
-    architecture = one(3, cell, readout=readout, layers=layers).architecture
-    rng = np.random.default_rng(1)
-    weights = jax.tree.map(
-        lambda leaf: rng.standard_normal(leaf.shape).astype(leaf.dtype),
-        architecture.abstract_weights(),
-    )
-    wide = architecture.resized(weights, 7)
-    wider = architecture.at_width(7)
-    expected = jax.tree.map(lambda leaf: leaf.shape, wider.abstract_weights())
-    assert jax.tree.map(np.shape, wide) == expected
-    again = wider.resized(wide, 3)
-    jax.tree.map(np.testing.assert_array_equal, weights, again)
 
 
 @pytest.mark.usefixtures("quick_compile")
@@ -171,34 +124,3 @@ def test_a_search_makes_its_programs_as_large_as_it_will_need_them():
     found = train(members[:1], engine, next_members=more, candidates=members)
     assert len(found) == len(members)
     assert {(r.program_units, r.program_steps) for r in found} == {(3, 14)}
-
-
-def test_a_program_is_compiled_once_whoever_asks(monkeypatch):
-    program = Program.of(one(2, lag=1, budget=7))
-    calls = []
-    gate = threading.Event()
-
-    def compile_slowly(asked):
-        calls.append(asked)
-        gate.wait(10)
-        return asked
-
-    monkeypatch.setattr(programs, "_compile", compile_slowly)
-    with ThreadPoolExecutor(4) as pool:
-        found = [pool.submit(compiled, program) for _ in range(4)]
-        gate.set()
-    assert [job.result() for job in found] == [program] * 4
-    assert calls == [program]
-    programs._jobs.pop(program)
-
-
-def test_a_program_that_failed_to_compile_is_tried_again(monkeypatch):
-    program = Program.of(one(2, lag=1, budget=9))
-
-    def fails(program):
-        raise MemoryError("too large")
-
-    monkeypatch.setattr(programs, "_compile", fails)
-    for _ in range(2):
-        with pytest.raises(MemoryError, match="too large"):
-            compiled(program)

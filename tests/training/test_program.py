@@ -1,24 +1,15 @@
 """The compiled program: what a chunk and an evaluation leave in a lane, and as many
 lanes as the memory holds."""
 
-from concurrent.futures import Future
 from dataclasses import replace
-from types import SimpleNamespace
 
 import jax
 import numpy as np
 import pytest
 from training_checks import ONE, member, programs
 
-from memcap.own.task import Data
-from memcap.rule import Stream
 from memcap.training import program as program_module
-from memcap.training.operands import (
-    empty_state,
-    eval_operands,
-    initial_state,
-    train_operands,
-)
+from memcap.training.operands import empty_state, train_operands
 from memcap.training.program import Program, compile_to_fit, compiled, needed_memory
 
 pytestmark = pytest.mark.usefixtures("quick_file")
@@ -32,19 +23,7 @@ def rows(value):
     return jax.tree.map(lambda leaf: np.asarray(leaf)[None], value)
 
 
-START = rows(initial_state(PROGRAM.trainer, ONE_MEMBER))
 OPERANDS = rows(train_operands(PROGRAM.trainer, ONE_MEMBER))
-ASKED = rows(eval_operands(PROGRAM.trainer, ONE_MEMBER, Stream.EVALUATE))
-
-
-def test_a_chunk_ends_at_the_budget():
-    states = START
-    steps = []
-    for _ in range(4):
-        states, losses = compiled(PROGRAM).train_chunk(states, OPERANDS)
-        states = jax.tree.map(np.array, states)
-        steps.append((int(states.step[0]), int((np.asarray(losses) > 0).sum())))
-    assert steps == [(10, 10), (20, 10), (25, 5), (25, 0)]
 
 
 def test_an_empty_lane_takes_no_step():
@@ -52,32 +31,6 @@ def test_an_empty_lane_takes_no_step():
     states, losses = compiled(PROGRAM).train_chunk(empty, OPERANDS)
     assert int(states.step[0]) == 0
     assert not np.asarray(losses).any()
-
-
-def test_an_evaluation_that_is_not_wanted_is_no_number():
-    none = ASKED._replace(blocks=np.zeros(1, np.int32))
-    for operands, is_number in ((none, False), (ASKED, True)):
-        score = compiled(PROGRAM).evaluate(START.params, operands)
-        assert np.isfinite(score).all() == is_number
-
-
-@pytest.mark.breadth
-def test_the_first_chunk_does_not_wait_for_the_evaluation_to_compile(monkeypatch):
-    promised = Future()
-    later = []
-
-    def submit(work):
-        later.append(work)
-        return promised
-
-    monkeypatch.setattr(program_module, "_beside", SimpleNamespace(submit=submit))
-    code = compile_to_fit(PROGRAM, np.inf)
-    states, _ = code.train_chunk(START, OPERANDS)
-    assert int(states.step[0]) == 10
-    (work,) = later
-    promised.set_result(work())
-    assert np.isfinite(code.evaluate(states.params, ASKED))
-    assert code.seconds > code.train_ready - code.started > 0
 
 
 # Memory
@@ -96,20 +49,3 @@ def test_as_many_lanes_as_the_memory_holds():
         assert least <= code.program.lanes <= most
         needed = needed_memory(code.program, code.train_chunk, code.evaluate)
         assert needed <= share * room or most == 1
-
-
-def test_fewer_programs_are_kept_if_each_holds_a_large_file(monkeypatch):
-    members = [Program.of(member("data", units=units)) for units in range(1, 6)]
-    monkeypatch.setattr(program_module, "_compile", lambda program: program)
-    for times, kept in ((0.5, 2), (3.5, 3), (64, 5)):
-        program_module._jobs.clear()
-        limit = int(times * Data().file_content.inputs.nbytes)
-        monkeypatch.setattr(program_module, "MAX_CONSTANTS", limit)
-        for program in members:
-            compiled(program)
-        assert [*program_module._jobs] == members[-kept:]
-    program_module._jobs.clear()
-
-
-def test_a_cpu_sets_no_limit():
-    assert program_module.device_memory() == np.inf

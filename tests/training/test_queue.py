@@ -71,38 +71,6 @@ def test_members_that_come_wake_who_waits_for_them():
     assert queue.claim_program(1) is not None
 
 
-def test_all_is_over_when_everything_has_ended():
-    listener = Remembers()
-    members = wide(2, 3)
-    queue = Queue(members, ONE, 1, listener)
-    program = queue.claim_program(0)
-    for each in queue.take_members(0, program, 3):
-        assert not queue.done.is_set()
-        queue.finish(0, program, [ended(each)])
-    assert queue.done.is_set()
-    assert queue.claim_program(0) is None
-    assert list(queue.results) == members
-    assert listener.populations == [program.name] * 3
-
-
-def test_more_members_come_as_others_end():
-    first, second = wide(2, 2)
-    asked = []
-
-    def next_members(results):
-        asked.append([each.member for each in results])
-        return [second] if len(asked) == 1 else []
-
-    queue = Queue([first], ONE, 1, next_members=next_members)
-    program = queue.claim_program(0)
-    queue.finish(0, program, [ended(m) for m in queue.take_members(0, program, 1)])
-    assert not queue.done.is_set()
-    assert queue.take_members(0, program, 9) == [second]
-    queue.finish(0, program, [ended(second)])
-    assert queue.done.is_set()
-    assert asked == [[first], [second]]
-
-
 def test_longer_members_that_come_later_get_a_larger_program_of_rounded_size():
     queue = Queue(wide(2, lag=10), ONE)
     small = queue.claim_program(0)
@@ -162,26 +130,6 @@ def test_a_member_that_has_killed_a_worker_is_not_trained_by_this_process():
     assert got == [None]
 
 
-def test_a_suspect_is_trained_alone():
-    """So that whoever shares its lanes is not blamed for what it does."""
-    *suspects, other, last = wide(2, 5)
-    queue = Queue([*suspects, other, last], ONE, 3)
-    queue.workers = 1  # no share is left to another
-    program = queue.claim_program(1)
-    assert queue.take_members(1, program, 3) == suspects
-    assert queue.take_members(2, program, 1) == [other]
-    queue.worker_died(1, "died")
-    assert queue.take_members(2, program, 9) == [last]  # it has others in hand
-    queue.add(fresh := [member(seed=9, units=2)])
-    tried = []
-    for _ in suspects:
-        tried += queue.take_members(1, program, 9)
-        assert queue.take_members(1, program, 9) == []
-        queue.finish(1, program, [ended(tried[-1])])
-    assert sorted(m.seed for m in tried) == [0, 1, 2]
-    assert queue.take_members(1, program, 9) == fresh
-
-
 def test_a_program_that_kills_two_workers_as_it_is_compiled_fails_its_members():
     listener = Remembers()
     members = wide(9, 2)
@@ -197,13 +145,6 @@ def test_a_program_that_kills_two_workers_as_it_is_compiled_fails_its_members():
     assert queue.take_members(0, program, 9) == small
     queue.finish(0, program, [ended(small[0])])
     assert queue.done.is_set()
-
-
-def test_a_worker_that_dies_with_nothing_in_hand_leaves_no_suspects():
-    queue = Queue(wide(2, 2), ONE, 2)
-    assert queue.worker_died(1, "died") == ([], [])
-    program = queue.claim_program(0)
-    assert len(queue.take_members(0, program, 9)) == 1
 
 
 def test_what_a_worker_hands_in_after_the_end_is_ignored():
@@ -227,13 +168,3 @@ def test_what_a_worker_hands_in_after_the_end_is_ignored():
 )
 def test_lanes(engine, lanes):
     assert Queue(wide(2, 3), engine).claim_program(0).lanes == lanes
-
-
-def test_more_members_than_lanes_get_more_lanes():
-    queue = Queue(wide(2), Engine(loop="associative"))
-    assert queue.claim_program(0).lanes == 1
-    queue.add(wide(2, 6))
-    large = queue.claim_program(0)
-    assert large.lanes == 8
-    queue.take_members(0, large, 4)
-    assert queue.claim_program(0) == large

@@ -27,18 +27,6 @@ def test_a_member_that_diverges_after_it_was_solved_stays_solved():
     assert lane.loss == np.inf
 
 
-def test_the_loss_is_the_mean_of_the_steps_taken():
-    lane = Lane(ONE, ONE.rule(), steps=20)
-    losses = np.array([1.0, 2.0, 3.0, 4.0, 5.0] + [0.0] * 5, np.float32)
-    lane.add_losses(25, True, losses)
-    assert lane.loss == 3.0
-    lane.steps = 25
-    # asked again at the budget's end: no step taken
-    lane.add_losses(25, True, np.zeros(10, np.float32))
-    assert lane.loss == 3.0
-    assert lane.rule.running
-
-
 @pytest.mark.breadth
 def test_states_are_handed_in_for_a_hundredth_of_the_time_at_most():
     class Slow(Remembers):
