@@ -1,17 +1,18 @@
 """The answer: how many units a task takes at a lag, given the measurements at all lags.
 
-One rule holds for every lag, measured or not: take the narrowest width that is enough,
-with a probability of at least `PROBABILITY`, for the wanted share of the seeds that
-train at all (memcap.thresholds.lags). The width never falls with the lag (`advise`). In
-simulated studies 92 to 94 % of fresh seeds pass at the advised widths; most of the
-others fail at every width (tests/thresholds/test_lags.py).
+One rule holds for every lag, measured or not. Some seeds fail at every width; the
+others train. A width is enough if the wanted share of the seeds that train pass at it.
+Take the narrowest width that is enough with a probability of at least `PROBABILITY`
+(memcap.thresholds.lags). The width never falls with the lag (`advise`). In simulated
+studies 92 to 94 % of fresh seeds pass at the advised widths; most of the others fail at
+every width (tests/thresholds/test_lags.py).
 
 A net that is right at every lag up to 50 is right at every lag up to 8. So if the
-question is about every lag, nets trained up to a longer lag are considered for a
-shorter one, too, and the narrowest is advised; the answer says up to which lag to train
+question is about every lag up to 8, it may take fewer units to train a net up to 50.
+The answer advises the lag up to which a net needs the fewest units
 (`Answer.training_lag`).
 
-If fewer seeds pass at greater widths, no rising curve fits the counts: then only widths
+If fewer seeds pass at greater widths, no rising curve fits the counts. Then only widths
 that were tried are advised, by their own counts (memcap.thresholds.falls).
 """
 
@@ -38,9 +39,10 @@ from memcap.thresholds.falls import width_to_take
 from memcap.thresholds.lags import PROBABILITY, believe
 
 ONE_UNIT = Model(units=1)  # the network of a question that names none
-# An advised width is enough for each shorter lag up to this one; beyond it only lags
-# 40 % apart are looked at.
+# The widths of shorter lags are predicted for each lag up to this one, and beyond it for
+# lags 40 % apart.
 EACH_LAG_TO = 50
+LAG_RATIO = 1.4
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,9 @@ class Question:
     task: Task  # the task with its knobs
     lag: int  # time steps
     model: Model = ONE_UNIT  # the network, at one unit
-    share: float = 0.9  # of the seeds that train at all; so many should pass
-    # the verdict and the budget that count, as in `memcap.frontiers.frontier.frontier`
+    share: float = 0.9  # that should pass, of the seeds that train at all
+    # the verdict that counts as a pass, and the budget within which it counts, as in
+    # `memcap.frontiers.frontier.frontier`
     at: At = "up_to"
     budget: int | None = None
     # the only rows that count: a table, a folder, or a name of
@@ -83,16 +86,17 @@ class Question:
 
 
 class Width(NamedTuple):
-    """The width at which the share passes at a lag."""
+    """The width at which the share passes at a lag, as the curves of all lags say."""
 
     estimate: float
     low: float  # of the 95 % interval
     high: float
-    enough: float  # a width that is enough with `PROBABILITY`
+    units: float  # the width that is enough with `PROBABILITY`
 
 
 class Advice(NamedTuple):
-    """A width to take, and the width at which the share passes, at `training_lag`."""
+    """A width to take, `units`, and an estimate of the width at which the share passes;
+    both are for `training_lag`."""
 
     estimate: float
     low: float
@@ -104,10 +108,11 @@ class Advice(NamedTuple):
 class Passes(NamedTuple):
     """The runs of nets of the advised width or wider."""
 
-    points: Sequence[Point]  # whose runs they are
-    passed: int
-    runs: int
-    widest: int | None  # the widest that count, if wider ones fail more
+    points: Sequence[Point]  # the measurements that the runs belong to
+    passed: int  # how many of the runs passed
+    runs: int  # how many there are
+    # where wider nets fail more: the widest that are counted here
+    widest: int | None
 
 
 @dataclass(frozen=True)
@@ -121,18 +126,18 @@ class Answer:
         point: the measurement at the lag; None if the lag was not measured.
         source: the place of the rows: a name of `memcap.store.published`, such as
             "atlas", or a folder; None: rows that were passed in.
-        estimate, low, high: width at which the share passes, from all lags, and its 95
-            % interval; None if nets of this lag did not train, or neither it nor two
-            others were measured.
+        estimate, low, high: the width at which the share passes, from all lags, and its
+            95 % interval. None if no recipe trains the task at this lag, or if the lag
+            was not measured and fewer than two others were.
         units: the width to take, for each layer; None if no width tried is known to be
             enough, if more than `MOST_UNITS` are predicted, or if nothing is known.
         training_lag: the lag at which, or up to which, to train nets of this width. It
-            is longer than the question's if fewer units are then enough; `estimate` is
-            of this lag.
-        from_own_rows: the answer of the user's own rows, if this one comes from
-            published rows with more evidence.
-        beside: if the task was not measured, answers for the nearest measured values of
-            one of its knobs.
+            is longer than the question's if fewer units are then enough. `estimate` is
+            for this lag.
+        from_own_rows: the answer of the user's own rows, if published rows have more
+            evidence, so that this answer comes from those.
+        beside: if the task was not measured with these knobs, answers for the nearest
+            measured values of one knob.
     """
 
     question: Question
@@ -178,23 +183,24 @@ class Answer:
 
     @property
     def lags(self) -> list[int]:
-        """The lags that the width rests on."""
+        """The lags whose measurements the estimate is made from."""
         return [] if self.estimate is None else list(self.trainable)
 
     @property
-    def basis(self) -> Point | None:
-        """The point that says how the rows were measured and judged; None if nothing is known."""
+    def example(self) -> Point | None:
+        """A measurement that shows how all of them were made and judged: the one at the
+        lag, or else the first; None if nothing is known."""
         return self.point or (self.points[0] if self.lags else None)
 
     @property
     def at(self) -> At:
-        """The verdict by which the rows were judged, as in `Point`."""
-        return self.basis.at if self.basis else "trained"
+        """The verdict that counted as a pass in the rows, as in `Point.at`."""
+        return self.example.at if self.example else "trained"
 
     @property
     def as_asked(self) -> bool:
-        """Tell whether it is the question's verdict: rows about one lag say nothing
-        about shorter ones."""
+        """Tell whether the rows were judged as the question asks. If the question is
+        about every lag, rows about a single lag are not enough."""
         return self.at == "up_to" or not self.question.up_to
 
     @property
@@ -205,7 +211,7 @@ class Answer:
 
     @property
     def trains_longer(self) -> bool:
-        """Tell whether nets are to be trained up to a longer lag than the question's."""
+        """Tell whether the advice is to train up to a longer lag than the question's."""
         return self.training_lag not in (None, self.question.lag)
 
     @property
@@ -224,45 +230,59 @@ class Answer:
 
     @cached_property
     def passes(self) -> Passes:
-        """The runs of `units` units or more: at the training lag, or at the measured
-        lags next to the question's; if no net there was as wide, at all lags."""
+        """The runs of nets of `units` units or more.
+
+        These are the runs at the training lag. If that was not measured, they are those
+        at the measured lags next to the question's; if no net there was as wide, those
+        at all measured lags.
+        """
         units = self.units
         if units is None:
             return Passes((), 0, 0, None)
+        wide_enough = {
+            lag: point
+            for lag, point in self.trainable.items()
+            if point.units[-1] >= units
+        }
+        lags: Sequence[int] = next_to(self.trainable, self.question.lag)
         if self.training_point is not None:
-            near = [self.training_point]
-        else:
-            lags = next_to(self.trainable, self.question.lag)
-            near = [self.trainable[lag] for lag in lags]
-        points = [p for p in near if p.units[-1] >= units]
-        points = points or [p for p in self.trainable.values() if p.units[-1] >= units]
-        counts = [p.passed_from(units) for p in points]
-        widest = [p.widest_from(units) for p in points]
-        falls = [u for u, p in zip(widest, points, strict=True) if u < p.units[-1]]
+            lags = [self.training_point.lag]
+        points = [wide_enough[lag] for lag in lags if lag in wide_enough]
+        points = points or list(wide_enough.values())
+        counts = [point.passed_from(units) for point in points]
+        widest_counted = [
+            point.widest_from(units)
+            for point in points
+            if point.widest_from(units) < point.units[-1]
+        ]
         passed = sum(passed for passed, _ in counts)
         runs = sum(runs for _, runs in counts)
-        return Passes(points, passed, runs, min(falls, default=None))
+        return Passes(points, passed, runs, min(widest_counted, default=None))
 
 
 def answer(
     question: Question, points: Sequence[Point], source: str | None = None
 ) -> Answer:
-    """Answer a question from the points of its task and its network in a frontier, all
-    of one verdict; `source` is the place of their rows."""
+    """Answer a question from the points of a frontier, which were all judged by one
+    verdict. Points of other tasks and networks are left out. `source` is the place of
+    their rows."""
     lag = question.lag
     points = [p for p in points if (p.task, p.model) == (question.task, question.model)]
-    # Nets that were trained for another question count only if there are no others.
-    alike = [p for p in points if question.up_to == (p.evaluation.until == "up_to")]
-    points = alike or points
-    # If a lag was measured in several ways, the usual length and rule come first, then
-    # the most runs.
+    # A question about every lag takes nets that trained to be right at every lag, and one
+    # about a single lag takes others. Only if there are none does it take what there is.
+    until_up_to = [p for p in points if p.evaluation.until == "up_to"]
+    other = [p for p in points if p.evaluation.until != "up_to"]
+    points = (until_up_to if question.up_to else other) or points
+    # If a lag was measured in several ways, take the usual length and rule, or else the
+    # way with the most runs.
     at_lag = [p for p in points if p.lag == lag]
     point = max(at_lag, key=lambda p: (p.usual, sum(p.runs)), default=None)
     if point is not None:
         points = [p for p in points if p.label == point.label]
     result = Answer(question, _one_per_lag(points), point, source)
-    known = len(result.trainable) > 1 if point is None else point.trains
-    if not known:
+    # An unmeasured lag is predicted from at least two others.
+    can_advise = point.trains if point else len(result.trainable) > 1
+    if not can_advise:
         return result
     up_to = result.points[0].at == "up_to"
     advice = advise(result.trainable, lag, question.share, up_to)
@@ -272,60 +292,72 @@ def answer(
 def advise(
     points: Mapping[int, Point], lag: int, share: float, up_to: bool = False
 ) -> Advice:
-    """Advise the width that is enough at a lag, and the lag at which to train nets of
-    this width.
+    """Advise a width that is enough at a lag, and the lag at which to train nets of it.
 
-    No lag is advised fewer units than a shorter one, measured or not: its width is the
-    widest that any of them takes. An unmeasured lag is not advised more than the next
-    longer measured one, unless a shorter measured one needs more.
+    A shorter lag may need a wider net, as counts are noisy. So the advised width is the
+    widest that the lag or any shorter one needs, measured or not: it never falls with
+    the lag. At an unmeasured lag it is no wider than what the measured lags up to the
+    next longer one need.
 
-    With `up_to`, nets trained up to a longer measured lag are right here, too, so the
-    narrowest of its width and theirs is advised. Then a measured lag needs no more than
-    its own width, whatever a shorter one takes.
+    With `up_to`, a net that was trained up to a longer lag is right at this one, too.
+    Then each longer measured lag is a candidate for training, beside the lag itself,
+    and the candidate that needs the fewest units is advised. The lag itself needs what
+    the nearest measured lag up to it needs, and the unmeasured lags between the two.
 
     Args:
-        points: by lag, ascending, at least one.
-        lag, share: those of the question.
-        up_to: whether nets are right at every lag up to their own.
+        points: the measurements by lag, ascending, at least one.
+        lag, share: the lag and the share of the question.
+        up_to: whether a net is right at every lag up to its own.
     """
-    shorter = [k for k in points if k <= lag]
+    not_longer = [k for k in points if k <= lag]
     longer = [k for k in points if k > lag]
-    unmeasured = _lags_between(max(shorter, default=0), lag)
+    unmeasured = _lags_between(max(not_longer, default=0), lag)
     compared = longer if up_to else longer[:1]
-    widths = _widths(points, sorted({*shorter, *unmeasured, *compared}), share)
-    enough = {k: width.enough for k, width in widths.items()}
-    unknown = set()  # measured lags at which no width is known to be enough
+    widths = _widths(points, sorted({*not_longer, *unmeasured, *compared}), share)
+    needed = {k: width.units for k, width in widths.items()}
+    without_width = set()  # measured lags at which no width is known to be enough
     for k in points.keys() & widths.keys():
-        units = _taken(points[k], enough[k], share)
+        units = _units_at(points[k], needed[k], share)
         if units is None:
-            unknown.add(k)
+            without_width.add(k)
         else:
-            enough[k] = units
-    measured = shorter[-1:] if up_to else shorter
-    widest = max(enough[k] for k in (*measured, *unmeasured))
-    if not up_to:
-        if longer and lag not in points:
-            limit = max(enough[k] for k in (*shorter, longer[0]))
-            widest = min(widest, limit)
-        choices = {lag: widest}
-    elif longer and unknown.intersection(measured):
-        choices = {k: enough[k] for k in longer}
-    else:
-        choices = {lag: widest} | {k: enough[k] for k in longer}
-    units_at = {}
-    for k in choices.keys() - unknown:
-        units = math.ceil(choices[k] - 1e-6)
+            needed[k] = units
+    counted = not_longer[-1:] if up_to else not_longer
+    width = max(needed[k] for k in (*counted, *unmeasured))
+    if longer and lag not in points and not up_to:
+        around = (*not_longer, longer[0])
+        width = min(width, max(needed[k] for k in around))
+    candidates = {k: needed[k] for k in longer} if up_to else {}
+    # Where no width is known to be enough up to the lag, only longer ones are candidates.
+    if not candidates or without_width.isdisjoint(counted):
+        candidates[lag] = width
+    units_by_lag = {}
+    for k in candidates.keys() - without_width:
+        units = _rounded_up(candidates[k])
+        # at a measured lag, at most twice the widest net tried
         most = 2 * points[k].units[-1] if k in points else MOST_UNITS
         if units <= most:
-            units_at[k] = units
-    best = min(units_at, key=lambda k: (units_at[k], k), default=lag)
-    return Advice(*widths[best][:3], units_at.get(best), best)
+            units_by_lag[k] = units
+    training_lag = min(units_by_lag, key=lambda k: (units_by_lag[k], k), default=lag)
+    return Advice(
+        estimate=widths[training_lag].estimate,
+        low=widths[training_lag].low,
+        high=widths[training_lag].high,
+        units=units_by_lag.get(training_lag),
+        training_lag=training_lag,
+    )
+
+
+def _rounded_up(width: float) -> int:
+    """Round a width up, but for a rounding error above a whole number."""
+    return math.ceil(width - 1e-6)
 
 
 def _lags_between(first: int, last: int) -> set[int]:
-    """Return the lags from one to another at which widths are computed, with the last one."""
-    count = int(math.log(max(last / EACH_LAG_TO, 1), 1.4)) + 1
-    far = (round(EACH_LAG_TO * 1.4**k) for k in range(count))
+    """Return the lags from `first` to `last` for which widths are predicted, `last`
+    among them."""
+    count = int(math.log(max(last / EACH_LAG_TO, 1), LAG_RATIO)) + 1
+    far = (round(EACH_LAG_TO * LAG_RATIO**k) for k in range(count))
     lags = (*range(1, EACH_LAG_TO + 1), *far, last)
     return {k for k in lags if first <= k <= last}
 
@@ -333,14 +365,14 @@ def _lags_between(first: int, last: int) -> set[int]:
 def _widths(
     points: Mapping[int, Point], lags: Sequence[int], share: float
 ) -> dict[int, Width]:
-    """Return the widths at which the share passes at some lags."""
+    """Predict the width at which the share passes at some lags, by lag."""
     ranks = np.array([0.5, 0.025, 0.975, PROBABILITY])
-    verdicts = [{lag: point.rise for lag, point in points.items()}]
+    counts = [{lag: point.rise for lag, point in points.items()}]
     if any(p.solved_trained != p.solved for p in points.values()):
-        # nets that pass at the stretched length pass at the trained one, so the former
-        # never take fewer units
-        verdicts.append({lag: point.rise_trained for lag, point in points.items()})
-    beliefs = [believe(counts, lags) for counts in verdicts]
+        # A net that passes by a stricter verdict is also solved at the trained length, so
+        # the stricter verdict never takes fewer units.
+        counts.append({lag: point.rise_trained for lag, point in points.items()})
+    beliefs = [believe(by_lag, lags) for by_lag in counts]
     widths = {}
     for lag in lags:
         quantiles = [belief[lag].quantiles(share, ranks) for belief in beliefs]
@@ -348,24 +380,27 @@ def _widths(
     return widths
 
 
-def _taken(point: Point, width: float, share: float) -> int | None:
-    """Return the width to take at a measured lag, given the one that the curves of all
-    lags find enough; None if none is known to be enough."""
-    if point.fit.u90.censored == "below":  # even the narrowest width tried is enough
+def _units_at(point: Point, width: float, share: float) -> int | None:
+    """Return the units to take at a measured lag, given the width that the curves of all
+    lags predict to be enough; None if no width is known to be enough."""
+    if point.fit.u90.censored == "below":
+        # The threshold lies below the narrowest width tried: take at least that width.
         width = max(width, point.units[0])
-    units = math.ceil(width - 1e-6)
-    # "above": not even the widest width tried is enough
-    reached = threshold(point.posterior, share).censored != "above"
-    known = reached and units <= 2 * point.units[-1]
-    return width_to_take(point.counts, share, units if known else None)
+    units = _rounded_up(width)
+    # The lag's own counts must show that the share passes at some width.
+    is_reached = threshold(point.posterior, share).censored != "above"
+    is_known = is_reached and units <= 2 * point.units[-1]
+    return width_to_take(point.counts, share, units if is_known else None)
 
 
 def _one_per_lag(points: Iterable[Point]) -> tuple[Point, ...]:
-    """Return one point per lag, all measured in the same way: the usual one, or else
-    that of most lags."""
-    ways: dict[str, dict[int, Point]] = {}
+    """Return one point per lag, all measured in the same way: in the usual one, or else
+    in the way that has the most lags. Of several points at a lag, return the one with
+    the most runs."""
+    by_way: dict[str, dict[int, Point]] = {}
     for point in sorted(points, key=lambda p: (p.label, sum(p.runs))):
-        ways.setdefault(point.label, {})[point.lag] = point  # the one with most runs
-    lines = [sorted(way.values(), key=lambda p: p.lag) for way in ways.values()]
-    best = max(lines, key=lambda line: (line[0].usual, len(line)), default=[])
+        # a later point at the same lag has more runs
+        by_way.setdefault(point.label, {})[point.lag] = point
+    ways = [sorted(way.values(), key=lambda p: p.lag) for way in by_way.values()]
+    best = max(ways, key=lambda way: (way[0].usual, len(way)), default=[])
     return tuple(best)

@@ -28,12 +28,12 @@ class Judgement:
         task, lag: the task and lag at which it was judged.
         table: a row for each lag and length: `lag`, `length`, the score (`accuracy` or
             `mse`), `chance`, the score of a net without memory, and `passes`.
-        right: whether it reaches what members are trained for: to be steady on a
-            stream, otherwise to be right at every lag up to its own, or at its own if
-            the task has no others.
-        up_to: the longest lag up to which it is right at every lag; None: not even at
-            the shortest, or not a question for this task.
-        words: the verdict.
+        right: whether the network reaches what members are trained for: on a stream, to
+            be steady; otherwise, to be right at every lag up to its own; if the task
+            has no other lags, to be right at its own.
+        up_to: the longest lag up to which the network is right at every lag. None if it
+            is wrong at the shortest, or if the task is a stream or has one lag alone.
+        words: the verdict in words.
     """
 
     task: Task
@@ -59,10 +59,12 @@ def judge(
     sequences: int = 256,
     seed: int = 0,
 ) -> Judgement:
-    """Judge a network by its answers to fresh sequences; arguments are those of `memcap.judge`.
+    """Judge a network by its answers to fresh sequences. The arguments are those of
+    `memcap.judge`.
 
     Raises:
-        UserError: no such lag, a task that has no criterion, or outputs of another shape or NaN.
+        UserError: the task has no such lag or no criterion, or outputs have another
+            shape or are NaN.
     """
     if not callable(net):
         raise UserError(f"net: must be a function of inputs, not {type(net).__name__}")
@@ -72,9 +74,9 @@ def judge(
     else:
         whole(sequences, "sequences", 1, MOST)
     every_lag = task.has_other_lags(lag)
-    member = Member(
-        task, lag, evaluation=Evaluation(until="up_to" if every_lag else None)
-    )
+    # The network is judged like a member with the same task and lag.
+    evaluation = Evaluation(until="up_to" if every_lag else None)
+    member = Member(task, lag, evaluation=evaluation)
     if task.rule.by_loss:
         raise UserError(
             "judge: criterion=best compares nets by their loss; give a score, as criterion=0.95"
@@ -90,17 +92,17 @@ def judge(
         criterion = criterion.with_margin(sequences)
     key = jax.random.key(whole(seed, "seed", 0, MOST))
     rows = []
-    for index, (at, length) in enumerate(sizes):
-        batch = jax.tree.map(
-            np.asarray, draw(jax.random.fold_in(key, index), at, length)
-        )
-        inputs, targets, due = chance.sequences(task, batch, length)
-        guess = _answers(task, net(_as_given(task, inputs, one_hot)), due.shape)
-        score = chance.score(task, guess, targets, due).mean
-        facts = task.facts(at, length)
+    for index, (test_lag, length) in enumerate(sizes):
+        batch = draw(jax.random.fold_in(key, index), test_lag, length)
+        batch = jax.tree.map(np.asarray, batch)
+        inputs, targets, mask = chance.sequences(task, batch, length)
+        outputs = net(_net_inputs(task, inputs, one_hot))
+        answers = _net_answers(task, outputs, mask.shape)
+        score = chance.score(task, answers, targets, mask).mean
+        facts = task.facts(test_lag, length)
         rows.append(
             {
-                "lag": at,
+                "lag": test_lag,
                 "length": length,
                 task.metric: score,
                 "chance": facts.chance,
@@ -110,7 +112,9 @@ def judge(
     return _verdict(member, pl.DataFrame(rows), sequences)
 
 
-def _as_given(task: Task, inputs: np.ndarray, one_hot: bool) -> np.ndarray:
+def _net_inputs(task: Task, inputs: np.ndarray, one_hot: bool) -> np.ndarray:
+    """Return a task's inputs as a network takes them: values, symbols, or vectors with a
+    1 at the symbol."""
     if task.vocabulary is None:
         return inputs.astype(np.float32)
     if one_hot:
@@ -118,13 +122,13 @@ def _as_given(task: Task, inputs: np.ndarray, one_hot: bool) -> np.ndarray:
     return inputs.astype(np.int64)
 
 
-def _answers(task: Task, outputs: Any, shape: tuple[int, int]) -> np.ndarray:
-    """Return the answers in a net's outputs, (N, T), or (N, T, O) for several values."""
+def _net_answers(task: Task, outputs: Any, shape: tuple[int, int]) -> np.ndarray:
+    """Return the answers in a net's outputs: (N, T), or (N, T, O) if each answer has
+    several values. `shape` is (N, T)."""
     if hasattr(outputs, "detach"):  # PyTorch's, which may have a gradient
         outputs = outputs.detach().cpu()
     try:
         array = np.asarray(outputs)
-        classes = task.loss == "classes"
     except (ValueError, TypeError, RuntimeError):  # outputs with a carry, say
         raise UserError(
             f"net: gave {type(outputs).__name__}; it must be one array of outputs"
@@ -132,61 +136,59 @@ def _answers(task: Task, outputs: Any, shape: tuple[int, int]) -> np.ndarray:
     if array.dtype.kind == "f" and np.isnan(array).any():
         raise UserError("net: gave outputs that are NaN")
     count, steps = shape
-    came = f"{array.dtype} of shape {array.shape}"
+    given = f"{array.dtype} of shape {array.shape}"
+    has_classes = task.loss == "classes"
     answer_shape = (task.outputs,) if task.several_values else ()
-    has_outputs = array.shape[-1:] == (task.outputs,)
-    if classes and has_outputs and array.dtype.kind == "f":
-        array = array.argmax(-1)
-    elif (
-        not classes
-        and answer_shape == ()
-        and steps > 1
-        and array.shape[1:][-1:] == (1,)
-    ):
-        array = array[..., 0]
+    if has_classes:
+        are_logits = array.dtype.kind == "f" and array.shape[-1:] == (task.outputs,)
+        if are_logits:
+            array = array.argmax(-1)
+    elif not task.several_values and steps > 1 and array.shape[1:][-1:] == (1,):
+        array = array[..., 0]  # the last axis is that of the only output
     at_last = task.answers == "last"
     if at_last and array.shape == (count, *answer_shape):
         array = np.repeat(array[:, None], steps, 1)  # only the last step counts
-    are_classes = array.dtype.kind in "biu"
-    if array.shape == (*shape, *answer_shape) and (are_classes or not classes):
+    has_numbers = array.dtype.kind in "biu" or not has_classes
+    if has_numbers and array.shape == (*shape, *answer_shape):
         return array
-    what = "logits" if classes else "values"
-    forms = [f"{what} {(*shape, task.outputs)}"]
+    noun = "logits" if has_classes else "values"
+    forms = [f"{noun} {(*shape, task.outputs)}"]
     if at_last:
-        forms.append(f"{what} {(count, task.outputs)} of the last step")
-    if classes:
+        forms.append(f"{noun} {(count, task.outputs)} of the last step")
+    if has_classes:
         forms.append(f"whole numbers {shape}")
-    raise UserError(f"net: gave {came}; {task.name} takes {', or '.join(forms)}")
+    raise UserError(f"net: gave {given}; {task.name} takes {', or '.join(forms)}")
 
 
 def _verdict(member: Member, table: pl.DataFrame, sequences: int) -> Judgement:
-    """Decide as for a member: by the mean over all lags, and by each lag."""
+    """Return the verdict that the scores of a table give a member, with its words."""
     task = member.task
     lag = member.lag
     scores = table[task.metric].to_numpy()
     worst = member.criterion.index_of_worst(scores)
-    about = (
+    note = (
         f"without memory {number(table['chance'][worst])}; criterion"
         f" {bound(member.facts.threshold)}"
     )
     if task.stream:
+        # the first row is at the trained length, the second one at the stretched length
         right = bool(table["passes"].all())
         verdict = "STEADY" if right else "NOT SOLVED"
         if table["passes"][0] and not right:
             verdict = "SOLVED, and not steady"
         words = (
             f"{verdict} at lag {lag}: {task.metric} {scores[0]:.4f} on sequences of"
-            f" {member.length} steps, {scores[1]:.4f} on those of {table['length'][1]} ({about})."
+            f" {member.length} steps, {scores[1]:.4f} on those of {table['length'][1]} ({note})."
         )
         return Judgement(task, lag, table, right, None, words)
     up_to = None
-    for count, shorter in enumerate(table["lag"], 1):
-        if member.criterion.passes_at_all(scores[:count], sequences):
-            up_to = shorter
+    for index, test_lag in enumerate(table["lag"]):
+        if member.criterion.passes_at_all(scores[: index + 1], sequences):
+            up_to = test_lag
     right = up_to == lag
     verdict = "RIGHT" if right else "NOT RIGHT"
     if len(table) == 1:
-        words = f"{verdict} AT LAG {lag}: {task.metric} {scores[0]:.4f} ({about})."
+        words = f"{verdict} AT LAG {lag}: {task.metric} {scores[0]:.4f} ({note})."
         return Judgement(task, lag, table, right, None, words)
     less = ""
     if not right:
@@ -194,6 +196,6 @@ def _verdict(member: Member, table: pl.DataFrame, sequences: int) -> Judgement:
     words = (
         f"{verdict} AT EVERY LAG UP TO {lag}{less}: {task.metric} {scores.mean():.4f} on"
         f" the mean of {len(table)} lags, at worst {scores[worst]:.4f}, at lag"
-        f" {table['lag'][worst]} ({about})."
+        f" {table['lag'][worst]} ({note})."
     )
     return Judgement(task, lag, table, right, up_to, words)

@@ -17,54 +17,63 @@ from memcap.thresholds.falls import possible_fall
 if TYPE_CHECKING:
     from memcap.answers.answer import Answer, Question
 
-WIDEST_AT_LEAST = 16  # units of the widest net, if nothing is known of the lag
-MARGIN = 0.25  # share of the predicted interval's ends by which widths reach beyond it
-REACH = 4  # units on either side of the width at which most seeds passed
+# A study tries nets up to this many units, or wider if more are known to be needed.
+LEAST_WIDEST = 16
+# It begins and ends by this share beyond the interval that is predicted.
+MARGIN = 0.25
+# Widths tried again reach at most this many units beyond the one at which most seeds
+# passed.
+REACH = 4
 
 
 def next_to(lags: Collection[int], lag: int) -> tuple[int, ...]:
-    """Return the nearest shorter and the nearest longer of some lags, if there are any."""
+    """Return the lags next to another one, of those given: the nearest shorter one, if
+    there is one, and the nearest longer one."""
     shorter = sorted(k for k in lags if k < lag)
     longer = sorted(k for k in lags if k > lag)
     return (*shorter[-1:], *longer[:1])
 
 
 def longer_point(points: Iterable[Point], lag: int) -> Point | None:
-    """Return the point whose recipe an unmeasured lag takes: that of the next longer
-    lag, as a recipe that trains a lag trains shorter ones, too; if there is none, that
-    of the longest."""
+    """Return the point whose recipe an unmeasured lag takes; None if there are no points.
+
+    A recipe that trains a lag trains shorter ones, too. So it is the point of the next
+    longer lag, or of the longest one if all are shorter.
+    """
     points = sorted(points, key=lambda p: p.lag)
-    return next((p for p in points if p.lag >= lag), points[-1] if points else None)
+    longest = points[-1] if points else None
+    return next((p for p in points if p.lag >= lag), longest)
 
 
 def command(answer: "Answer") -> str:
     """Return a command that measures the lag of an answer's question; "" if only wider
     nets than are allowed could tell more.
 
-    The recipe is that of the measured lag or of the next longer one, or else the
-    recommended one. If no recipe tried trains the task, the command tries others. If no
-    width is known to be enough, it measures wider nets than were tried; if wider ones
-    may fail more, more seeds of the widths that pass most.
+    Its recipe is that of the lag, if that was measured, or of the next longer measured
+    lag, or else the recommended one. If no recipe tried trains the task, the command
+    tries other recipes. If no width is known to be enough, it measures wider nets; but
+    if wider nets may fail more, it measures more seeds of the widths that pass most.
     """
     question = answer.question
     point = answer.point
     name = re.sub(r"\W+", "_", f"{question.task.name}_L{question.lag}")
-    words = _words(question)
+    start = _start(question)
     held = question.task.facts(question.lag, question.task.length(question.lag)).held
-    most = max(WIDEST_AT_LEAST, 2.0 * held)
-    near = point or longer_point(answer.points, question.lag)
-    if near is None or (question.up_to and near.at != "up_to"):
-        # what was measured at this lag alone, if anything, only bounds the widths
+    most = max(LEAST_WIDEST, 2.0 * held)
+    measured = point or longer_point(answer.points, question.lag)
+    if measured is None or (question.up_to and measured.at != "up_to"):
+        # Take the recommended recipe. Rows about a single lag, if there are any, only say
+        # how wide to go.
         if question.up_to:
-            words.append("evaluation.until=up_to")
+            start.append("evaluation.until=up_to")
         if answer.high is not None:
             most = max(most, (1 + MARGIN) * answer.high)
-        return " ".join([*words, f"study={name}", _bisection(1, most)])
-    words += near.evaluation_words
+        return " ".join([*start, f"study={name}", _bisection(1, most)])
+    start += measured.evaluation_words
     if point is not None and not point.trains:
         race = _race(question, max(point.units[-1], 2 * held, 4))
-        return " ".join([*words, f"study={name}_race", race])
-    words += [*near.recipe.words, f"study={name}"]
+        return " ".join([*start, f"study={name}_race", race])
+    start += [*measured.recipe.words, f"study={name}"]
     least = 1.0
     if answer.low is not None and answer.high is not None:
         least = (1 - MARGIN) * answer.low
@@ -72,20 +81,21 @@ def command(answer: "Answer") -> str:
     if point is not None and answer.units is None:
         if possible_fall(point.counts) is not None:
             first, last = around_best(point)
-            return " ".join([*words, _axes(first, last, 2 * max(point.runs))])
+            return " ".join([*start, _axes(first, last, 2 * max(point.runs))])
         if point.units[-1] >= MOST_UNITS:
             return ""
         least = point.units[-1] + 1
         most = max(most, 2 * least)
-    return " ".join([*words, _bisection(least, most)])
+    return " ".join([*start, _bisection(least, most)])
 
 
 def around_best(point: Point) -> tuple[int, int]:
-    """Return the first and last width to try around the one at which most seeds passed:
-    as far as its neighbours among those tried, and at most `REACH` units."""
-    shares = zip(point.solved, point.runs, strict=True)
-    ranks = [(solved / runs, runs) for solved, runs in shares]
-    best = point.units[ranks.index(max(ranks))]
+    """Return the first and the last width to try around the one at which most seeds
+    passed: at most `REACH` units from it, and none as far as the next width tried."""
+    by_width = zip(point.solved, point.runs, point.units, strict=True)
+    # of equal shares, the one with the most runs, and then the narrowest width
+    ranks = {units: (solved / runs, runs) for solved, runs, units in by_width}
+    best = max(ranks, key=ranks.__getitem__)
     narrower = [units for units in point.units if units < best]
     wider = [units for units in point.units if units > best]
     first = max(best - REACH, narrower[-1] + 1 if narrower else 1)
@@ -93,12 +103,14 @@ def around_best(point: Point) -> tuple[int, int]:
 
 
 def seconds(answer: "Answer") -> float | None:
-    """Return the seconds to measure the lag on one core, interpolated between measured
-    lags or extrapolated to a longer one; the most of the answers in `beside`, if there
-    are any; None if unknown."""
+    """Return the seconds that it takes to measure the lag on one core; None if unknown.
+
+    They are interpolated between measured lags, or extrapolated to a longer lag. If the
+    task was not measured, they are the most seconds of the answers in `beside`.
+    """
     if answer.beside:
-        known = [seconds(other) for other in answer.beside]
-        return max((s for s in known if s is not None), default=None)
+        others = [seconds(other) for other in answer.beside]
+        return max((s for s in others if s is not None), default=None)
     timed = [point for point in answer.points if point.seconds > 0]
     lag = answer.question.lag
     if not timed or lag < timed[0].lag:
@@ -112,18 +124,20 @@ def seconds(answer: "Answer") -> float | None:
     return float(np.exp2(np.polyval(np.polyfit(x, y, 1), np.log2(lag))))
 
 
-def _words(question: "Question") -> list[str]:
-    words = ["memcap train"]
+def _start(question: "Question") -> list[str]:
+    """Return the start of a command, up to the network's knobs."""
+    start = ["memcap train"]
     if question.config_dir is not None:
-        words.append(f"--config-dir {shlex.quote(str(question.config_dir))}")
-    words.append(f"task={question.task.name}")
-    words += [f"task.{knob}" for knob in set_words(question.task)]
-    words.append(f"task.lag={question.lag}")
-    network = set_words(question.model, without=("units",))
-    return [*words, *(f"model.{word}" for word in network)]
+        start.append(f"--config-dir {shlex.quote(str(question.config_dir))}")
+    start.append(f"task={question.task.name}")
+    start += [f"task.{knob}" for knob in set_words(question.task)]
+    start.append(f"task.lag={question.lag}")
+    start += [f"model.{knob}" for knob in set_words(question.model, without=("units",))]
+    return start
 
 
 def _race(question: "Question", widest: int) -> str:
+    """Return the part of a command that tries other recipes on nets up to a width."""
     axes = race_axes(starts_itself(question.model.cell), question.up_to)
     recipes = [f"{name}: [{', '.join(map(str, axes[name]))}]" for name in axes]
     units = f"model.units: 1..{min(widest, MOST_UNITS)}"
@@ -131,6 +145,7 @@ def _race(question: "Question", widest: int) -> str:
 
 
 def _bisection(least: float, most: float) -> str:
+    """Return the part of a command that bisects widths in a range, of at least three."""
     first = max(1, min(math.floor(least), MOST_UNITS - 2))
     last = min(max(math.ceil(most), first + 2), MOST_UNITS)
     return f"design=bisect {_axes(first, last, 8)}"

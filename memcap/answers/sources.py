@@ -30,10 +30,10 @@ def cell_name(name: str) -> str:
 def best_answer(question: Question) -> Answer:
     """Answer a question from the rows that say the most about it.
 
-    Rows in `outputs` and published ones are compared: those that measure a threshold at
-    this lag with the most runs answer. If none do, rows that tried this lag come first,
-    and then those with the most lags to predict from; among equals the user's own. If
-    published rows answer, `Answer.from_own_rows` is the answer of the user's own.
+    The user's own rows, in `outputs`, and each published study give an answer. The
+    answer with the most evidence is returned (`_evidence`); among equals it is that of
+    the user's own rows. If it comes from published rows, `Answer.from_own_rows` is the
+    answer of the user's own rows.
     """
     answers: list[Answer] = []
     tables: dict[str | None, pl.DataFrame] = {}
@@ -42,13 +42,13 @@ def best_answer(question: Question) -> Answer:
         answers.append(from_rows(table, question, source))
         is_published = source != str(OUTPUTS)
         if is_published and answers[-1].is_conclusive and answers[-1].as_asked:
-            break  # the published studies that follow need not be read
+            break  # so the other published studies need not be read
     best = max(answers, key=_evidence, default=Answer(question))
     if not best.points:
         return replace(best, beside=_beside(question, tables))
-    for found in answers:
-        if found.source == str(OUTPUTS) and found.point and found is not best:
-            return replace(best, from_own_rows=found)
+    for other in answers:
+        if other.source == str(OUTPUTS) and other.point and other is not best:
+            return replace(best, from_own_rows=other)
     return best
 
 
@@ -78,49 +78,55 @@ def _sources(question: Question) -> Iterator[tuple[str | None, pl.DataFrame]]:
 def _beside(
     question: Question, tables: dict[str | None, pl.DataFrame]
 ) -> tuple[Answer, ...]:
-    """Answer for the nearest measured tasks that differ in one numeric knob: the knob
-    for which the most of them have an answer."""
+    """Answer for the nearest measured tasks that differ from the question's in one
+    numeric knob. Of several knobs, take the one with the most such answers."""
     best: tuple[Answer, ...] = ()
     for source, rows in tables.items():
         tasks = _tasks(rows, type(question.task)).values()
         for neighbours in _neighbours(question.task, tasks):
-            found = [
+            answers = [
                 from_rows(rows, replace(question, task=task), source)
                 for task in neighbours
             ]
-            best = max(best, tuple(a for a in found if a.units is not None), key=len)
+            with_width = tuple(a for a in answers if a.units is not None)
+            best = max(best, with_width, key=len)
     return best
 
 
 def _neighbours(task: Task, others: Iterable[Task]) -> Iterator[list[Task]]:
-    """Yield, for each numeric knob, the nearest tasks below and above that differ only in it."""
+    """For each numeric knob, yield the tasks with the next smaller and the next greater
+    value of this knob, and all other knobs equal."""
     others = list(others)
     for name, value in vars(task).items():
         if type(value) not in (int, float):
             continue
-        alike = {
+        task_at = {
             vars(other)[name]: other
             for other in others
             if vars(other) | {name: value} == vars(task)
         }
-        numbers = sorted(number for number in alike if type(number) in (int, float))
-        below = [number for number in numbers if number < value]
-        above = [number for number in numbers if number > value]
-        yield [alike[number] for number in (*below[-1:], *above[:1])]
+        numbers = sorted(number for number in task_at if type(number) in (int, float))
+        smaller = [number for number in numbers if number < value]
+        greater = [number for number in numbers if number > value]
+        yield [task_at[number] for number in (*smaller[-1:], *greater[:1])]
 
 
 def _evidence(answer: Answer) -> tuple[bool, bool, bool, int]:
-    """Rank answers by their evidence: the runs at the lag if they settle it, otherwise
-    the number of lags."""
-    asked = answer.as_asked and bool(answer.points)
-    amount = len(answer.lags)
+    """Return the evidence of an answer, to compare with that of others.
+
+    First come answers whose rows were judged as the question asks, then those that are
+    conclusive, then those that measured the lag. The last number is that of the runs at
+    the lag if the answer is conclusive, and otherwise that of the lags it is made from.
+    """
+    is_asked = answer.as_asked and bool(answer.points)
+    number = len(answer.lags)
     if answer.point is not None and answer.is_conclusive:
-        amount = sum(answer.point.runs)
-    return asked, answer.is_conclusive, answer.point is not None, amount
+        number = sum(answer.point.runs)
+    return is_asked, answer.is_conclusive, answer.point is not None, number
 
 
 def rows_for(rows: pl.DataFrame, task: Task, model: Model) -> pl.DataFrame:
-    """Return the rows of a task and a network, of any width; only these need a fit."""
+    """Return the rows of a task and a network, of any width."""
     rows = of_network(rows.filter(task=task.name), model)
     tasks = _tasks(rows, type(task))
     equal = [text for text in tasks if tasks[text] == task]
@@ -128,8 +134,10 @@ def rows_for(rows: pl.DataFrame, task: Task, model: Model) -> pl.DataFrame:
 
 
 def _tasks(rows: pl.DataFrame, cls: type[Task]) -> dict[str, Task]:
-    """Return the tasks of a class that have rows, by their knobs as text."""
-    texts = rows.filter(task=cls.name)["knobs"].unique()
-    return {
-        text: typed(cls, completed(cls, json.loads(text)), "task") for text in texts
-    }
+    """Return the tasks of a class that have rows, by the column `knobs` of these rows."""
+    tasks = {}
+    for knobs in rows.filter(task=cls.name)["knobs"].unique():
+        # a knob that is younger than its rows has the value that it had then
+        values = completed(cls, json.loads(knobs))
+        tasks[knobs] = typed(cls, values, "task")
+    return tasks

@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 
 HEADING_WIDTH = 100  # of lines in a script's docstring
 MOST_LAGS = 8  # that a sentence lists
-# columns of a point that JSON has, too
+# Columns of a point (memcap.frontiers.frontier.columns) that the JSON has, too: of its
+# fit, and of its runs
 OF_FIT = (
     "u_exist",
     "u50",
@@ -69,8 +70,13 @@ OF_RUNS = ("recipe", "recipes", "lr", "seeds", "runs", "lapse", "stretch", "coun
 def code(
     answer: "Answer", framework: str, file: Path | None = None, command: str = ""
 ) -> str:
-    """Return the answer as a script, and write it to a file, if there is one; `command`
-    does the same. Framework and errors are as in `Answer.code`."""
+    """Return a script that trains and judges a net of the advised width.
+
+    Args:
+        answer: the answer.
+        framework, file: as in `Answer.code`, as are the errors.
+        command: the command that writes the script, which its docstring names.
+    """
     question = answer.question
     check_network(question.model, framework)
     if answer.units is None:
@@ -114,7 +120,7 @@ def as_dict(answer: "Answer") -> dict[str, Any]:
         "low": answer.low,
         "high": answer.high,
         "lags": answer.lags,
-        "between": _between(answer),
+        "between": _lags_around(answer),
         "left_out": _left_out(answer),
         "trains": row.get("trains"),
         **{name: row.get(name) for name in OF_FIT},
@@ -139,38 +145,39 @@ def as_dict(answer: "Answer") -> dict[str, Any]:
 
 
 def sentences(answer: "Answer") -> list[str]:
-    """Say the width, or why there is none, and the command that would measure it; a
-    sentence per line."""
+    """Say the width, or why there is none, and the command that would measure it. Each
+    line is for one subject."""
     if answer.units is not None:
-        lines = _width(answer, answer.units)
+        lines = _lines_on_width(answer, answer.units)
     elif answer.point is None:
-        lines = _not_measured(answer)
+        lines = _lines_without_point(answer)
     else:
-        lines = _no_width(answer, answer.point)
+        lines = _lines_without_width(answer, answer.point)
     if answer.from_own_rows is not None:
-        lines.append(_own(answer.from_own_rows))
+        lines.append(_other_answer(answer.from_own_rows))
     return lines
 
 
-def _own(own: "Answer") -> str:
-    runs = plural(sum(own.point.runs), "run") if own.point else "runs"
-    lag = "" if own.as_asked else f", of lag {own.question.lag} alone,"
-    known = "no width" if own.units is None else plural(own.units, "unit")
+def _other_answer(other: "Answer") -> str:
+    """Say what the user's own rows would answer."""
+    runs = plural(sum(other.point.runs), "run") if other.point else "runs"
+    lag = "" if other.as_asked else f", of lag {other.question.lag} alone,"
+    known = "no width" if other.units is None else plural(other.units, "unit")
     return (
-        f"Your own {runs}{lag} in {own.source} would give {known}, but the answer above rests on"
-        f" more runs. To use only yours, name the folder: memcap answer ... {own.source}"
+        f"Your own {runs}{lag} in {other.source} would give {known}, but the answer above rests on"
+        f" more runs. To use only yours, name the folder: memcap answer ... {other.source}"
     )
 
 
-def _width(answer: "Answer", units: int) -> list[str]:
+def _lines_on_width(answer: "Answer", units: int) -> list[str]:
     question = answer.question
     passes = answer.passes
     layers = question.model.layers
     in_each = "" if layers == 1 else f" in each of {layers} layers"
-    first = f"{_subject(answer)}: {plural(units, 'unit')}{in_each}. {_passed(answer, units)}"
+    first = f"{_subject(answer)}: {plural(units, 'unit')}{in_each}. {_share_passed(answer, units)}"
     if passes.passed < question.share * passes.runs:
         first += " Some runs fail at any width, so train several, and keep the best."
-    lines = [first, *_whole(answer)]
+    lines = [first, *_whole_sequences(answer)]
     if answer.trains_longer:
         longer = answer.training_lag
         lines.append(
@@ -187,6 +194,7 @@ def _width(answer: "Answer", units: int) -> list[str]:
         lines.append(_misfit(answer.point))
     for point in passes.points:
         if fall := point.fit.fall:
+            # past a fall, `units` are above the widths that fail
             which = "Wider nets" if units <= fall.last else "Nets in between"
             lines.append(f"{fall_words(fall, which)}.")
     if not answer.as_asked:
@@ -196,31 +204,33 @@ def _width(answer: "Answer", units: int) -> list[str]:
         )
     measured = answer.point is not None or answer.trains_longer
     if not answer.as_asked or not measured:
-        lines += _measure(answer)
+        lines += _lines_to_measure(answer)
     return lines
 
 
-def _passed(answer: "Answer", units: int) -> str:
+def _share_passed(answer: "Answer", units: int) -> str:
     """Say how many runs of this width and wider ones passed, with an interval of the share."""
     points, passed, runs, widest = answer.passes
     if not runs:
         return "No net so wide was trained."
-    *lags, last = [str(point.lag) for point in points]
-    at = f" at lags {', '.join(lags)} and {last}" if lags else f" at lag {last}"
-    if [*lags, last] == [str(answer.question.lag)]:
-        at = ""
+    lags = [str(point.lag) for point in points]
+    where = f" at lag {lags[0]}"
+    if len(lags) > 1:
+        where = f" at lags {', '.join(lags[:-1])} and {lags[-1]}"
+    elif points[0].lag == answer.question.lag:
+        where = ""
     widths = f"{units} or more" if widest is None else widths_words(units, widest)
     noun = "unit" if widths == "1" else "units"
     low, high = (100 * end for end in wilson(passed, runs))
     return (
-        f"{passed} of {plural(runs, 'training run')}{at} with {widths} {noun}"
-        f" {_pass(answer)} within {_budget(answer):,} steps (95 % interval: {low:.0f} to"
+        f"{passed} of {plural(runs, 'training run')}{where} with {widths} {noun}"
+        f" {_passes(answer)} within {_budget(answer):,} steps (95 % interval: {low:.0f} to"
         f" {high:.0f} %)."
     )
 
 
-def _whole(answer: "Answer") -> list[str]:
-    """Say what a pass means for whole sequences, if a user wants these right."""
+def _whole_sequences(answer: "Answer") -> list[str]:
+    """Say how many sequences a net that passes answers without a mistake."""
     task = answer.question.task
     facts = task.facts(answer.question.lag, task.length(answer.question.lag))
     if facts.answers_due == 1:
@@ -234,7 +244,8 @@ def _whole(answer: "Answer") -> list[str]:
 
 def _rounded(value: float, noun: str) -> str:
     """Write a number with three significant digits, and its noun."""
-    return f"{value:.3g} {noun}" + "s" * (f"{value:.3g}" != "1")
+    text = f"{value:.3g}"
+    return f"{text} {noun}" if text == "1" else f"{text} {noun}s"
 
 
 def wilson(passed: int, runs: int) -> tuple[float, float]:
@@ -245,19 +256,19 @@ def wilson(passed: int, runs: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def _not_measured(answer: "Answer") -> list[str]:
+def _lines_without_point(answer: "Answer") -> list[str]:
     subject = _subject(answer)
     if answer.estimate is not None:
         first = (
             f"{subject}: some {_rounded(answer.estimate, 'unit')} are predicted, more"
             f" than the {MOST_UNITS:,} that are allowed. {_predicted(answer)}"
         )
-        return [first, *_measure(answer)]
+        return [first, *_lines_to_measure(answer)]
     first = f"{subject} was not measured, and too few other lags were to predict it."
     if answer.beside:
         others = "; ".join(map(_brief, answer.beside))
         first += f" These were measured{_from(answer.beside[0])}: {others}."
-    return [first, *_measure(answer)]
+    return [first, *_lines_to_measure(answer)]
 
 
 def _brief(answer: "Answer") -> str:
@@ -266,7 +277,7 @@ def _brief(answer: "Answer") -> str:
     return f"{_subject(answer)}, {known}"
 
 
-def _no_width(answer: "Answer", point: Point) -> list[str]:
+def _lines_without_width(answer: "Answer", point: Point) -> list[str]:
     widest = plural(point.units[-1], "unit")
     subject = _subject(answer)
     if not point.trains:
@@ -279,7 +290,7 @@ def _no_width(answer: "Answer", point: Point) -> list[str]:
         ]
     lines = [
         f"{subject}: no width up to {widest} is known to be enough for {_share(answer)}"
-        f" training runs to {_pass(answer)}, within {_budget(answer):,} training steps. This is a"
+        f" training runs to {_passes(answer)}, within {_budget(answer):,} training steps. This is a"
         " result of the training, not a limit of the net."
     ]
     fall = possible_fall(point.counts)
@@ -300,8 +311,8 @@ def _no_width(answer: "Answer", point: Point) -> list[str]:
 def _subject(answer: "Answer") -> str:
     question = answer.question
     name = label(question.task, question.model)
-    if answer.basis is not None:
-        name = answer.basis.subject
+    if answer.example is not None:
+        name = answer.example.subject
     lags = "every lag up to" if answer.at == "up_to" else "lag"
     return f"{name} at {lags} {question.lag}"
 
@@ -318,9 +329,8 @@ def _references(answer: "Answer") -> References:
     return references(question.task, question.lag, model=question.model)
 
 
-def _between(answer: "Answer") -> tuple[int, ...] | None:
-    """Return the measured lags on either side, if the lag was not measured and lies
-    between two."""
+def _lags_around(answer: "Answer") -> tuple[int, ...] | None:
+    """Return the measured lags next to an unmeasured one, if it lies between two."""
     lags = next_to(answer.lags, answer.question.lag)
     return lags if answer.point is None and len(lags) == 2 else None
 
@@ -330,15 +340,15 @@ def _share(answer: "Answer") -> str:
     return "9 of 10" if share == 0.9 else f"{100 * share:.4g} % of"
 
 
-def _pass(answer: "Answer") -> str:
-    """Say what a run does that passes."""
+def _passes(answer: "Answer") -> str:
+    """Return the verb for runs that pass, such as "succeed at every lag"."""
     task = answer.question.task
     lag = answer.question.lag
     if answer.at == "up_to":
         return "succeed at every lag"
-    if answer.at == "steady" and answer.basis is not None:
-        stretch = answer.basis.evaluation.stretch
-        stretched_lag, length = answer.basis.task.stretched(lag, stretch)
+    if answer.at == "steady" and answer.example is not None:
+        stretch = answer.example.evaluation.stretch
+        stretched_lag, length = answer.example.task.stretched(lag, stretch)
         if stretched_lag > lag:
             return f"succeed, also at lag {stretched_lag},"
         times = length / task.length(lag)
@@ -350,7 +360,7 @@ def _pass(answer: "Answer") -> str:
     )
 
 
-def _measure(answer: "Answer") -> list[str]:
+def _lines_to_measure(answer: "Answer") -> list[str]:
     """Say which command measures the lag, and how long that takes."""
     command = command_of(answer)
     taken = seconds(answer)
@@ -368,8 +378,8 @@ def _predicted(answer: "Answer") -> str:
     """Say where the lag lies among the measured ones."""
     lags = f"{_lags(answer.lags)}{_from(answer)}."
     where = f"It lies OUTSIDE the measured lags, {lags}"
-    if between := _between(answer):
-        where = "It lies between lags {} and {}.".format(*between)
+    if lags_around := _lags_around(answer):
+        where = "It lies between lags {} and {}.".format(*lags_around)
         where += f" The measured lags are {lags}"
     left_out = ", ".join(map(str, _left_out(answer)))
     if left_out:
@@ -378,7 +388,7 @@ def _predicted(answer: "Answer") -> str:
 
 
 def _left_out(answer: "Answer") -> list[int]:
-    """List the lags at which no recipe trained the task, so that they say nothing about widths."""
+    """List the lags at which no recipe trained the task: they say nothing about widths."""
     return [point.lag for point in answer.points if not point.trains]
 
 
@@ -431,11 +441,11 @@ def why(answer: "Answer") -> list[str]:
     if answer.units is not None:
         lines.append(f"The carry has {_carry_numbers(answer)} numbers.")
     if answer.point is not None:
-        lines += _measured(answer, answer.point)
-    return lines + _theory(answer)
+        lines += _lines_on_measurement(answer, answer.point)
+    return lines + _lines_on_theory(answer)
 
 
-def _theory(answer: "Answer") -> list[str]:
+def _lines_on_theory(answer: "Answer") -> list[str]:
     task = answer.question.task
     lag = answer.question.lag
     theory = _references(answer)
@@ -454,7 +464,7 @@ def _theory(answer: "Answer") -> list[str]:
     return lines
 
 
-def _measured(answer: "Answer", point: Point) -> list[str]:
+def _lines_on_measurement(answer: "Answer", point: Point) -> list[str]:
     recipe = point.recipe
     chosen = ""
     if point.recipes > 1:
@@ -486,10 +496,10 @@ def _measured(answer: "Answer", point: Point) -> list[str]:
         f" {100 * fit.lapse_low:.0f} to {100 * fit.lapse_high:.0f} %). Train several, and keep the"
         " best."
     )
-    return lines + _stretched(answer, point)
+    return lines + _lines_on_stretched(answer, point)
 
 
-def _stretched(answer: "Answer", point: Point) -> list[str]:
+def _lines_on_stretched(answer: "Answer", point: Point) -> list[str]:
     """Say how solved nets of the advised width score at the stretched length."""
     task = point.task
     stretch = point.evaluation.stretch
