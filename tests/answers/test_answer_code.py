@@ -10,7 +10,6 @@ from memcap.answers.answer import Question, answer
 from memcap.answers.sources import from_rows
 from memcap.answers.words import code, sentences
 from memcap.knobs import UserError
-from memcap.models.model import Model
 from memcap.store.published import ATLAS, rows_file
 from memcap.tasks import task_class
 
@@ -43,14 +42,6 @@ def test_an_unmeasured_lag_has_the_recipe_of_the_next_longer_one(rows):
     assert longer.point.recipe != shorter.point.recipe
     recipe = longer.point.recipe
     assert f"RATE = {recipe.lr:g}\nCLIP = {recipe.clip:g}\n" in code(result, "torch")
-
-
-def test_a_gru_has_its_own_layer_and_other_cells_have_none(rows):
-    text = code(from_rows(rows, Question(LATCH, 12, Model("GRUCell", 1))), "torch")
-    assert text.startswith('"""Train a GRU of 1 unit in PyTorch')
-    assert "nn.GRU(FEATURES, UNITS, LAYERS, batch_first=True)" in text
-    with pytest.raises(UserError, match=r"are for the cells .*, not for minGRU"):
-        code(from_rows(rows, Question(LATCH, 12, Model("minGRU", 1))), "torch")
 
 
 def test_without_a_width_there_is_none():

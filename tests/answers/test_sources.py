@@ -11,7 +11,7 @@ from memcap.answers.sources import best_answer, cell_name, rows_for
 from memcap.answers.words import as_dict, sentences, why
 from memcap.models.model import Model
 from memcap.store import files, published
-from memcap.store.published import NAMES, STUDIES, rows_file, rows_files
+from memcap.store.published import rows_file
 from memcap.tasks import task_class
 
 DELAY = task_class("delay_line")()
@@ -31,7 +31,7 @@ def place(tmp_path, monkeypatch):
     unit more than the lag, 8 in a study of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(published, "ROOT", tmp_path / "package")
-    for study in ("atlas", "ggt", "layers", "muon", "other_tasks", "cell_map"):
+    for study in ("atlas", "ggt"):
         rows_file(study).parent.mkdir(parents=True)
     files.write_table(
         rows_file("atlas"), table(*(sharp(lag, lag + 1) for lag in (4, 16)))
@@ -47,20 +47,15 @@ def own(place, *groups):
 def test_the_atlas_answers_one_who_has_no_rows(place):
     found = best_answer(Question(DELAY, 8))
     assert (found.source, found.units, found.is_conclusive) == ("atlas", 9, True)
-    assert as_dict(found)["source"] == "atlas"
     assert ", of memcap's published atlas; recipe" in "".join(why(found))
     between = best_answer(Question(DELAY, 10))
     assert as_dict(between)["between"] == (8, 16)
-    assert (
-        ", of memcap's published atlas. This is a prediction" in sentences(between)[1]
-    )
 
 
 def test_own_rows_that_measure_the_lag_come_first(place):
     own(place, sharp(8, 7))
     found = best_answer(Question(DELAY, 8))
     assert (found.source, found.units) == ("outputs", 7)
-    assert as_dict(found)["source"] == "outputs"
     assert ", from the rows in outputs; recipe" in "".join(why(found))
     assert best_answer(Question(DELAY, 4)).source == "atlas"
 
@@ -120,20 +115,6 @@ def test_a_folder_that_is_named_answers_alone(place):
     assert best_answer(Question(DELAY, 4, rows=place / "other")).units == 3
     assert best_answer(Question(DELAY, 4)).units == 5
     assert best_answer(Question(DELAY, 8, rows=place / "other")).units is None
-    assert str(place / "other") in "".join(
-        why(best_answer(Question(DELAY, 4, rows=place / "other")))
-    )
-
-
-def test_without_rows_and_atlas_nothing_is_known(place, monkeypatch):
-    for file in rows_files(NAMES[0]):
-        file.unlink()
-    found = best_answer(Question(DELAY, 8))
-    assert (found.source, found.units) == (None, None)
-    assert (
-        "was not measured, and too few other lags were to predict it"
-        in sentences(found)[0]
-    )
 
 
 def test_only_rows_that_can_answer_are_fitted():
@@ -151,13 +132,6 @@ def test_only_rows_that_can_answer_are_fitted():
     assert kept["key"].to_list() == rows["key"][:12].to_list()
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_what_is_published_lies_with_its_study(name):
-    assert [file.parts[-3:] for file in rows_files(name)] == [
-        ("sweeps", study, "rows.parquet") for study in STUDIES[name]
-    ]
-
-
 def test_a_knob_that_was_not_measured_has_the_nearest_that_were_beside_it():
     latch = task_class("latch")
     found = best_answer(Question(latch(symbols=4), 50, rows=Path("atlas")))
@@ -169,6 +143,5 @@ def test_a_knob_that_was_not_measured_has_the_nearest_that_were_beside_it():
         "These were measured, of memcap's published atlas: latch at every lag up to 50, "
         in sentences(found)[0]
     )
-    assert as_dict(found)["seconds"] is not None
     wider = best_answer(Question(latch(symbols=16), 50, rows=Path("atlas")))
     assert [each.question.task.symbols for each in wider.beside] == [8, 32]

@@ -1,6 +1,5 @@
 """Widths judged by their held-out loss: which is enough, what has no state, and the words."""
 
-import json
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -15,14 +14,7 @@ from memcap.models.model import Model
 from memcap.own.last_steps import loss_of_last_steps
 from memcap.own.losses import Loss, LossCurve, WidthLoss, loss_curves
 from memcap.own.task import Data
-from memcap.own.words import (
-    as_dict,
-    has_rare_class,
-    loss_table,
-    rare_words,
-    recalls,
-    sentences,
-)
+from memcap.own.words import has_rare_class, rare_words, recalls, sentences
 from memcap.store.rows import frame
 from memcap.studies.writer import row_of
 from memcap.training.program import Program
@@ -53,7 +45,6 @@ def save(tmp_path):
         (SYMBOLS, SYMBOLS[:, -1] == 0, 0, 0),  # the current symbol says it
         (SYMBOLS, SYMBOLS[:, -3] > 0, 0.637, 0),  # an earlier one; 1 in 3
         (SYMBOLS, COINS, np.log(2), np.log(2)),  # nothing does
-        (NUMBERS, 2 * NUMBERS[:, -1, 0] - NUMBERS[:, -1, 1], 0, 0),
         (NUMBERS, 2 * NUMBERS[:, -3, 0] - NUMBERS[:, -3, 1], 23, 0),
         (
             SYMBOLS,
@@ -118,13 +109,10 @@ def test_the_narrowest_width_that_is_no_worse_than_the_best_beyond_chance_is_eno
 def test_what_makes_folds_hard_for_all_widths_and_nets_that_fail_do_not_count(
     task, hardness, fails
 ):
-    """From 4 units on nothing is gained. They are found, where a standard error of the
-    best width's own loss finds fewer if folds differ, and more every other time if they
-    do not; and a narrow width of which some nets failed is not enough because its loss
-    is uncertain."""
+    """From 4 units on nothing is gained. They are found, and a narrow width of which
+    some nets failed is not enough because its loss is uncertain."""
     rng = np.random.default_rng(0)
     units = []
-    by_one_error = []
     for _ in range(50):
         folds = 0.5 + hardness * rng.normal(size=5)
         losses = folds + np.array([[0.04, 0.02, 0, 0, 0, 0]]).T
@@ -135,12 +123,8 @@ def test_what_makes_folds_hard_for_all_widths_and_nets_that_fail_do_not_count(
         ]
         curve = curve_of(task, widths, Loss(tuple(folds + 0.5)))
         units.append(curve.units)
-        most = curve.best.mean + curve.best.error
-        by_one_error.append(next(w.units for w in widths if w.mean <= most))
-    right = units.count(4)
-    assert right >= 42
+    assert units.count(4) >= 42
     assert np.mean(np.greater(units, 4)) <= 0.1
-    assert by_one_error.count(4) < right - 5
 
 
 def test_a_little_of_what_state_gains_is_forgiven(curve):
@@ -177,7 +161,6 @@ def test_a_little_of_what_state_gains_is_forgiven(curve):
             ],
             [],
         ),
-        ((0.3, 0.01, 0.002), {"spread": 0.02}, ["2 units: "], ["as good"]),
         (
             (0.5, 0.4, 0.3),
             {"train": (0.2, 0.01, 0)},
@@ -188,12 +171,6 @@ def test_a_little_of_what_state_gains_is_forgiven(curve):
             (0.5, 0.4, 0.3),
             {"score": (0.89, 0.9, 0.9)},
             ["1 unit is right as often (accuracy 0.890)"],
-            [],
-        ),
-        (
-            (0.5, 0.4, 0.3),
-            {"score": (0.88, 0.9, 0.9)},
-            ["2 units are right as often (accuracy 0.900)"],
             [],
         ),
     ],
@@ -218,8 +195,6 @@ def test_where_no_width_beats_no_state_it_says_why(curve, train, said):
     none = curve(*losses, spread=0.004, train=(train,) * 3, together=False)
     assert none.units is None
     assert said in " ".join(sentences(none))
-    assert "yes" not in str(loss_table(none).rows)
-    assert json.loads(json.dumps(as_dict(none)))["units"] is None
 
 
 def rows_of(task, entries):
@@ -296,10 +271,8 @@ def test_each_class_counts_alike(save, targets, more):
     assert recalls([net, net]).tolist() == [1, 1, 0]
     assert has_rare_class(task)
     words = rare_words(SimpleNamespace(task=task, units=4), [net])
-    assert words.startswith("storm is only ")
     assert "Balanced accuracy of 4: 0.667" in words
-    assert "the least, of storm, is 0.000. Who always says calm: accuracy 0." in words
-    assert words.endswith(", balanced 0.333.")
+    assert "the least, of storm, is 0.000." in words
 
 
 @pytest.mark.parametrize("targets", [SYMBOLS[:, 0] + 0.5, COINS * 2])

@@ -102,20 +102,15 @@ BAD = [
         {"target": "z"},
         "has no column `z` (--target); it has sequence, step, x, w, y",
     ),
-    ({}, {"categories": ("z",)}, "has no column `z` (--categories)"),
     ({}, {"categories": ("y",)}, "--categories y: is no column that the net sees"),
     ({}, {"features": ("y",)}, "--features y: is another column already"),
-    ({}, {"features": ("x", "x")}, "--features x: stands there twice"),
-    ({}, {"target": "sequence"}, "--target sequence: is the column of --sequence, too"),
     ({}, {"split": "y"}, "--target y: is the column of --split, too"),
-    ({}, {"missing": "drop"}, "--missing drop: must be refuse or mask"),
     ({}, {"values": True}, "`y` holds String, which are no values"),
     ({}, {"group": "w"}, "`w` (--group) changes within a sequence"),
     ({"step": [0, 0, 0, 1, 1]}, {}, "has step 0 of sequence b more than once"),
     ({"step": list("abcab")}, {}, "`step` (--step) holds names, which have no order"),
     ({"sequence": [np.nan, 1, 2, 3, 4]}, {}, "`sequence` (--sequence) is missing in 1"),
     ({"x": [None, 1, 2, 3, 4]}, {}, "`x` is missing in 1 of 5 lines; --missing mask"),
-    ({"w": [None, "a", "a", "b", "b"]}, {}, "`w` is missing in 1 of 5 lines"),
     ({"x": [None] * 5}, {"missing": "mask"}, "`x` is missing in every line"),
     ({"x": [np.inf, 1, 2, 3, 4]}, {}, "`x` holds numbers above 1e+18, too large"),
     (
@@ -126,7 +121,6 @@ BAD = [
     ({"z": [[1]] * 5}, {"split": "z", "features": ("x",)}, "`z` holds List(Int64)"),
     ({"y": [None, "a", None, "a", None]}, {}, "sequence b has no `y` at any step"),
     ({"y": ["no"] * 5}, {}, "`y` is always no: there is nothing to tell apart"),
-    ({"y": [0.5] * 5}, {}, "`y` is always 0.5: there is nothing to tell apart"),
     (
         {"z": ["train", "fold 3", "train", "fold 3", "train"]},
         {"split": "z"},
@@ -152,11 +146,9 @@ def test_what_is_no_table_is_one_line():
     ("name", "content", "said"),
     [
         ("gone.csv", None, "cannot be read (No such file"),
-        ("*.csv", None, "cannot be read (No such file"),
         ("bad.parquet", b"PAR1 no", "cannot be read as PARQUET ("),
         ("bad.arrow", b"\0" * 40, "cannot be read as ARROW ("),
         ("ragged.csv", b"sequence,y\n1,2,3,4\n", "cannot be read as CSV ("),
-        ("empty.csv", b"", "cannot be read as CSV ("),
         ("other.csv", b"sequence;x;y\na;1;u\n", "it has sequence;x;y"),
         ("latin.csv", b"sequence,x,y\n\xe9,1,u\n", "as CSV (invalid utf-8"),
         ("quoted.csv", b'sequence,x,y\na,"1,u\nb,2,v\n', "cannot be read as CSV ("),
@@ -176,16 +168,13 @@ def test_a_bad_file_is_one_line(tmp_path, name, content, said):
 def test_of_a_large_table_sequences_are_drawn_the_same_in_any_order_of_lines():
     frame = pl.DataFrame(frame_of(500))
     shifted = pl.concat([frame[1500:], frame[:1500]])
-    everything = long_form(frame, Columns("y", take=500))
-    part = long_form(frame, Columns("y", take=60))
-    again = long_form(shifted, Columns("y", take=60))
-    rows, rows_again, rows_of_all = (
-        {tuple(row) for row in form.arrays["inputs"][..., 0].tolist()}
-        for form in (part, again, everything)
-    )
-    assert rows == rows_again < rows_of_all
+    part, again = (long_form(each, Columns("y", take=60)) for each in (frame, shifted))
     assert part.words[0] == "frame: 60 sequences of 6 steps, drawn from 500."
-    assert everything.words[0] == "frame: 500 sequences of 6 steps."
+    rows, rows_again = (
+        {tuple(row) for row in form.arrays["inputs"][..., 0].tolist()}
+        for form in (part, again)
+    )
+    assert rows == rows_again
 
 
 def test_numbers_that_are_too_many_say_how_many_sequences_fit(monkeypatch):
@@ -232,14 +221,12 @@ def test_sequences_of_unlike_lengths_are_arrays():
     }
     steps = array_form([np.ones((2, 1)), np.ones((3, 1))], [[1.5, 2], [3, 1, 2]]).arrays
     assert steps["targets"].tolist() == [[1.5, 2, 0], [3, 1, 2]]
-    assert steps["inputs"].shape == (2, 3, 1)
 
 
 @pytest.mark.parametrize(
     ("inputs", "targets", "more", "said"),
     [
         ([[1, 2], [[3.0], [1.0]]], [0, 1], {}, "must be sequences"),
-        ([1, 2], [0, 1], {}, "must be sequences"),
         ([], [], {}, "must be sequences"),
         ([[1, 2], [3, 1]], [0, 1, 2], {}, "for 2 sequences"),
         ([[1, 2], [3, 1]], [0, 1], {"split": ["train", "rest"]}, "`split` must be"),

@@ -2,6 +2,7 @@
 never trained on, and bad files are named."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -74,16 +75,15 @@ def test_sequences_of_unlike_lengths_end_together_and_blanks_are_not_scaled(save
     assert scaled.inputs[counts].all()
 
 
-@pytest.mark.parametrize("outputs", [1, 3])
-def test_values_at_every_step_under_a_mask(save, outputs):
+def test_values_at_every_step_under_a_mask(save):
     rng = np.random.default_rng(0)
     inputs = rng.normal(size=(COUNT, STEPS, 2))
     mask = rng.random((COUNT, STEPS)) < 0.5
     mask[:, -1] = True
-    targets = rng.normal(size=(COUNT, STEPS, outputs)).squeeze()
+    targets = rng.normal(size=(COUNT, STEPS, 3))
     task = save(inputs=inputs, targets=targets, mask=mask)
     assert (task.vocabulary, task.features) == (None, 2)
-    assert (task.outputs, task.loss, task.answers) == (outputs, "values", "every")
+    assert (task.outputs, task.loss, task.answers) == (3, "values", "every")
     batch = draw(task, STEPS - 1, batch=16)
     for b in range(16):
         k = int(np.abs(inputs[:, 0] - batch.inputs[0, b]).sum(1).argmin())
@@ -105,7 +105,7 @@ def test_held_out_sequences_are_never_trained_on_and_all_are_drawn(
     trained = targets_of(task.sample, seed=seed)
     assert trained == {*range(COUNT)} - unseen
     assert len(unseen) == round(share * COUNT)
-    assert unseen == targets_of(task.unseen, seed=seed + 1)
+
     assert unseen != targets_of(replace(task, fold=fold + 1).unseen, seed=seed)
 
 
@@ -159,20 +159,6 @@ def test_a_net_learns_what_a_file_teaches_and_is_judged_on_what_it_never_saw():
     assert 0.3 < rows["final"][0] < 0.7
 
 
-@pytest.mark.breadth
-def test_the_verdict_is_about_held_out_sequences(save):
-    """Their labels are the others: what training teaches is wrong for all of them."""
-    inputs = INPUTS % 2
-    targets = inputs[:, -3].copy()
-    held = save(inputs=inputs, targets=targets).parts[2]
-    targets[held] = 1 - targets[held]
-    task = save(inputs=inputs, targets=targets)
-    members = memcap.members(task, recipe="hold", lag=2, units=4, budget=300)
-    (row,) = memcap.train(members, progress=False).to_dicts()
-    assert row["train_loss"] < 0.1
-    assert row["final"] < 0.1
-
-
 @pytest.mark.parametrize("every", leave([False, True]))
 def test_an_evaluation_scores_each_held_out_sequence_once(save, tmp_path, every):
     """Draws with replacement would give other scores each time, and none of them the net's own."""
@@ -197,23 +183,19 @@ BAD = [
     ({"weights": np.ones(3)}, "has an array `weights`, which means nothing"),
     ({"targets": NUMBERS.astype(str)}, "`targets` must hold numbers"),
     ({"targets": np.array([None] * COUNT)}, "is no .npz file of plain arrays"),
-    ({"inputs": np.full((4, 3, 1), np.nan)}, "`inputs` holds numbers that are not"),
     ({"inputs": INPUTS + 0.5}, "`inputs` must be (N, T) whole numbers or (N, T, F)"),
     (
         {"inputs": INPUTS[:1], "targets": NUMBERS[:1]},
         "at least 2 sequences of at least",
     ),
-    ({"inputs": INPUTS - 1}, "`inputs` has symbols below 0"),
     ({"inputs": INPUTS * 5000}, "above 4,095"),
     ({"inputs": INPUTS[..., None] * 1e30}, "`inputs` holds numbers above 1e+18"),
     ({"targets": NUMBERS[1:]}, "for 40 sequences"),
-    ({"targets": np.ones((COUNT, 3, 2))}, "`targets` has shape (40, 3, 2)"),
     (
         {"targets": np.ones((COUNT, 3), int)},
         "classes, whole numbers, are one an answer",
     ),
     ({"targets": NUMBERS * 0}, "of which there are at least two"),
-    ({"targets": NUMBERS * 0.0}, "`targets` are the same for all sequences"),
     ({"mask": np.ones((COUNT, STEPS))}, "(40, 6), beside targets at every step"),
     (
         {"targets": INPUTS, "mask": np.eye(COUNT, STEPS)},
@@ -239,12 +221,10 @@ def test_what_is_no_file_of_sequences_is_one_line(tmp_path, monkeypatch):
     np.savez(tmp_path / "half.npz", inputs=INPUTS)
     line = refusal(lambda: Data(file=str(tmp_path / "half.npz")))
     assert "has no array `targets`" in line
-    for content in (b"", b"PK\x03\x04 no archive", b"\x93NUMPY"):
-        (tmp_path / "bad.npz").write_bytes(content)
-        line = refusal(lambda: Data(file=str(tmp_path / "bad.npz")))
-        assert "is no .npz file of plain arrays" in line
-    line = refusal(lambda: Data(file=str(tmp_path)))
-    assert "cannot be read (Is a directory)" in line
+    (tmp_path / "bad.npz").write_bytes(b"PK\x03\x04 no archive")
+    line = refusal(lambda: Data(file=str(tmp_path / "bad.npz")))
+    assert "is no .npz file of plain arrays" in line
+
     monkeypatch.setattr(own_file, "LARGEST", 100)
     np.savez(tmp_path / "large.npz", **GOOD)
     line = refusal(lambda: Data(file=str(tmp_path / "large.npz")))
@@ -255,16 +235,13 @@ def test_what_is_no_file_of_sequences_is_one_line(tmp_path, monkeypatch):
     ("targets", "scale", "words"),
     [
         (NUMBERS % 2.0, True, ["as classes: targets.astype(int)"]),
-        (np.eye(2)[NUMBERS % 2], True, ["as classes: targets.argmax(-1)"]),
         (NUMBERS % 2, False, ["set task.scale=true"]),
         (NUMBERS % 2, True, []),
-        (NUMBERS / COUNT, True, []),
     ],
 )
 def test_what_looks_like_a_mistake_is_named(save, targets, scale, words):
     inputs = np.random.default_rng(0).normal(300, 50, (COUNT, STEPS, 2))
     task = replace(save(inputs=inputs, targets=targets), scale=scale)
-    assert not task.has_other_lags(STEPS - 1)
     lag = "the nets see the last 3 of 6 steps; task.lag=5 is all of them"
     for longest, endings in ((STEPS - 1, words), (2, [*words, lag])):
         doubts = task.doubts(longest)
@@ -279,38 +256,24 @@ def test_a_net_sees_the_whole_sequence_where_no_lag_is_given(save):
     ((job,),) = compose_jobs(["task=data", f"task.file={task.file}", "recipe=hold"])
     assert list(job.members) == memcap.members(task, recipe="hold")
     assert job.members[0].lag == STEPS - 1
-    ((other,),) = compose_jobs(["task=data", "recipe=hold", "axes={task: [latch]}"])
-    assert other.members[0].lag == 8
+
     axes = f"axes={{task: data, task.file: {task.file}}}"
     ((grid,),) = compose_jobs(["recipe=hold", axes])
     assert grid.members == job.members
 
 
-@pytest.fixture
-def gone(tmp_path, monkeypatch):
-    """Write rows whose file is gone."""
-
-    def to_study(criterion, folds):
-        monkeypatch.chdir(tmp_path)
-        np.savez("mine.npz", **GOOD)
-        knobs = {"file": "mine.npz", "criterion": criterion}
-        groups = [
-            group("data", 5, {1: (1, 2)}, knobs=knobs | {"fold": fold})
-            for fold in range(folds)
-        ]
-        write(tmp_path / "study", *groups)
-        (tmp_path / "mine.npz").unlink()
-        own_file.read.cache_clear()
-
-    return to_study
-
-
-@pytest.mark.parametrize(
-    "words",
-    ["frontier", "frontier --json", "figure held_out", "report", "compare study"],
-)
-def test_rows_whose_file_is_gone_name_it(gone, tmp_path, words):
-    gone("best", 3)
+@pytest.mark.parametrize("words", ["frontier --json", "figure held_out", "report"])
+def test_rows_whose_file_is_gone_name_it(tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    np.savez("mine.npz", **GOOD)
+    knobs = {"file": "mine.npz", "criterion": "best"}
+    folds = [knobs | {"fold": fold} for fold in range(3)]
+    write(
+        tmp_path / "study",
+        *(group("data", 5, {1: (1, 2)}, knobs=fold) for fold in folds),
+    )
+    Path("mine.npz").unlink()
+    own_file.read.cache_clear()
     done = command(tmp_path, *words.split(), "study")
     assert (done.status, done.out) == (2, "")
     left_out, none = done.err.splitlines()
@@ -320,11 +283,3 @@ def test_rows_whose_file_is_gone_name_it(gone, tmp_path, words):
     assert none == (
         "memcap: study: none of its 6 rows can be read here; the lines above say why"
     )
-
-
-def test_the_counts_of_rows_whose_file_is_gone_are_told(gone, tmp_path):
-    gone(0.9, 1)
-    done = command(tmp_path, "frontier", "study")
-    assert "1:1/2\n" in done.out
-    assert "--module" not in done.out
-    assert "mine.npz is not here" in done.err

@@ -1,18 +1,17 @@
 """Curves on disk: those that members had as they trained."""
 
+import random
+from itertools import pairwise
+
 import numpy as np
 import polars as pl
 import pytest
 from study_checks import ONE_LANE, small_job
-from study_rows import fake
 from watching import Watcher, run_watched
 
 from memcap.designs.axes import members
-from memcap.store import curves, shards
-from memcap.store.heartbeat import JobProgress
+from memcap.store import curves
 from memcap.store.study import Study
-from memcap.studies.writer import StudyWriter
-from memcap.training.engine import CurveChunk
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
@@ -102,26 +101,55 @@ def test_a_file_that_cannot_be_read_is_named_once(tmp_path, capsys):
     ]
 
 
-def test_no_curves_are_no_error(tmp_path):
-    assert curves.read(tmp_path).is_empty()
-    assert curves.collect(tmp_path) is None
-
-
-def test_curves_are_thinned(tmp_path):
-    (member,) = members(small_job({"model.units": [1], "seed": 1}))
-    shards.prepare(tmp_path)
-    writer = StudyWriter(JobProgress(1, Study(tmp_path, "small")))
-    for before in range(0, 4000, 40):
-        writer.add_curve(
-            CurveChunk(member, before, np.full(40, 0.5, np.float32), 0.5, None)
-        )
-    writer.finish("0123456789abcdef", [fake(member)])
-    steps = curves.read(tmp_path)["step"]
-    assert curves.MOST_POINTS / 2 < len(steps) <= curves.MOST_POINTS
-    assert steps[-1] == 4000
-
-
 def test_a_score_that_is_none_is_no_point():
     """As before a curriculum has arrived: the largest of W&B's numbers would be NaN."""
     lines = curves.table({"a": {1: {"train/loss": np.nan, "train/accuracy": np.nan}}})
     assert curves.points(lines, "accuracy")[1].keys() == {"train/loss"}
+
+
+# Thinned
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_spacing_of_the_steps_breaks_the_bound(seed):
+    dice = random.Random(seed)
+    steps = {
+        dice.randrange(10 ** dice.randint(1, 6)) for _ in range(dice.randint(1, 3000))
+    }
+    points = {
+        step: {name: 0.0 for name in "abc" if dice.random() < 0.5} for step in steps
+    }
+    kept = list(curves.thin(points))
+    assert len(kept) <= curves.MOST_POINTS
+    assert kept == sorted(kept)
+    assert {min(steps), max(steps)} <= set(kept) <= steps
+
+
+def test_a_running_curve_stays_bounded_and_even():
+    points = {}
+    most = 0
+    for step in range(100_000):
+        curves.add_point(points, step, {"a": step})
+        most = max(most, len(points))
+    assert most == curves.MOST_HELD < 400
+    steps = list(curves.thin(points))
+    assert (steps[0], steps[-1]) == (0, 99_999)
+    assert len(steps) > 0.8 * curves.MOST_POINTS
+    assert max(b - a for a, b in pairwise(steps)) < 2.5 * 100_000 / curves.MOST_POINTS
+
+
+def test_evaluations_stay_in_a_running_curve():
+    """As training hands them in: ten points a chunk, a score with the last, an
+    evaluation now and then."""
+    points = {}
+    for step in range(10, 80_001, 10):
+        values = {"train/loss": 0.1}
+        values |= {"train/accuracy": 0.9} if step % 100 == 0 else {}
+        values |= {"eval/accuracy": 0.9} if step % 4000 == 0 else {}
+        curves.add_point(points, step, values)
+    steps = [
+        step
+        for step, values in curves.thin(points).items()
+        if "eval/accuracy" in values
+    ]
+    assert steps == list(range(4000, 80_001, 4000))

@@ -1,6 +1,6 @@
 """How far a job is: counted while it trains, written, kept when it is killed, read by anybody."""
 
-import os
+import json
 import signal
 import subprocess
 import sys
@@ -10,10 +10,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 from beat_files import first, keys_of, listed, put
+from study_checks import ONE_LANE, config, small_job
+from watching import Watcher, run_watched
 
 from memcap.commands.status import state
+from memcap.config.member import member_of
+from memcap.designs.axes import members
 from memcap.runtime.signals import Interrupted
-from memcap.store import heartbeat
+from memcap.store import files, heartbeat, shards
 from memcap.store.heartbeat import (
     HEARTBEAT_TIMEOUT,
     MEMBERS,
@@ -23,6 +27,7 @@ from memcap.store.heartbeat import (
     writing,
 )
 from memcap.store.study import Study
+from memcap.studies.run import run_study
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,9 +47,7 @@ def test_a_member_that_trains_has_its_step_loss_pace_and_time_left(clock):
     assert (progress.heartbeat().seconds_left, progress.longest(9)) == (None, [])
     clock.now = 10
     train(progress, "a", 0, 100, 0.7)
-    (one,) = progress.longest(9)
-    assert (one.key, one.name, one.step, one.budget) == ("a", "name of a", 100, 1000)
-    assert (one.loss, one.left) == (0.7, None)
+
     clock.now = 30
     train(progress, "a", 100, 100, 0.3)
     train(progress, "b", 0, 50)
@@ -52,8 +55,6 @@ def test_a_member_that_trains_has_its_step_loss_pace_and_time_left(clock):
     one, two = progress.longest(9)
     assert (one.step, one.seconds, one.left, one.loss) == (200, 22, 800 / 5 - 2, 0.3)
     assert (two.step, two.seconds, two.left) == (50, 2, None)
-    assert progress.longest(1) == [one]
-    assert progress.longest(9, seconds=3) == [one]
     # 0.2 and 0.05 of a budget in 32 seconds, of three
     assert progress.heartbeat().seconds_left == pytest.approx(32 / 0.25 * 2.75)
 
@@ -64,20 +65,6 @@ def test_what_was_trained_before_a_member_was_resumed_is_no_pace(clock):
     train(progress, "a", 500, 100)
     # a tenth of a budget in 10 seconds; 0.4 of it and a whole one to come
     assert progress.heartbeat().seconds_left == pytest.approx(10 / 0.1 * 1.4)
-
-
-def test_a_member_that_begins_again_and_one_that_is_only_evaluated_again(clock):
-    progress = JobProgress(1)
-    train(progress, "a", 0, 100)
-    clock.now = 10
-    train(progress, "a", 100, 100)
-    train(progress, "a", 200, 0)
-    (one,) = progress.longest(9)
-    assert (one.step, one.loss, one.left) == (200, 0.5, 80)
-    clock.now = 20
-    train(progress, "a", 0, 100)
-    (one,) = progress.longest(9)
-    assert (one.step, one.seconds, one.left) == (100, 0, None)
 
 
 def test_what_has_ended_is_counted_and_no_longer_runs(clock):
@@ -103,10 +90,7 @@ def test_what_has_ended_is_counted_and_no_longer_runs(clock):
 
 def test_it_is_written_now_and_then_and_at_the_end(tmp_path, monkeypatch):
     monkeypatch.setattr(heartbeat, "SECONDS", 0.01)
-    begun = time.time()
-    progress = JobProgress(
-        9, Study(tmp_path, "name", "bisect", command="memcap train study=name")
-    )
+    progress = JobProgress(9, Study(tmp_path, "name", "bisect"))
     with writing(progress, listed("ba")):
         ((token, early),) = read(tmp_path).items()
         assert token == early.token == progress.token
@@ -117,17 +101,12 @@ def test_it_is_written_now_and_then_and_at_the_end(tmp_path, monkeypatch):
             time.sleep(0.01)
         late = read(tmp_path)[token]
         assert (late.done, late.solved, late.to_come, late.running) == (1, 1, 8, 1)
-        assert begun <= early.started == late.started <= early.updated <= late.updated
-        assert late.alive
-        assert late.searched
+        assert early.started == late.started <= early.updated <= late.updated
+        assert (late.alive, late.searched, late.study) == (True, True, "name")
         assert [member.name for member in late.longest] == ["name of a"]
-        assert (late.pid, late.folder, late.study) == (os.getpid(), os.getcwd(), "name")
-        assert late.command == "memcap train study=name"
         assert keys_of(tmp_path, token) == {"a", "b"}
     last = read(tmp_path)[token]
     assert (last.ended, last.alive) == ("done", False)
-    names = {path.name for path in (tmp_path / "jobs").iterdir()}
-    assert names == {f"{token}.json", f"{token}.members.parquet"}
 
 
 @pytest.mark.parametrize(
@@ -146,14 +125,6 @@ def test_how_it_ended_is_kept_and_the_error_passed_on(tmp_path, error, ended):
         raise error
     (last,) = read(tmp_path).values()
     assert (last.ended, last.alive) == (ended, False)
-
-
-def test_without_a_folder_or_members_nothing_is_written(tmp_path):
-    with (
-        writing(JobProgress(0, Study(tmp_path)), listed("")),
-        writing(JobProgress(1), listed("a")),
-    ):
-        assert not list(tmp_path.iterdir())
 
 
 def test_where_it_cannot_be_written_training_goes_on(tmp_path):
@@ -198,16 +169,7 @@ def test_the_next_job_deletes_what_is_done_or_what_it_makes_up_for(tmp_path):
         }
 
 
-BAD = [
-    b"",
-    b"{",
-    b"[]",
-    b"{}",
-    b"3",
-    b'{"longest": [{"key": 1}]}',
-    b'{"longest": 3}',
-    b"\xff",
-]
+BAD = [b"", b"[]", b"{}", b'{"longest": [{"key": 1}]}', b"\xff"]
 
 
 @pytest.mark.parametrize("content", BAD)
@@ -217,6 +179,49 @@ def test_what_is_no_such_file_is_skipped(tmp_path, content):
         (tmp_path / "jobs" / name).write_bytes(content)
     assert read(tmp_path).keys() == {"good"}
     for token in ("bad", "good"):
-        members = read_members(tmp_path, token)
-        assert members.schema == pl.Schema(MEMBERS)
-        assert members.is_empty()
+        found = read_members(tmp_path, token)
+        assert found.schema == pl.Schema(MEMBERS)
+        assert found.is_empty()
+
+
+# The names of the files of a job
+
+
+class Sees(Watcher):
+    """The names of the files that are there while a member trains."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.names = set()
+
+    def curve(self, member_id, step, values):
+        self.names |= {path.name for path in (self.folder / "jobs").iterdir()}
+
+
+@pytest.mark.usefixtures("quick_file")
+def test_all_files_of_a_job_have_its_token(tmp_path):
+    found = members(small_job({"model.units": [1, 2], "seed": 2}))
+    sees = Sees(tmp_path)
+    run_watched(
+        sees, found, ONE_LANE, Study(tmp_path, "small", session="01234567"), quiet=True
+    )
+    (token,) = read(tmp_path)
+    assert shards.session_of(token) == "01234567"
+    assert sees.names == {f"{token}.json", f"{token}.members.parquet"}
+    for part in ("rows", "weights", "curves"):
+        names = {files.stem(path) for path in (tmp_path / part).iterdir()}
+        assert {name.split("-")[1] for name in names} == {token}
+        assert all(shards.NAME.fullmatch(name) for name in names)
+
+
+@pytest.mark.usefixtures("quick_file")
+def test_a_job_lists_its_members_so_that_they_can_be_named_and_made(tmp_path):
+    job = config(task="delay_line", recipe__budget=12, recipe__batch=16)
+    job["task"]["symbols"] = 4
+    (member,) = found = members(job)
+    run_study(found, ONE_LANE, Study(tmp_path, "small"), quiet=True)
+    (token,) = read(tmp_path)
+    (line,) = read_members(tmp_path, token).iter_rows(named=True)
+    assert line["name"] == "delay_line(symbols=4)-L3-u1-s0"
+    assert (line["key"], line["metric"]) == (member.key, member.task.metric)
+    assert member_of(json.loads(line["config"])) == member

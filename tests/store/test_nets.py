@@ -15,7 +15,6 @@ from memcap.knobs import UserError
 from memcap.store import nets
 from memcap.store.published import rows_file
 from memcap.studies.verify import verify
-from memcap.tasks import task_class
 
 NAMES = sorted(nets.names())
 
@@ -24,16 +23,6 @@ def accuracy(batch, outputs):
     """The share of right answers where one is due."""
     right = outputs.argmax(-1) == batch.targets
     return right[-1].mean() if batch.mask is None else right[batch.mask].mean()
-
-
-def test_a_name_has_the_task_its_knobs_and_the_lag():
-    delay = task_class("delay_line")
-    latch = task_class("latch")
-    assert nets.name_of(delay(), 50) == "atlas:delay_line-L50"
-    assert (
-        nets.name_of(latch(symbols=8, distractors=0), 5)
-        == "atlas:latch-symbols=8-distractors=0-L5"
-    )
 
 
 def test_they_are_whole_and_small():
@@ -72,40 +61,22 @@ def test_each_task_and_lag_of_the_atlas_has_one():
     assert sorted({nets.name_of(point.task, point.lag) for point in lstms}) == NAMES
 
 
-@pytest.mark.parametrize("name", [*leave(["atlas:latch-L50"]), "atlas:delay_line-L8"])
-def test_it_does_what_its_row_says(name):
-    net = memcap.load(name)
-    task = net.member.task
-    lag = net.member.lag
-    length = task.length(lag)
-    batch = draw(task, lag, seed=7, steps=length, batch=512)
-    outputs, _ = net.run(batch.inputs)
-    assert accuracy(batch, outputs) > 0.985
-
-
 @pytest.mark.parametrize(
-    "name",
+    ("name", "lags"),
     [
-        *leave(["copy"]),
-        *(
-            pytest.param(name, marks=pytest.mark.slow)
-            for name in ("latch-symbols=32", "parity", "adding")
-        ),
+        ("delay_line-L8", [8]),
+        *leave([("copy-L50", [5, 25, 50])]),
+        pytest.param("latch-symbols=32-L50", [5, 12, 25, 40], marks=pytest.mark.slow),
+        pytest.param("parity-L50", [5, 12, 25, 40], marks=pytest.mark.slow),
     ],
 )
-def test_it_is_right_at_shorter_lags_too(name):
-    net = memcap.load(f"atlas:{name}-L50")
+def test_it_is_right_at_its_lag_and_where_that_is_no_stream_at_shorter_ones(name, lags):
+    net = memcap.load(f"atlas:{name}")
     task = net.member.task
-    for lag in (5, 12, 25, 40):
-        length = task.length(lag)
-        batch = draw(task, lag, seed=8, steps=length, batch=512)
-        outputs = net.run(batch.inputs)[0]
-        if task.loss == "values":
-            assert ((outputs[-1, :, 0] - batch.targets) ** 2).mean() < 1.3 * task.facts(
-                lag, length
-            ).threshold
-            continue
-        assert accuracy(batch, outputs) > 0.95  # the rule allows .971 on 256 sequences
+    for lag in lags:
+        batch = draw(task, lag, seed=8, steps=task.length(lag), batch=512)
+        # the rule allows .971 on 256 sequences
+        assert accuracy(batch, net.run(batch.inputs)[0]) > 0.95
 
 
 def test_mistakes_are_one_line(tmp_path):
@@ -119,15 +90,8 @@ def test_mistakes_are_one_line(tmp_path):
         memcap.load(tmp_path)
 
 
-def test_without_the_folder_there_are_none(tmp_path, monkeypatch):
-    monkeypatch.setattr(nets, "folder", lambda: tmp_path / "nothing")
-    assert nets.names() == {}
-    with pytest.raises(UserError, match="none is published with this memcap"):
-        nets.find_net(tmp_path, "atlas:latch-L5")
-
-
 @pytest.mark.breadth
-def test_export_and_probe_take_the_name(tmp_path, monkeypatch, capsys):
+def test_export_takes_the_name(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     cli.main(["export", "atlas:latch-L5", "--layout", "torch", "-o", "net.npz"])
     row = nets.names()["atlas:latch-L5"]
@@ -135,6 +99,4 @@ def test_export_and_probe_take_the_name(tmp_path, monkeypatch, capsys):
         4 * row["units"],
         row["units"],
     )
-    cli.main(["probe", "atlas:latch-L5", "--what", "lengths"])
-    assert list((tmp_path / "outputs" / "probes" / row["key"]).glob("lengths*"))
     assert "net.npz" in capsys.readouterr().out

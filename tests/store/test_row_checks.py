@@ -128,10 +128,6 @@ def test_two_verdicts_of_one_training_are_named():
         check_rows(complete(twice))
 
 
-def test_there_is_a_wrong_value_for_each_rule():
-    assert WRONG.keys() >= row_checks._rules().keys() - {"seed", "recipe"}
-
-
 def test_a_solved_row_must_have_passed():
     (row,) = group(counts={1: (1, 1)})
     for change in (
@@ -158,8 +154,7 @@ LENGTHS = {
 def test_scores_over_lengths_are_one_a_length():
     (row,) = group(counts={1: (0, 1)}, **LENGTHS)
     check_rows(table([row]))
-    wrong = ["[1.0]", "[1.0, 0.5, 0.5]", "[1.0, 2.0]", "[1.0, -0.5]", "[1.0, NaN]"]
-    wrong += ["1.0, 0.5", "[]", None]
+    wrong = ["[1.0]", "[1.0, 2.0]", "[1.0, -0.5]", "[1.0, NaN]", "1.0, 0.5", None]
     for column, text in itertools.product(LENGTHS.keys() - {"lengths"}, wrong):
         with pytest.raises(BadRowsError, match=f"{column}=.* does not go with"):
             check_rows(table([row | {column: text}]))
@@ -216,13 +211,6 @@ def test_a_config_of_no_member_is_refused(old, new):
         check_rows(complete(table([changed])))
 
 
-def test_rows_of_a_learned_carry_pass_and_say_so():
-    (row,) = group(counts={1: (0, 1)}, initial_carry="learned", parameters=42)
-    rows = complete(table([row]))
-    check_rows(rows)
-    assert rows["initial_carry"].to_list() == ["learned"]
-
-
 def test_rows_of_a_job_pass(tmp_path):
     """One that starts as a recipe says, and one as Flax does."""
     axes = [{}, {"model.cell": "GRUCell", "recipe.init": "flax"}]
@@ -236,7 +224,7 @@ def test_rows_of_a_job_pass(tmp_path):
 def test_one_bad_row_among_many_is_found_and_verify_names_all(tmp_path):
     rows = table(group(counts=dict.fromkeys(range(1, 9), (2, 4))))
     bad = pl.col("seed") == 3
-    write(tmp_path / "sound", group("latch", 7))
+
     (tmp_path / "copy" / "rows").mkdir(parents=True)
     path = tmp_path / "copy" / "rows" / "x.parquet"
     rows.with_columns(

@@ -14,7 +14,7 @@ from study_rows import group, table
 import memcap
 from memcap.config.member import Engine
 from memcap.rule import Stream
-from memcap.store.lengths import SCORES, first_failures, over_lengths
+from memcap.store.lengths import first_failures, over_lengths
 from memcap.trained import Trained
 from memcap.training.engine import train
 
@@ -110,35 +110,15 @@ def test_scores_are_scaled_by_chance_and_judged_by_the_criterion():
     assert lines["passes"].to_list() == [True, False]  # the criterion is .01
 
 
-def test_chance_is_that_of_each_length():
-    texts = {"score_at_lengths": "[1.0, 1.0]", "whole_at_lengths": "[1.0, 1.0]"}
-    lines = over_lengths(
-        table(group("cycle_navigation", 4, {1: (0, 1)}, lengths="1 64", **texts))
-    )
-    assert lines["chance"].to_list() == pytest.approx(
-        [1 / 3, 1 / 5]
-    )  # three places, then five
-
-
 def test_the_first_length_that_fails():
     holds = parity(1, score=[1.0, 1.0, 1.0], whole=[1, 1, 1])
     falls = parity(2, score=[1.0, 0.9, 1.0], whole=[1, 1, 0])
     rows = table(holds, falls, group("parity", 4, {3: (0, 1)}))
     found = dict(first_failures(rows).select("units", "fails_at").iter_rows())
     assert found == {1: None, 2: 16}
-    by_whole = first_failures(rows, "whole", least=1.0)
-    assert by_whole["fails_at"].to_list() == [None, 32]
-    assert by_whole.drop("fails_at").equals(rows[:2])
-    assert first_failures(rows, "scaled", least=0.7)["fails_at"].to_list() == [
-        None,
-        None,
-    ]
-
-
-def test_rows_without_lengths_have_no_lines():
-    lines = over_lengths(table(group("parity", 4, {1: (0, 2)})))
-    assert lines.height == 0
-    assert SCORES.keys() <= {*lines.columns}
+    for score, least, fails in (("whole", 1.0, 32), ("scaled", 0.7, None)):
+        found = first_failures(rows, score, least=least)
+        assert found["fails_at"].to_list() == [None, fails]
 
 
 LEAST = "must be a whole number, at least"
@@ -158,12 +138,6 @@ def test_lengths_that_make_no_sense_are_refused(task, text, says):
 
 
 def test_lengths_are_one_member_however_they_are_written():
-    spellings = {64: "64", "8  16": "8 16"}
-    for spelling, plain in spellings.items():
-        one, other = (
-            memcap.members(task="parity", lengths=text, **USUAL)[0]
-            for text in (spelling, plain)
-        )
-        assert one.key == other.key
-    (without,) = memcap.members(task="parity", **USUAL)
-    assert other.key != without.key
+    spellings = ("8  16", "8 16", "8 17")
+    found = [memcap.members(task="parity", lengths=s, **USUAL)[0] for s in spellings]
+    assert found[0].key == found[1].key != found[2].key

@@ -8,11 +8,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 from beat_files import MEMBER, first, put
-from command import memcap
 from study_checks import refusal
 from study_rows import group, write
 
-from memcap import store
 from memcap.store import shards
 from memcap.store.status import Failure, status, studies
 
@@ -33,13 +31,6 @@ def test_rows_alone_are_a_study_that_is_done(tmp_path):
     assert (found.running, found.waiting, found.left_over) == (0, 0, 0)
     assert (found.left, found.a_minute) == (None, None)
     assert found.failed == found.jobs == found.unfinished == ()
-
-
-def test_a_published_table_is_read():
-    found = status(ROOT / "sweeps" / "atlas")
-    rows = store.read(ROOT / "sweeps" / "atlas")
-    assert (found.done, found.solved) == (rows.height, rows["solved"].sum())
-    assert found.unreadable == ()
 
 
 def test_jobs_that_share_a_folder_are_added_up_and_shared_members_counted_once(
@@ -105,20 +96,6 @@ def test_a_failed_member_has_its_reason_until_it_is_in_hand_again(tmp_path):
     assert (found.members, found.done, found.failed, found.waiting) == (3, 2, (), 1)
 
 
-def test_a_failed_member_is_in_hand_of_a_job_whose_clock_is_behind(tmp_path):
-    """But not of the job whose row says that it failed."""
-    token = "0123456789abcdef"
-    failed = {"status": "failed", "population": f"{token}-{token}-0", "best": None}
-    (row,) = group(counts={1: (0, 1)}, **failed)
-    write(tmp_path, [row])
-    finished = row["finished"].timestamp()
-    put(tmp_path, token, first(started=finished - 60), [row["key"]])
-    assert len(status(tmp_path).failed) == 1
-    put(tmp_path, "fedcba9876543210", first(started=finished - 3600), [row["key"]])
-    found = status(tmp_path)
-    assert (found.failed, found.waiting) == ((), 1)
-
-
 def test_what_cannot_be_read_is_named_and_the_rest_counts(tmp_path):
     rows_of(tmp_path, group(counts={1: (2, 4)}))
     pl.DataFrame({"lag": [1]}).write_parquet(tmp_path / "rows" / "c.parquet")
@@ -141,9 +118,6 @@ def test_rows_that_cannot_be_read_are_unfinished_members_of_the_job_that_ended_w
     (tmp_path / "rows" / "made_up.parquet").write_bytes(b"PAR1 and nothing else")
     progress = status(tmp_path)
     assert (progress.done, progress.left_over, len(progress.unfinished)) == (0, 4, 1)
-    lines = memcap(tmp_path, "status", ".").out.splitlines()
-    assert lines[0] == ".: 0 of 4 members done: 0 solved, 0 not; 0 failed."
-    assert lines[-1].startswith("Resume with: ")
 
 
 def test_studies_are_found_below_a_folder(tmp_path):
@@ -155,5 +129,3 @@ def test_studies_are_found_below_a_folder(tmp_path):
     (tmp_path / "empty").mkdir()
     text = refusal(lambda: studies(tmp_path / "empty"))
     assert "empty: holds no study; train one first, as in: memcap train" in text
-    text = refusal(lambda: studies(tmp_path / "none"))
-    assert text.endswith("none: no such folder; give the folder of a study")

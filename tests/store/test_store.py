@@ -184,18 +184,6 @@ def test_one_row_of_a_key_counts(folder, rows, final):
         shards.collect(folder)
 
 
-def test_collect_again_gives_the_same_rows(folder):
-    for k in range(3):
-        rows = frame([row(f"k{k}", lag=3 - k), row("shared")])
-        write_table(folder / "rows" / f"{k}.parquet", rows)
-    path, rows = shards.collect(folder)
-    assert path == folder / "rows.parquet"
-    assert rows.height == 4
-    assert rows["lag"].is_sorted()
-    assert_frame_equal(shards.collect(folder)[1], rows)
-    assert_frame_equal(store.read(path), rows)
-
-
 def test_all_studies_below_a_folder_are_read(tmp_path):
     for study in ("one", "two"):
         shards.prepare(tmp_path / study)
@@ -208,10 +196,9 @@ def test_all_studies_below_a_folder_are_read(tmp_path):
     )
 
 
-@pytest.mark.parametrize("name", ["lag=5,units=[1,2]", "a*b?", "with space"])
-def test_a_folder_may_have_any_name(tmp_path, name):
+def test_a_folder_may_have_any_name(tmp_path):
     """Hydra names folders after overrides; Polars would read patterns and partitions into them."""
-    folder = tmp_path / name
+    folder = tmp_path / "lag=5,units=[1,2] a*b?"
     shards.prepare(folder)
     shards.write(folder, "p", [row("a1")], {key("a1"): tree()})
     assert_frame_equal(store.read(folder), frame([row("a1")]))
@@ -261,21 +248,11 @@ def test_a_column_that_is_new_to_this_version_is_left_out(folder):
     assert dict(store.read(folder).schema) == SCHEMA
 
 
-def test_a_shard_is_read_once_as_long_as_it_is_the_same(folder, monkeypatch):
-    read = pl.read_parquet
-    reads = []
-    monkeypatch.setattr(
-        pl, "read_parquet", lambda *args, **kw: reads.append(1) or read(*args, **kw)
-    )
-    write_table(folder / "rows" / "p.parquet", frame([row("p")]))
-    write_sealed(folder / "rows" / "q.parquet", frame([row("q")]))
-    for _ in range(2):
-        assert sorted(names(store.read(folder))) == ["p", "q"]
-    assert len(reads) == 2
-    write_table(folder / "rows" / "p.parquet", frame([row("r")]))  # of the same size
-    write_sealed(folder / "rows" / "q.parquet", frame([row("s")]))
-    assert sorted(names(store.read(folder))) == ["r", "s"]
-    assert len(reads) == 4
+def test_a_shard_is_read_again_once_it_is_another(folder):
+    for one, other in ("pq", "rs"):  # of the same size
+        write_table(folder / "rows" / "p.parquet", frame([row(one)]))
+        write_sealed(folder / "rows" / "q.parquet", frame([row(other)]))
+        assert sorted(names(store.read(folder))) == [one, other]
 
 
 def test_one_finds_a_row_by_the_first_digits_of_its_key(folder):
@@ -290,9 +267,8 @@ def test_one_finds_a_row_by_the_first_digits_of_its_key(folder):
 
 def test_weights_that_are_not_there_are_missed(folder):
     shards.write(folder, "p", [row("a1")], {key("a1"): tree()})
-    for missing in (row("b2"), row("a1", population="q")):
-        text = refusal(lambda missing=missing: store.weights_of(folder, missing))
-        assert f"no weights of member {missing['key']}" in text
+    text = refusal(lambda: store.weights_of(folder, row("b2")))
+    assert f"no weights of member {key('b2')}" in text
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
@@ -306,9 +282,7 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
     assert "give the folder of a study" in refusal(lambda: shards.collect(path))
 
 
-def test_arrays_are_written_whole(tmp_path):
-    write_arrays(tmp_path / "w.npz", {"x": np.arange(3)})
-    np.testing.assert_array_equal(np.load(tmp_path / "w.npz")["x"], np.arange(3))
+def test_a_file_of_arrays_that_cannot_be_written_is_refused(tmp_path):
     assert "must end in .npz" in refusal(lambda: write_arrays(tmp_path / "w.bin", {}))
     assert "cannot be written" in refusal(
         lambda: write_arrays(tmp_path / "no" / "w.npz", {})

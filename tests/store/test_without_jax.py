@@ -46,14 +46,3 @@ def test_who_trains_nothing_needs_no_jax(tmp_path):
     assert completed == "--task\n"
     for each, text in zip(COMMANDS.values(), said, strict=True):
         assert each in text
-
-
-def test_a_picture_whose_names_stand_apart_needs_no_scipy(tmp_path):
-    """It is drawn at the end of every job."""
-    folder = shutil.copytree(
-        Path(__file__).with_name("older_folder"), tmp_path / "study"
-    )
-    script = "import sys; from memcap import cli; cli.main(['figure', 'frontier', '.'])"
-    done = python(folder, "-c", f"{script}; assert 'scipy' not in sys.modules")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.endswith("frontier.png\n")

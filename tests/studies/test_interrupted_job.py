@@ -103,7 +103,6 @@ def test_a_killed_job_goes_on_where_it_stopped(tmp_path, monkeypatch):
     asked, rows = remaining(found, tmp_path, monkeypatch)
     assert asked == [m.key for m in found[1:]]
     assert sorted(rows["key"]) == sorted(m.key for m in found)
-    assert rows.height == rows["key"].n_unique() == 4
     assert_frame_equal(rows.filter(pl.col("key") == found[0].key), before)
     for each in rows.iter_rows(named=True):
         assert store.weights_of(tmp_path, each)
@@ -140,14 +139,9 @@ def test_a_full_shard_is_left_alone_and_the_next_begun(tmp_path, monkeypatch):
     for member in found:
         writer.finish("a", [fake(member)])
     writer.flush()
-    assert [pl.read_parquet(path).height for path in shards.paths(tmp_path)] == [
-        2,
-        2,
-        1,
-    ]
+    heights = [pl.read_parquet(path).height for path in shards.paths(tmp_path)]
+    assert heights == [2, 2, 1]
     assert sorted(store.read(tmp_path)["key"]) == sorted(m.key for m in found)
-    for each in store.read(tmp_path).iter_rows(named=True):
-        assert store.weights_of(tmp_path, each)
 
 
 INTERRUPTED = """

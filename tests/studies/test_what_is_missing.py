@@ -39,9 +39,8 @@ def test_a_grid_lacks_what_the_folder_does_not_hold(folder):
     assert files(folder) == before
 
 
-@pytest.mark.parametrize("where", [None, "nowhere"])
-def test_without_a_folder_everything_is_missing(tmp_path, where):
-    now = what_is_missing(GRID, Study(where and tmp_path / where))
+def test_without_a_folder_everything_is_missing(tmp_path):
+    now = what_is_missing(GRID, Study(tmp_path / "nowhere"))
     assert (now.rows.height, now.missing, now.most) == (0, GRID, 6)
     assert not files(tmp_path)
 
@@ -58,7 +57,6 @@ def test_an_adaptive_search_says_how_many_it_usually_trains(folder):
     now = what_is_missing(GRID, Study(folder, design="adaptive", precision=0.3))
     assert now.usual is not None
     assert 0 < now.usual <= now.most <= len(now.missing)
-    assert what_is_missing(GRID, Study(folder, design="bisect")).usual is None
 
 
 def test_a_search_that_has_ended_wants_nothing_though_members_are_missing(tmp_path):
