@@ -1,20 +1,21 @@
-"""Parts of published layers: what a net carries, how its parts go together, and which
-cells may have them (tests/cells/test_recurrences.py has their recurrences)."""
+"""Parts of published layers and sizes of keys: what a net carries, and how it is run
+(tests/cells/test_recurrences.py has their recurrences)."""
 
+import jax
 import numpy as np
 import pytest
+from breadth import leave
+from flax import nnx
+from loop_checks import run_loop
 
 from memcap import loops
-from memcap.cells import cell_class
-from memcap.knobs import UserError
+from memcap.cells import cell_class, cell_facts
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
 
 F = 3
 U = 5
 K = 16
-B = 2
-T = 7
 
 
 @pytest.mark.parametrize(
@@ -31,18 +32,6 @@ def test_the_carry_counts_the_inputs_that_a_convolution_sees_again(name, numbers
     assert Architecture(Model(name, U), F, 2).carry_numbers() == numbers
 
 
-@pytest.mark.usefixtures("quick_compile")
-def test_a_rate_starts_as_published():
-    """U(0, 16): nets forget eight times as fast on average as without."""
-    nets = [
-        Architecture(Model("gated_delta_net+rate", U), F, 2).init(None, [seed])["cell"]
-        for seed in range(20)
-    ]
-    rates = np.exp([net["log_rate"][0] for net in nets])
-    assert 0 < rates.min() < 3
-    assert 13 < rates.max() <= 16
-
-
 @pytest.mark.parametrize("part", ["conv4", "gate", "conv4+skip", "heads2", "clock16"])
 @pytest.mark.parametrize("name", ["mamba2", "mlstm"])
 def test_accelerators_leave_a_step_of_its_own_to_the_loop_for_any_cell(name, part):
@@ -51,23 +40,27 @@ def test_accelerators_leave_a_step_of_its_own_to_the_loop_for_any_cell(name, par
 
 
 @pytest.mark.parametrize(
-    ("name", "which"),
-    [
-        ("lstm+conv4", "a cell with a matrix"),
-        ("lstm+clock16", "a cell with a matrix, before .*, or of such a cell after"),
-        ("delta_net+clock16+conv4", "a cell with a matrix"),
-        ("delta_net+clock16+clock8", "a cell with a matrix"),
-        ("mlstm+skip", "mamba2, or of mlstm after"),
-        ("mlstm+rate", "gated_delta_net"),
-        ("slstm+gate", "a cell with a matrix"),
-        ("slstm+bfloat16+conv4", "a cell with a matrix"),
-        ("delta_product+skip", "mamba2"),
-        ("gla+skip", "mamba2"),
-        ("delta_net+rate", "gated_delta_net"),
-    ],
+    "name", ["mamba2+key4", *leave(["delta_product+key1", "delta_net+key32"])]
 )
-def test_a_part_of_another_layer_is_refused_in_one_line(name, which):
-    with pytest.raises(
-        UserError, match=rf"model\.cell={name.split('+')[0]}\+.*is a part of {which}"
-    ):
-        Model(name)
+def test_loops_serve_a_key_of_any_size(name):
+    cell = cell_class(name)(F, U, rngs=nnx.Rngs(0))
+    assert cell.query.shape[-1] == int(name.partition("key")[2])
+    x = jax.random.normal(jax.random.key(1), (7, 2, F))
+    carry = cell.initialize_carry((2, F))
+    right = run_loop("plain", cell, x, carry)[1]
+    for loop in ("masked", "associative"):
+        hidden = run_loop(loop, cell, x, carry)[1]
+        np.testing.assert_allclose(hidden, right, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "more"), [("gla", 0), ("delta_product", 0), ("mlstm", 5)]
+)
+def test_the_state_is_counted_with_its_size_of_a_key_and_its_heads(name, more):
+    """mLSTM has more numbers, n and m."""
+    for suffix, heads in ((f"{name}+key4", 1), (f"{name}+key4+heads3", 3)):
+        carried = Architecture(Model(suffix, U), F, 2).carry_numbers()
+        assert carried == heads * (4 * U + more) + F
+        facts = cell_facts(suffix, F)
+        assert (facts.numbers_per_unit, facts.bits_per_unit) == (4 * heads, 128 * heads)
+    assert cell_facts(f"{name}+key4+heads3+bits2", F).bits_per_unit == 4 * 3 * 2

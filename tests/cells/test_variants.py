@@ -271,7 +271,20 @@ NOT_SUFFIXES = (
     *("bits0", "bits17", "bits04", "0.1", "conv1"),
 )
 SIGN = r"\+signed is for cells whose input says what share of the state"
-UNSIGNED = ("lstm", "LRU", "linear_attention", "mlstm", "signed_delta_net", "GRUCell")
+UNSIGNED = ("lstm", "linear_attention", "signed_delta_net")
+PARTS = {  # of layers, on cells that have none
+    "lstm+key8": "a cell with a matrix",
+    "lstm+clock16": "a cell with a matrix, before .*, or of such a cell after",
+    "delta_net+clock16+clock8": "a cell with a matrix",
+    "delta_net+heads2+key4": "a cell with a matrix",
+    "delta_net+heads2+conv4": "a cell with a matrix and one write",
+    "delta_net+bits2+heads2": "a cell .*, before a variant of its carry",
+    "slstm+bfloat16+conv4": "a cell with a matrix",
+    "slstm+gate": "a cell with a matrix",
+    "mlstm+skip": "mamba2, or of mlstm after",
+    "gla+skip": "mamba2",
+    "delta_net+rate": "gated_delta_net",
+}
 ONCE = r"each suffix can stand once; leave out \+"
 
 
@@ -282,7 +295,10 @@ ONCE = r"each suffix can stand once; leave out \+"
         *((f"{name}+signed", SIGN) for name in UNSIGNED),
         ("lstm+carry+carry", ONCE),
         ("GRUCell+bfloat16+noise0.1+bfloat16", ONCE),
+        ("delta_net+key4+key8", ONCE),
         ("delta_net+carry", r"\+carry is for cells whose carry is alike"),
+        *((f"delta_net+{suffix}", NONE) for suffix in ("key08", "key257", "heads1")),
+        *((name, f".* is a part of {of}") for name, of in PARTS.items()),
         ("lsmt+bfloat16", "no such cell"),
     ],
 )

@@ -11,7 +11,7 @@ from polars.testing import assert_frame_equal
 import memcap
 from memcap import findings, store
 from memcap.commands.reproduce import tiny
-from memcap.findings import NOT_MEASURED, Claim, Finding, Paper, judge_claims
+from memcap.findings import NOT_MEASURED, Claim, Finding, Paper, judge_claims, marks
 from memcap.knobs import UserError
 from memcap.store.rows import frame
 
@@ -116,3 +116,14 @@ def test_what_is_no_paper_is_refused():
         findings.find("nobody")
     with pytest.raises(UserError, match=r"paper=memcap\.figures:costs: has no PAPER"):
         findings.find("memcap.figures:costs")
+
+
+def test_a_mark_has_a_bar_to_each_extreme():
+    data = pl.DataFrame(
+        {"units": [2], "score": [0.5], "least": [0.4], "greatest": [0.7]}
+    )
+    _, axes = marks.panels((4, 3))
+    marks.with_bars(axes, data, "units", "score", beside=2, **marks.look(0))
+    line, _, (bars,) = axes.containers[0].lines
+    assert line.get_xydata().tolist() == [[4, 0.5]]
+    assert bars.get_segments()[0][:, 1].tolist() == pytest.approx([0.4, 0.7])

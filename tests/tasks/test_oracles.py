@@ -403,6 +403,12 @@ ALIKE = [  # a task, its lag, what is drawn, and how many kinds of it there are
     (CounterLanguage(), 9, lambda x: (x == 0).sum(1), 9),
     (DelayLine(symbols=4), 3, lambda x: x, 4),
     (Dyck(depth=4), 8, lambda x: code(x[:, 1:] < 2), 13),  # words within the first one
+    (  # of two keys, written twice each, which is the one asked for
+        Mqar(pairs=2, symbols=4, rewrites=1),
+        2,
+        lambda x: code(x[:, :8:2] == x[:, -1:]),
+        6,
+    ),
     (Pattern(classes=3), 3, lambda x: code(x), 3),
     (Pattern(classes=4), 3, lambda x: code(x), 4),
     (Reber(), 8, lambda x: x[:, -8:] @ 7 ** np.arange(8), len(WORDS)),

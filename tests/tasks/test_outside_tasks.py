@@ -237,9 +237,9 @@ BROKEN = {  # a method of Honest's, its body, and what is said
 FACTS = {
     "None": "facts(4, 9) gives NoneType; it must be memcap.Facts",
     "Facts(1, 1.0, 0.5, float('nan'))": (
-        "has threshold=nan; it must be a number above 0, as mse is"
+        "facts(4, 9) has threshold=nan; it must be a number above 0, as mse is"
     ),
-    "Facts(1, -1.0, 0.5, 0.1)": "has bits=-1.0; it must be a number from 0",
+    "Facts(1, -1.0, 0.5, 0.1)": "facts(4, 9) has bits=-1.0; it must be a number from 0",
     "1 / 0": "facts raises ZeroDivisionError: division by zero, at ",
 }
 SAMPLES = {
@@ -264,6 +264,7 @@ SAMPLES = {
 }
 
 
+DRAWN = "x, y, m, _ = Honest.sample(self, key, lag, length, steps, batch); return "
 ARGUMENTS = {"facts": "lag length", "stretched": "lag factor"}
 ARGUMENTS |= dict.fromkeys(("shortest", "length"), "lag")
 ARGUMENTS |= dict.fromkeys(("sample", "unseen"), "key lag length steps batch")
@@ -284,27 +285,16 @@ def broken(method, body, tmp_path, monkeypatch):
     return said.removeprefix(f"task {name}:Broken: ")
 
 
-@pytest.mark.parametrize("method", BROKEN)
-def test_a_task_that_says_its_sizes_wrongly_is_one_line(tmp_path, monkeypatch, method):
-    body, says = BROKEN[method]
-    assert broken(method, body, tmp_path, monkeypatch).startswith(says)
+CASES = [
+    *((method, *case) for method, case in BROKEN.items()),
+    *(("facts", f"return {facts}", says) for facts, says in FACTS.items()),
+    *(("sample", DRAWN + batch, says) for batch, says in SAMPLES.items()),
+    ("unseen", f"{DRAWN}3", SAMPLES["3"].replace("sample", "unseen")),
+]
 
 
-@pytest.mark.parametrize("facts", FACTS)
-def test_a_task_with_impossible_facts_is_one_line(tmp_path, monkeypatch, facts):
-    assert FACTS[facts] in broken("facts", f"return {facts}", tmp_path, monkeypatch)
-
-
-@pytest.mark.parametrize(
-    ("method", "batch"),
-    [*(("sample", batch) for batch in SAMPLES), ("unseen", "3"), ("unseen", "int(x)")],
-)
-def test_a_task_that_draws_what_no_task_may_is_one_line(
-    tmp_path, monkeypatch, method, batch
+@pytest.mark.parametrize(("method", "body", "says"), CASES)
+def test_a_task_with_a_wrong_method_is_one_line(
+    tmp_path, monkeypatch, method, body, says
 ):
-    body = (
-        "x, y, m, _ = Honest.sample(self, key, lag, length, steps, batch); return "
-        + batch
-    )
-    line = SAMPLES[batch].replace("sample", method)
-    assert broken(method, body, tmp_path, monkeypatch).startswith(line)
+    assert broken(method, body, tmp_path, monkeypatch).startswith(says)
