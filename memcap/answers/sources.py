@@ -4,7 +4,6 @@ table of rows."""
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import polars as pl
 
@@ -63,16 +62,21 @@ def from_rows(
 
 def _sources(question: Question) -> Iterator[tuple[str | None, pl.DataFrame]]:
     """Yield tables of rows with their names, each read when it is needed."""
-    if isinstance(question.rows, pl.DataFrame):
-        yield None, question.rows
-        return
-    places = [OUTPUTS] if OUTPUTS.exists() else []
-    places += [Path(name) for name in NAMES if rows_files(name)]
-    for place in places if question.rows is None else [question.rows]:
+    rows = question.rows
+    if isinstance(rows, pl.DataFrame):
+        yield None, rows
+    elif rows is not None:
         # a folder may have the name of published rows
-        is_folder = str(place) in NAMES and not is_published(place)
-        name = f"./{place}" if is_folder else str(place)
-        yield name, store.read(place, question.strict)
+        is_folder = str(rows) in NAMES and not is_published(rows)
+        name = f"./{rows}" if is_folder else str(rows)
+        yield name, store.read(rows, question.strict)
+    else:
+        if OUTPUTS.exists():
+            yield str(OUTPUTS), store.read(OUTPUTS, question.strict)
+        for name in NAMES:
+            tables = [store.read(file, question.strict) for file in rows_files(name)]
+            if tables:
+                yield name, pl.concat(tables)
 
 
 def _beside(
