@@ -23,7 +23,7 @@ from memcap.launch.app import compose_jobs
 from memcap.launch.errors import PLUGINS
 from memcap.store import curves
 from memcap.tasks import task_classes
-from memcap.tracking import mirror, tracker
+from memcap.tracking import mirror
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
@@ -122,7 +122,7 @@ def test_the_python_lines_of_tracking(tmp_path, monkeypatch, capsys):
         f"trains longer than {curves.RUNNING_AFTER:g} seconds",
         f"more than {mirror.MOST_MEMBER_RUNS} members",
         f"every {mirror.SECONDS_BETWEEN_POINTS:g} seconds",
-        f"{tracker.SECONDS_AT_THE_END:g} seconds at most",
+        f"{mirror.SECONDS_AT_THE_END:g} seconds at most",
     ],
 )
 def test_the_page_of_tracking_says_the_numbers_of_the_code(words):

@@ -7,15 +7,14 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from memcap.commands.arguments import add_strict, location
-from memcap.knobs import UserError
+from memcap.knobs import UserError, names_of, typed
 from memcap.store import heartbeat, shards
 from memcap.store.published import is_published
 from memcap.store.shards import OUTPUTS
 from memcap.store.status import studies
-from memcap.tracking import RUNS, WANDB_MODES, Tracking
-from memcap.tracking.mirror import Mirror
-
-SECONDS_BETWEEN_LOOKS = 3.0
+from memcap.store.study import Study
+from memcap.tracking import RUNS, WANDB_MODES, Mirror, Tracking
+from memcap.tracking.mirror import SECONDS_BETWEEN_LOOKS
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -25,7 +24,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_strict(parser)
     add("--follow", action="store_true", help="go on while jobs train in the folder")
     about = "the service: wandb (default) or trackio"
-    add("--to", default="wandb", metavar="SERVICE", help=about)
+    add("--to", dest="mode", default="wandb", metavar="SERVICE", help=about)
     about = "project of the service (default: WANDB_PROJECT, or memcap)"
     add("--project", help=about)
     add("--entity", help="W&B user or team (default: the account's)")
@@ -38,16 +37,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> None:
     """Send one study after another, or follow one."""
     place = arguments.results
-    settings = Tracking(
-        arguments.to,
-        arguments.project,
-        arguments.entity,
-        arguments.wandb,
-        arguments.runs,
-    )
-    if settings.is_off:
+    values = {name: getattr(arguments, name) for name in names_of(Tracking)}
+    settings = typed(Tracking, values, "tracking")
+    if settings.mode == "off" or settings.is_disabled:
         raise UserError(
-            f"--to {arguments.to}: is turned off, by the service off or by WANDB_MODE=disabled"
+            f"--to {settings.mode}: is turned off, by the service off or by WANDB_MODE=disabled"
         )
     if is_published(place):
         raise UserError(
@@ -64,7 +58,7 @@ def run(arguments: Namespace) -> None:
         for mirror in mirrors:
             if where := mirror.finish():
                 print(where)
-            if left := mirror.left(folder):
+            if left := mirror.left():
                 print(left, file=sys.stderr)
 
 
@@ -77,7 +71,7 @@ def _mirrors(settings: Tracking, folder: Path, follow: bool) -> list[Mirror]:
         names = [name for table in tables.values() for name in table["study"]]
         for name in dict.fromkeys([*names, *(beat.study for beat in beats)]):
             if name not in mirrors:
-                mirrors[name] = Mirror(settings, name, folder)
+                mirrors[name] = Mirror(settings, Study(folder, name))
         if not (follow and any(beat.alive for beat in beats)):
             return list(mirrors.values())
         for mirror in mirrors.values():

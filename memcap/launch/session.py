@@ -57,11 +57,12 @@ class Ledger:
 
     def track(self, study: Settings) -> None:
         """Start to follow the study's folder, unless it is followed or tracking is off."""
-        if study in self.trackers or study.tracking.is_off:
+        tracking = study.tracking
+        if study in self.trackers or tracking.mode == "off" or tracking.is_disabled:
             return
         members = members_table(list(self.expected.get(study, ())))
         followed = replace(study.study, session=self.session, command=self.command)
-        self.trackers[study] = Tracker(study.tracking, followed, members)
+        self.trackers[study] = Tracker(tracking, followed, members)
 
     def end(
         self,

@@ -4,7 +4,7 @@ One function of the folder sends what was not sent yet: a thread of the job call
 every few seconds, and `memcap mirror` later. Nothing is ever read back.
 """
 
+from memcap.tracking.mirror import Mirror, Tracker
 from memcap.tracking.settings import MODES, RUNS, WANDB_MODES, Tracking
-from memcap.tracking.tracker import Tracker
 
-__all__ = ["MODES", "RUNS", "WANDB_MODES", "Tracker", "Tracking"]
+__all__ = ["MODES", "RUNS", "WANDB_MODES", "Mirror", "Tracker", "Tracking"]

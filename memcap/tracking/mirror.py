@@ -1,25 +1,29 @@
 """The mirror of a study: sends what its folder holds and no service has yet. It only reads."""
 
-import contextlib
 import itertools
 import json
 import math
 import os
+import threading
 import time
+from collections import defaultdict
 from collections.abc import Collection
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import polars as pl
 
 from memcap import store
 from memcap.frontiers.frontier import columns, frontier
+from memcap.knobs import UserError
 from memcap.own.losses import loss_curves
 from memcap.own.words import as_dict
-from memcap.store import curves, heartbeat, rows, shards
+from memcap.runtime import signals
+from memcap.store import curves, files, heartbeat, rows, shards
 from memcap.store.curves import Points
-from memcap.store.files import BadFileError
-from memcap.terminal.words import plural
+from memcap.store.study import Study
+from memcap.terminal.words import Waiting, plural, warn_once
 from memcap.tracking.runs import (
     Entry,
     Run,
@@ -38,6 +42,10 @@ from memcap.tracking.settings import Tracking
 
 SECONDS_BETWEEN_POINTS = 10.0  # in the study's run
 POINTS_AT_ONCE = 10  # of a member in training
+SECONDS_BETWEEN_LOOKS = 3.0
+SECONDS_AT_THE_END = 50.0  # in which the rest is sent
+SECONDS_WHEN_INTERRUPTED = 0.5
+SECONDS_BETWEEN_SIGNALS = 0.1
 # Columns of rows that the config of a member's run has, too.
 ENVIRONMENT = (
     "study",
@@ -60,30 +68,28 @@ class Mirror:
     """Sends a study's folder, which need not exist yet, or one file of rows.
 
     Args:
-        settings: the knobs of tracking. study: the study's name. place: its folder.
-        session: the command whose members are sent; "": all commands.
-        command: its command line; "": the last one in the folder.
+        settings: the knobs of tracking.
+        study: the study. Without a session, the members of all commands are sent.
         members: members that may come, with the columns of
             `memcap.store.heartbeat.MEMBERS`, as far as they are known.
     """
 
     def __init__(
-        self,
-        settings: Tracking,
-        study: str,
-        place: Path,
-        session: str = "",
-        command: str = "",
-        members: pl.DataFrame | None = None,
+        self, settings: Tracking, study: Study, members: pl.DataFrame | None = None
     ):
+        for name in ("project", "entity"):
+            if getattr(settings, name) == "":  # W&B would silently use the default
+                raise UserError(f"tracking.{name}: is empty; name one, or leave it out")
+        assert study.folder is not None
         self.settings = settings
-        self.study = study
-        self.place = place
-        self.folder = place.parent if place.is_file() else place
-        self.session = session
-        self.commands = {session: command}  # by session
+        self.study = study.name
+        self.command = settings.command(study.folder)  # that sends the folder by hand
+        self.place = study.folder.absolute()  # even if the job changes its folder
+        self.folder = self.place.parent if self.place.is_file() else self.place
+        self.session = study.session
+        self.commands = {study.session: study.command or ""}  # by session
         self.agent = wandb_agent() if settings.mode == "wandb" else None
-        self.sender = Sender(settings, study, self.folder.absolute())
+        self.sender = Sender(settings, study.name, self.folder)
         self.jobs: set[str] = set()  # tokens of jobs whose members are known
         self.live: list[str] = []  # tokens of the session's jobs that train
         self.others_train = False  # whether jobs of other sessions do
@@ -99,28 +105,13 @@ class Mirror:
         self._look()
         most = {"auto": MOST_MEMBER_RUNS, "member": math.inf, "seeds": 0}
         by_seeds = len(self.members) > most[self.settings.runs]
-        groups = self._whole_groups(last) if by_seeds else []
-        single = {self.single} if by_seeds else ()
-        singles = [
-            member
-            for member in self.members.values()
-            if not by_seeds or member in single
-        ]
-        ended = [member for member in singles if member.is_unsent]
-        points = self._points([*ended, *itertools.chain(*groups)])
-        for member in ended:
-            row = json.loads(json.dumps(member.row, default=str))
-            self._send_member(member, points.get(member.key, {}), row)
-        for group in groups:
-            curve = quantiles([points.get(member.key, {}) for member in group])
-            self._send(
-                group, run_of_seeds(group[0], self.study), curve, _summary(group)
-            )
-        live = {} if last else self._live_points()
-        for member in singles:
-            if member.key in live:
-                self._send_member(member, live[member.key])
-        if ended or groups or live:
+        if by_seeds and self.single is None:
+            is_news = self._send_groups(last)
+        else:
+            is_news = self._send_ended()
+            if not last:
+                is_news |= self._send_running()
+        if is_news:
             self._send_progress()
 
     def finish(self, with_results: bool = True) -> str:
@@ -135,14 +126,14 @@ class Mirror:
             self._send_results()
         return self.sender.close()
 
-    def left(self, folder: Path, has_results: bool = False) -> str:
+    def left(self, has_results: bool = False) -> str:
         """Return a line that counts what was not sent, with the command that sends it;
         "" if nothing is left."""
         self._look()
         count = sum(member.is_unsent for member in self.ended)
         if not (count or has_results):
             return ""
-        by_hand = self.settings.command(folder)
+        by_hand = self.command
         if self.agent:  # otherwise its run would stay as it is
             ids = f"WANDB_SWEEP_ID={self.agent.sweep} WANDB_RUN_ID={self.agent.id}"
             by_hand = f"{ids} {by_hand}"
@@ -169,67 +160,42 @@ class Mirror:
         """Read what is new: lists of members, and rows."""
         if not self.place.exists():
             return
-        beats = heartbeat.read(self.folder)
-        beats = {
-            token: beat for token, beat in beats.items() if beat.study == self.study
-        }
-        ours = set(filter(self._is_ours, beats))
-        alive = {token for token, beat in beats.items() if beat.alive}
-        self.live = sorted(alive & ours)
-        self.others_train = not alive <= ours
-        for token in (alive | ours) - self.jobs:
-            members = heartbeat.read_members(self.folder, token)
-            self._expect(members, token in ours)
-            self.jobs.add(token)
-        for token, beat in sorted(beats.items(), key=lambda item: item[1].started):
-            self.commands[shards.session_of(token)] = beat.command or ""
+        jobs = [
+            job
+            for job in heartbeat.read(self.folder).values()
+            if job.study == self.study
+        ]
+        alive = [job.token for job in jobs if job.alive]
+        self.live = list(filter(self._is_ours, alive))
+        self.others_train = len(self.live) < len(alive)
+        for job in sorted(jobs, key=attrgetter("started")):
+            token = job.token
+            self.commands[shards.session_of(token)] = job.command or ""
+            is_ours = self._is_ours(token)
+            if token not in self.jobs and (is_ours or job.alive):
+                self.jobs.add(token)
+                self._expect(heartbeat.read_members(self.folder, token), is_ours)
         tables, _ = shards.read_files(self.place, below=False)
         news = [table.join(self.seen, SEEN, "anti") for table in tables.values()]
         self.seen = pl.concat([self.seen, *(table.select(SEEN) for table in news)])
         single = self.single
         for row in shards.merge(news).filter(study=self.study).iter_rows(named=True):
             is_ours = self._is_ours(row["population"])
-            member = self._expect_one(row, is_ours)
+            member = self._member(row, is_ours)
             member.row = row
             member.is_unsent = is_ours or member is single
 
     def _expect(self, members: pl.DataFrame, is_ours: bool) -> None:
-        for line in members.drop_nulls("config").iter_rows(named=True):
-            self._expect_one(line, is_ours)
+        for line in members.iter_rows(named=True):
+            self._member(line, is_ours)
 
-    def _expect_one(self, line: dict[str, Any], is_ours: bool) -> Entry:
-        if line["key"] not in self.members:
-            self.members[line["key"]] = entry(line)
-        member = self.members[line["key"]]
-        member.is_ours |= is_ours
-        return member
-
-    def _whole_groups(self, last: bool) -> list[list[Entry]]:
-        """Return the ended members of groups of seeds of which some were not sent, once
-        all have ended, or nobody will train the others."""
-        groups: dict[str, list[Entry]] = {}
-        for member in self.members.values():
-            groups.setdefault(member.config_without_seed, []).append(member)
-        is_over = last and not self.others_train
-        return [
-            [member for member in group if member.row]
-            for group in groups.values()
-            if any(member.is_unsent for member in group)
-            and (is_over or all(member.row for member in group))
-        ]
-
-    def _points(self, members: Collection[Entry]) -> dict[str, Points]:
-        """Read the curves of ended members."""
-        paths = {self.folder / "curves.parquet"}
-        for name in {member.row["population"] for member in members}:
-            paths.update(self.folder.glob(f"curves/{name}.*parquet"))
-        return _read_points(paths, members)
-
-    def _live_points(self) -> dict[str, Points]:
-        """Read the curves of members in training."""
-        paths = {curves.running_path(self.folder, token) for token in self.live}
-        members = [member for member in self.members.values() if not member.row]
-        return _read_points(paths, members)
+    def _member(self, line: dict[str, Any], is_ours: bool) -> Entry:
+        """Return the member of a row, or of a line of a list of members."""
+        key = line["key"]
+        if key not in self.members:
+            self.members[key] = entry(line)
+        self.members[key].is_ours |= is_ours
+        return self.members[key]
 
     def _send(self, members: Collection[Entry], *run: Any) -> None:
         """Send a run, after which these members are sent."""
@@ -238,23 +204,64 @@ class Mirror:
             for member in members:
                 member.is_unsent = False
 
-    def _send_member(
-        self, member: Entry, points: Points, row: dict[str, Any] | None = None
-    ) -> None:
-        """Send new points of a member, and its row once it has ended."""
-        about = {}
-        if row is not None:
-            command = self.commands.get(shards.session_of(row["population"]))
-            about = {name: row[name] for name in ENVIRONMENT} | {"command": command}
-        agent = self.agent if member is self.single else None
-        run = run_of_member(member, agent, about)
-        new = {step: values for step, values in points.items() if step > member.step}
-        if row is not None:
-            self._send([member], run, new, row)
-        elif new:
-            new = curves.thin(new, POINTS_AT_ONCE)
-            member.step = max(new)
-            self._send([], run, new)
+    def _send_ended(self) -> bool:
+        """Send members that have ended, each as a run; tell whether there were any."""
+        ended = [member for member in self.ended if member.is_unsent]
+        curves_of = self._read_ended(ended)
+        for member in ended:
+            command = self.commands.get(shards.session_of(member.row["population"]))
+            about = {name: member.row[name] for name in ENVIRONMENT}
+            run = self._run_of(member, **about, command=command)
+            row = json.loads(json.dumps(member.row, default=str))
+            points = _after(member.step, curves_of.get(member.key, {}))
+            self._send([member], run, points, row)
+        return bool(ended)
+
+    def _send_groups(self, last: bool) -> bool:
+        """Send groups of seeds, each as a run, once all have ended, or nobody will train
+        the others; tell whether there were any."""
+        groups = defaultdict[str, list[Entry]](list)
+        for member in self.members.values():
+            groups[member.config_without_seed].append(member)
+        is_over = last and not self.others_train
+        whole = [
+            [member for member in group if member.row]
+            for group in groups.values()
+            if any(member.is_unsent for member in group)
+            and (is_over or all(member.row for member in group))
+        ]
+        curves_of = self._read_ended(list(itertools.chain(*whole)))
+        for group in whole:
+            points = quantiles([curves_of.get(member.key, {}) for member in group])
+            self._send(
+                group, run_of_seeds(group[0], self.study), points, _summary(group)
+            )
+        return bool(whole)
+
+    def _send_running(self) -> bool:
+        """Send new points of members in training; tell whether there were any."""
+        paths = [curves.running_path(self.folder, token) for token in self.live]
+        running = [member for member in self.members.values() if not member.row]
+        curves_of = _read_points(paths, running)
+        for key, points in curves_of.items():
+            member = self.members[key]
+            if new := _after(member.step, points):
+                few = curves.thin(new, POINTS_AT_ONCE)
+                self._send([], self._run_of(member), few)
+                member.step = max(few)
+        return bool(curves_of)
+
+    def _read_ended(self, members: Collection[Entry]) -> dict[str, Points]:
+        """Read the curves of members that have ended, by key."""
+        paths = {self.folder / "curves.parquet"}
+        for name in {member.row["population"] for member in members}:
+            paths.update(self.folder.glob(f"curves/{name}.*parquet"))
+        return _read_points(paths, members)
+
+    def _run_of(self, member: Entry, **about: Any) -> Run:
+        return run_of_member(
+            member, self.agent if member is self.single else None, about
+        )
 
     def _send_progress(self, is_due: bool = False) -> None:
         """Add a point to the study's run, if there was none lately and nobody else does."""
@@ -302,6 +309,10 @@ class Mirror:
         )
 
 
+def _after(step: int, points: Points) -> Points:
+    return {other: values for other, values in points.items() if other > step}
+
+
 def _summary(members: Collection[Entry]) -> dict[str, Any]:
     return summary_of([member.row for member in members])
 
@@ -310,12 +321,68 @@ def _read_points(
     paths: Collection[Path], members: Collection[Entry]
 ) -> dict[str, Points]:
     """Read the curves of members from some files, by key."""
-    tables = [pl.DataFrame(schema=curves.SCHEMA)]
-    for path in paths if members else ():
-        with contextlib.suppress(BadFileError):  # they are only to look at
-            tables.append(curves.read_file(path))
+    if not members:
+        return {}
+    tables, _ = files.read_all(paths, curves.read_file)  # they are only to look at
     metrics = {member.key: member.metric for member in members}
-    lines = pl.concat(tables).filter(pl.col("key").is_in(list(metrics)))
-    parts = lines.unique(["key", "step"]).sort("step").partition_by("key")
-    by_key = {part["key"][0]: part for part in parts}
-    return {key: curves.points(part, metrics[key]) for key, part in by_key.items()}
+    lines = pl.concat([pl.DataFrame(schema=curves.SCHEMA), *tables.values()])
+    lines = lines.filter(pl.col("key").is_in(list(metrics))).unique(["key", "step"])
+    by_key = lines.sort("step").group_by("key", maintain_order=True)
+    return {key: curves.points(part, metrics[key]) for (key,), part in by_key}
+
+
+class Tracker:
+    """Sends a study's folder while jobs train in it; a context manager, which sends the rest.
+
+    A service that hangs is left behind with its thread.
+
+    Args:
+        settings: the knobs of tracking. study: the study of the jobs that it follows.
+        members: members that may come, with the columns of
+            `memcap.store.heartbeat.MEMBERS`, as far as they are known.
+    """
+
+    def __init__(self, settings: Tracking, study: Study, members: pl.DataFrame):
+        self.where = ""  # once it has ended: where to find the runs, in one line
+        self._mirror = Mirror(settings, study, members)
+        self._over = threading.Event()
+        self._with_results = True
+        self._thread = threading.Thread(
+            target=self._follow, name="memcap-tracking", daemon=True
+        )
+        self._thread.start()
+
+    def _follow(self) -> None:
+        try:
+            while not self._over.wait(SECONDS_BETWEEN_LOOKS):
+                self._mirror.send()
+            self.where = self._mirror.finish(self._with_results)
+        except Exception as error:  # of the folder: training goes on
+            warn_once(f"tracking does not work and is left: {error}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: object, trace: object
+    ) -> None:
+        """Wait until all is sent, but only half a second after an interrupt, and not
+        after a user's mistake. A warning counts what was not sent."""
+        is_mistake = kind is not None and issubclass(kind, SystemExit)
+        is_interrupted = kind is not None and not issubclass(kind, Exception)
+        seconds = SECONDS_WHEN_INTERRUPTED if is_interrupted else SECONDS_AT_THE_END
+        self._with_results = not is_interrupted
+        self._over.set()
+        self._wait(0 if is_mistake else seconds)
+        self._mirror.sender.works = False
+        left = self._mirror.left(has_results=self._thread.is_alive())
+        if left and not is_mistake:
+            warn_once(left)
+
+    def _wait(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        with Waiting("sending the last results (Ctrl-C ends this), a minute at most"):
+            while self._thread.is_alive() and (now := time.monotonic()) < end:
+                if signals.pending():
+                    end = min(end, now + SECONDS_WHEN_INTERRUPTED)
+                self._thread.join(SECONDS_BETWEEN_SIGNALS)

@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from memcap.knobs import UserError
 from memcap.rule import Verdict
-from memcap.store.columns import columns_of, task_of
+from memcap.store.columns import task_of
 from memcap.store.curves import Points, spread
 from memcap.store.heartbeat import long_name
 from memcap.store.rows import BY_LOSS
@@ -104,18 +102,16 @@ class Entry:
 
 def entry(line: Mapping[str, Any]) -> Entry:
     """Return the member of a row, or of a line of a job's list of members."""
-    config = json.loads(line["config"])
-    name = line.get("name") or _name(config)
-    return Entry(line["key"], name, line["metric"], config)
+    name = line["name"] if "name" in line else _name(line)
+    return Entry(line["key"], name, line["metric"], json.loads(line["config"]))
 
 
-def _name(config: dict[str, Any]) -> str:
-    columns = columns_of(config)
-    where = columns["lag"], columns["units"], config["seed"]
+def _name(row: Mapping[str, Any]) -> str:
+    where = row["lag"], row["units"], row["seed"]
     try:
-        return long_name(task_of(columns["task"], columns["knobs"]), *where)
+        return long_name(task_of(row["task"], row["knobs"]), *where)
     except UserError:  # its task cannot be imported here
-        return member_name(columns["task"], *where)
+        return member_name(row["task"], *where)
 
 
 def run_of_member(
@@ -203,23 +199,28 @@ def quantiles(curves: Sequence[Points]) -> Points:
         At most `memcap.store.curves.MOST_POINTS` points, with METRIC/q25, METRIC/q50
         and METRIC/q75 for each metric.
     """
-    steps = spread(sorted({step for curve in curves for step in curve}))
-    metrics = dict.fromkeys(
-        name for curve in curves for values in curve.values() for name in values
-    )
-    points: Points = {step: {} for step in steps}
-    for metric in metrics:
-        last_values = np.array([_last_values(curve, metric, steps) for curve in curves])
-        for point, values in zip(points.values(), last_values.T, strict=True):
-            point |= _quantiles(metric, values)
+    steps = sorted({step for curve in curves for step in curve})
+    shown = set(spread(steps))
+    last_values = [dict[str, float]() for _ in curves]
+    points: Points = {}
+    for step in steps:
+        for values, curve in zip(last_values, curves, strict=True):
+            values.update(curve.get(step, {}))
+        if step in shown:
+            points[step] = _all_quantiles(last_values)
     return {step: point for step, point in points.items() if point}
 
 
-def _last_values(curve: Points, metric: str, steps: Sequence[int]) -> np.ndarray:
-    """Return the last value of a metric at or before each of `steps`; NaN before the first."""
-    logged = {step: point[metric] for step, point in curve.items() if metric in point}
-    places = np.searchsorted(np.array([*logged], int), steps, side="right")
-    return np.array([np.nan, *logged.values()], float)[places]
+def _all_quantiles(points: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Return quantiles of each metric over points."""
+    by_metric = defaultdict[str, list[float]](list)
+    for point in points:
+        for metric, value in point.items():
+            by_metric[metric].append(value)
+    found = {}
+    for metric, values in by_metric.items():
+        found |= _quantiles(metric, values)
+    return found
 
 
 def _quantiles(name: str, values: Iterable[float]) -> dict[str, float]:

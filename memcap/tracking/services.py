@@ -15,7 +15,7 @@ import shlex
 import shutil
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -60,16 +60,16 @@ SUMMARIES = {
 class Service(ABC):
     """The runs of one study in a service. It may be slow, and raise anything."""
 
-    library: Any  # the module
+    name: str  # for people to read
+    library: Any = None  # the module, once there was something to send
 
-    def __init__(self, name: str, settings: Tracking, study: str, folder: Path):
+    def __init__(self, settings: Tracking, study: str, folder: Path):
         environment = os.environ if settings.mode == "wandb" else {}
-        self.name = name
-        self.settings = settings
         self.project = settings.project or environment.get("WANDB_PROJECT") or "memcap"
+        self.entity = settings.entity
         self.group = environment.get("WANDB_RUN_GROUP") or study
         tags = map(str.strip, environment.get("WANDB_TAGS", "").split(","))
-        self.tags = tuple(filter(None, tags))
+        self.tags = list(filter(None, tags))
         self.folder = Path(environment.get("WANDB_DIR") or folder).absolute()
         self.count = 0
         self.open: dict[str, Any] = {}  # runs of the library, by id
@@ -79,14 +79,17 @@ class Service(ABC):
     ) -> None:
         """Add points to a run, by step; with a summary the run has ended."""
         opened = self._opened(run)
-        first = self.next_step(opened)  # others are there, if the run is continued
+        first = opened.step  # others are there, if the run is continued
         for step, values in points.items():
             if step >= first:
-                self.log(opened, values, step)
+                # If not committed, the last point would overwrite the summary.
+                opened.log(values, step=step, commit=True)
         if summary is not None:
-            self.summarize(opened, run.config, summary)
+            # It may have grown since the run was opened.
+            opened.config.update(run.config, allow_val_change=True)
+            opened.summary.update(summary)
             del self.open[run.id]
-            self.end(opened)
+            opened.finish()
 
     def show(self, run: Run, values: Mapping[str, Any]) -> None:
         """Add values to a run, which stays open."""
@@ -96,6 +99,7 @@ class Service(ABC):
         self, run: Run, table: Sequence[Mapping[str, Any]], figure: Path
     ) -> None:
         """Add a table, a dict per row, and a picture, if there is one, to a run."""
+        opened = self._opened(run)
         media: dict[str, Any] = {}
         if table:
             names = list(dict.fromkeys(name for row in table for name in row))
@@ -105,37 +109,25 @@ class Service(ABC):
             )
         if figure.exists():
             media["figure"] = self.library.Image(str(figure))
-        self.show(run, media)
+        opened.log(media)
 
     def close(self) -> str:
         """End all runs. Return in one line where to find them."""
         for opened in self.open.values():
-            self.end(opened)
+            opened.finish()
         return plural(self.count, "run")
 
-    def end(self, opened: Any) -> None:
-        """End a run of the library."""
-        opened.finish()
+    @abstractmethod
+    def load(self) -> Any:
+        """Import the library, and return it."""
 
     @abstractmethod
     def start(self, run: Run) -> Any:
-        """Open a run of the library; one that exists is continued."""
-
-    @abstractmethod
-    def next_step(self, opened: Any) -> int:
-        """Return the first step that a run does not have."""
-
-    @abstractmethod
-    def log(self, opened: Any, values: Mapping[str, Any], step: int) -> None:
-        """Add a point to a run."""
-
-    @abstractmethod
-    def summarize(
-        self, opened: Any, config: Mapping[str, Any], summary: Mapping[str, Any]
-    ) -> None:
-        """Give a run its summary, and a config that may have grown since it was opened."""
+        """Open a run, which has W&B's methods; one that exists is continued."""
 
     def _opened(self, run: Run) -> Any:
+        if self.library is None:
+            self.library = self.load()
         if run.id not in self.open:
             self.count += 1
             self.open[run.id] = self.start(run)
@@ -143,48 +135,50 @@ class Service(ABC):
 
 
 class Wandb(Service):
-    """W&B, online or offline.
+    """W&B, "online" or "offline"."""
 
-    Raises:
-        RuntimeError: it is "online" and no API key is configured (W&B itself would ask
-        for one in the terminal).
-    """
+    def __init__(self, mode: str, *place: Any):
+        super().__init__(*place)
+        self.name = f"W&B {mode}"
+        self.mode = mode
+        self.url = ""
 
-    def __init__(self, name: str, *place: Any):
-        super().__init__(name, *place)
-        self.mode = name.removeprefix("W&B ")
+    def load(self) -> Any:
+        """Import W&B; raise RuntimeError if it is to be online and no API key is
+        configured (W&B itself would ask for one in the terminal)."""
         if self.mode == "online" and not has_api_key():
             raise RuntimeError("no API key is configured; `wandb login` stores one")
         _end_wandb()  # an earlier service, now unused, holds no run
-        self.library, _ = _wandb()
-        self.url = ""
-        names = self.library.Settings.model_fields
-        self.lean = {name: value for name, value in LEAN.items() if name in names}
         self.folder.mkdir(parents=True, exist_ok=True)
+        return _wandb()
 
     def start(self, run: Run) -> Any:
         for file in self.folder.glob(f"wandb/offline-run-*-{run.id}/*.wandb"):
             if file.stat().st_size <= HEAD:  # left by a process that was killed
                 shutil.rmtree(file.parent, ignore_errors=True)
-        place = {"project": self.project, "entity": self.settings.entity}
-        lean = self.lean
-        if (agent := wandb_agent()) is not None and run.id == agent.id:
-            place["project"] = agent.project or place["project"]
-            place["entity"] = agent.entity or place["entity"]
-            lean = lean | {"sweep_id": agent.sweep}
+        known = self.library.Settings.model_fields
+        lean = {name: value for name, value in LEAN.items() if name in known}
+        project = self.project
+        entity = self.entity
+        agent = wandb_agent()
+        if agent is not None and run.id == agent.id:
+            project = agent.project or project
+            entity = agent.entity or entity
+            lean["sweep_id"] = agent.sweep
         opened = self.library.init(
             id=run.id,
             name=run.name or None,
             job_type=run.kind,
             group=self.group,
-            tags=tuple(dict.fromkeys([*run.tags, *self.tags])),
+            tags=list(dict.fromkeys([*run.tags, *self.tags])),
             config=run.config,
             mode=self.mode,
             resume="allow" if self.mode == "online" else None,
             reinit="create_new",
             dir=str(self.folder),
             settings=self.library.Settings(**lean),
-            **place,
+            project=project,
+            entity=entity,
         )
         if run.kind == "study":
             for metrics in ("study/*", "frontier/*"):
@@ -194,19 +188,6 @@ class Wandb(Service):
                 opened.define_metric(metric, summary=summary)
         self.url = opened.project_url or ""
         return opened
-
-    def next_step(self, opened: Any) -> int:
-        return opened.step
-
-    def log(self, opened: Any, values: Mapping[str, Any], step: int) -> None:
-        # If not committed, the last point would overwrite the summary.
-        opened.log(values, step=step, commit=True)
-
-    def summarize(
-        self, opened: Any, config: Mapping[str, Any], summary: Mapping[str, Any]
-    ) -> None:
-        opened.config.update(config, allow_val_change=True)
-        opened.summary.update(summary)
 
     def close(self) -> str:
         runs = f"W&B: {super().close()} in "
@@ -219,72 +200,89 @@ class Wandb(Service):
         )
 
 
+class TrackioRun:
+    """A run of trackio, with W&B's methods.
+
+    It has no summary, so the row is logged at the last step, as row/NAME.
+    """
+
+    def __init__(self, opened: Any, complaints: Sequence[str]):
+        self.opened = opened
+        self.complaints = complaints
+        self.first = opened._next_step
+        self.config: dict[str, Any] = {}  # trackio takes it as the run begins
+        self.summary: dict[str, Any] = {}
+        self.check()
+
+    @property
+    def step(self) -> int:
+        """The first step that the run does not have."""
+        return self.opened._next_step
+
+    def log(
+        self, values: Mapping[str, Any], step: int | None = None, commit: bool = True
+    ) -> None:
+        """Add a point."""
+        self.opened.log(values, step=step)
+
+    def finish(self) -> None:
+        """End the run; its row is there already if a rerun adds no point."""
+        if self.summary and (self.step > self.first or not self.step):
+            row = {f"row/{name}": value for name, value in self.summary.items()}
+            self.log(row, max(self.step - 1, 0))
+        self.opened.finish()
+        self.check()
+
+    def check(self) -> None:
+        """Raise RuntimeError if trackio warned."""
+        if self.complaints:
+            raise RuntimeError(self.complaints[0])
+
+
 class Trackio(Service):
     """trackio: a local database with a dashboard, without an account.
 
-    It identifies a run by its name, so names end in the last digits of the id; it has
-    no summary, so the row is logged at the last step, as row/NAME.
-
-    Raises:
-        RuntimeError: trackio is not installed.
+    It identifies a run by its name, so names end in the last digits of the id.
     """
 
-    def __init__(self, *place: Any):
-        super().__init__(*place)
+    name = "trackio"
+
+    def load(self) -> Any:
+        """Import trackio; raise RuntimeError if it is not installed."""
         try:
             import trackio
         except ImportError as error:
             raise RuntimeError(f"{error}; pip install 'memcap[trackio]'") from error
-        self.library: Any = trackio
         self.complaints: list[str] = []
         # It prints how to see a run, and only warns where it cannot write.
         for name, module in list(sys.modules.items()):
             if name.partition(".")[0] == "trackio":
                 vars(module)["print"] = lambda *words, **options: None
                 vars(module)["_emit_nonfatal_warning"] = self._complain
+        return trackio
 
     def _complain(self, message: str, *arguments: Any, **options: Any) -> None:
         self.complaints.append(message)
 
-    def _check(self) -> None:
-        for complaint in self.complaints:
-            raise RuntimeError(complaint)
-
     def start(self, run: Run) -> Any:
-        tags = [*run.tags, *self.tags]
         # In a context of its own, as otherwise trackio ends the run that is open.
         opened = contextvars.copy_context().run(
             self.library.init,
             self.project,
             name=f"{run.name} {run.id[-6:]}",
             group=self.group,
-            config={**run.config, "id": run.id, "kind": run.kind, "tags": tags},
+            config={
+                **run.config,
+                "id": run.id,
+                "kind": run.kind,
+                "tags": [*run.tags, *self.tags],
+            },
             resume="allow",
             embed=False,
             auto_log_gpu=False,
             auto_log_cpu=False,
         )
-        opened.first_step = opened._next_step
-        self._check()
-        return opened
-
-    def next_step(self, opened: Any) -> int:
-        return opened._next_step
-
-    def log(self, opened: Any, values: Mapping[str, Any], step: int) -> None:
-        opened.log(values, step=step)
-
-    def summarize(
-        self, opened: Any, config: Mapping[str, Any], summary: Mapping[str, Any]
-    ) -> None:
-        steps = opened._next_step
-        if steps > opened.first_step or not steps:  # otherwise the run has its row
-            row = {f"row/{name}": value for name, value in summary.items()}
-            opened.log(row, step=max(steps - 1, 0))
-
-    def end(self, opened: Any) -> None:
-        super().end(opened)
-        self._check()
+        return TrackioRun(opened, self.complaints)
 
     def close(self) -> str:
         runs = super().close()
@@ -300,26 +298,23 @@ class Sender:
     """
 
     def __init__(self, settings: Tracking, study: str, folder: Path):
-        self.makers = _services(settings, study, folder)
+        self.services = _services(settings, study, folder)
         self.service: Service | None = None
         self.works = True
 
     def call(self, method: str, *arguments: Any) -> Any:
         """Return what a method returns; None if no service works."""
-        name = "tracking"
         while self.works:
-            try:
-                if self.service is None:
-                    name, make = next(self.makers)
-                    self.service = make()
-                return getattr(self.service, method)(*arguments)
-            except StopIteration:
+            self.service = self.service or next(self.services, None)
+            if self.service is None:
                 self.works = False
+                break
+            try:
+                return getattr(self.service, method)(*arguments)
             except (Exception, SystemExit) as error:
-                name = self.service.name if self.service else name
-                self.service = None
                 why = " ".join(str(error).split()) or type(error).__name__
-                warn_once(f"{name} does not work and is left: {why}")
+                warn_once(f"{self.service.name} does not work and is left: {why}")
+                self.service = None
         return None
 
     def close(self) -> str:
@@ -327,18 +322,15 @@ class Sender:
         return (self.call("close") or "") if self.service else ""
 
 
-def _services(
-    settings: Tracking, study: str, folder: Path
-) -> Iterator[tuple[str, Callable[[], Service]]]:
-    """Yield the services to try, with their names, the best first."""
-    place = settings, study, folder
-    if settings.mode == "trackio":
-        yield "trackio", lambda: Trackio("trackio", *place)
-        return
+def _services(settings: Tracking, study: str, folder: Path) -> Iterator[Service]:
+    """Yield the services to try, the best first."""
     mode = settings.wandb_mode
+    if settings.mode == "trackio":
+        yield Trackio(settings, study, folder)
+        return
     if mode == "online" or (mode == "auto" and has_api_key()):
-        yield "W&B online", lambda: Wandb("W&B online", *place)
-    yield "W&B offline", lambda: Wandb("W&B offline", *place)
+        yield Wandb("online", settings, study, folder)
+    yield Wandb("offline", settings, study, folder)
 
 
 def has_api_key() -> bool:
@@ -346,9 +338,10 @@ def has_api_key() -> bool:
     not ask the server."""
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
-    wandb, settings = _wandb()
+    wandb = _wandb()
     from wandb.sdk.lib.wbauth import read_netrc_auth
 
+    settings = wandb.setup().settings
     try:
         return bool(settings.api_key or read_netrc_auth(host=settings.base_url))
     except wandb.errors.AuthenticationError:
@@ -362,20 +355,17 @@ def wandb_agent() -> Agent | None:
     run, sweep, parameters = (os.environ.get(name) for name in OF_AGENT)
     if not run or not sweep:
         return None
-    chosen: Any = None
-    with contextlib.suppress(OSError, UnicodeDecodeError, yaml.YAMLError):
+    config = {}
+    with contextlib.suppress(OSError, ValueError, yaml.YAMLError):
         chosen = yaml.safe_load(Path(parameters or "").read_text(encoding="utf-8"))
-    values = chosen if isinstance(chosen, dict) else {}
-    config = {
-        str(name): value["value"]
-        for name, value in values.items()
-        if isinstance(value, dict) and "value" in value
-    }
+        for name, value in chosen.items():
+            if isinstance(value, dict):  # not the version of the file
+                config[name] = value["value"]
     project = os.environ.get("WANDB_PROJECT")
     return Agent(run, sweep, project, os.environ.get("WANDB_ENTITY"), config)
 
 
-def _wandb() -> tuple[Any, Any]:
+def _wandb() -> Any:
     """Return the module wandb, silenced, with settings from the environment and the
     user's files."""
     wandb_agent()
@@ -386,13 +376,14 @@ def _wandb() -> tuple[Any, Any]:
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     import wandb
 
-    return wandb, wandb.setup(wandb.Settings(silent=True)).settings
+    wandb.setup(wandb.Settings(silent=True))
+    return wandb
 
 
 def _end_wandb() -> None:
     """Wait until W&B's own process has written all, unless somebody in this process has
     a run."""
-    wandb, _ = _wandb()
+    wandb = _wandb()
     if wandb.run is None:
         wandb.teardown()
 

@@ -5,11 +5,18 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from memcap.knobs import UserError, check, knob
+from memcap.knobs import knob
 
 MODES = ("off", "wandb", "trackio")
 WANDB_MODES = ("auto", "online", "offline")
 RUNS = ("auto", "member", "seeds")
+# WANDB_MODE as W&B reads it, with two former words
+OF_ENVIRONMENT = {
+    "online": "online",
+    "run": "online",
+    "offline": "offline",
+    "dryrun": "offline",
+}
 
 
 @dataclass(frozen=True)
@@ -30,26 +37,17 @@ class Tracking:
         choices=RUNS,
     )
 
-    def __post_init__(self) -> None:
-        for name in ("project", "entity"):
-            if getattr(self, name) == "":  # W&B would silently use the default
-                raise UserError(f"tracking.{name}: is empty; name one, or leave it out")
-        check(self, "tracking")
-
     @property
-    def is_off(self) -> bool:
-        """Tell whether nothing is sent; WANDB_MODE=disabled turns W&B off."""
-        return self.mode == "off" or (
-            self.mode == "wandb" and self.wandb_mode == "disabled"
-        )
+    def is_disabled(self) -> bool:
+        """Tell whether WANDB_MODE turns W&B off."""
+        return self.mode == "wandb" and os.environ.get("WANDB_MODE") == "disabled"
 
     @property
     def wandb_mode(self) -> str:
-        """The knob `wandb`, or WANDB_MODE where that says more; may be "disabled"."""
-        mode = os.environ.get("WANDB_MODE", "")
-        mode = {"dryrun": "offline", "run": "online"}.get(mode, mode)
-        says_more = self.wandb == "auto" and mode in WANDB_MODES
-        return mode if says_more or mode == "disabled" else self.wandb
+        """The knob `wandb`, or WANDB_MODE where that says more."""
+        if self.wandb != "auto":
+            return self.wandb
+        return OF_ENVIRONMENT.get(os.environ.get("WANDB_MODE", ""), "auto")
 
     def command(self, folder: Path) -> str:
         """Return the command that sends a folder by hand."""

@@ -9,7 +9,7 @@ def home(tmp_path, monkeypatch):
     for name in ("CONFIG", "CACHE", "DATA"):
         monkeypatch.setenv(f"WANDB_{name}_DIR", str(tmp_path / name.lower()))
     monkeypatch.setenv("WANDB_MODE", "offline")
-    monkeypatch.setattr("memcap.tracking.tracker.SECONDS_BETWEEN_LOOKS", 0.05)
+    monkeypatch.setattr("memcap.tracking.mirror.SECONDS_BETWEEN_LOOKS", 0.05)
     monkeypatch.chdir(tmp_path)
     wandb_agent.cache_clear()
     yield tmp_path

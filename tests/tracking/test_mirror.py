@@ -4,6 +4,7 @@ import pytest
 from followed_files import OURS, THEIRS, key, members_of, put_job, put_rows
 
 from memcap.store import curves
+from memcap.store.study import Study
 from memcap.tracking import Tracking, mirror, services
 from memcap.tracking.mirror import Mirror
 from memcap.tracking.runs import Agent
@@ -48,20 +49,17 @@ class BrokenService(ListService):
 def service(monkeypatch):
     """The service of every mirror."""
     service = ListService()
-    use(monkeypatch, lambda: service)
+    use(monkeypatch, service)
     return service
 
 
-def use(monkeypatch, *makers):
-    monkeypatch.setattr(
-        services, "_services", lambda *_: iter([("it", make) for make in makers])
-    )
+def use(monkeypatch, *working):
+    monkeypatch.setattr(services, "_services", lambda *_: iter(working))
 
 
 def mirror_of(folder, session=OURS, seeds=range(9), runs="auto"):
-    settings = Tracking("wandb", runs=runs)
-    members = members_of(seeds)
-    return Mirror(settings, "study", folder / "study", session, "a command", members)
+    study = Study(folder / "study", "study", session=session, command="a command")
+    return Mirror(Tracking("wandb", runs=runs), study, members_of(seeds))
 
 
 def test_what_was_not_sent_is_sent_once_as_a_shard_grows(tmp_path, service):
@@ -158,7 +156,7 @@ def test_who_sees_the_folder_whole_sends_its_results(tmp_path, service, others_t
     where = ours.finish()
     if others_train:
         assert (service.runs, service.points, service.results) == ([], [], [])
-        assert ours.left(tmp_path).startswith("tracking: 2 members and the results")
+        assert ours.left().startswith("tracking: 2 members and the results")
     else:
         assert (where, len(service.runs)) == ("1 calls", 1)
         ((run, values),) = service.points
@@ -167,7 +165,7 @@ def test_who_sees_the_folder_whole_sends_its_results(tmp_path, service, others_t
         assert wanted.items() <= values.items()
         ((run, table, figure),) = service.results
         assert (table[0]["lag"], figure) == (5, "frontier.png")
-        assert ours.left(tmp_path) == ""
+        assert ours.left() == ""
 
 
 def test_the_study_s_run_has_a_point_now_and_then(tmp_path, service, monkeypatch):
@@ -181,16 +179,17 @@ def test_the_study_s_run_has_a_point_now_and_then(tmp_path, service, monkeypatch
     assert service.results == []
 
 
-def cannot_be_made():
-    raise SystemExit("disk full")
+class ExitingService(ListService):
+    def send(self, run, points, summary=None):
+        raise SystemExit("disk full")
 
 
-@pytest.mark.parametrize("broken", [BrokenService, cannot_be_made])
+@pytest.mark.parametrize("broken", [BrokenService, ExitingService])
 def test_a_service_that_breaks_is_left_with_one_warning_for_the_next(
     tmp_path, monkeypatch, capsys, broken
 ):
     service = ListService()
-    use(monkeypatch, broken, lambda: service)
+    use(monkeypatch, broken(), service)
     services.warn_once.cache_clear()
     put_rows(tmp_path / "study", TOKEN, range(3))
     mirror_of(tmp_path).finish()
@@ -200,12 +199,12 @@ def test_a_service_that_breaks_is_left_with_one_warning_for_the_next(
 
 
 def test_after_the_last_service_all_is_left(tmp_path, monkeypatch):
-    use(monkeypatch, BrokenService)
+    use(monkeypatch, BrokenService())
     put_rows(tmp_path / "study", TOKEN, range(3))
     ours = mirror_of(tmp_path)
     assert ours.finish() == ""
     left = "tracking: 3 members and the results were not"
-    assert ours.left(tmp_path).startswith(left)
+    assert ours.left().startswith(left)
 
 
 @pytest.mark.parametrize("seeds", [[0], [0, 1]])
@@ -226,6 +225,6 @@ def test_an_agents_run_has_the_single_member_or_the_summary(
     else:
         assert (run.kind, points, summary["members"]) == ("agent", {}, 2)
         assert summary["frontier/latch-L5"] == 1
-    assert ours.left(tmp_path, has_results=True).endswith(
-        f"WANDB_SWEEP_ID=sweep123 WANDB_RUN_ID=agentrun memcap mirror {tmp_path}"
+    assert ours.left(has_results=True).endswith(
+        f"WANDB_SWEEP_ID=sweep123 WANDB_RUN_ID=agentrun memcap mirror {tmp_path}/study"
     )

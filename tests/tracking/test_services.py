@@ -141,7 +141,7 @@ def test_what_keeps_wandb_offline_costs_one_warning(
 def test_a_key_in_netrc_means_online_and_offline_in_the_environment_forbids_it(
     tmp_path,
 ):
-    script = "print(next(ours.makers)[0])"
+    script = "print(next(ours.services).name)"
     assert python(script, tmp_path)[0] == "W&B offline\n"
     (tmp_path / "netrc").write_text(f"machine 127.0.0.1:9 login user password {KEY}\n")
     assert python(script, tmp_path)[0] == "W&B online\n"

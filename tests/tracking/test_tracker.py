@@ -9,7 +9,7 @@ from followed_files import OURS, members_of, put_rows
 from test_mirror import NAMES, TOKEN, ListService, use
 
 from memcap.store.study import Study
-from memcap.tracking import Tracker, Tracking, services, tracker
+from memcap.tracking import Tracker, Tracking, mirror, services
 
 
 class HangingService(ListService):
@@ -25,7 +25,7 @@ class HangingService(ListService):
 @pytest.fixture(params=[ListService])
 def service(request, monkeypatch):
     service = request.param()
-    use(monkeypatch, lambda: service)
+    use(monkeypatch, service)
     services.warn_once.cache_clear()
     yield service
     if isinstance(service, HangingService):
@@ -60,7 +60,7 @@ def test_rows_are_sent_while_the_job_trains_and_the_results_at_its_end(service, 
 
 
 def test_nothing_to_send_makes_no_service(monkeypatch, capsys):
-    use(monkeypatch, lambda: pytest.fail("made"))
+    monkeypatch.setattr(services.Sender, "call", lambda *_: pytest.fail("called"))
     with start() as ours:
         pass
     assert (ours.where, capsys.readouterr().err) == ("", "")
@@ -70,7 +70,7 @@ def test_nothing_to_send_makes_no_service(monkeypatch, capsys):
 @pytest.mark.parametrize("error", [None, ValueError, KeyboardInterrupt, SystemExit])
 def test_a_service_that_hangs_is_left_behind(service, monkeypatch, capsys, error):
     """A mistake waits for nobody, an interrupt half a second, and the end a minute."""
-    monkeypatch.setattr(tracker, "SECONDS_AT_THE_END", 2.0)
+    monkeypatch.setattr(mirror, "SECONDS_AT_THE_END", 2.0)
     ours = start()
     put_rows(Path("study"), TOKEN, [0])
     wait_for(lambda: service.runs)
@@ -97,9 +97,8 @@ def test_a_folder_that_cannot_be_read_is_a_warning(service, monkeypatch, capsys)
 
 
 @pytest.mark.parametrize("mode", ["auto", "online", "offline"])
-def test_disabled_by_the_environment_is_off(monkeypatch, mode):
-    assert not Tracking("wandb", wandb=mode).is_off
+def test_disabled_by_the_environment_is_disabled(monkeypatch, mode):
+    assert not Tracking("wandb", wandb=mode).is_disabled
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    assert Tracking("wandb", wandb=mode).is_off
-    assert not Tracking("trackio").is_off
-    assert Tracking().is_off
+    assert Tracking("wandb", wandb=mode).is_disabled
+    assert not Tracking("trackio").is_disabled
