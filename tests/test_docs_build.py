@@ -9,10 +9,7 @@ from pathlib import Path
 
 import pytest
 from breadth import leave
-from own_programs import program
 
-import memcap as face
-from memcap import commands
 from memcap.store.published import sweeps
 
 ROOT = Path(__file__).parent.parent
@@ -75,13 +72,3 @@ def test_a_notebook_runs(notebook, lag, tmp_path, monkeypatch, capsys):
     else:
         assert names["verdicts"]["expected"].all()
         assert names["published"] / 2 < names["again"] < 2 * names["published"]
-
-
-def test_the_made_pages_have_every_study_command_and_name():
-    pages = program("docs/pages.py")
-    for rows in sweeps().glob("*/rows.parquet"):
-        assert pages.study(rows.parent.name).startswith("# ")
-    command = pages.command()
-    assert all(f"\n## memcap {name}\n" in command for name in commands.summaries())
-    named = re.findall(r":: memcap\.(\w+)$", pages.face(), re.MULTILINE)
-    assert sorted(named) == sorted(face.__all__)

@@ -1,7 +1,5 @@
 """Muon, SOAP and GGT against their rules in NumPy, and one after the other as side by side."""
 
-from dataclasses import replace
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,7 +15,6 @@ from memcap.models.architecture import Architecture
 from memcap.models.model import Model
 from memcap.training.engine import train
 from memcap.training.program import Groups
-from memcap.training.step import TrainSpec
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
@@ -227,17 +224,6 @@ def test_side_by_side_a_basis_is_found_only_where_it_is_due(name):
     assert "cond" in outside
     assert "eigh" not in outside
     assert "eigh" in str(jaxpr)
-
-
-def test_a_program_of_muon_pads_and_those_with_a_basis_do_not():
-    (member,) = memcap.members(task="latch", lag=3, units=3, recipe="hold", seed=1)
-    spec = TrainSpec.of(member)
-
-    def can_pad(name):
-        return replace(spec, recipe=replace(spec.recipe, optimizer=name)).can_pad
-
-    able = {name: can_pad(name) for name in ("adam", *NAMES)}
-    assert able == {"adam": True, "muon": True, "soap": False, "ggt": False}
 
 
 @pytest.mark.parametrize(

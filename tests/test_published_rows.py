@@ -97,8 +97,3 @@ def test_a_folder_of_that_name_comes_first(place):
     assert json.loads(memcap(place, "frontier", "atlas", "--json").out)[0]["lag"] == 6
     memcap(place, "report", "atlas")
     assert (place / "atlas" / "report.html").is_file()
-
-
-def test_where_no_rows_were_published_it_is_a_name_like_others(place):
-    published.rows_file("atlas").unlink()
-    assert "atlas: no such folder or file" in memcap(place, "frontier", "atlas").err

@@ -80,21 +80,3 @@ def test_shuffled_steps_are_the_same_steps(real):
     marks = both[0].count("?")
     assert both[1][-marks:] == ["?"] * marks
     assert sorted(both[0]) == sorted(both[1])
-
-
-def test_what_is_not_installed_is_said_in_one_line(real, tmp_path):
-    with pytest.raises(
-        SystemExit,
-        match=r"^nothing_of_this is not installed: pip install --no-deps nothing_of_this$",
-    ):
-        real.package("nothing_of_this", "x")
-    with pytest.raises(SystemExit, match="apt install r-cran-mlbench"):
-        real.table_of("splice", tmp_path)
-
-
-def test_each_set_has_a_prediction(real):
-    predictions = pl.read_csv(ROOT / "sweeps" / "real" / "predictions.csv")
-    assert predictions["set"].to_list() == [*SIZES] == [*real.PACKAGES]
-    assert (
-        predictions.filter(pl.col("predicted").is_between("low", "high")).height == 13
-    )

@@ -88,13 +88,6 @@ def test_the_best_score_stays(criterion, values, best):
     assert (score.best, score.score) == (best, values[-1])
 
 
-def test_a_decision_stays():
-    score = new()
-    for step in (10, 20, 30):
-        evaluate(score, step, PASS if step < 30 else FAIL)
-    assert (score.status, score.evaluations, score.score) == ("solved", 2, PASS)
-
-
 ALWAYS = dict.fromkeys(range(20, 118), PASS)  # from step 20 on
 # at once, at multiples of 5 * every, at the end
 DUE = [20, 30, 50, 100, 117]

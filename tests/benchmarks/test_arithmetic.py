@@ -2,37 +2,22 @@
 depends on how fast anything is."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
-import jax
 import numpy as np
-import polars as pl
 import pytest
 
-from benchmarks import (
-    accelerator,
-    cells,
-    cost,
-    frontier,
-    loop,
-    process,
-    report,
-    step,
-    study,
-)
-from benchmarks.accelerator import Device, Floor, Lanes, Measured, Peaks
-from benchmarks.cost import Point, slope
+from benchmarks import frontier, loop, report, step, study
+from benchmarks.cost import slope
 from benchmarks.frontier import Cell, FrontierPlan, Study
-from benchmarks.loop import Phases, StudyPlan
+from benchmarks.loop import StudyPlan
 from benchmarks.peers.base import Shape
 from benchmarks.protocol import TINY, Timing
 from benchmarks.roofline import Ceilings, floor
-from benchmarks.workloads import EVERY, LAST, WORKLOADS
+from benchmarks.workloads import LAST
 from memcap.config.member import task_of
 
 FACTS = report.machine(["step"], 1, 0.1)
 CEILINGS = Ceilings(peak=100e9, peak_of="XLA", tanh=0.4e-9)
-PEAKS = Peaks(bandwidth=1e12, products=1e13)
 PLAN = FrontierPlan()
 
 
@@ -62,35 +47,6 @@ def test_a_step_is_told_relative_to_keras_with_its_share_of_the_floor():
     assert "other work ran" in page
 
 
-def test_batches_are_the_tasks_own():
-    for workload in WORKLOADS:
-        shape = workload.shape(4)
-        drawn = workload.draw(3)
-        assert drawn.inputs.shape == (3, shape.steps, shape.batch)
-        assert drawn.inputs.max() < shape.features
-        assert (drawn.inputs[0] != drawn.inputs[1]).any()
-    assert (drawn.mask[:, : EVERY.lag] == 0).all()
-    assert drawn.mask[:, EVERY.lag :].all()
-
-
-def test_a_padding_weight_costs_the_time_of_a_wider_program():
-    plan = cells.CellsPlan(cells=("GRUCell",), units=(8,), lags=(20,))
-    times = [("while", 650e-6, 100), ("native", 130e-6, 100)]
-    times += [(cells.PADDED, 133e-6, 1100)]
-    steps = [cells.Step("GRUCell", 8, 20, *timed) for timed in times]
-    page = cells.page(steps, plan, FACTS)
-    assert "| GRUCell | 8 | 20 | 650 | 130 | 5.0 | 3.0 |" in page
-
-
-def test_a_matrix_cell_is_told_relative_to_memcap():
-    rows = []
-    for name, cpu in {"memcap": (3e-3, 2e-3), "scan": (1e-3, 4e-3)}.items():
-        timing = Timing((1.0, 1.0), cpu, 5)
-        rows.append(cells.Row("mamba2", 8, 20, name, timing, 1e-7, 1e-6))
-    page = cells.matrix_page(rows, TINY, FACTS)
-    assert "| mamba2 | 8 | 20 | 2000 | 1000 (0.50) |" in page
-
-
 def test_numpys_latch_is_memcaps():
     task = task_of("latch", [])
     batches = loop.latch(3, 10, 64, 0)
@@ -99,16 +55,6 @@ def test_numpys_latch_is_memcaps():
     np.testing.assert_array_equal(batches.inputs[:, 0], batches.targets)
     assert set(np.unique(batches.inputs[:, 1:-1])) == {2, 3, 4, 5}
     assert set(np.unique(batches.inputs[:, -1])) == {task.vocabulary - 1}
-
-
-def test_compiling_is_taken_out_of_the_phase_it_happens_in():
-    phases = Phases()
-    with phases("train"):
-        phases.compiled(loop.COMPILING[0], 2.0)
-        phases.compiled(loop.COMPILING[1], 3.0, fun_name="f")
-        phases.compiled("/something/else", 7.0)
-    assert phases.seconds["compile"] == 5.0
-    assert phases.seconds["train"] == pytest.approx(-5.0, abs=1.0)
 
 
 def test_a_study_is_told_by_medians_with_preparation_taken_off():
@@ -168,58 +114,3 @@ def test_a_slope_is_that_of_the_upper_half():
     assert slope(places, bent) == pytest.approx(2.0)
     assert slope([1, 2], [3.0, 6.0]) == pytest.approx(1.0)
     assert slope(places, [1.0] * 5 + [-1.0]) is None
-
-
-def test_a_points_members_differ_in_width_and_seed():
-    members = Point(2, 1, (1, 3), 2, steps=6).resolved(first_seed=5)
-    nets = [(m.model.units, m.seed) for m in members]
-    assert nets == [(1, 5), (1, 6), (3, 5), (3, 6)]
-    assert {(m.length, m.recipe.batch) for m in members} == {(4, 2)}
-    assert {(m.recipe.budget, m.evaluation.every) for m in members} == {(6, 6)}
-
-
-def test_members_that_stop_early_are_refused(monkeypatch):
-    with pytest.raises(process.ProgramError, match="1 of 3 members"):
-        frontier.check_steps(pl.DataFrame({"steps": [4, 3, 4]}), 4)
-    ended = SimpleNamespace(steps=3)
-    monkeypatch.setattr(cost, "train", lambda members, engine: [ended])
-    with pytest.raises(RuntimeError, match=r"took \[3\] steps"):
-        cost.Trainer().train(Point(steps=4))
-
-
-def test_the_floor_of_lanes_is_the_larger_of_bytes_and_products():
-    floor = Floor.of(Point(units=50, lag=50, batch=32))
-    rows = 200 * 32
-    parameters = 4 * 50 * (2 + 50 + 1) + 51 * 2
-    assert floor.moved == 4 * (12 * 50 * rows + 8 * rows + 9 * rows + 8 * parameters)
-    assert floor.operations == 24 * rows * 50**2 + 6 * rows * 50 * 2
-    assert floor.seconds(PEAKS) == (floor.moved / 1e12, floor.operations / 1e13)
-
-
-def test_lanes_that_memory_does_not_hold_are_told_and_any_other_error_is_raised(
-    monkeypatch,
-):
-    def broken(code, point, chunks):
-        raise jax.errors.JaxRuntimeError(errors.pop())
-
-    errors = ["INTERNAL", "RESOURCE_EXHAUSTED"]
-    monkeypatch.setattr(Lanes, "_time", broken)
-    assert Lanes().time(Point(), 2) is None
-    with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"):
-        Lanes().time(Point(), 2)
-
-
-def test_the_page_of_lanes_has_rates_shares_and_what_did_not_fit():
-    plan = accelerator.AcceleratorPlan()
-    seconds = {1: (1.0, 9.0, 0.1), 4: None}  # by lanes
-    timed = [
-        (plan.point(*net, lanes), seconds[lanes])
-        for net in plan.lags
-        for lanes in seconds
-    ]
-    device = Device("gpu", "A Card", 2, 60 << 30)
-    page = accelerator.page(Measured(device, PEAKS, timed), plan, FACTS)
-    share = 50 * max(Floor.of(plan.point(8, 8, 1)).seconds(PEAKS))
-    assert f"| 1 | 50 ({share:.2%}) |" in page
-    assert "| 4 | memory too small | memory too small | memory too small |" in page
-    assert "A Card (gpu), 60 GiB for JAX; 2 here" in page

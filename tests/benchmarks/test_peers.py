@@ -13,8 +13,6 @@ from benchmarks.cells import MATRIX_CELLS
 from benchmarks.peers import CONTESTANTS, MATRIX
 from benchmarks.workloads import Workload
 from memcap.config.member import task_of
-from memcap.models.export import export
-from memcap.models.model import Model
 
 # Keras reads its own variables in a way that NumPy no longer likes.
 pytestmark = pytest.mark.filterwarnings(
@@ -64,56 +62,6 @@ def test_training_is_memcaps(name, shape):
     way = np.linalg.norm(ends[1] - gate.flat(weights(shape)))
     assert way > 0.3
     assert np.linalg.norm(ends[0] - ends[1]) < 2e-3 * way
-
-
-@pytest.mark.breadth
-def test_memcaps_loss_is_the_mean_over_due_answers():
-    """By hand, from the scores: everyone else is held against this."""
-    for shape in (LAST, EVERY):
-        one = peer("memcap", shape)
-        batch = batches(shape, 1)
-        one.set_weights(weights(shape))
-        network = one.architecture.build(one.architecture.unflatten(one.lane.params))
-        scores = network(batch.inputs[0], return_sequences=shape.every)
-        scores = np.moveaxis(np.asarray(scores, np.float64), 0, -1)
-        right = np.take_along_axis(scores, batch.targets[0][..., None], -1)[..., 0]
-        losses = np.log(np.exp(scores).sum(-1)) - right
-        due = np.ones_like(losses, bool) if batch.mask is None else batch.mask[0]
-        assert one.loss_and_gradients(batch)[0] == pytest.approx(
-            losses[due].mean(), rel=1e-6
-        )
-
-
-@pytest.mark.breadth
-@pytest.mark.parametrize("name", ["torch", "keras"])
-def test_a_peer_has_the_arrays_that_memcap_exports(name):
-    one = peer(name, LAST)
-    one.set_weights(weights(LAST))
-    exported = export(Model(units=LAST.units), weights(LAST), name)
-    if name == "keras":
-        found = dict(zip(exported, one.model.get_weights(), strict=True))
-    else:
-        modules = {"lstm": one.lstm, "readout": one.readout}.items()
-        found = {
-            f"{each}.{k}": v.numpy()
-            for each, module in modules
-            for k, v in module.state_dict().items()
-        }
-    assert found.keys() == exported.keys()
-    for key, array in found.items():
-        np.testing.assert_array_equal(array, exported[key])
-
-
-@pytest.mark.breadth
-@pytest.mark.parametrize(
-    "name", ["linen", "nnx", "equinox", "torch", "keras", "memcap"]
-)
-def test_the_seed_decides_the_start(name):
-    one, same, other = (
-        gate.flat(build(name, LAST, seed=seed).weights()) for seed in (1, 1, 2)
-    )
-    np.testing.assert_array_equal(one, same)
-    assert np.abs(one - other).max() > 0.01
 
 
 @pytest.mark.slow

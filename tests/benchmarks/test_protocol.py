@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.process import ProgramError, last_core, run
-from benchmarks.protocol import Plan, Timing, interleaved, slice_steps
+from benchmarks.protocol import Plan, interleaved, slice_steps
 from benchmarks.worker import Seconds, Worker, WorkerError
 
 
@@ -63,10 +63,6 @@ def test_turns_go_round_and_warmups_do_not_count():
     assert [len(timings[name].samples) for name in ("fast", "slow")] == [3, 3]
     assert timings["slow"].median == pytest.approx(0.01)
     assert timings["slow"].busy == pytest.approx(0.25)
-
-
-def test_the_median_is_of_the_samples():
-    assert Timing((3.0, 1.0, 2.0), (1.0, 1.0, 1.0), 5).median == 2.0
 
 
 def test_a_program_is_timed_and_has_its_settings_and_one_that_fails_is_told():

@@ -1,14 +1,13 @@
 """Each benchmark runs as small as it can, by its command with real processes, and
 writes page and data."""
 
-import importlib
 import json
 from dataclasses import replace
 from itertools import product
 
 import pytest
 
-from benchmarks import report, runner
+from benchmarks import runner
 from benchmarks.peers import CONTESTANTS, MATRIX, OURS, installed
 
 MISSING = ("a_library_that_nobody_has",)
@@ -20,27 +19,6 @@ def linen_alone(monkeypatch):
     for table in (CONTESTANTS, MATRIX):
         for name in set(table) - {*OURS, "linen", "scan"}:
             monkeypatch.setitem(table, name, replace(table[name], packages=MISSING))
-
-
-def test_benchmarks_are_found_by_name_with_a_line_each():
-    found = runner.commands()
-    names = "accelerator cells cost frontier optimizers step study"
-    assert sorted(found) == names.split()
-    about = importlib.import_module("benchmarks.step").__doc__
-    assert found["step"] == " ".join(about.partition("\n\n")[0].split())
-
-
-def test_an_unknown_command_is_refused(capsys):
-    with pytest.raises(SystemExit):
-        runner.main(["jump"])
-    assert "step" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("load", "warned"), [(None, False), (0.0, False), (0.2, False), (1.5, True)]
-)
-def test_other_work_is_warned_of(load, warned):
-    assert ("1.50" in (report.load_warning(load) or "")) is warned
 
 
 def tiny(words, tmp_path, capsys):

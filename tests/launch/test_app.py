@@ -6,7 +6,7 @@ import pytest
 from command import TINY, files, memcap
 from omegaconf import OmegaConf
 
-from memcap import commands, store
+from memcap import commands
 from memcap.launch.app import compose_jobs
 from memcap.tasks import task_classes
 
@@ -102,25 +102,6 @@ def test_cfg_job_prints_the_recipe_that_will_be_used(tmp_path):
     assert "# recipe.optimizer: adam, ggt\n" in done.out
 
 
-@pytest.mark.breadth
-def test_a_recipe_whose_file_says_no_name_is_called_by_the_file(tmp_path):
-    (tmp_path / "recipe").mkdir()
-    hold = (ROOT / "conf" / "recipe" / "hold.yaml").read_text()
-    (tmp_path / "recipe" / "mine.yaml").write_text(hold.replace("name: hold\n", ""))
-    words = ["task=latch", "recipe=mine", *TINY]
-    ((job,),) = compose_jobs(words, tmp_path)
-    assert job.members[0].recipe.name == "mine"
-    assert (
-        memcap(
-            tmp_path, "train", "--config-dir", str(tmp_path), *words, "out=here"
-        ).status
-        == 0
-    )
-    assert store.read(tmp_path / "here")["recipe"].to_list() == [
-        "mine"
-    ]  # the job that runs says so, too
-
-
 def test_cfg_job_prints_what_cannot_be_trained_and_says_why(tmp_path):
     done = memcap(tmp_path, "train", "--cfg", "job", "task.lag=-1")
     assert (done.status, done.err.count("\n")) == (2, 1)
@@ -133,12 +114,6 @@ def test_cfg_job_prints_what_cannot_be_trained_and_says_why(tmp_path):
     )
     done = memcap(tmp_path, "train", "--cfg", "job", "-p", "out", "--resolve")
     assert (done.status, done.out) == (0, "outputs/adhoc\n")
-
-
-def test_info_says_where_configurations_are_looked_for(tmp_path):
-    done = memcap(tmp_path, "train", "--info", "searchpath")
-    assert done.status == 0
-    assert f"file://{ROOT}" in done.out
 
 
 @pytest.mark.parametrize(

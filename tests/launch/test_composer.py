@@ -1,7 +1,5 @@
 """The jobs of a multirun are composed as Hydra composes them, most of them without it."""
 
-import pickle
-
 import pytest
 from breadth import leave
 from hydra import initialize_config_dir
@@ -83,9 +81,3 @@ def test_hydra_composes_once_for_each_choice_of_groups(loader, multirun):
                 config.hydra.sweep.dir == multirun.hydra.sweep.dir
             )  # one time for all
     assert composed == [["task=latch"], ["task=copy"]]
-
-
-def test_a_loader_with_it_goes_to_another_process(loader, multirun):
-    loader.load_sweep_config = Composer(loader.load_sweep_config)
-    there = pickle.loads(pickle.dumps(loader))
-    assert there.load_sweep_config(multirun, ["task.lag=3"]).task.lag == 3

@@ -18,8 +18,6 @@ from hydra.core.utils import run_job
 from hydra.plugins.launcher import Launcher
 from omegaconf import open_dict
 
-from memcap import store
-from memcap.knobs import UserError
 from memcap.runtime import cores, signals
 from memcap.studies import run
 from memcap.training.engine import train
@@ -175,19 +173,3 @@ def test_a_job_has_its_share_of_the_cores_hears_signals_and_logs_little(
     )
     assert told == [(expected, "_leave_to_thread")]
     assert logging.getLogger("jax").level == logging.WARNING
-
-
-@pytest.mark.breadth
-def test_a_mistake_that_shows_in_one_job_fails_that_job_alone(
-    tmp_path, told, monkeypatch
-):
-    def choosy(members, *_):
-        if members[0].model.units == 1:
-            raise UserError("no units=1 today")
-        return train(members, *_)
-
-    monkeypatch.setattr(run, "train", choosy)
-    done = memcap(tmp_path, "train", "-m", "hydra/launcher=elsewhere", *JOBS, *TINY)
-    assert done.status == 2
-    assert done.err.splitlines()[-1] == "memcap: no units=1 today"
-    assert set(store.read(tmp_path)["units"]) == {2}

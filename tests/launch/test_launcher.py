@@ -1,22 +1,15 @@
 """The launcher `population`: what it trains, what each job leaves, and what becomes of
 jobs that fail."""
 
-import sys
 from collections import Counter
 from pathlib import Path
-from types import ModuleType
 
 import polars as pl
 import pytest
 from command import memcap
-from hydra.core.config_store import ConfigStore
-from hydra.core.plugins import Plugins
-from hydra.core.utils import JobStatus
-from hydra.plugins.sweeper import Sweeper
 from omegaconf import OmegaConf
 
 from memcap import store
-from memcap.knobs import UserError
 from memcap.studies import run
 from memcap.training.engine import train
 
@@ -49,19 +42,6 @@ def mixed(tmp_path_factory):
     """The folder of a multirun of 8 jobs, and what it said."""
     folder = tmp_path_factory.mktemp("mixed")
     return folder, memcap(folder, "train", "-m", *MIXED, *TINY)
-
-
-@pytest.fixture
-def trained(monkeypatch):
-    """The calls of the engine: each the list of its members."""
-    calls = []
-
-    def recorded(members, *arguments):
-        calls.append(list(members))
-        return train(members, *arguments)
-
-    monkeypatch.setattr(run, "train", recorded)
-    return calls
 
 
 def logs(folder):
@@ -128,16 +108,7 @@ def test_a_multirun_ends_with_a_line_a_job_the_frontier_and_its_figure(mixed):
 
 
 @pytest.mark.breadth
-def test_jobs_are_trained_together_if_their_settings_are_one(tmp_path, trained):
-    done = memcap(tmp_path, "train", "-m", *WIDTHS, *TINY, "out=a,b")
-    assert "8 jobs, 2 populations" in done.out
-    assert [len(members) for members in trained] == [4, 4]
-    assert done.out.count("Training frontier") == 2
-    assert all(store.read(tmp_path / name).height == 4 for name in "ab")
-
-
-@pytest.mark.breadth
-def test_a_search_stays_in_its_job(tmp_path, trained):
+def test_a_search_stays_in_its_job(tmp_path):
     axes = "axes={model.units: [1, 2, 3], seed: 1}"
     done = memcap(
         tmp_path,
@@ -149,7 +120,7 @@ def test_a_search_stays_in_its_job(tmp_path, trained):
         "design=bisect",
         *TINY,
     )
-    assert (done.status, len(trained)) == (0, 2)
+    assert done.status == 0
     assert "2 jobs, 2 populations" in done.out
 
 
@@ -199,31 +170,12 @@ def test_an_interrupted_multirun_stops_at_once(tmp_path, monkeypatch):
 
 
 @pytest.mark.breadth
-def test_jobs_in_folders_of_their_own_write_the_rows_where_a_rerun_finds_them(tmp_path):
-    words = [
-        "train",
-        "-m",
-        *WIDTHS,
-        *TINY,
-        "hydra.job.chdir=true",
-        "hydra/launcher=basic",
-    ]
-    for seen in ("training", ""):
-        done = memcap(tmp_path, *words)
-        assert (done.status, done.err.count("memcap: "), seen in done.err) == (
-            0,
-            0,
-            True,
-        )
-        assert "\n4 members, " in done.out
-    assert len(list(tmp_path.rglob("rows/*.parquet"))) == 4
-
-
-@pytest.mark.breadth
-def test_hydras_settings_of_a_job_hold(tmp_path):
+@pytest.mark.parametrize("launcher", ["population", "basic"])
+def test_hydras_settings_of_a_job_hold(tmp_path, launcher):
     own = [
         "hydra.job.chdir=true",
         "hydra.output_subdir=own",
+        f"hydra/launcher={launcher}",
         "+hydra.job.env_set.MEMCAP_TEST='a b'",
     ]
     own += ["hydra.sweep.subdir=${hydra.job.num}-${hydra.job.override_dirname}"]
@@ -250,66 +202,6 @@ def test_hydras_settings_of_a_job_hold(tmp_path):
             str(path.parent),
             "a b",
         )
-
-
-@pytest.mark.breadth
-def test_what_is_typed_beats_what_the_sweeper_was_given(tmp_path):
-    study = tmp_path / "own" / "sweeps" / "given.yaml"
-    study.parent.mkdir(parents=True)
-    study.write_text(
-        "# @package _global_\nhydra: {sweeper: {params: {model.units: '0', task.lag: '2,3'}}}\n"
-    )
-    own = ["--config-dir", "own", "sweeps=given"]
-    done = memcap(tmp_path, "train", "-m", *own, "task=latch", "model.units=1,2", *TINY)
-    assert done.status == 0
-    assert sorted(store.read(tmp_path).select("lag", "units").rows()) == [
-        (2, 1),
-        (2, 2),
-        (3, 1),
-        (3, 2),
-    ]
-    assert memcap(tmp_path, "train", "-m", *own, "task=latch", *TINY).status == 2
-
-
-class MadeUp(Sweeper):
-    """A sweeper that makes up its jobs as it goes: two batches."""
-
-    __module__ = "hydra_plugins.made_up"
-    returned: list
-
-    def setup(self, *, hydra_context, task_function, config):
-        self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context, task_function, config
-        )
-
-    def sweep(self, arguments):
-        launch = self.launcher.launch
-        first = [[*arguments, f"model.units={units}"] for units in (1, 0)]
-        last = [[*arguments, "model.units=2"]]
-        type(self).returned = [*launch(first, 0), *launch(last, 2)]
-
-
-@pytest.mark.breadth
-def test_a_bad_job_that_a_sweeper_makes_up_fails_alone(tmp_path):
-    memcap(tmp_path, "train", "--cfg", "job")  # Hydra looks for plugins
-    Plugins.instance().register(MadeUp)
-    home = sys.modules.setdefault("hydra_plugins", ModuleType("hydra_plugins"))
-    home.made_up = sys.modules[__name__]
-    node = {"_target_": "hydra_plugins.made_up.MadeUp"}
-    ConfigStore.instance().store(group="hydra/sweeper", name="made_up", node=node)
-    words = ["hydra/sweeper=made_up", "task=latch", "task.lag=3", *TINY]
-    done = memcap(tmp_path, "train", "-m", *words)
-    assert done.status == 0
-    first, bad, last = MadeUp.returned
-    for job in (first, last):
-        assert job.status == JobStatus.COMPLETED
-        assert 20 <= job.return_value <= 80
-    assert bad.status == JobStatus.FAILED
-    with pytest.raises(UserError, match="units=0: must be at least 1"):
-        _ = bad.return_value
-    assert set(store.read(tmp_path)["units"]) == {1, 2}
-    assert "model.units=0: must be at least 1" in logs(tmp_path)["1"]
-    assert done.out.count("Training frontier") == 1
 
 
 @pytest.mark.filterwarnings("default")  # Optuna 2 has some of its own

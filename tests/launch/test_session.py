@@ -80,16 +80,3 @@ def test_one_tracker_follows_the_jobs_of_a_study_wherever_they_train(
     (tracker,) = trackers
     assert len(tracker.members) == 2
     assert sessions == [tracker.session] * 2
-
-
-def test_nothing_is_started_where_tracking_is_off(trackers, monkeypatch):
-    training = Session("memcap train")
-    training.ledger.expect([job(mode="off")])
-    monkeypatch.setenv("WANDB_MODE", "disabled")
-    training.ledger.expect([job()])
-    assert trackers == []
-
-
-def test_elsewhere_it_is_another_process_whatever_its_number():
-    training = Session("memcap train")
-    assert pickle.loads(pickle.dumps(training)).process != training.process

@@ -2,17 +2,14 @@
 accelerators where their compilers are."""
 
 import json
-import time
 
 import jax
 import pytest
 from command import SMALL, files, memcap
 
 from memcap.commands import plan
-from memcap.knobs import UserError
 from memcap.planning import devices
 from memcap.planning.devices import DEVICES
-from memcap.runtime import ROOT
 from memcap.tasks.latch import Latch
 
 pytestmark = pytest.mark.usefixtures("quick_file")
@@ -60,14 +57,6 @@ def test_this_machine(tmp_path):
 
 
 @pytest.mark.breadth
-def test_a_race_in_an_empty_folder(tmp_path):
-    """It may train its candidates at smaller budgets, too: more than the members."""
-    axes = "axes={recipe: [hold, forget_bias], model.units: 1..3, seed: 8}"
-    told = planned(tmp_path, *SMALL, "recipe.budget=4000", axes, "design=race")
-    assert (told["members"], told["there"]) == (48, 0)
-
-
-@pytest.mark.breadth
 def test_what_is_there_is_not_planned_again_and_gives_the_pace(tmp_path):
     assert planned(tmp_path, *SMALL, AXES)["estimated_seconds"] is None
     assert (
@@ -92,32 +81,6 @@ def test_what_is_there_is_not_planned_again_and_gives_the_pace(tmp_path):
     )
 
 
-def test_who_waits_for_a_plan_is_told(tmp_path, monkeypatch):
-    def slow(*arguments):
-        time.sleep(0.3)
-        raise UserError("over")
-
-    monkeypatch.setattr("memcap.terminal.words.SECONDS_OF_SILENCE", 0.02)
-    monkeypatch.setattr(plan, "compose_jobs", slow)
-    assert (
-        memcap(tmp_path, "plan").err
-        == "memcap: checking the members ...\nmemcap: over\n"
-    )
-
-
-@pytest.mark.breadth
-def test_the_table_fits_a_terminal(tmp_path, monkeypatch):
-    done = memcap(tmp_path, "plan", *SMALL[1:], "task=temporal_order", "task.lag=20")
-    assert done.status == 0, done.err
-    table, _, words = done.out.partition(
-        "Members: 1, of which outputs/adhoc holds 0. 1 would be trained."
-    )
-    *lines, heads = table.splitlines()
-    assert max(map(len, lines)) <= 80
-    assert "eval: time steps of an evaluation's" in heads
-    assert "no rows from this device" in words
-
-
 @pytest.mark.breadth
 def test_the_costliest_programs_are_shown(tmp_path, monkeypatch):
     monkeypatch.setattr(plan, "MOST_PROGRAMS", 2)
@@ -130,71 +93,19 @@ def test_the_costliest_programs_are_shown(tmp_path, monkeypatch):
     )
 
 
-@pytest.fixture
-def own(tmp_path):
-    """A folder with a recipe and a study of one's own."""
-    hold = (ROOT / "conf" / "recipe" / "hold.yaml").read_text()
-    for name, text in {
-        "recipe/mine": hold.replace("name: hold", "name: mine").replace(
-            "batch: 64", "batch: 16"
-        ),
-        "sweeps/given": GIVEN,
-    }.items():
-        path = tmp_path / "own" / f"{name}.yaml"
-        path.parent.mkdir(parents=True)
-        path.write_text(text)
-    return tmp_path
-
-
-GIVEN = """# @package _global_
-defaults:
-  - override /task: latch
-study: given
-axes: {task.lag: 3, recipe: [mine, hold], seed: 2}
-"""
-
-
 @pytest.mark.breadth
-def test_recipes_and_studies_of_a_folder(own):
-    told = planned(
-        own, "--config-dir", "own", "sweeps=given", *SMALL[2:], "model.units=2"
-    )
-    assert (told["folder"], told["members"]) == ("outputs/given", 4)
-    assert sorted((p["members"], p["batch"]) for p in told["programs"]) == [
-        (2, 16),
-        (2, 64),
-    ]
-    done = memcap(own, "plan", "sweeps=given")
-    assert (done.status, done.err.count("\n")) == (2, 1)
-    assert "sweeps=given: no such choice" in done.err
-    done = memcap(own, "plan", "--config-dir", "own", "axes={recipe: [yours]}")
-    known = sorted(
-        {
-            path.stem
-            for folder in (ROOT / "conf", own / "own")
-            for path in (folder / "recipe").glob("*.yaml")
-        }
-    )
-    assert {"mine", "hold"} <= set(known)
-    assert (
-        f"recipe=yours: no such recipe; one of {', '.join(known)}, or a file"
-        in done.err
-    )
-
-
-@pytest.mark.breadth
-def test_the_jobs_of_a_multirun_are_planned_as_they_are_trained(own):
+def test_the_jobs_of_a_multirun_are_planned_as_they_are_trained(tmp_path):
     jobs = [*SMALL, "recipe.batch=16", "model.units=1,2", "seed=0,1,2"]
-    told = planned(own, "-m", *jobs)
+    told = planned(tmp_path, "-m", *jobs)
     assert (told["members"], told["at_most"], told["folder"]) == (6, 6, "outputs/adhoc")
     assert [(p["members"], p["units"]) for p in told["programs"]] == [(3, 2), (3, 1)]
-    assert not (own / "outputs").exists()
-    assert memcap(own, "train", "-m", *jobs[:-1]).status == 0
-    before = files(own)
-    told = planned(own, "-m", "--config-dir", "own", *jobs)
+    assert not files(tmp_path)
+    assert memcap(tmp_path, "train", "-m", *jobs[:-1]).status == 0
+    before = files(tmp_path)
+    told = planned(tmp_path, "-m", *jobs)
     assert (told["there"], told["at_most"], told["estimated_from_rows"]) == (2, 4, 2)
     assert [(p["members"], p["units"]) for p in told["programs"]] == [(2, 2), (2, 1)]
-    assert files(own) == before
+    assert files(tmp_path) == before
 
 
 def test_a_multirun_of_several_studies(tmp_path):

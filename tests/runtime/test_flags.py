@@ -2,10 +2,6 @@
 values stay."""
 
 import os
-import subprocess
-import sys
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jaxlib
@@ -16,9 +12,6 @@ from memcap.runtime import flags
 
 KNOWN = "--xla_cpu_prefer_vector_width=512"
 UNKNOWN = "--xla_no_such_flag=true"
-MISSPELT = (
-    "--xla_cpu_prefer_vector_width=wide"  # XLA ends, but not for want of the flag
-)
 
 
 @pytest.fixture(autouse=True)
@@ -77,29 +70,6 @@ def test_a_verdict_is_believed_if_it_is_whole(tmp_path, verdict, known):
     assert verdicts(tmp_path) == {verdict_of(KNOWN): "yes" if known else "no"}
 
 
-def test_two_verdicts_that_are_written_at_once_are_both_kept(tmp_path, monkeypatch):
-    """Flags are tried side by side: the file that each verdict is written to first is its own."""
-    both = threading.Barrier(2)
-    replace = Path.replace
-
-    def late(path, target):
-        both.wait(10)
-        return replace(path, target)
-
-    def tried(command, env, **options):
-        known = env["XLA_FLAGS"] == KNOWN
-        return subprocess.CompletedProcess(
-            command, 0 if known else 1, b"", b"" if known else b"Unknown flag"
-        )
-
-    monkeypatch.setattr(flags.subprocess, "run", tried)
-    monkeypatch.setattr(Path, "replace", late)
-    with ThreadPoolExecutor() as pool:
-        assert list(pool.map(flags.is_known, [KNOWN, UNKNOWN])) == [True, False]
-    assert verdicts(tmp_path) == {verdict_of(KNOWN): "yes", verdict_of(UNKNOWN): "no"}
-    assert len(list((tmp_path / "memcap").iterdir())) == 2
-
-
 @pytest.mark.parametrize(("flag", "works"), [(KNOWN, True), (UNKNOWN, False)])
 def test_a_flag_is_tried_by_jax_itself_where_jaxlib_is_not_as_it_was(
     tmp_path, monkeypatch, flag, works
@@ -107,22 +77,6 @@ def test_a_flag_is_tried_by_jax_itself_where_jaxlib_is_not_as_it_was(
     monkeypatch.setattr(flags, "_PROBES", ("from jaxlib import gone", flags._PROBES[1]))
     assert flags.is_known(flag) is works
     assert verdicts(tmp_path) == {verdict_of(flag): "yes" if works else "no"}
-
-
-@pytest.mark.parametrize(
-    ("flag", "works"), [(KNOWN, True), (UNKNOWN, False), (MISSPELT, False)]
-)
-def test_jaxlib_alone_knows_the_flags(flag, works):
-    """So that no process needs to import JAX for it."""
-    environment = {**os.environ, "XLA_FLAGS": flag, "JAX_PLATFORMS": "cpu"}
-    tried = subprocess.run(
-        [sys.executable, "-P", "-c", flags._PROBES[0]],
-        env=environment,
-        capture_output=True,
-        check=False,
-    )
-    assert (tried.returncode == 0) is works
-    assert any(words in tried.stderr for words in flags._REFUSALS) is not works
 
 
 def test_a_file_of_flags_is_read_and_one_that_is_not_there_is_one_line(

@@ -89,15 +89,6 @@ def test_flags_and_cache_are_set_and_the_verdict_is_kept(tmp_path):
     assert verdicts(tmp_path) == {verdict_of(KNOWN): "yes"}
 
 
-@pytest.mark.breadth
-def test_a_chance_that_is_measured_is_compiled_with_the_flags(tmp_path):
-    script = "import os; from memcap.tasks import chance; from memcap.tasks.latch import Latch"
-    script += (
-        "; chance.without_memory(Latch(), 2, 3, 64); print(os.environ['XLA_FLAGS'])"
-    )
-    assert KNOWN in python(script, tmp_path)
-
-
 def test_a_users_flags_and_cache_are_kept(tmp_path):
     own = "--xla_cpu_enable_fast_math=false"
     mine = str(tmp_path / "mine")
@@ -107,33 +98,11 @@ def test_a_users_flags_and_cache_are_kept(tmp_path):
     assert (options[SECONDS], options[BYTES]) == (1.0, 0)  # JAX's own
 
 
-@pytest.mark.breadth
-def test_what_a_user_says_of_memcaps_cache_is_kept(tmp_path):
-    """Also where he says what JAX would say by itself."""
-    options = prepared(tmp_path, KNOWN, **{SECONDS.upper(): "1.0"})
-    assert (options[SECONDS], options[BYTES]) == (1.0, -1)
-    assert options["jax_compilation_cache_dir"] == str(tmp_path / "memcap" / "xla")
-
-
 COMPILES = """
 from memcap.runtime.jax_setup import setup
 setup()
 import jax
 print([float(jax.jit(function)(1.0)) for function in (lambda x: x + 1, lambda x: x * 3)])
-"""
-EMPTIES = """
-import sys, warnings
-from pathlib import Path
-from memcap.runtime import cache, flags, jax_setup
-jax_setup.setup()
-import jax
-if "worker" in sys.argv:
-    warnings.resetwarnings()
-    warnings.simplefilter("error")
-    jax_setup.apply_settings(jax_setup.worker_settings())
-for path in Path(jax.config.values["jax_compilation_cache_dir"]).iterdir():
-    path.write_bytes(b"")
-print(float(jax.jit(lambda x: x + 1)(1.0)))
 """
 
 
@@ -159,44 +128,12 @@ def test_a_program_whose_process_was_killed_while_writing_is_compiled_once_more(
     assert all(path.stat().st_size % mmap.PAGESIZE for path in programs)
 
 
-@pytest.mark.breadth
-@pytest.mark.parametrize("process", ["own", "worker"])
-def test_a_program_that_another_process_is_writing_is_compiled_without_a_word(
-    tmp_path, process
-):
-    python(COMPILES, tmp_path)
-    assert python(EMPTIES, tmp_path, process) == "2.0\n"
-
-
 def test_a_cache_folder_that_cannot_be_made_stops_nothing(tmp_path):
     file = tmp_path / "file"
     file.touch()
     found = prepared(file / "below", KNOWN)
     assert found["flags"] == KNOWN
     assert found["jax_compilation_cache_dir"] is None
-
-
-MET = """
-import jax
-from memcap.runtime import cache, flags, jax_setup
-before = jax.config.values["jax_num_cpu_devices"]
-known = [jax_setup._devices_are_known(), len(jax.devices()), jax_setup._devices_are_known()]
-print(known, jax.config.values["jax_num_cpu_devices"] == before)
-"""
-
-
-@pytest.mark.breadth
-@pytest.mark.parametrize(
-    ("environment", "devices"),
-    [
-        ({"JAX_NUM_CPU_DEVICES": "3"}, 3),
-        ({"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}, 2),
-    ],
-)
-def test_it_is_known_whether_jax_has_met_its_devices_and_asking_changes_no_number(
-    tmp_path, environment, devices
-):
-    assert python(MET, tmp_path, **environment) == f"[False, {devices}, True] True\n"
 
 
 # Without the command

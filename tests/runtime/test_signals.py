@@ -21,26 +21,20 @@ from memcap.runtime.signals import Interrupted
 # Three members that end, then one whose first chunk would last for many minutes; rows
 # wait for hours to be written.
 COMMAND = """
-import sys, time
+import sys
 from memcap import cli
 from memcap.studies import writer
 from memcap.studies.writer import StudyWriter
 
 writer.SECONDS_BETWEEN_WRITES = 1e5
-finish, flush = StudyWriter.finish, StudyWriter.flush
+finish = StudyWriter.finish
 
 def said(self, population, results):
     finish(self, population, results)
     print("ended", flush=True)
 
-def hangs(self):
-    print("flushing", flush=True)
-    time.sleep(600)
-
 StudyWriter.finish = said
-if sys.argv[1] == "hangs":
-    StudyWriter.flush = hangs
-cli.main(sys.argv[2:])
+cli.main(sys.argv[1:])
 """
 STUDY = ["task=latch", "task.lag=3", "model.units=9", "recipe=hold", "engine.lanes=1"]
 STUDY += ["evaluation.every=30000000", "evaluation.sequences=64"]
@@ -69,8 +63,8 @@ def started():
     """Start the command, and go on once three of its members have ended."""
     processes = []
 
-    def start(folder, *arguments, flush="works"):
-        processes.append(begun(folder, COMMAND, flush, *arguments))
+    def start(folder, *arguments):
+        processes.append(begun(folder, COMMAND, *arguments))
         reach_the_long_chunk(processes[-1])
         return processes[-1]
 
@@ -139,28 +133,6 @@ def test_a_signal_ends_a_job_within_its_chunk_and_keeps_what_has_ended(
     assert "Traceback" not in said
     assert sorted(store.read(tmp_path / "outputs")["budget"]) == [20, 21, 22]
     assert seconds < 20  # about 1 where nothing else runs
-
-
-@pytest.mark.breadth
-def test_a_second_signal_ends_it_at_once(started, tmp_path):
-    process = started(
-        tmp_path, "train", *STUDY, AXES, "engine.workers=1", flush="hangs"
-    )
-    process.send_signal(signal.SIGINT)
-    assert process.stdout.readline() == "flushing\n"
-    time.sleep(2 * signals.ONE_SIGNAL)
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=20)
-    assert process.returncode == 143
-
-
-def test_half_trained_members_are_counted():
-    said = cli._interruption(Interrupted(signal.SIGTERM, 1, 2), ["train", "study=s"])
-    assert (
-        said
-        == "interrupted (SIGTERM); 1 member saved, 2 half-trained. Resume with: memcap train"
-        " study=s"
-    )
 
 
 @pytest.mark.parametrize(
@@ -273,14 +245,6 @@ def test_without_a_command_nothing_is_changed():
         assert signal.getsignal(signal.SIGINT) is before
         signals.look()
         assert not signals.pending()
-
-
-def test_within_another_nothing_is_changed():
-    with signals.watching():
-        handler = signal.getsignal(signal.SIGTERM)
-        with signals.watching():
-            assert signal.getsignal(signal.SIGTERM) == handler
-        assert signal.getsignal(signal.SIGTERM) == handler
 
 
 FORKS = """
