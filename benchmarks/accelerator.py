@@ -4,7 +4,7 @@ import argparse
 import os
 import statistics
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -232,9 +232,7 @@ def benchmark(arguments: argparse.Namespace, facts: Mapping[str, Any]) -> Outcom
         say("copies and products")
         peaks = worker.call("peaks", plan.copied, plan.size, plan.seconds)
     measured = Measured(device, peaks, lanes(plan, on_device))
-    return Outcome(
-        page(measured, plan, facts), {"plan": asdict(plan), **asdict(measured)}
-    )
+    return Outcome(page(measured, plan, facts), {"plan": plan, **vars(measured)})
 
 
 def lanes(plan: AcceleratorPlan, environment: Mapping[str, str]) -> list[Timed]:

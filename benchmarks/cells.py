@@ -4,7 +4,7 @@ cells whose state is a matrix, beside plain JAX and PyTorch."""
 import argparse
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -149,7 +149,7 @@ def benchmark(arguments: argparse.Namespace, facts: Mapping[str, Any]) -> Outcom
         for units, lag in product(plan.units, plan.lags):
             say(f"{units} units, lag {lag}")
             steps += worker.call("time", plan, units, lag)
-    data = {"plan": asdict(plan), "steps": [asdict(each) for each in steps]}
+    data = {"plan": plan, "steps": steps}
     return Outcome(page(steps, plan, facts), data)
 
 
@@ -210,7 +210,7 @@ def matrix(arguments: argparse.Namespace, facts: Mapping[str, Any]) -> Outcome:
     if "torch" not in names and not arguments.tiny:
         raise SystemExit("nothing to compare: PyTorch is not installed")
     rows = measure_matrix(names, workloads, plan, arguments.core, environment)
-    data = {"plan": asdict(plan), "rows": [asdict(row) for row in rows]}
+    data = {"plan": plan, "rows": rows}
     return Outcome(matrix_page(rows, plan, facts), data, "_matrix")
 
 

@@ -6,7 +6,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -166,9 +166,7 @@ def benchmark(arguments: argparse.Namespace, facts: Mapping[str, Any]) -> Outcom
     """Measure the axes, then the workers."""
     plan, environment = (TINY, HASTE) if arguments.tiny else (CostPlan(), {})
     measured = measure(plan, arguments.core, environment)
-    return Outcome(
-        page(measured, plan, facts), {"plan": asdict(plan), **asdict(measured)}
-    )
+    return Outcome(page(measured, plan, facts), {"plan": plan, **vars(measured)})
 
 
 def measure(

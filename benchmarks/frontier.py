@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import product, repeat
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,11 @@ RECIPES = {
     "delay_line": "forget_bias",
     "latch": "hold",
 }  # plain ones, which peers can be given, too
+
+
+def ends(values: Sequence[int]) -> list[int]:
+    """Return the first and the last of ascending values, once if they are the same."""
+    return sorted({values[0], values[-1]})
 
 
 @dataclass(frozen=True)
@@ -68,9 +73,7 @@ class FrontierPlan:
     def cells(self, task: str) -> list[tuple[int, int]]:
         """Return (T, U) of the sampled cells."""
         lengths = self.lengths(task)
-        return list(
-            product(dict.fromkeys((lengths[0], lengths[-1])), self.sampled_units)
-        )
+        return list(product(ends(lengths), self.sampled_units))
 
     @property
     def places(self) -> list[tuple[str, int, int]]:
@@ -85,12 +88,11 @@ class FrontierPlan:
     def total(self, task: str, values: Mapping[tuple[int, int], float]) -> float:
         """Add up a task's whole grid, without its seeds, from one value per sampled cell."""
         lengths = self.lengths(task)
-        ends = sorted({lengths[0], lengths[-1]})
         sums = [
             self.over_units([values[end, units] for units in self.sampled_units])
-            for end in ends
+            for end in ends(lengths)
         ]
-        return float(np.interp(lengths, ends, sums).sum())
+        return float(np.interp(lengths, ends(lengths), sums).sum())
 
     def workload(self, task: str, length: int) -> Workload:
         """Return the workload of one sampled length."""
@@ -103,7 +105,7 @@ class FrontierPlan:
     def words(self, sampled: bool) -> list[str]:
         """Return the words of `memcap train`: the sampled cells, or the whole grid.
         Nothing stops early."""
-        lags = sorted({self.lags[0], self.lags[-1]}) if sampled else list(self.lags)
+        lags = ends(self.lags) if sampled else list(self.lags)
         units = list(self.sampled_units if sampled else self.units)
         rest = f"task.lag: {lags}, model.units: {units}, seed: {self.seeds}"
         axes = ", ".join(
@@ -165,8 +167,7 @@ def benchmark(arguments: argparse.Namespace, facts: Mapping[str, Any]) -> Outcom
     cells = sample(installed(PEERS), plan, NO_CACHE | haste)
     studies, ours = train(plan, haste)
     cells += ours
-    data = {"plan": asdict(plan), "cells": [asdict(cell) for cell in cells]}
-    data["studies"] = {name: asdict(study) for name, study in studies.items()}
+    data = {"plan": plan, "cells": cells, "studies": studies}
     return Outcome(page(plan, cells, studies, facts), data)
 
 

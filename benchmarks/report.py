@@ -9,6 +9,7 @@ import platform
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -151,5 +152,5 @@ def write(
     page = folder / f"{name}.md"
     numbers = folder / f"{name}.json"
     page.write_text(markdown + "\n")
-    numbers.write_text(json.dumps(data, indent=1) + "\n")
+    numbers.write_text(json.dumps(data, indent=1, default=asdict) + "\n")
     return page, numbers

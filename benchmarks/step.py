@@ -5,7 +5,7 @@ import argparse
 import tempfile
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks import gate, report
@@ -67,8 +67,7 @@ def benchmark(arguments: argparse.Namespace, facts: Mapping[str, Any]) -> Outcom
         installed([*PEERS, *OURS]), workloads, plan, arguments.core, environment
     )
     return Outcome(
-        page(measured, workloads, plan, facts),
-        {"plan": asdict(plan), **asdict(measured)},
+        page(measured, workloads, plan, facts), {"plan": plan, **vars(measured)}
     )
 
 
@@ -132,11 +131,10 @@ def measure(
                 ceilings,
                 errors[workload, units],
             )
-    pairs = [
-        (case, apart["float64"]) for case, apart in errors.items() if "float64" in apart
-    ]
     doubles = {
-        f"{workload.key}, {units} units": each for (workload, units), each in pairs
+        f"{workload.key}, {units} units": apart["float64"]
+        for (workload, units), apart in errors.items()
+        if "float64" in apart
     }
     return Measured(rows, ceilings, doubles)
 

@@ -7,7 +7,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ STATES = {
     "filling": "Cold, with JAX's persistent cache on, which serves the second seed of a shape",
     "warm": "Warm: a second process, with the caches of the one before",
 }
+Timed = tuple[float, float, dict[str, float]]  # wall, cpu and phases of a `Sample`
 PHASES = ("import", "data", "build", "compile", "train")
 
 
@@ -81,7 +82,7 @@ def benchmark(arguments: argparse.Namespace, facts: Mapping[str, Any]) -> Outcom
     )
     samples = measure(names, plan, rounds, arguments.core, touch=not arguments.tiny)
     suffix = "" if plan.steps == StudyPlan.steps or arguments.tiny else f"_{plan.steps}"
-    data = {"plan": asdict(plan), "samples": [asdict(sample) for sample in samples]}
+    data = {"plan": plan, "samples": samples}
     return Outcome(page(samples, plan, rounds, facts), data, suffix)
 
 
@@ -114,34 +115,26 @@ def once(name: str, plan: StudyPlan, core: int | None) -> list[Sample]:
             key: value for key, value in cached.items() if not key.startswith("JAX_")
         }
         if name in ("keras", "linen"):
-            return [
-                timed(name, state, plan, core, bare if state == "cold" else cached)
-                for state in STATES
-            ]
-        return [timed(name, state, plan, core, bare) for state in ("cold", "warm")]
+            settings = {state: bare if state == "cold" else cached for state in STATES}
+        else:
+            settings = {"cold": bare, "warm": bare}
+        return [
+            Sample(name, state, *timed(name, plan, core, environment))
+            for state, environment in settings.items()
+        ]
 
 
 def script(
-    name: str,
-    state: str,
-    plan: StudyPlan,
-    core: int | None,
-    environment: Mapping[str, str],
-) -> Sample:
+    name: str, plan: StudyPlan, core: int | None, environment: Mapping[str, str]
+) -> Timed:
     """Run a peer's script."""
     ran = process.run(loop.arguments(name, plan), core, environment)
-    return Sample(
-        name, state, ran.wall, ran.cpu, json.loads(ran.output.splitlines()[-1])
-    )
+    return ran.wall, ran.cpu, json.loads(ran.output.splitlines()[-1])
 
 
 def command(
-    name: str,
-    state: str,
-    plan: StudyPlan,
-    core: int | None,
-    environment: Mapping[str, str],
-) -> Sample:
+    name: str, plan: StudyPlan, core: int | None, environment: Mapping[str, str]
+) -> Timed:
     """`memcap train` into a fresh folder. Every member must have taken every step."""
     with tempfile.TemporaryDirectory(prefix="memcap-benchmark-") as folder:
         out = [
@@ -164,7 +157,7 @@ def command(
         "compile_seconds"
     ].sum()  # a population's members share a program
     phases = {"compile": float(compiling), "train": float(rows["run_seconds"].sum())}
-    return Sample(name, state, ran.wall, ran.cpu, phases)
+    return ran.wall, ran.cpu, phases
 
 
 def medians(samples: Sequence[Sample]) -> dict[tuple[str, str], dict[str, float]]:

@@ -8,6 +8,7 @@ B sequences a batch, F features, U units, O outputs.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -21,6 +22,8 @@ EPSILON = 1e-8
 # wherever times are taken
 LR = 1e-3
 CLIP = 1.0
+LEAVES = [("cell", name) for name in ("kernel", "recurrent", "bias")]
+LEAVES += [("readout", name) for name in ("kernel", "bias")]
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,19 @@ def one_hot(
 ) -> np.ndarray:
     """Symbols (...) as floats (..., F)."""
     return np.eye(features, dtype=dtype)[symbols]
+
+
+def listed(weights: Weights) -> list[np.ndarray]:
+    """List the weights of an LSTM and its read-out, in the order of `LEAVES`."""
+    return [weights[part][name] for part, name in LEAVES]
+
+
+def named(arrays: Iterable[Any]) -> Weights:
+    """Name arrays that stand in the order of `LEAVES`."""
+    weights: Weights = {"cell": {}, "readout": {}}
+    for (part, name), array in zip(LEAVES, arrays, strict=True):
+        weights[part][name] = array
+    return weights
 
 
 class Peer(ABC):

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from benchmarks.peers.base import Shape, Weights
+from benchmarks.peers.base import Shape, Weights, listed, named
 from benchmarks.peers.optax_loop import OptaxPeer
 
 
@@ -48,23 +48,11 @@ class Equinox(OptaxPeer):
 
     def to_params(self, weights: Weights) -> Any:
         """Kernels are transposed; gates are in the same order."""
-        cell = weights["cell"]
-        readout = weights["readout"]
-        arrays = (
-            cell["kernel"].T,
-            cell["recurrent"].T,
-            cell["bias"],
-            readout["kernel"].T,
-            readout["bias"],
-        )
+        arrays = tuple(array.T for array in listed(weights))
         return eqx.tree_at(_leaves, self.params, arrays)
 
     def to_weights(self, params: Any) -> Weights:
-        kernel, recurrent, bias, readout, readout_bias = _leaves(params)
-        return {
-            "cell": {"kernel": kernel.T, "recurrent": recurrent.T, "bias": bias},
-            "readout": {"kernel": readout.T, "bias": readout_bias},
-        }
+        return named(leaf.T for leaf in _leaves(params))
 
 
 def _leaves(network: Network) -> tuple:

@@ -17,11 +17,10 @@ from benchmarks.peers.base import (
     Peer,
     Shape,
     Weights,
+    listed,
+    named,
     one_hot,
 )
-
-LEAVES = [("cell", name) for name in ("kernel", "recurrent", "bias")]
-LEAVES += [("readout", name) for name in ("kernel", "bias")]
 
 
 class Keras(Peer):
@@ -91,14 +90,14 @@ class Keras(Peer):
 
     def set_weights(self, weights: Weights) -> None:
         """Layers list their weights in memcap's order, and gates i, f, c, o are i, f, g, o."""
-        self.model.set_weights([weights[part][name] for part, name in LEAVES])
+        self.model.set_weights(listed(weights))
         for variable, value in zip(
             self.model.optimizer.variables, self.fresh, strict=True
         ):
             variable.assign(value)
 
     def weights(self) -> Weights:
-        return _named(self.model.get_weights())
+        return named(self.model.get_weights())
 
     def loss_and_gradients(self, batch: Batches) -> tuple[float, Weights]:
         """Differentiate the model's stateless call by JAX, as `fit` does."""
@@ -112,17 +111,10 @@ class Keras(Peer):
 
         trainable = [variable.value for variable in self.model.trainable_variables]
         value, gradient = jax.jit(jax.value_and_grad(loss))(trainable)
-        return float(value), _named(gradient)
+        return float(value), named(map(np.asarray, gradient))
 
 
 class Keras16(Keras):
     """Sixteen steps a compiled call."""
 
     stride = steps_per_execution = 16
-
-
-def _named(arrays: list) -> Weights:
-    named: Weights = {"cell": {}, "readout": {}}
-    for (part, name), array in zip(LEAVES, arrays, strict=True):
-        named[part][name] = np.asarray(array)
-    return named

@@ -53,15 +53,13 @@ class Linen(OptaxPeer):
 
     def to_weights(self, params: Any) -> Weights:
         cell = params["cell"]
-        return {
-            "cell": {
-                "kernel": np.concatenate(
-                    [cell[f"i{gate}"]["kernel"] for gate in GATES], -1
-                ),
-                "recurrent": np.concatenate(
-                    [cell[f"h{gate}"]["kernel"] for gate in GATES], -1
-                ),
-                "bias": np.concatenate([cell[f"h{gate}"]["bias"] for gate in GATES]),
-            },
-            "readout": dict(params["readout"]),
+        names = {
+            "kernel": _joined(cell, "i", "kernel"),
+            "recurrent": _joined(cell, "h", "kernel"),
+            "bias": _joined(cell, "h", "bias"),
         }
+        return {"cell": names, "readout": dict(params["readout"])}
+
+
+def _joined(cell: Any, part: str, name: str) -> np.ndarray:
+    return np.concatenate([cell[part + gate][name] for gate in GATES], -1)

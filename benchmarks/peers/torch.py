@@ -2,7 +2,7 @@
 unless JAX is told to stay on the CPU."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -16,6 +16,8 @@ from benchmarks.peers.base import (
     Peer,
     Shape,
     Weights,
+    listed,
+    named,
     one_hot,
 )
 
@@ -94,34 +96,22 @@ class Torch(Peer):
 
     def set_weights(self, weights: Weights) -> None:
         """Kernels are transposed; gates are in the same order."""
-        cell = weights["cell"]
-        readout = weights["readout"]
-        arrays = (
-            cell["kernel"].T,
-            cell["recurrent"].T,
-            cell["bias"],
-            readout["kernel"].T,
-            readout["bias"],
-        )
-        dtype = torch.float64 if cell["kernel"].dtype == np.float64 else torch.float32
+        arrays = listed(weights)
+        dtype = torch.float64 if arrays[0].dtype == np.float64 else torch.float32
         for module in (self.lstm, self.readout):
             module.to(dtype)
         with torch.no_grad():
             for parameter, array in zip(self.parameters, arrays, strict=True):
-                parameter.copy_(torch.from_numpy(np.array(array)))
+                parameter.copy_(torch.from_numpy(np.array(array.T)))
         self._fresh_optimizer()
 
     def weights(self) -> Weights:
-        return self._named(self.parameters)
+        return _named(self.parameters)
 
     def loss_and_gradients(self, batch: Batches) -> tuple[float, Weights]:
         loss = self._loss(*self._laid_out(batch)[0])
-        return loss.item(), self._named(torch.autograd.grad(loss, self.parameters))
+        return loss.item(), _named(torch.autograd.grad(loss, self.parameters))
 
-    def _named(self, tensors: Sequence[torch.Tensor]) -> Weights:
-        arrays = (tensor.detach().cpu().numpy().copy() for tensor in tensors)
-        kernel, recurrent, bias, readout, readout_bias = arrays
-        return {
-            "cell": {"kernel": kernel.T, "recurrent": recurrent.T, "bias": bias},
-            "readout": {"kernel": readout.T, "bias": readout_bias},
-        }
+
+def _named(tensors: Iterable[torch.Tensor]) -> Weights:
+    return named(tensor.detach().cpu().numpy().copy().T for tensor in tensors)
