@@ -31,22 +31,22 @@ PATIENT_SHARE = 0.4
 
 
 class Stream(IntEnum):
-    """A member's streams of random numbers, which never overlap."""
+    """A member's streams of random sequences, which never overlap."""
 
-    TRAIN = 0
-    EVALUATE = 1
-    STRETCH = 2
-    LENGTHS = 3
-    PROBE = 4
-    UP_TO = 5
+    TRAIN = 0  # batches of training
+    EVALUATE = 1  # held-out sequences at the member's own lag
+    STRETCH = 2  # at the stretched lag (or length)
+    LENGTHS = 3  # at each of `Evaluation.lengths`
+    PROBE = 4  # of memcap/probes/
+    UP_TO = 5  # at each lag up to the member's own
 
 
 class Verdict(StrEnum):
     """What a net was found to be; each is also a column of rows."""
 
     SOLVED = "solved"  # right at its own lag
-    STEADY = "steady"  # and at a longer lag or length
-    UP_TO = "up_to"  # and at every shorter lag
+    STEADY = "steady"  # solved, and right at a longer lag or length
+    UP_TO = "up_to"  # solved, and right at every shorter lag
 
     @property
     def description(self) -> str:
@@ -103,10 +103,11 @@ class Evaluation:
         check(self, "evaluation")
         if self.lengths is None:
             return
-        words = str(self.lengths).split()
-        numbers = [int(word) for word in words if word.isdecimal()]
-        rising = sorted(set(numbers) - {0})
-        if not rising or rising != numbers or len(numbers) < len(words):
+        texts = str(self.lengths).split()
+        are_whole = all(text.isdecimal() for text in texts)
+        numbers = [int(text) for text in texts] if are_whole else []
+        are_rising = numbers == sorted(set(numbers))
+        if not numbers or numbers[0] == 0 or not are_rising:
             raise UserError(
                 f"evaluation.lengths={self.lengths}: must be rising whole numbers, as in '41"
                 " 100 500'"
@@ -119,10 +120,14 @@ class Evaluation:
         return min(256, self.sequences)
 
     def differences(self, usual: "Evaluation") -> dict[str, Any]:
-        """Return the values that differ from those of `usual` and affect a verdict, by name."""
-        expected = field_values(usual) | {"lengths": self.lengths}
-        values = field_values(self)
-        return {name: values[name] for name in values if values[name] != expected[name]}
+        """Return the values that differ from those of `usual`, by name, without
+        `lengths`, which affects no verdict."""
+        expected = field_values(usual)
+        return {
+            name: value
+            for name, value in field_values(self).items()
+            if name != "lengths" and value != expected[name]
+        }
 
 
 @dataclass(frozen=True)
@@ -215,7 +220,7 @@ class ScoreRule(Assessment):
     criterion: Criterion
     evaluation: Evaluation
     budget: int  # training steps
-    passes_in_a_row: int = 0  # of the last evaluations, how many passed
+    passes_in_a_row: int = 0  # number of evaluations since the last one that failed
     evaluations: int = 0  # number of evaluations so far
     by_loss: ClassVar[bool] = False  # whether a loss decides, on validation's sequences
 

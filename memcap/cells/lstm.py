@@ -1,15 +1,15 @@
-"""THE LSTM to read: its step, its parameters, and the gradient of its gates.
+"""The LSTM, in a form to read: its step, its parameters, and the gradient of its gates.
 
-The equations, with gates in the order i, f, g, o as in Flax (Hochreiter & Schmidhuber,
-1997; forget gate of Gers et al., 2000):
+These are the equations, with gates in the order i, f, g, o as in Flax (Hochreiter &
+Schmidhuber, 1997; forget gate of Gers et al., 2000):
 
-    z = W_x x + W_h h + b, which is i, f, g, o
+    i, f, g, o = split(W_x x + W_h h + b)
     c' = sigmoid(f) c + sigmoid(i) tanh(g)
     h' = sigmoid(o) tanh(c')
 
-`lstm_step` is all of it, and memcap/loops/plain.py runs it. The functions below compute
-the same feature-major: arrays are (U, B), so that the batch lies in the vector lanes.
-memcap/loops/lstm_while.py and lstm_masked.py use them.
+`lstm_step` computes them, and memcap/loops/plain.py runs it. `through_gates` computes
+the same for arrays (U, B), in which the batch is the last axis: this is faster.
+memcap/loops/lstm_while.py and lstm_masked.py use it.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ CarryCH = tuple[jax.Array, jax.Array]
 
 
 def sigmoid(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Compute the logistic function as one tanh: faster on CPUs, with an error up to
-    2e-7, which is a relative 2e-4 for a gate of 1e-3."""
+    """Compute the logistic function as one tanh, which is faster on CPUs. The error is
+    at most 2e-7; for a gate of 1e-3 this is a relative error of 2e-4."""
     return 0.5 * jnp.tanh(0.5 * x) + 0.5
 
 
@@ -66,7 +66,7 @@ class LSTM(Cell):
     weights start at zero; `Gates.draw` draws them."""
 
     name: ClassVar[str] = "lstm"
-    gates = Gates(("input", "forget", "candidate", "output"))
+    gates = Gates(roles=("input", "forget", "candidate", "output"))
     has_own_init = False
     can_pad = True
     is_lstm = True
@@ -118,20 +118,24 @@ def stacked_weights(
     recurrent: Float[Array, "U G"],
     bias: Float[Array, " G"],
     readout: Float[Array, "U O"] | None,
-    symbols: bool,
+    are_symbols: bool,
 ) -> Float[Array, "G_and_O F_and_U"]:
-    """Return all weights that a step multiplies with its input and h as one matrix, (4U
-    + O, F + U).
+    """Return all weights of a step as one matrix, (4U + O, F + U). Its product with the
+    input and h gives the gates, and what is read out of h.
 
-    With symbols exactly one input is 1 at a step, and the others are 0, so that the
-    bias is added to the column of each; with vectors the caller adds the bias. The
-    product that makes the gates of step t also reads out h of step t - 1.
+    If the inputs are symbols, one of the F inputs is 1 at each step, and the others are
+    0. Then the bias may be added to the kernel's weights of each input. If the inputs
+    are vectors, the caller adds the bias.
+
+    The h in this product is that of the step before, so the outputs of step t - 1 come
+    with the gates of step t.
     """
-    table = kernel + bias if symbols else kernel
-    weights = jnp.concatenate([table, recurrent], 0).T
+    if are_symbols:
+        kernel = kernel + bias
+    weights = jnp.concatenate([kernel, recurrent], 0).T
     if readout is None:
         return weights
-    # the read-out sees h alone
+    # The read-out has weights of h, and zeros for the inputs.
     rows = jnp.pad(readout.T, ((0, 0), (len(kernel), 0)))
     return jnp.concatenate([weights, rows], 0)
 

@@ -19,6 +19,17 @@ folder sweeps/NAME with
   figure.csv, verdicts.csv, resampled.csv. sweeps/NAME_full.yaml may have the paper's
   own sizes (`--full`).
 
+The words of a findings.py, from memcap/findings/claims.py and from this file:
+
+* `having(task="parity", units=(2, 4))` keeps the rows whose columns have these values;
+* `pick(nets, "solved", "cell", names)` gives the column `solved` as a list per cell;
+* `each(groups, words, test)` is a `Finding`: the claim holds if the test is true for
+  the numbers of each group. `words` is the text about a group, in which `{name}` is its
+  name, and `{nets.mean}`, `{nets.most}` and so on are statistics of its numbers;
+* `at_least(.9)`, `at_most(.1)`, `share_of(.5)` are tests; `all_of` joins findings;
+* `Claim.within` names columns: to say how sure a claim is, outcomes of nets are
+  shuffled at random, but only among nets that are equal in these columns.
+
 A findings.py imports the standard library, NumPy, SciPy, polars, Matplotlib, what
 memcap has for everybody (`memcap`, memcap.tasks, memcap.cells, memcap.figures), and
 memcap.findings. Judges call memcap/findings/claims.py, and figures call

@@ -22,9 +22,9 @@ class DelayLine(Task):
 
     Example (S = 2): 0 1 1 0 1 | lag 2 -> . . 0 1 1 (no answer is due at a dot).
 
-    After a step the state must still determine the last `lag` + 1 symbols: the task
-    where "one entry a time step" is the right intuition. A sequence shorter than 2 lag
-    + 1 ends before it has asked for all symbols that it once held, so it is refused.
+    After a step the state must hold the last `lag` symbols: "one entry per time step" is
+    the right intuition here. A sequence of fewer than 2 lag + 1 steps is refused, as it
+    ends before all the symbols that were held are due as answers.
 
     Source: the pure delay of Jaeger (2001), "Short term memory in echo state networks";
     n-back in psychology.
@@ -62,8 +62,8 @@ class DelayLine(Task):
         return self.features
 
     def shortest(self, lag: int) -> int:
-        """Return 2 lag + 1: the first length at which lag + 1 symbols are held and all
-        are still asked for."""
+        """Return 2 lag + 1, the shortest length at which lag + 1 symbols are held, and
+        all of these are due as answers later."""
         return 2 * lag + 1
 
     def length(self, lag: int) -> int:
@@ -74,7 +74,11 @@ class DelayLine(Task):
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
-        """Draw inputs (T, B), or (T, B, 1) for reals; targets and mask (T, B)."""
+        """Draw inputs (T, B), or (T, B, 1) for reals; targets and mask (T, B).
+
+        T is `steps`, the size of the buffer, and the sequence is its first `length`
+        steps. The mask is true from step `lag` to the end of the sequence.
+        """
         import jax
         import jax.numpy as jnp
 
@@ -83,17 +87,17 @@ class DelayLine(Task):
         else:
             x = integers(key, (steps, batch), 0, self.symbols)
         mask = answer_mask(x, lag, length)
-        # Nothing is due where the roll wraps around from the buffer's end.
+        # The roll moves the end of the buffer to its start; no answer is due there.
         targets = jnp.where(mask, jnp.roll(x, lag, axis=0), 0)
         return Batch(x[:, :, None] if self.reals else x, targets, mask)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold lag + 1 symbols while a step is read: the oldest one is asked now, the
-        current one later. Only lag of them are carried to the next step, so the bits
-        are those of lag symbols.
+        """Return the facts: lag + 1 symbols are held while a step is read. The oldest of
+        them is the answer at this step. The other lag symbols are carried to the next
+        step, and `bits` is the information in these.
 
-        Chance is 1 / S, and the criterion is the usual one. For reals chance is the
-        variance, 1, and a squared error of .05 is solved.
+        Chance is 1 / S, and the criterion is the usual accuracy, .99. For reals chance
+        is the variance, 1, and the criterion is a squared error of .05.
         """
         if self.reals:
             error = 0.05

@@ -28,16 +28,17 @@ NAMES = {
     "selective_LRU": "selective LRU",
     "OptimizedLSTMCell": "LSTM",
 }
-SHARE = 0.75  # of the nets that must reach a score
-LEARNT = 0.95  # the least score of a net that has learnt what it was trained on
-GOES_ON = 0.8  # the least score of one that goes on beyond that
+SHARE = 0.75  # the share of the nets that must reach a score
+LEARNT = 0.95  # the least score of a net that has learnt the trained length
+GOES_ON = 0.8  # the least score of a net that is right beyond the trained length
 NOT_LEARNT = 0.15  # the greatest score of a net that has learnt nothing
-LENGTHS = {"trained": "16 bits, as trained", "longer": "64 bits"}
+# titles of panels, by the column of `scores` that a panel shows
+TITLES = {"trained": "16 bits, as trained", "longer": "64 bits"}
 
 
 def scores(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return each net with its scores (0 is chance, 1 the most) at the trained length
-    and the longer one."""
+    """Return each net with two scores, `trained` and `longer`: at the trained length and
+    at the longer one. 0 is chance, and 1 is the best score."""
     nets = rows.filter(
         having(task="parity", cell=POSITIVE_CELLS + OTHER_CELLS)
     ).drop_nulls("final")
@@ -53,13 +54,13 @@ def draw(rows: pl.DataFrame) -> Drawn:
     picture, panels = marks.panels((7.2, 4.4), 1, 2, sharey=True)
     cells = [*OTHER_CELLS[::-1], *POSITIVE_CELLS[::-1]]
     widths = data["units"].unique().sort().to_list()
-    for axes, (length, title) in zip(panels, LENGTHS.items(), strict=True):
+    for axes, (score, title) in zip(panels, TITLES.items(), strict=True):
         for k, units in enumerate(widths):
             nets = data.filter(units=units)
-            beside = 0.2 * (len(widths) // 2 - k)
-            places = [cells.index(cell) + beside for cell in nets["cell"]]
+            offset = 0.2 * (len(widths) // 2 - k)
+            heights = [cells.index(cell) + offset for cell in nets["cell"]]
             dots = marks.dots(k, alpha=0.7)
-            axes.scatter(nets[length], places, label=f"{units} units", **dots)
+            axes.scatter(nets[score], heights, label=f"{units} units", **dots)
         axes.axhline(len(OTHER_CELLS) - 0.5, color="grey", lw=0.8)
         axes.axvline(0, color="grey", lw=0.8, ls=":")
         axes.set(title=title, xlabel="score: 0 is chance", xlim=(-1.05, 1.05))
@@ -76,29 +77,35 @@ def draw(rows: pl.DataFrame) -> Drawn:
     )
 
 
-def _signed(nets: pl.DataFrame, length: str, least: float) -> Finding:
-    """Judge the score that three of four nets reach."""
-    scores = nets.filter(cell="signed_delta_net")[length]
+def _signed(nets: pl.DataFrame, column: str, least: float) -> Finding:
+    """Judge whether three of four nets with eigenvalues in [-1, 1] have at least this
+    score."""
+    scores = nets.filter(cell="signed_delta_net")[column]
     if scores.is_empty() or scores.null_count():
         return NOT_MEASURED
-    may_miss = int((1 - SHARE) * len(scores))
-    score = scores.sort()[may_miss]
+    # The worst quarter of the nets is left out; of the others, this is the worst score.
+    number_left_out = int((1 - SHARE) * len(scores))
+    score = scores.sort()[number_left_out]
     return Finding(f"{score:.2f}", score >= least)
 
 
 def _positive(nets: pl.DataFrame) -> Finding:
+    """Judge whether no DeltaNet with eigenvalues in [0, 1] has learnt anything beyond
+    the trained length."""
     names = {cell: NAMES[cell] for cell in ("delta_net", "gated_delta_net")}
     scores = pick(nets, "longer", "cell", names)
     return each(scores, "{name}: {nets.most:.2f}", at_most(NOT_LEARNT))
 
 
 def _solved(nets: pl.DataFrame) -> Finding:
+    """Judge whether none of the positive cells' nets is solved, and half of the others'."""
     words = "{name}: {nets.mean:.0%}"
     solved = pick(nets, "solved", "cell", NAMES)
     positive = {NAMES[cell]: solved[NAMES[cell]] for cell in POSITIVE_CELLS}
     others = {NAMES[cell]: solved[NAMES[cell]] for cell in OTHER_CELLS}
-    none = each(positive, words, at_most(0), start="solved: ")
-    return all_of(none, each(others, words, share_of(0.5)))
+    no_positive = each(positive, words, at_most(0), start="solved: ")
+    half_of_others = each(others, words, share_of(0.5))
+    return all_of(no_positive, half_of_others)
 
 
 PAPER = Paper(
@@ -112,33 +119,33 @@ PAPER = Paper(
         Claim(
             "DeltaNet with eigenvalues in [-1, 1] follows parity beyond what it was trained on"
             " (three of four nets score at least .8 at four times as many bits)",
-            "1.000 best, .999 median, at 40 to 256 bits",
-            "tables 3 and 5",
-            lambda nets: _signed(nets, "longer", GOES_ON),
+            paper="1.000 best, .999 median, at 40 to 256 bits",
+            where="tables 3 and 5",
+            judge=lambda nets: _signed(nets, "longer", GOES_ON),
             within=("units",),
         ),
         Claim(
             "DeltaNet with eigenvalues in [0, 1], gated or not, does not (there the best net"
             " scores at most .15)",
-            ".017 best, .010 median, at 40 to 256 bits",
-            "tables 3 and 5",
-            _positive,
+            paper=".017 best, .010 median, at 40 to 256 bits",
+            where="tables 3 and 5",
+            judge=_positive,
             within=("units",),
         ),
         OurClaim(
             "DeltaNet with eigenvalues in [-1, 1] learns the 16 bits that it was trained on"
             " (three of four nets score at least .95)",
-            "scores beyond the trained lengths alone",
-            "tables 3 and 5",
-            lambda nets: _signed(nets, "trained", LEARNT),
+            paper="scores beyond the trained lengths alone",
+            where="tables 3 and 5",
+            judge=lambda nets: _signed(nets, "trained", LEARNT),
             within=("units",),
         ),
         OurClaim(
             "in one layer of 2 to 8 units no net with positive eigenvalues is solved, and at"
             " least half of those with a sign, a phase or a gate that sees the state are",
-            "Mamba .000 and 1.000 with a sign, sLSTM 1.000",
-            "table 3",
-            _solved,
+            paper="Mamba .000 and 1.000 with a sign, sLSTM 1.000",
+            where="table 3",
+            judge=_solved,
             within=("units",),
         ),
     ),
