@@ -6,6 +6,7 @@ from functools import cache
 
 import polars as pl
 import pytest
+from command import memcap
 from scipy.stats import binomtest
 from study_rows import group, table
 
@@ -15,8 +16,9 @@ from memcap.answers.next_study import command, seconds
 from memcap.answers.sources import from_rows
 from memcap.answers.words import as_dict, code, sentences, why, wilson
 from memcap.frontiers.frontier import frontier
+from memcap.knobs import UserError
 from memcap.models.model import MOST_UNITS, Model
-from memcap.store.published import ATLAS, rows_files
+from memcap.store.published import ATLAS, rows_file, rows_files
 from memcap.tasks import task_class
 
 DELAY = task_class("delay_line")()
@@ -518,3 +520,68 @@ def test_an_interval_of_a_share_is_wilsons(passed, runs):
     interval = binomtest(passed, runs).proportion_ci(method="wilson")
     expected = (interval.low, interval.high)
     assert wilson(passed, runs) == pytest.approx(expected, abs=1e-4)
+
+
+# Scripts
+
+
+WORDS = ("answer", "--task", "latch", "--lag", "5", "--code", "keras")
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return store.read(rows_file(ATLAS))
+
+
+def test_its_script_has_the_advised_width_and_the_recipe_of_the_rows(rows):
+    result = from_rows(rows, Question(LATCH, 5))
+    text = code(result, "torch")
+    recipe = result.point.recipe
+    assert f"UNITS = {result.units}\n" in text
+    assert f"BATCH = {recipe.batch}\nBUDGET = {recipe.budget} " in text
+    assert f"`{recipe.init}`" in text
+    assert " ".join(sentences(result)[0].split()) in " ".join(text.split())
+
+
+def test_the_script_of_an_unmeasured_lag_has_the_recipe_of_the_next_longer_one(rows):
+    """Copies are measured at lags 25 and 50; what trains at 50 trains at 30."""
+    copy = task_class("copy")(items=16)
+    result, longer, shorter = (
+        from_rows(rows, Question(copy, lag)) for lag in (30, 50, 25)
+    )
+    assert result.point is None
+    assert longer.point.recipe != shorter.point.recipe
+    recipe = longer.point.recipe
+    assert f"RATE = {recipe.lr:g}\nCLIP = {recipe.clip:g}\n" in code(result, "torch")
+
+
+def test_without_a_width_there_is_no_script():
+    question = Question(task_class("delay_line")(), 7)
+    with pytest.raises(UserError, match="no width is known to be enough for delay_lin"):
+        code(answer(question, []), "keras")
+
+
+def test_the_command_prints_a_script_and_names_the_one_that_writes_it(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("sys.argv", ["memcap", *WORDS])
+    done = memcap(tmp_path, *WORDS)
+    assert done.out.startswith(
+        '"""Train an LSTM of 1 unit in Keras 3 on latch at lag 5'
+    )
+    assert f"\n    memcap {' '.join(WORDS)} -o net.py\n" in done.out
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr("sys.argv", ["memcap", *WORDS, "-o", "net.py"])
+    words = memcap(tmp_path, *WORDS, "-o", "net.py").out
+    assert words == "net.py, and its sequences in net.npz (0.1 MB)\n"
+    assert (tmp_path / "net.py").read_text() == done.out
+
+
+def test_python_writes_a_script_too(tmp_path, rows):
+    import memcap as library
+
+    file = tmp_path / "net.py"
+    text = library.answer("latch", lag=5, rows=rows).code("flax", file)
+    assert file.read_text() == text
+    assert f"memcap.answer(...).code('flax', '{file}')" in text
+    assert file.with_suffix(".npz").exists()

@@ -97,10 +97,6 @@ def test_of_a_file_each_held_out_sequence_is_judged_once():
             lambda inputs: np.zeros((len(inputs), 5)),
             r"gave float64 of shape \(256, 5\); latch takes logits \(256, 3, 2\), or",
         ),
-        (
-            lambda inputs: (inputs, inputs[0]),
-            "net: gave tuple; it must be one array of outputs",
-        ),
         (lambda inputs: inputs[..., :2] * np.nan, "net: gave outputs that are NaN"),
         ("net", "net: must be a function of inputs, not str"),
     ],

@@ -201,11 +201,6 @@ def test_a_frame_is_a_task_whose_groups_stay_together_and_whose_numbers_are_scal
     np.testing.assert_allclose([inputs.mean(), inputs.std()], [0, 1], atol=1e-5)
     for call, said in (
         (lambda: memcap.data(frame_of(20), "y", file), "holds something else"),
-        (
-            lambda: memcap.data(frame_of(), "y", steps="x"),
-            "it has target, sequence, step",
-        ),
-        (lambda: memcap.data(frame_of(), "y", features=3), "must be names of columns"),
         (lambda: memcap.data([1, 2], "y"), "frame: must be a polars or pandas frame"),
     ):
         assert said in refusal(call)
@@ -226,7 +221,6 @@ def test_sequences_of_unlike_lengths_are_arrays():
 @pytest.mark.parametrize(
     ("inputs", "targets", "more", "said"),
     [
-        ([[1, 2], [[3.0], [1.0]]], [0, 1], {}, "must be sequences"),
         ([], [], {}, "must be sequences"),
         ([[1, 2], [3, 1]], [0, 1, 2], {}, "for 2 sequences"),
         ([[1, 2], [3, 1]], [0, 1], {"split": ["train", "rest"]}, "`split` must be"),

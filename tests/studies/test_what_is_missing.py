@@ -53,12 +53,6 @@ def test_a_search_begins_where_the_folder_leaves_it(folder):
     assert 0 < now.most == search.estimate < len(now.missing) + 1
 
 
-def test_an_adaptive_search_says_how_many_it_usually_trains(folder):
-    now = what_is_missing(GRID, Study(folder, design="adaptive", precision=0.3))
-    assert now.usual is not None
-    assert 0 < now.usual <= now.most <= len(now.missing)
-
-
 def test_a_search_that_has_ended_wants_nothing_though_members_are_missing(tmp_path):
     search = Bisect(GRID, {})
     known = []

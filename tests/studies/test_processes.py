@@ -1,5 +1,6 @@
 """A study that is killed again and again comes to the rows and weights that an
-uninterrupted one has, bit for bit."""
+uninterrupted one has, bit for bit; and of many jobs that write into one folder at once,
+and sweep it as jobs do that begin, every row is there once, with its weights."""
 
 import os
 import random
@@ -15,10 +16,12 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from memcap import store
-from memcap.store import files
-from memcap.store.weights import flat
+from memcap.store import files, shards
+from memcap.store.weights import flat, read_weights
 
 KILLS = 12
+TESTS = Path(__file__).parents[1]
+PATH = (str(TESTS.parent), str(TESTS))
 TIMES = (
     "compile_seconds",
     "run_seconds",
@@ -66,23 +69,23 @@ run.run_study(streams, Engine(loop="while", lanes=1, workers=1), Study(folder, "
 
 @pytest.fixture
 def start():
-    """Starts a process that has imported everything and waits for a study's folder."""
-    path = os.pathsep.join(
-        filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")])
-    )
+    """Starts a process that has imported everything and waits for its standard input."""
+    path = os.pathsep.join(filter(None, [*PATH, os.environ.get("PYTHONPATH")]))
     processes = []
 
-    def start():
-        command = [sys.executable, "-c", STUDY]
-        env = {**os.environ, "PYTHONPATH": path}
+    def begin(code, *arguments, **variables):
         process = subprocess.Popen(
-            command, env=env, stdin=-1, stdout=-1, stderr=-1, text=True
+            [sys.executable, "-P", "-c", code, *map(str, arguments)],
+            env={**os.environ, "PYTHONPATH": path} | variables,
+            stdin=-1,
+            stdout=-1,
+            stderr=-1,
+            text=True,
         )
         processes.append(process)
-        assert process.stdout.readline() == "ready\n", process.stderr.read()
         return process
 
-    yield start
+    yield begin
     for process in processes:
         process.kill()
         with process:  # which closes its pipes
@@ -92,6 +95,7 @@ def start():
 def lived(process, folder, seconds=None, after="began"):
     """Begin the study, and kill it some seconds after it began, or after its first
     member did. Returns members' first steps."""
+    assert process.stdout.readline() == "ready\n", process.stderr.read()
     process.stdin.write(f"{folder}\n")
     process.stdin.flush()
     first = {}
@@ -115,18 +119,18 @@ def lived(process, folder, seconds=None, after="began"):
 def test_killed_at_random_moments_a_study_ends_as_if_it_had_not_been(start, tmp_path):
     whole = tmp_path / "whole"
     killed = tmp_path / "killed"
-    assert lived(start(), whole)[0] == 0
+    assert lived(start(STUDY), whole)[0] == 0
     draw = random.Random(0)
     begun = []
     for k in range(KILLS):
         status, first = lived(
-            start(), killed, draw.uniform(0, 0.4), after="began" if k % 4 else ""
+            start(STUDY), killed, draw.uniform(0, 0.4), after="began" if k % 4 else ""
         )
         begun += first.values()
         if status == 0:  # all is trained, on a fast machine
             assert k > KILLS / 2
             break
-    status, first = lived(start(), killed)
+    status, first = lived(start(STUDY), killed)
     assert status == 0
     print(f"first steps: {begun}, at last {list(first.values())}")
     assert sum(step > 1 for step in begun) > KILLS / 4  # it went on
@@ -147,3 +151,66 @@ def test_killed_at_random_moments_a_study_ends_as_if_it_had_not_been(start, tmp_
     assert {files.stem(path) for path in paths} == set(others["population"])
     parts = ["curves", "jobs", "rows", "weights"]
     assert sorted(path.name for path in killed.iterdir()) == parts
+
+
+# Many jobs in one folder
+
+
+WRITERS = 16
+ROWS = 1000
+
+WRITE = f"""
+import itertools, sys
+from pathlib import Path
+
+import numpy as np
+import study_rows
+from memcap import store
+from memcap.store import shards
+
+folder, number = Path(sys.argv[1]), int(sys.argv[2])
+study_rows.NUMBERS = itertools.count({ROWS} * number)
+rows = study_rows.group(counts={{1: ({ROWS} // 2, {ROWS})}})
+
+print("ready", flush=True)
+sys.stdin.read()  # all at once
+shards.remove_stale_files(folder)
+for shard, first in enumerate(range(0, {ROWS}, 256)):
+    name = f"0123456789abcdef-{{number:08x}}-{{shard}}"
+    ours = [row | {{"population": name}} for row in rows[first : first + 256]]
+    for some in (10, 100, 256):  # a shard is rewritten as members end
+        part = ours[:some]
+        weights = {{row["key"]: {{"w": np.full(2, row["seed"])}} for row in part}}
+        shards.write(folder, name, part, weights)
+        shards.remove_stale_files(folder)
+"""
+
+
+@pytest.mark.slow
+def test_sixteen_jobs_in_one_folder_lose_no_row_and_double_none(start, tmp_path):
+    shards.prepare(tmp_path)
+    writers = [
+        start(WRITE, tmp_path, number, POLARS_MAX_THREADS="1")
+        for number in range(WRITERS)
+    ]
+    assert [process.stdout.readline() for process in writers] == ["ready\n"] * WRITERS
+    for process in writers:
+        process.stdin.close()
+    assert [(process.wait(), process.stderr.read()) for process in writers] == [
+        (0, "")
+    ] * WRITERS
+    read, bad = shards.read_files(tmp_path)
+    tables = read.values()
+    assert bad == {}
+    assert sum(table.height for table in tables) == WRITERS * ROWS
+    rows = shards.merge(tables)
+    assert rows.height == rows["key"].n_unique() == WRITERS * ROWS
+    assert rows["seed"].value_counts()["count"].to_list() == [WRITERS] * ROWS
+    archives = [read_weights(path) for path in (tmp_path / "weights").iterdir()]
+    assert set().union(*archives) == set(rows["key"])
+    for row in rows.sample(50, seed=0).iter_rows(named=True):
+        np.testing.assert_array_equal(
+            store.weights_of(tmp_path, row)["w"], [row["seed"]] * 2
+        )
+    left = [each.name for each in tmp_path.rglob("*") if each.name.startswith(".")]
+    assert left == []
