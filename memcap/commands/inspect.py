@@ -16,6 +16,7 @@ from memcap.models.model import Model
 from memcap.models.network import Network, cell_names
 from memcap.terminal.words import fold, plural, print_json
 
+BATCH = 1  # sequences that are shown
 # of the arrays of a layer's state, by their number
 NAMES: dict[int, Sequence[Any]] = {1: ("h",), 2: ("c", "h")}
 
@@ -57,14 +58,14 @@ class Inspection:
     longer: dict[str, tuple[int, ...]]
 
 
-def inspect(model: Model, timesteps: int, features: int, batch: int = 1) -> Inspection:
-    """Build the network, run it abstractly over (timesteps, batch, features), and read
+def inspect(model: Model, timesteps: int, features: int) -> Inspection:
+    """Build the network, run it abstractly over (timesteps, 1, features), and read
     off its shapes."""
 
     def shapes(steps: int) -> tuple[dict[str, tuple[int, ...]], tuple[int, ...]]:
         def run() -> tuple:
             network = Network(model, features, 1, rngs=nnx.Rngs(0))
-            carries, hidden = network.hidden(jnp.zeros((steps, batch, features)))
+            carries, hidden = network.hidden(jnp.zeros((steps, BATCH, features)))
             return carries, hidden
 
         carries, hidden = nnx.eval_shape(run)
@@ -74,7 +75,7 @@ def inspect(model: Model, timesteps: int, features: int, batch: int = 1) -> Insp
             end = "" if model.layers == 1 else f"_{layer}"
             for name, leaf in zip(names, leaves, strict=True):
                 carry[f"{name}{end}"] = leaf.shape
-        return carry, (batch, *hidden.shape[:2])
+        return carry, (BATCH, *hidden.shape[:2])
 
     carry, every = shapes(timesteps)
     architecture = Architecture(model, features, 1)
@@ -84,9 +85,9 @@ def inspect(model: Model, timesteps: int, features: int, batch: int = 1) -> Insp
         model,
         timesteps,
         features,
-        batch,
+        BATCH,
         every,
-        (batch, every[-1]),
+        (BATCH, every[-1]),
         carry,
         architecture.carry_numbers(),
         sum(leaf.size for leaf in cells),

@@ -4,10 +4,9 @@ import json
 from dataclasses import fields
 from pathlib import Path
 
-import yaml
 from command import memcap
 
-from memcap.commands.knobs import groups, recipe_values
+from memcap.commands.knobs import groups
 from memcap.launch.jobs import GROUPS, JOB_KEYS
 from memcap.tasks import task_classes
 
@@ -46,13 +45,6 @@ def test_every_knob_is_there_with_a_meaning():
     for name, cls in task_classes().items():
         knobs = {knob.name for knob in groups(name)[1].knobs}
         assert knobs == {f"task.{f.name}" for f in fields(cls)}
-
-
-def test_recipes_have_the_values_of_their_files():
-    files = (ROOT / "conf" / "recipe").glob("*.yaml")
-    values = {path.stem: yaml.safe_load(path.read_text()) for path in files}
-    del values["auto"]
-    assert recipe_values() == values
 
 
 def test_a_task_of_ones_own(tmp_path, monkeypatch):

@@ -210,14 +210,6 @@ def test_five_units_on_two_steps_of_three_features(cell, carry, parameters):
     assert found.cell_parameters == parameters
 
 
-def test_a_longer_sequence_leaves_carry_and_parameters_as_they_are():
-    short, long = (inspect(Model("lstm", 7), steps, 4, batch=3) for steps in (6, 600))
-    assert long.every == (3, 600, 7)
-    assert short.longer == long.longer == short.carry == long.carry
-    assert short.carry == {"c": (3, 7), "h": (3, 7)}
-    assert short.cell_parameters == long.cell_parameters == 4 * (7 * 4 + 7 * 7 + 7)
-
-
 @pytest.mark.breadth
 def test_what_a_job_leaves_is_what_it_was_told(tmp_path):
     words = ["axes={model.units: [1, 2], seed: 2}", *SMALL]

@@ -71,9 +71,3 @@ def test_the_example_of_the_protocol_works(study, tmp_path, monkeypatch):
     done = memcap(tmp_path, *words)
     assert done.status == 0, done.err
     assert (tmp_path / "out" / "sizes.png").exists()
-
-
-def test_each_probe_of_the_package_says_what_it_is_for():
-    for name, summary in probes.summaries().items():
-        assert summary
-        assert callable(probes.find(name).probe)

@@ -17,7 +17,7 @@ from memcap.studies.writer import row_of
 pytestmark = pytest.mark.usefixtures("quick_file")
 
 TABLE = {"claim", "whose", "paper", "read", "here", "verdict", "expected", "why"}
-OWN = '''"""Is there a latch?"""
+OWN = '''"""Is there a latch? tests/test_contributing.py trains such a paper."""
 
 import polars as pl
 from matplotlib.figure import Figure
@@ -36,10 +36,6 @@ def one_unit(rows):
 
 PAPER = Paper("me, here", "a moment", (Claim("one unit", "1", "here", one_unit),))
 '''
-STUDY = """# @package _global_
-study: hello
-axes: [{task: latch, task.lag: 2, recipe.budget: 5, evaluation.sequences: 16, model.units: [1, 2]}]
-"""
 
 
 def tiny_run(folder, name):
@@ -90,18 +86,11 @@ def test_a_tiny_run_trains(tmp_path):
     }
 
 
-def test_a_paper_of_ones_own_is_trained_drawn_and_judged(tmp_path, monkeypatch):
+def test_a_verdict_that_is_not_expected_is_a_line(tmp_path, monkeypatch):
     (tmp_path / "my_reproductions").mkdir()
     (tmp_path / "my_reproductions" / "hello.py").write_text(OWN)
-    (tmp_path / "my_conf" / "sweeps").mkdir(parents=True)
-    (tmp_path / "my_conf" / "sweeps" / "hello.yaml").write_text(STUDY)
     monkeypatch.syspath_prepend(tmp_path)
     name = "my_reproductions:hello"
-    line = f"reproduce {name} --config-dir my_conf --check engine.workers=1"
-    done = memcap(tmp_path, *line.split())
-    assert done.status == 0, done.err
-    assert store.read(tmp_path / "outputs" / "hello")["steps"].to_list() == [5, 5]
-    assert "one unit  paper  1      1     holds" in done.out
     files.write_table(tmp_path / "wide.parquet", table(group(counts={3: (1, 2)})))
     line = f"reproduce {name} --rows wide.parquet --check -o drawn"
     done = memcap(tmp_path, *line.split())

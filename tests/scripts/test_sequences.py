@@ -60,16 +60,6 @@ def test_a_latch_answers_at_its_end():
     np.testing.assert_array_equal(answers, arrays["inputs"][:, 0])
 
 
-@pytest.mark.parametrize("task", ["vector_hold", "bandlimited_delay", "adding"])
-def test_values_have_an_axis_of_their_own(task):
-    chosen = member(task, 8, recipe="hold")
-    arrays = sequences(chosen)
-    shape = (len(arrays["lags"]), chosen.length)
-    assert arrays["inputs"].shape == (*shape, chosen.task.features)
-    assert arrays["targets"].shape == (*shape, chosen.task.outputs)
-    assert arrays["targets"][arrays["mask"]].std() > 0.1
-
-
 def test_a_long_curriculum_has_few_lags_and_a_small_file():
     chosen = member("latch", 500, **UP_TO)
     lags = [lag for split, lag in counts(chosen) if split == "train"]
