@@ -44,15 +44,22 @@ def known() -> set[str]:
     return set(next((line for line in lines if line.startswith("flags")), "").split())
 
 
-def words(cell, *flags):
-    """The end of a compiler's command for a cell's random calls; the program's path is
-    to follow."""
-    include = [
-        f"-I{jax.ffi.include_dir()}",
-        f"-I{cell.source.parent}",
-        f'-DSOURCE="{cell.source.name}"',
-    ]
-    return [*flags, *include, str(Path(__file__).with_name("fuzz.c")), "-lm", "-o"]
+def random_calls(folder, cell, compiler, flags, count, runner=()) -> str:
+    """Compile fuzz.c for a cell, make so many random calls, and return what it says."""
+    include = [f"-I{jax.ffi.include_dir()}", f"-I{cell.source.parent}"]
+    source = [f'-DSOURCE="{cell.source.name}"', str(Path(__file__).with_name("fuzz.c"))]
+    command = [compiler, *flags, *include, *source, "-lm", "-o", "fuzz"]
+    # GCC 12's own check of stacks aligns vectors badly
+    environment = os.environ | {"ASAN_OPTIONS": "detect_stack_use_after_return=0"}
+    options = {"cwd": folder, "env": environment, "timeout": 200, "check": False}
+    options |= {"capture_output": True, "text": True}
+    built = subprocess.run(command, **options)
+    if "asan" in built.stderr and "cannot find" in built.stderr:
+        pytest.skip("the compiler has no sanitizers")
+    assert built.returncode == 0, built.stderr
+    done = subprocess.run([*runner, "./fuzz", str(count)], **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 @needs_compiler
@@ -66,30 +73,9 @@ def test_random_calls_stay_within_their_buffers(tmp_path, cell, flags):
     needed, width = WIDTHS.get(flags, ("", 4))
     if needed and needed not in known():
         pytest.skip(f"the processor has no {needed}")
-    command = [
-        COMPILER,
-        *words(cell, *SANITIZED, *flags.split()),
-        str(tmp_path / "fuzz"),
-    ]
-    built = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=200
-    )
-    if "asan" in built.stderr and "cannot find" in built.stderr:
-        pytest.skip("the compiler has no sanitizers")
-    assert built.returncode == 0, built.stderr
-    # GCC 12's own check of stacks aligns vectors badly
-    environment = os.environ | {"ASAN_OPTIONS": "detect_stack_use_after_return=0"}
-    done = subprocess.run(
-        [tmp_path / "fuzz", "1000"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment,
-        timeout=200,
-    )
-    assert (done.returncode, done.stdout) == (0, f"1000 cases, vectors of {width}\n"), (
-        done.stdout + done.stderr
-    )
+    options = [*SANITIZED, *flags.split()]
+    said = random_calls(tmp_path, cell, COMPILER, options, 1000)
+    assert said == f"1000 cases, vectors of {width}\n"
 
 
 @needs_compiler
@@ -128,18 +114,7 @@ ARM = (
 @pytest.mark.parametrize("cell", [LSTM, GRU], ids=label)
 def test_random_calls_on_an_emulated_arm(tmp_path, cell):
     """Without the sanitizer of addresses, which does not run there."""
+    compiler, emulator = ARM
     flags = ["-O2", "-static", "-fsanitize=undefined", "-fno-sanitize-recover=all"]
-    subprocess.run(
-        [ARM[0], *words(cell, *flags), "fuzz"], cwd=tmp_path, check=True, timeout=200
-    )
-    done = subprocess.run(
-        [ARM[1], "fuzz", "200"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=200,
-    )
-    assert (done.returncode, done.stdout) == (0, "200 cases, vectors of 4\n"), (
-        done.stdout + done.stderr
-    )
+    said = random_calls(tmp_path, cell, compiler, flags, 200, [emulator])
+    assert said == "200 cases, vectors of 4\n"

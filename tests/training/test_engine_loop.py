@@ -1,7 +1,6 @@
 """`engine.loop`: what each value trains with, what it says where it can't, and the
 knobs before it; and that loops come to the same verdicts."""
 
-import subprocess
 from dataclasses import replace
 
 import numpy as np
@@ -61,16 +60,8 @@ def chosen(wanted, cell="lstm", platform="cpu", windows=False):
 
 @needs_compiler
 @pytest.mark.parametrize("cell", [LSTM, GRU], ids=lambda cell: cell.name)
-def test_where_there_is_a_compiler_a_cell_in_c_passes_its_test(tmp_path, cell):
+def test_where_there_is_a_compiler_a_cell_in_c_passes_its_test(cell):
     """Else all tests that need it would be left out, and a loop that is wrong would go unseen."""
-    (tmp_path / "any.c").write_text(
-        "#include <stdint.h>\n#include <string.h>\nint main(void) { return 0; }\n"
-    )
-    done = subprocess.run(
-        ["cc", "any.c", "-o", "any"], cwd=tmp_path, capture_output=True, check=False
-    )
-    if done.returncode:
-        pytest.skip("the compiler compiles nothing")
     assert cell.missing() is None
 
 
@@ -112,27 +103,16 @@ def test_a_cell_that_fails_its_test_costs_a_line_and_the_other_runs_in_c(
 @pytest.mark.parametrize(
     ("wanted", "where", "choice"),
     [
-        *(
-            ("reproducible", {"cell": cell}, WHILE)
-            for cell in ("lstm", "GRUCell", "LRU")
-        ),
-        *(
-            (name, {"cell": cell, "platform": platform}, choice)
-            for name in ("auto", "reproducible")
-            for platform in ("gpu", "tpu")
-            for cell, choice in (
-                ("lstm", MASKED),
-                ("GRUCell", MASKED),
-                ("LRU", ASSOCIATIVE),
-            )
-        ),
+        ("reproducible", {}, WHILE),
+        ("reproducible", {"cell": "LRU"}, WHILE),
+        ("reproducible", {"cell": "gla", "platform": "gpu"}, ASSOCIATIVE),
+        ("auto", {"platform": "gpu"}, MASKED),
+        ("auto", {"cell": "GRUCell", "platform": "tpu"}, MASKED),
+        ("auto", {"cell": "LRU", "platform": "gpu"}, ASSOCIATIVE),
         ("native", {"cell": "SimpleCell"}, WHILE),
         ("native", {"windows": True}, WHILE),
-        ("native", {"cell": "GRUCell", "windows": True}, WHILE),
-        ("associative", {}, MASKED),
         ("associative", {"cell": "LRU+noise0.1"}, MASKED),
         ("plain", {"platform": "gpu"}, Choice("plain", side_by_side=True)),
-        ("while", {"platform": "gpu"}, WHILE),
     ],
 )
 def test_a_loop_by_name_leaves_what_it_refuses_to_its_fallback(
@@ -150,12 +130,10 @@ def test_an_unknown_loop_is_refused():
         Engine(loop="fast")
 
 
-def test_for_a_device_elsewhere_loops_of_cpus_are_none():
-    for loop in ("auto", "reproducible", "native"):
-        there = elsewhere(Engine(loop=loop, lanes=3))
-        assert there == Engine(loop="associative", lanes=3)
-    for loop in ("while", "plain"):
-        assert elsewhere(Engine(loop=loop)) == Engine(loop=loop)
+@pytest.mark.parametrize("loop", ["auto", "reproducible", "native", "while", "plain"])
+def test_for_a_device_elsewhere_loops_of_cpus_are_none(loop):
+    found = loop if loop in ("while", "plain") else "associative"
+    assert elsewhere(Engine(loop=loop, lanes=3)) == Engine(loop=found, lanes=3)
 
 
 @pytest.mark.parametrize(
@@ -165,8 +143,6 @@ def test_for_a_device_elsewhere_loops_of_cpus_are_none():
         ("adding", {}, "native"),
         ("latch", {"readout": "lstm"}, "native"),
         ("latch", {"cell": "GRUCell"}, "native"),
-        ("windows", {"cell": "GRUCell"}, "while"),
-        ("latch", {"cell": "LSTMCell", "init": "flax"}, "while"),
         ("latch", {"cell": "SimpleCell"}, "while"),
         ("windows", {}, "while"),
         # these two cannot draw a sequence as short as one likes
@@ -184,20 +160,6 @@ def test_c_serves_memcaps_lstm_and_flaxs_gru_on_sequences_without_windows(
     assert loop_of(spec, one.length, Engine(loop="reproducible")) == WHILE
     (program,) = programs([one], NATIVE)
     assert program.trainer.loop == Program.of(one, NATIVE).trainer.loop == loop
-
-
-def test_a_row_says_its_loop_and_the_columns_before_it_say_the_same():
-    known = {
-        ("while", False): ("map", "loop", "xla"),
-        ("native", False): ("map", "loop", "native"),
-        ("masked", True): ("vmap", "scan", "xla"),
-        ("associative", True): ("vmap", "scan", "xla"),
-        ("plain", False): ("map", "plain", "xla"),
-        ("plain", True): ("vmap", "plain", "xla"),
-    }
-    for (loop, side_by_side), columns in known.items():
-        named = dict(zip(("batching", "scan", "kernel"), columns, strict=True))
-        assert loops.row_columns(loop, side_by_side) == {"loop": loop, **named}
 
 
 class Counted(Loop):
