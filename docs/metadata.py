@@ -259,7 +259,7 @@ def croissant() -> str:
 def _file(table: tuple[str, Path]) -> dict[str, Any]:
     name, path = table
     content = path.read_bytes()
-    rows = pl.scan_parquet(path).select(pl.len()).collect().item()
+    rows = _height(path)
     study = name.split("/")[0].removesuffix("_again")
     return {
         "@type": "cr:FileObject",
@@ -298,10 +298,7 @@ def _record_set() -> dict[str, Any]:
 def card() -> str:
     """Return sweeps/README.md with the front matter that it should have."""
     page = (SWEEPS / "README.md").read_text(encoding="utf-8")
-    rows = sum(
-        pl.scan_parquet(path).select(pl.len()).collect().item()
-        for path in tables().values()
-    )
+    rows = sum(map(_height, tables().values()))
     size = "10K<n<100K" if rows < 100_000 else "100K<n<1M"
     about = {
         "license": citation()["license"].lower(),
@@ -322,6 +319,10 @@ def card() -> str:
     front = yaml.safe_dump(about, sort_keys=False, allow_unicode=True, width=110)
     body = page.split("---\n", 2)[2] if page.startswith("---\n") else f"\n{page}"
     return f"---\n{front}---\n{body}"
+
+
+def _height(table: Path) -> int:
+    return pl.scan_parquet(table).select(pl.len()).collect().item()
 
 
 def _json(about: dict[str, Any]) -> str:

@@ -334,10 +334,7 @@ def columns() -> str:
 def counted(line: str) -> str:
     """Return a line of Python that calls `counts`, and the table that it gives."""
     found = eval(line, {"counts": counts})
-    lines = [
-        ["" if value is None else f"{value}" for value in row]
-        for row in found.iter_rows()
-    ]
+    lines = found.cast(pl.String).fill_null("").rows()
     return f"```python\n{line}\n```\n\n{table(found.columns, lines)}"
 
 

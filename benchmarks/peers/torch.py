@@ -2,7 +2,7 @@
 unless JAX is told to stay on the CPU."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -106,12 +106,11 @@ class Torch(Peer):
         self._fresh_optimizer()
 
     def weights(self) -> Weights:
-        return _named(self.parameters)
+        return self._named(self.parameters)
 
     def loss_and_gradients(self, batch: Batches) -> tuple[float, Weights]:
         loss = self._loss(*self._laid_out(batch)[0])
-        return loss.item(), _named(torch.autograd.grad(loss, self.parameters))
+        return loss.item(), self._named(torch.autograd.grad(loss, self.parameters))
 
-
-def _named(tensors: Iterable[torch.Tensor]) -> Weights:
-    return named(tensor.detach().cpu().numpy().copy().T for tensor in tensors)
+    def _named(self, tensors: Sequence[torch.Tensor]) -> Weights:
+        return named(tensor.detach().cpu().numpy().copy().T for tensor in tensors)

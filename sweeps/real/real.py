@@ -204,41 +204,32 @@ def compared() -> pl.DataFrame:
             continue
         shuffled = by_set.get(prediction["set"] + SHUFFLED)
         low, high = curve.interval if curve.units else (None, None)
-        lines.append(
-            {name: prediction[name] for name in ("set", "predicted", "low", "high")}
-            | dict(zip(("sequences", "steps"), sizes[prediction["set"]], strict=True))
-            | {
-                "measured": curve.units,
-                "from": low,
-                "to": high,
-                "best": curve.best.units,
-            }
-            | {"one_error": curve.units_by_one_error, "widest": curve.widths[-1].units}
-            | {"learnt": curve.learnt.units if curve.learnt else None}
-            | {
-                "loss": curve.best.mean,
-                "error": curve.best.error,
-                "score": curve.best.score,
-            }
-            | {
-                "current": curve.without_state.mean,
-                "current_predicted": prediction["no_state"],
-            }
-            | {
-                "last_five": curve.n_gram.mean,
-                "last_five_predicted": prediction["last_five"],
-            }
-            | {"beats_last_five": curve.best.beats(curve.n_gram)}
-            | {"shuffled": shuffled.best.mean if shuffled else None}
-        )
-    columns = {
-        "measured": pl.Int64,
-        "from": pl.Int64,
-        "to": pl.Int64,
-        "one_error": pl.Int64,
-        "learnt": pl.Int64,
-    }
-    return pl.DataFrame(lines, schema_overrides=columns | {"shuffled": pl.Float64})
+        sequences, steps = sizes[prediction["set"]]
+        line = {name: prediction[name] for name in ("set", "predicted", "low", "high")}
+        line |= {
+            "sequences": sequences,
+            "steps": steps,
+            "measured": curve.units,
+            "from": low,
+            "to": high,
+            "best": curve.best.units,
+            "one_error": curve.units_by_one_error,
+            "widest": curve.widths[-1].units,
+            "learnt": curve.learnt.units if curve.learnt else None,
+            "loss": curve.best.mean,
+            "error": curve.best.error,
+            "score": curve.best.score,
+            "current": curve.without_state.mean,
+            "current_predicted": prediction["no_state"],
+            "last_five": curve.n_gram.mean,
+            "last_five_predicted": prediction["last_five"],
+            "beats_last_five": curve.best.beats(curve.n_gram),
+            "shuffled": shuffled.best.mean if shuffled else None,
+        }
+        lines.append(line)
+    widths = ("measured", "from", "to", "one_error", "learnt")
+    types = dict.fromkeys(widths, pl.Int64) | {"shuffled": pl.Float64}
+    return pl.DataFrame(lines, schema_overrides=types)
 
 
 def draw(data: pl.DataFrame) -> Figure:
