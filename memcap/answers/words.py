@@ -396,7 +396,7 @@ def _lags(lags: Sequence[int]) -> str:
     """List lags; if there are many, the first ones and the last."""
     shown = list(map(str, lags))
     if len(shown) > MOST_LAGS:
-        shown[MOST_LAGS - 2 : -1] = ["..."]
+        shown = [*shown[: MOST_LAGS - 2], "...", shown[-1]]
     return ", ".join(shown)
 
 
@@ -483,7 +483,7 @@ def _lines_on_measurement(answer: "Answer", point: Point) -> list[str]:
     )
     if point.at != "trained":
         alone = f"lag {point.lag}" if point.at == "up_to" else "the trained length"
-        u90 = interval_text(point.trained.u90)
+        u90 = interval_text(point.trained_fit.u90)
         lines.append(f"At {alone} alone, by the same training: u90 {u90} units.")
     more = seeds_to_close(point)
     if more is not None:

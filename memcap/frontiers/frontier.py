@@ -81,7 +81,7 @@ class Point:
     confidence: float = 0.95  # of the fits' intervals
 
     @cached_property
-    def trained(self) -> Fit:
+    def trained_fit(self) -> Fit:
         """The thresholds of members that are solved at the trained length."""
         return fit_counts(self.units, self.solved_trained, self.runs, self.confidence)
 
@@ -89,9 +89,9 @@ class Point:
     def fit(self) -> Fit:
         """The thresholds of members that passed."""
         if self.solved == self.solved_trained:
-            return self.trained
+            return self.trained_fit
         strict = fit_counts(self.units, self.solved, self.runs, self.confidence)
-        return no_easier(strict, self.trained)  # who passes is solved, too
+        return no_easier(strict, self.trained_fit)  # who passes is solved, too
 
     @cached_property
     def counts(self) -> Counts:
@@ -297,8 +297,8 @@ def columns(point: Point) -> dict[str, Any]:
         "u75_observed": point.narrowest(0.75),
         **ends("u50", fit.u50),
         **ends("u90", fit.u90),
-        **ends("u50_trained", point.trained.u50),
-        **ends("u90_trained", point.trained.u90),
+        **ends("u50_trained", point.trained_fit.u50),
+        **ends("u90_trained", point.trained_fit.u90),
         "lapse": fit.lapse,
         "trains": point.trains,
         "misfit": fit.misfit,

@@ -165,8 +165,8 @@ def _line(point: Point) -> dict[str, Any]:
     return {head: row[name] for head, name in AS_IN_JSON.items()} | {
         "u50": threshold_text(point, "u50"),
         "u90": threshold_text(point, "u90"),
-        "u50 trained": interval_text(point.trained.u50) if strict else "",
-        "u90 trained": interval_text(point.trained.u90) if strict else "",
+        "u50 trained": interval_text(point.trained_fit.u50) if strict else "",
+        "u90 trained": interval_text(point.trained_fit.u90) if strict else "",
         "recipe": recipe,
         "lr": f"{row['lr']:g}",
         "passed": " ".join([row["counts"], *_flags(point)]),

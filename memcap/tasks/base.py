@@ -35,15 +35,16 @@ class Facts:
     """Facts of a task at a lag and a length, known before anything is trained.
 
     Args:
-        held: symbols (or reals) that must be held at the worst moment, the current one
-            included if it is asked later.
-        bits: bits to hold at the worst moment. For reals: at the precision that the
-            criterion asks for.
+        held: the greatest number of symbols (or reals) that matter while one step is
+            read: those read before, and the current one if an answer depends on it
+            later.
+        bits: the most bits that the state must carry from one step to the next. For
+            reals: at the precision that the criterion asks for.
         chance: the best expected score of a predictor that sees only the current input,
             without memory or clock. It is taken over the steps where an answer is due:
             accuracy for classes, mean squared error for values.
-        threshold: solved means accuracy at or above this; for values, mean squared
-            error at or below it.
+        threshold: the criterion: a net is solved with an accuracy of at least this; for
+            values, with a mean squared error of at most this.
         data: digest of the file that the sequences come from, so that another file
             makes other members; "" if there is none.
         answers_due: number of answers due per sequence, if a user wants them right as a
@@ -338,7 +339,7 @@ def one_per_number(facts: Facts, numbers_per_unit: int) -> int:
 def answer_mask(
     targets: Int[Array, "T B"] | Float[Array, "T B"], lag: Operand, length: Operand
 ) -> Bool[Array, "T B"]:
-    """Mark the steps from `lag` to the end of the sequence."""
+    """Return a mask that is true from step `lag` to the end of the sequence."""
     import jax.numpy as jnp
 
     step = jnp.arange(targets.shape[0])

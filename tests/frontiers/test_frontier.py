@@ -192,7 +192,7 @@ def test_where_the_task_is_a_stream_the_steady_members_count_and_the_solved_ones
     assert (steady.at, steady.solved) == ("steady", (0, 1, 3, 8, 8))
     assert (trained.at, trained.solved) == ("trained", (0, 6, 8, 8, 8))
     assert steady.fit == fit_of(posterior([4, 5, 6, 7, 8], [0, 1, 3, 8, 8], [8] * 5))
-    assert steady.trained == trained.fit == trained.trained
+    assert steady.trained_fit == trained.fit == trained.trained_fit
     assert steady.posterior.solved.tolist() == [0, 1, 3, 8, 8]
     for point in (steady, trained):
         row = columns(point)
@@ -204,7 +204,7 @@ def test_where_the_task_is_a_stream_the_steady_members_count_and_the_solved_ones
 def test_where_the_task_has_an_end_of_its_own_the_solved_members_count():
     point = point_of(group("latch", 6, LOST, steady=dict.fromkeys(LOST, 0)))
     assert (point.at, point.solved) == ("trained", (0, 6, 8, 8, 8))
-    assert point.fit == point.trained
+    assert point.fit == point.trained_fit
 
 
 def test_the_best_recipe_is_that_of_the_verdict_asked_for():
