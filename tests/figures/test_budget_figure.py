@@ -44,20 +44,6 @@ def test_the_numbers_drawn_lie_beside(rows):
     ]
 
 
-def test_the_caption_names_recipes_and_seeds(rows):
-    text = " ".join(draw(rows).figure.texts[0].get_text().split())
-    assert "Up to 1,500 steps: hold; up to 8 seeds per width." in text
-    budget = "Up to 8,000 steps: curriculum, hold; up to 8 seeds per width."
-    assert f"{budget} Each lag uses the best of up to 2 recipes" in text
-    assert "Steady:" in text
-
-
 def test_one_budget_is_nothing_to_compare():
     with pytest.raises(UserError, match="all rows have budget 1500: nothing to compa"):
         draw(table(group()))
-
-
-def test_a_task_that_no_seed_solved_is_drawn():
-    failed = [group("latch", 4, {1: (0, 8)}, budget=budget) for budget in (100, 200)]
-    names = {text.get_text() for text in draw(table(*failed)).figure.axes[0].texts}
-    assert names == {"up to 100 steps", "up to 200 steps"}

@@ -37,14 +37,6 @@ def test_each_cell_stands_at_its_own_counts(rows):
         assert low <= line(weights, cell)[p.lag] <= high
 
 
-def test_the_theorem_is_one_number_a_symbol_held(rows):
-    dotted = [
-        [x.get_xydata().tolist() for x in axes.lines if x.get_linestyle() == ":"]
-        for axes in draw(rows).figure.axes
-    ]
-    assert dotted == [[[[4, 5], [8, 9]]], []]
-
-
 def test_a_threshold_censored_at_a_width_has_that_widths_own_counts(rows):
     data = draw(rows).data
     assert data.height == 8

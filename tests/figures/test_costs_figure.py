@@ -6,7 +6,6 @@ from study_rows import group, sharp, table
 from memcap.figures.costs import draw
 from memcap.frontiers.costs import costs, family, sentence
 from memcap.frontiers.frontier import frontier
-from memcap.knobs import UserError
 
 FAILED = {10: (0, 8), 12: (0, 8)}
 
@@ -54,8 +53,3 @@ def test_a_familys_line_ends_where_its_marks_do(rows, points):
         assert (x[0], x[-1]) == pytest.approx((min(bits), max(bits)))
         assert y[-1] == pytest.approx(cost.units(max(bits)))
         assert f"{cost.family}: {sentence(cost)}" in named
-
-
-def test_nothing_measured_is_one_line():
-    with pytest.raises(UserError, match="nothing to draw"):
-        draw(table(group("delay_line", 20, FAILED)))

@@ -75,13 +75,6 @@ def test_a_figure_that_gives_no_drawing_is_refused(folder, gives, expected):
     assert files(folder / "outputs") == before
 
 
-def test_the_help_lists_them(tmp_path):
-    out = memcap(tmp_path, "figure", "--help").out
-    for name, summary in figures.summaries().items():
-        assert f"\n  {name} " in out
-        assert summary in " ".join(out.split())
-
-
 def test_the_files_appear_together_or_not_at_all(tmp_path):
     class Broken(Figure):
         def savefig(self, fname, **options):

@@ -2,16 +2,11 @@
 
 import math
 
-import polars as pl
 import pytest
-from matplotlib.figure import Figure
 from study_rows import group, table
 
-from memcap import figures
 from memcap.figures.frontier import caption, draw
-from memcap.figures.style import write_below
-from memcap.frontiers.frontier import columns, frontier
-from memcap.rule import Criterion, Evaluation, solved_words, steady_words
+from memcap.frontiers.frontier import frontier
 
 LAGS = (2, 4, 16)
 
@@ -62,20 +57,6 @@ def test_each_task_has_its_thresholds_and_the_widths_of_theory_in_its_colour(
     assert marks(axes, color=colour, marker="x") == constructed
 
 
-def test_the_caption_says_recipe_rate_budget_and_seeds(rows):
-    text = " ".join(caption(frontier(rows)))
-    for words in (
-        "lag 2, 4: forget_bias, lr 0.03, budget 3000 steps",
-        "lag 16: open_gate, lr 0.005, budget 1234 steps",
-        "6 to 8 seeds per width",
-    ):
-        assert words in text
-    chosen = "Each lag uses the best of up to 2 recipes, chosen on the seeds"
-    assert chosen not in text
-    two = table(group(lr=0.1), group(lr=0.2))
-    assert chosen in " ".join(caption(frontier(two)))
-
-
 def test_the_steady_members_are_drawn_and_the_caption_says_what_that_is():
     counts = {3: (0, 8), 4: (8, 8), 5: (8, 8), 6: (8, 8)}
     rows = table(
@@ -90,25 +71,4 @@ def test_the_steady_members_are_drawn_and_the_caption_says_what_that_is():
     text = " ".join(caption(steady))
     which = "solved (latch); steady (delay_line (stretch 7))."
     assert f"A seed passes if its net is {which}" in text
-    assert steady_words(7, 100) in text
-    assert solved_words(str(Criterion("accuracy", 0.99)), Evaluation()) in text
     assert "Steady:" not in " ".join(caption(trained))
-
-
-def test_the_numbers_lie_beside_the_picture(rows, tmp_path):
-    picture = figures.save(draw(rows), tmp_path / "new" / "figures", "frontier")
-    assert picture.read_bytes().startswith(b"\x89PNG")
-    assert picture.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
-    read = pl.read_csv(picture.with_suffix(".csv"), infer_schema_length=None)
-    for row, point in zip(read.to_dicts(), frontier(rows), strict=True):
-        assert row == pytest.approx(columns(point))
-
-
-def test_a_caption_of_many_lines_has_a_higher_figure():
-    """As of a study with 20 cells and tasks, each of which the caption names."""
-    few, many = (Figure(figsize=(7.2, 6.4)) for _ in range(2))
-    write_below(few, "a line\n" * 3)
-    write_below(many, "a line\n" * 60)
-    assert few.get_figheight() == pytest.approx(6.4)
-    assert many.subplotpars.bottom == pytest.approx(0.5)
-    assert many.get_figheight() / 2 > 60 * 7 / 72  # lines of 7 points

@@ -2,7 +2,6 @@
 
 import math
 
-import polars as pl
 import pytest
 from matplotlib.colors import to_rgb
 from study_rows import group, sharp, table
@@ -57,17 +56,6 @@ def test_a_line_per_task_of_an_lstm_at_two_lags_and_one_for_all_that_need_one_un
     assert drawn.data.filter("shifts")["label"].unique().to_list() == ["delay_line"]
     for row in drawn.data.to_dicts():
         assert row["u90"] == u90[row["label"], row["lag"]]
-    texts = [text.get_text() for text in drawn.figure.texts]
-    holds = "Seen once, held until asked for"
-    assert f"{holds}: 1 to 1 times the units at the longest lag" in texts
-
-
-def test_of_a_task_that_is_right_at_every_lag_up_to_its_own_only_that_is_drawn(rows):
-    judged = {"evaluation_until": pl.lit("up_to"), "up_to": "solved"}
-    latches = table(*(group("latch", lag, {1: (8, 8)}) for lag in (5, 50)))
-    both = pl.concat([rows, latches.with_columns(**judged)], how="diagonal")
-    labels = [("copy", 3), ("count", 2), ("delay_line", 3), ("latch (every lag)", 2)]
-    assert counted(draw(both).data) == labels
 
 
 def test_growth_is_of_u90_from_the_shortest_lag_to_the_longest(rows):
@@ -79,14 +67,3 @@ def test_growth_is_of_u90_from_the_shortest_lag_to_the_longest(rows):
 def test_one_lag_is_one_line_of_an_error():
     with pytest.raises(UserError, match="no task at two lags"):
         draw(table(group("latch", 9, sharp(2))))
-
-
-def test_one_unit_that_was_not_enough_is_not_what_a_task_needs():
-    failed = table(*(group("latch", lag, {1: (0, 8)}) for lag in (4, 8)))
-    assert [text.get_text() for text in draw(failed).figure.axes[0].texts] == ["latch"]
-
-
-def test_the_caption_names_the_seeds_of_what_is_drawn_alone(rows):
-    seed = pl.when(task="pattern").then(pl.col("seed") + 100).otherwise("seed")
-    texts = draw(rows.with_columns(seed=seed)).figure.texts
-    assert "Seeds 0 to 7." in " ".join(text.get_text() for text in texts)

@@ -50,15 +50,6 @@ def test_the_numbers_say_which_is_best(rows):
     assert data["units_a_lag"].to_list() == pytest.approx(per_lag)
 
 
-def test_the_caption_names_recipes_budgets_seeds_and_how_the_best_was_chosen(rows):
-    text = " ".join(draw(rows).figure.texts[0].get_text().split())
-    budgets = "open_gate: 1500 steps; curriculum: 8000 steps; lucky: 100 steps."
-    assert f"{budgets} Seeds per width: up to 2, 8." in text
-    chosen = "chosen on the seeds that it is judged on."
-    assert f"It is the best of up to 2, {chosen}" in text
-    assert "Steady:" in text
-
-
 def test_recipes_of_one_name_are_told_apart_by_what_differs():
     rows = table(group(lr=0.1), group(lr=0.2, batch=7), group(recipe="other"))
     names = set(recipe_names(fit_all_recipes(rows)))
