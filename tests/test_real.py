@@ -69,14 +69,3 @@ def test_a_set_is_a_table_that_fit_reads(real, name):
     assert (*inputs.shape[:2], seen, classes) == SIZES[name]
     rows = pl.read_parquet(ROOT / "sweeps" / "real" / "fits.parquet")
     assert rows["knobs"].str.contains(f"real/{name}/sequences-{form.digest}").any()
-
-
-def test_shuffled_steps_are_the_same_steps(real):
-    frame = table(real, "spelling")
-    shuffled = table(real, "spelling", shuffle=True)
-    assert frame["answer"].equals(shuffled["answer"])
-    assert not frame["letter"].equals(shuffled["letter"])
-    both = [each.filter(sequence=7)["letter"].to_list() for each in (frame, shuffled)]
-    marks = both[0].count("?")
-    assert both[1][-marks:] == ["?"] * marks
-    assert sorted(both[0]) == sorted(both[1])

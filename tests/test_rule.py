@@ -40,13 +40,6 @@ def test_passes_must_be_successive(between):
     assert score.status == "solved"
 
 
-@pytest.mark.parametrize(("criterion", "value"), [(ACCURACY, 0.99), (ERROR, 0.05)])
-def test_exactly_the_criterion_passes(criterion, value):
-    score = new(criterion=criterion, passes_in_a_row=1)
-    evaluate(score, 10, value)
-    assert score.status == "solved"
-
-
 @pytest.mark.parametrize(
     ("criterion", "edge", "inside"),
     [(ACCURACY, 0.99 - rule.NEAR_ACCURACY, 1), (ERROR, 0.05 * rule.NEAR_ERROR, -1)],
@@ -94,8 +87,6 @@ DUE = [20, 30, 50, 100, 117]
 # evaluation; scores, and stretched scores, by step; the step at which it is solved, and
 # steady; the steps at which it is evaluated, and tested on stretched sequences
 STREAMS = {
-    "ends_at_once": (STEADY, ALWAYS, ALWAYS, 30, 30, DUE[:2], [30]),
-    "is_steady_late": (STEADY, ALWAYS, {100: PASS}, 30, 100, DUE[:4], DUE[1:4]),
     "is_steady_at_the_end": (STEADY, ALWAYS, {117: PASS}, 30, 117, DUE, DUE[1:]),
     "is_never_steady": (STEADY, ALWAYS, {}, 30, None, DUE, DUE[1:]),
     "fails_at_its_own_lag_where_it_is_steady": (
@@ -106,15 +97,6 @@ STREAMS = {
         None,
         DUE,
         [30, 100, 117],
-    ),
-    "fails_at_its_own_lag_at_the_end": (
-        STEADY,
-        ALWAYS | {117: FAIL},
-        {117: PASS},
-        30,
-        None,
-        DUE,
-        DUE[1:],
     ),
     "is_solved_as_the_budget_ends": (
         STEADY,
@@ -134,7 +116,6 @@ STREAMS = {
         [20, 40, 117],
         [117],
     ),
-    "until_solved": (SOLVED, ALWAYS, {30: PASS}, 30, 30, DUE[:2], [30]),
     "until_solved_not_steady": (SOLVED, ALWAYS, {}, 30, None, DUE[:2], [30]),
 }
 
@@ -280,10 +261,8 @@ def test_the_criterion_in_words():
     assert f"{ACCURACY}, {ERROR}" == "accuracy at least 0.99, mse at most 0.05"
 
 
-@pytest.mark.parametrize(
-    "evaluation", [Evaluation(), Evaluation(every=37, sequences=12_345, successive=5)]
-)
-def test_the_rules_in_words_hold_the_numbers_of_the_code(evaluation):
+def test_the_rules_in_words_hold_the_numbers_of_the_code():
+    evaluation = Evaluation(every=37, sequences=12_345, successive=5)
     words = rule.solved_words(str(ACCURACY), evaluation)
     assert words.startswith("Solved: accuracy at least 0.99 on ")
     every = evaluation.every

@@ -12,7 +12,6 @@ from memcap.training.step import Trainer, TrainSpec
 pytestmark = pytest.mark.usefixtures("quick_file")
 BITS = np.random.default_rng(0).integers(0, 2, (2000, 12))
 need = program("sweeps/atlas/need.py")
-known_widths = program("sweeps/atlas/known_widths.py")
 
 
 # How much sequences ask to remember
@@ -42,17 +41,6 @@ def test_parity_and_chance_are_unknown(answers):
 
 
 # Sequences whose width is known
-
-
-def test_a_read_out_of_four_numbers_does_best_with_two_classes_at_the_ends_of_each():
-    """Logits are s for a sequence's own class, -s for the other one of its number, 0
-    for the six others."""
-    s = np.linspace(0, 30, 100_001)
-    loss = np.logaddexp(np.logaddexp(s, -s), np.log(6)) - s * (0.9 - 0.1 / 7)
-    entropy = -0.9 * np.log(0.9) - 0.1 * np.log(0.1 / 7)
-    excess = loss.min() - entropy
-    assert known_widths.least_excess(4, 8) == pytest.approx(excess, abs=1e-6)
-    assert known_widths.least_excess(7, 8) == pytest.approx(0, abs=1e-4)
 
 
 # Choices of agents

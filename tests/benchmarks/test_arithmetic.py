@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from benchmarks import frontier, loop, report, step, study
-from benchmarks.cost import slope
 from benchmarks.frontier import Cell, FrontierPlan, Study
 from benchmarks.loop import StudyPlan
 from benchmarks.peers.base import Shape
@@ -106,11 +105,3 @@ def test_equal_work_is_shared_by_the_workers_and_memcap_pays_for_all_else():
     assert seconds["memcap"] == pytest.approx((480.0 + 48.0 + 10.0, 48.0))
     page = frontier.page(PLAN, found, studies, FACTS)
     assert "| memcap, engine.loop=native | 4.0 | 0.45 | 5% |" in page
-
-
-def test_a_slope_is_that_of_the_upper_half():
-    places = [1, 2, 4, 8, 16, 32]
-    bent = [5.0] * 3 + [0.1 * x**2 for x in places[3:]]
-    assert slope(places, bent) == pytest.approx(2.0)
-    assert slope([1, 2], [3.0, 6.0]) == pytest.approx(1.0)
-    assert slope(places, [1.0] * 5 + [-1.0]) is None

@@ -6,7 +6,7 @@ import pytest
 from command import TINY, files, memcap
 from omegaconf import OmegaConf
 
-from memcap import commands
+from memcap import commands, store
 from memcap.launch.app import compose_jobs
 from memcap.tasks import task_classes
 
@@ -35,23 +35,12 @@ def test_hydra_keeps_its_records_under_the_study(multirun):
 def test_a_rerun_trains_nothing(multirun):
     folder, arguments, first = multirun
 
-    def kept():
-        passing = {"hydra", "figures"}
-        return {
-            path: at
-            for path, at in files(folder).items()
-            if not passing & {*Path(path).parts}
-        }
-
-    before = kept()
+    before = store.read(folder)
     again = memcap(folder, *arguments)
     assert (again.status, again.err) == (0, "")  # no progress bar
-    assert kept() == before
-    frontiers = (
-        [line for line in done.out.splitlines() if "│" in line]
-        for done in (again, first)
-    )
-    assert next(frontiers) == next(frontiers)
+    assert store.read(folder).equals(before)
+    frontiers = [done.out.partition("Training frontier")[2] for done in (again, first)]
+    assert frontiers[0].splitlines()[:6] == frontiers[1].splitlines()[:6]
 
 
 def test_a_bad_member_stops_all_jobs_of_a_multirun_before_any_trains(multirun):
@@ -120,42 +109,20 @@ def test_cfg_job_prints_what_cannot_be_trained_and_says_why(tmp_path):
     ("line", "expected"),
     [
         ("memcap ", {*commands.summaries()}),
-        ("memcap s", {"status"}),
         ("memcap train task=", {f"task={name}" for name in task_classes()}),
         ("memcap train -m task=latch model.u", {"model.units="}),
-        ("/somewhere/memcap train tracking=w", {"tracking=wandb"}),
-        ("memcap plan task=", {f"task={name}" for name in task_classes()}),
         ("memcap plan --d", {"--device"}),
         (
             "memcap frontier outputs --",
             {"--help", "--at", "--task", "--budget", "--strict", "--json"},
         ),
-        ("memcap frontier --at ", {"up_to", "steady", "trained"}),
         ("memcap export abc --layout t", {"torch"}),
         ("memcap frontier --json ", set()),  # a path, which the shell completes
-        (
-            "memcap frontier -",
-            {"-h", "--help", "--at", "--task", "--budget", "--strict", "--json"},
-        ),
-        ("memcap train --config-d", {"--config-dir"}),
         ("memcap train --cfg ", {"job", "hydra", "all"}),
-        ("memcap train --config-dir ", set()),
-        ("memcap train --config-dir my_conf recipe=mi", {"recipe=mine"}),
         ("memcap train -m task=latch -cd=my_conf sweeps=mi", {"sweeps=mine"}),
         (
             "memcap plan --device h100 -m --config-dir ./my_conf/ recipe=mi",
             {"recipe=mine"},
-        ),
-        (
-            "memcap train --config-dir nowhere recipe=cu",
-            {
-                *(
-                    "recipe=curriculum",
-                    "recipe=curriculum_chrono",
-                    "recipe=curriculum_from_one",
-                ),
-                *("recipe=curriculum_ggt", "recipe=curriculum_muon"),
-            },
         ),
         (
             "memcap my_module:hello --",

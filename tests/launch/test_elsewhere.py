@@ -137,12 +137,15 @@ def test_shares_of_a_study_end_as_one(tmp_path, told):
         "axes={model.units: [1, 2], seed: 2}",
         "engine.shard=0,1",
         "engine.shards=2",
+        "tracking=wandb",
+        "tracking.wandb=offline",
     ]
     done = memcap(
         tmp_path, "train", "-m", "hydra/launcher=elsewhere", *LATCH, *shares, *TINY
     )
     assert done.out.count("Training frontier") == 1
     assert "\n4 members, " in done.out
+    assert done.out.count("W&B: ") == 1
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from command import memcap
 from omegaconf import OmegaConf
 
 from memcap import store
+from memcap.launch.app import compose_jobs
 from memcap.studies import run
 from memcap.training.engine import train
 
@@ -73,27 +74,17 @@ def test_a_job_has_its_folder_files_and_log(mixed):
         *map(str, range(8)),
     }
     said = logs(folder)
-    wanted = [
-        f"task={t} task.lag={n} model.units={u} seed=0"
-        for t in ("latch", "delay_line")
-        for n in (1, 3)
-        for u in (1, 2)
-    ]
-    for number, overrides in enumerate(wanted):
-        place = multirun / str(number)
-        assert OmegaConf.load(place / ".hydra/overrides.yaml") == [
-            *overrides.split(),
-            *TINY,
-        ]
-        config = OmegaConf.load(place / ".hydra/config.yaml")
-        assert (config.task.lag, config.model.units, config.seed) == tuple(
-            int(w[-1]) for w in overrides.split()[1:]
-        )
-        hydra = OmegaConf.load(place / ".hydra/hydra.yaml").hydra
-        assert (hydra.job.num, hydra.runtime.output_dir) == (number, str(place))
-        assert said[str(number)].count("\n") == 1
-        assert f"#{number} {overrides} " in said[str(number)]
-        assert ": 1 member, " in said[str(number)]
+    overrides = "task=delay_line task.lag=1 model.units=2 seed=0"
+    records = multirun / "5" / ".hydra"
+    typed = OmegaConf.load(records / "overrides.yaml")
+    assert typed == [*overrides.split(), *TINY]
+    config = OmegaConf.load(records / "config.yaml")
+    assert (config.task.name, config.model.units) == ("delay_line", 2)
+    hydra = OmegaConf.load(records / "hydra.yaml").hydra
+    assert (hydra.job.num, hydra.runtime.output_dir) == (5, str(multirun / "5"))
+    assert said["5"].count("\n") == 1
+    assert f"#5 {overrides} " in said["5"]
+    assert all(": 1 member, " in log for log in said.values())
 
 
 def test_a_multirun_ends_with_a_line_a_job_the_frontier_and_its_figure(mixed):
@@ -105,6 +96,13 @@ def test_a_multirun_ends_with_a_line_a_job_the_frontier_and_its_figure(mixed):
     assert (folder / "outputs/adhoc/figures/frontier.png").exists()
     # a shard a program: each task at each width, of both lags
     assert store.read(folder)["population"].n_unique() == 4
+
+
+def test_jobs_that_train_as_one_are_together():
+    overrides = ["task=latch", "model.units=1,2", "out=a,b"]
+    assert [len(jobs) for jobs in compose_jobs(overrides, multirun=True)] == [2, 2]
+    basic = [*overrides, "hydra/launcher=basic"]
+    assert [len(jobs) for jobs in compose_jobs(basic, multirun=True)] == [1] * 4
 
 
 @pytest.mark.breadth

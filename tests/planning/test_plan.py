@@ -7,7 +7,6 @@ import jax
 import pytest
 from command import SMALL, files, memcap
 
-from memcap.commands import plan
 from memcap.planning import devices
 from memcap.planning.devices import DEVICES
 from memcap.tasks.latch import Latch
@@ -78,18 +77,6 @@ def test_what_is_there_is_not_planned_again_and_gives_the_pace(tmp_path):
     assert (
         done.out
         == "Members: 3, of which outputs/adhoc holds 3. Nothing would be trained.\n"
-    )
-
-
-@pytest.mark.breadth
-def test_the_costliest_programs_are_shown(tmp_path, monkeypatch):
-    monkeypatch.setattr(plan, "MOST_PROGRAMS", 2)
-    told = planned(tmp_path, *SMALL, "axes={model.units: [1, 3, 2]}")
-    assert [p["units"] for p in told["programs"]] == [3, 2]
-    assert told["programs_in_all"] == 3
-    assert (
-        "The 2 costliest of 3 programs are shown."
-        in memcap(tmp_path, "plan", *SMALL, "axes={model.units: [1, 3, 2]}").out
     )
 
 
@@ -176,18 +163,6 @@ def test_a_study_on_an_accelerator(tmp_path):
         for p in told["programs"]
     )
     assert not files(tmp_path)
-
-
-@pytest.mark.skipif(
-    not DEVICES["h100"].installed,
-    reason="its compiler is not installed: make test-targets",
-)
-def test_one_recipe_at_all_widths_and_lags_is_six_programs(tmp_path):
-    lags = "[1, 2, 3, 5, 8, 12, 16, 20, 25, 32, 40, 50]"
-    axes = f"axes={{task.lag: {lags}, recipe: curriculum, model.units: 1..64, seed: 8}}"
-    told = planned(tmp_path, "--device", "h100", "design=bisect", axes)
-    assert (told["members"], told["searched"]) == (6144, True)
-    assert told["programs_in_all"] == len(told["programs"]) <= 6
 
 
 @pytest.mark.skipif(
