@@ -15,7 +15,7 @@ from study_rows import group, table, write
 
 import memcap
 from memcap import store
-from memcap.answers import answer, sources
+from memcap.answers import answer
 from memcap.answers.answer import Question
 from memcap.answers.words import as_dict, sentences
 from memcap.cells.lstm import LSTM
@@ -329,9 +329,7 @@ def test_the_frontier_of_rows_is_that_of_their_folder(tmp_path):
     assert (surer["u50_high"] < found["u50_high"]).all()
 
 
-def test_verdict_and_budget_go_through(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sources, "NAMES", ())
+def test_verdict_and_budget_go_through():
     counts = {2: (0, 8), 3: (8, 8), 4: (8, 8), 5: (8, 8)}
     few = group("delay_line", 3, counts, steady={3: 0})
     many = group("delay_line", 3, {1: (0, 8), 2: (8, 8)}, budget=9000)
@@ -340,9 +338,6 @@ def test_verdict_and_budget_go_through(tmp_path, monkeypatch):
         (found,) = memcap.frontier(rows, **asks).to_dicts()
         assert found == columns(frontier.frontier(rows, **asks)[0])
         assert memcap.answer("delay_line", 3, rows, **asks).units == units
-    assert memcap.answer("delay_line", 3).source is None
-    write(tmp_path / "outputs", few, many)
-    assert memcap.answer("delay_line", 3).source == "outputs"
 
 
 def test_an_answer_is_that_of_the_command():

@@ -45,6 +45,7 @@ LEAN = {
     "finish_timeout": 15.0,
     "finish_timeout_raises": True,
 }
+UNREADABLE = (OSError, ValueError, LookupError, AttributeError, yaml.YAMLError)
 # Set by `wandb agent`: the run, the sweep, and the file with the sweep's choices.
 OF_AGENT = ("WANDB_RUN_ID", "WANDB_SWEEP_ID", "WANDB_SWEEP_PARAM_PATH")
 HEAD = 7  # bytes of a run's file that is still empty, on which `wandb sync` fails
@@ -305,16 +306,16 @@ class Sender:
     def call(self, method: str, *arguments: Any) -> Any:
         """Return what a method returns; None if no service works."""
         while self.works:
-            self.service = self.service or next(self.services, None)
-            if self.service is None:
-                self.works = False
-                break
             try:
+                self.service = self.service or next(self.services)
                 return getattr(self.service, method)(*arguments)
+            except StopIteration:
+                self.works = False
             except (Exception, SystemExit) as error:
-                why = " ".join(str(error).split()) or type(error).__name__
-                warn_once(f"{self.service.name} does not work and is left: {why}")
+                name = self.service.name if self.service else "tracking"
                 self.service = None
+                why = " ".join(str(error).split()) or type(error).__name__
+                warn_once(f"{name} does not work and is left: {why}")
         return None
 
     def close(self) -> str:
@@ -356,7 +357,7 @@ def wandb_agent() -> Agent | None:
     if not run or not sweep:
         return None
     config = {}
-    with contextlib.suppress(OSError, ValueError, yaml.YAMLError):
+    with contextlib.suppress(*UNREADABLE):
         chosen = yaml.safe_load(Path(parameters or "").read_text(encoding="utf-8"))
         for name, value in chosen.items():
             if isinstance(value, dict):  # not the version of the file

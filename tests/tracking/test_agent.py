@@ -123,18 +123,17 @@ def test_of_several_members_each_has_its_own_run_and_the_agents_gets_the_summary
     assert runs[STUDY_ID].head.display_name == "mine"
 
 
-@pytest.mark.parametrize("missing", ["WANDB_SWEEP_ID", "WANDB_RUN_ID"])
-def test_an_id_alone_makes_no_agent(agent, monkeypatch, missing):
-    monkeypatch.delenv(missing)
-    assert wandb_agent() is None
-
-
-def test_what_the_sweep_chose_may_be_unreadable(agent, monkeypatch):
+def test_an_agent_has_both_ids_and_what_the_sweep_chose_where_that_is_readable(
+    agent, monkeypatch
+):
+    read = wandb_agent.__wrapped__
     config = {"model.units": 2}
-    assert wandb_agent() == Agent("agentrun", "sweep123", "theirs", None, config)
-    wandb_agent.cache_clear()
-    (agent / "config.yaml").write_bytes(b"\xff: [")
-    assert wandb_agent() == Agent("agentrun", "sweep123", "theirs")
+    assert read() == Agent("agentrun", "sweep123", "theirs", None, config)
+    for content in (b"\xff: [", b"", b"text", b"lr: {}"):
+        (agent / "config.yaml").write_bytes(content)
+        assert read() == Agent("agentrun", "sweep123", "theirs")
+    monkeypatch.delenv("WANDB_RUN_ID")
+    assert read() is None
 
 
 def test_the_sweep_of_the_examples_starts_what_memcap_takes():
