@@ -36,10 +36,11 @@ class DelayLine(Task):
         "true if steps show standard normal reals instead of symbols, scored by squared error",
     )
     name = "delay_line"
+    # what a net must remember, in words for a user, and the knobs that a user is asked for
     question = "everything of the last steps, at every step"
     asks = ("symbols",)
-    answers = "every"
-    stream = True
+    answers = "every"  # an answer may be due at every step
+    stream = True  # a sequence has no end of its own
 
     @property
     def loss(self) -> Literal["classes", "values"]:
