@@ -110,14 +110,10 @@ def test_recurrent_blocks_may_be_orthogonal_together_as_in_keras(cell):
     """Keras draws its whole recurrent kernel by one orthogonal initialiser: of an LSTM
     each block is half as large."""
     roles, blocks, *_ = drawn(cell, preset("keras", 20, 40), 40)
-    _, wider, *_ = drawn(cell, Init(gain=1.5, together=True), 40)
     kernel = np.concatenate(blocks, 1)
     np.testing.assert_allclose(kernel @ kernel.T, np.eye(40), atol=1e-12)
-    for role, block, gained in zip(roles, blocks, wider, strict=True):
-        size = (40 / len(roles)) ** 0.5
-        assert np.linalg.norm(block) == pytest.approx(size, rel=0.1)
-        gain = 1.5 if role == "candidate" else 1.0
-        np.testing.assert_allclose(gained, block * gain)
+    sizes = np.linalg.norm(blocks, axis=(1, 2))
+    np.testing.assert_allclose(sizes, (40 / len(roles)) ** 0.5, rtol=0.1)
 
 
 def test_orthogonal_matrices_are_drawn_evenly():
@@ -162,23 +158,21 @@ def test_chrono_draws_log_uniform_times_and_shuts_the_input_gate_as_much():
 
 
 @pytest.mark.parametrize(
-    ("cell", "flax", "readout"),
+    ("cell", "readout", "init"),
     [
-        ("lstm", False, "dense"),
-        ("lstm", False, "lstm"),
-        ("GRUCell", False, "dense"),
-        ("GRUCell", True, "dense"),
+        ("lstm", "lstm", preset("chrono", 5, 20)),
+        ("GRUCell", "dense", preset("chrono", 5, 20)),
+        ("GRUCell", "dense", None),
+        ("odd_cells:Diagonal", "dense", None),
+        ("odd_cells:Clocked", "dense", None),
     ],
 )
-def test_the_same_entropy_draws_the_same_weights(cell, flax, readout):
+def test_the_same_entropy_draws_the_same_weights(cell, readout, init):
     net = architecture(cell, readout)
-    init = None if flax else preset("chrono", 5, 20)
     first = net.init(init, [3, 1])
-    shapes = jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), first)
-    expected = jax.tree.map(
-        lambda leaf: (leaf.shape, leaf.dtype), net.abstract_weights()
-    )
-    assert shapes == expected
+    dtypes = jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), first)
+    shapes = net.abstract_weights()
+    assert dtypes == jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), shapes)
     jax.tree.map(np.testing.assert_array_equal, first, net.init(init, [3, 1]))
     for entropy in ([3, 2], [1, 3], [3]):
         other = net.init(init, entropy)
@@ -187,17 +181,16 @@ def test_the_same_entropy_draws_the_same_weights(cell, flax, readout):
 
 
 @pytest.mark.parametrize(
-    ("cell", "flax"), [*((cell, False) for cell in NAMED), ("GRUCell", True)]
+    "init", [preset("open_gate", 5, 20), None], ids=["gates", "own"]
 )
 def test_a_dense_readout_starts_without_bias_and_an_lstm_readout_with_a_forget_bias_of_1(
-    cell, flax
+    init,
 ):
-    init = None if flax else preset("open_gate", 5, 20)
-    readout = architecture(cell).init(init, [0])["readout"]
+    readout = architecture("GRUCell").init(init, [0])["readout"]
     assert not np.any(readout["bias"])
     limit = math.sqrt(6 / (U + OUT))
     assert 0.5 * limit < np.abs(readout["kernel"]).max() <= limit
-    top = architecture(cell, "lstm").init(init, [0])["readout"]
+    top = architecture("GRUCell", "lstm").init(init, [0])["readout"]
     np.testing.assert_array_equal(top["bias"], np.repeat([0, 1, 0, 0], OUT))
 
 

@@ -132,10 +132,6 @@ def test_a_window_cuts_the_carry_of_every_layer(cell, readout, layers, reset):
         found = quick_jit(jax.grad(partial(loss, loop), (0, 1)))(weights, inputs)
         errors = jax.tree.map(relative_error, found, expected)
         assert max(jax.tree.leaves(errors)) <= 1e-5, (loop, errors)
-    uncut = by_steps(net, reset)(weights, inputs, np.zeros(T, bool))
-    for name in cell_names(net.model):  # so that the windows matter to each layer
-        slopes = [jax.tree.leaves(found[0][name])[0] for found in (expected, uncut)]
-        assert relative_error(*slopes) > 1e-3
 
 
 def test_every_layer_starts_by_the_recipe_and_with_weights_of_its_own():

@@ -104,7 +104,6 @@ def test_few_samples_cost_nothing_on_average():
     samples = 300
     size = 30
     found = []
-    held_out = []
     for _ in range(80):
         halves = decoding.Half(), decoding.Half()
         for half in halves:
@@ -112,10 +111,7 @@ def test_few_samples_cost_nothing_on_average():
             noise = rng.standard_normal((samples, 1))
             target = states[:, :1] + noise  # r^2 = .5
             half.add(states, np.concatenate([target, np.roll(target, 1, 0)], 1))
-        held_out.append(decoding.explained(*halves)[0])
         found.append(decoding.memory(halves, 1)[0][0, 0])
-    of_fresh_samples = 1 - 0.5 * (1 + (size + 1) / (samples - size - 2))
-    assert np.mean(held_out) == pytest.approx(of_fresh_samples, abs=0.02)
     assert np.mean(found) == pytest.approx(0.5, abs=0.02)
 
 
