@@ -13,6 +13,7 @@ from flax import nnx
 from loop_checks import run_loop
 from lstm_reference import quick_jit
 
+from memcap import loops
 from memcap.cells import cell_class, cell_facts
 from memcap.knobs import UserError
 from memcap.models.architecture import Architecture
@@ -250,6 +251,26 @@ def test_the_signed_delta_net_is_a_cell_of_its_own_name(inputs):
     one = network("delta_net+signed")
     other = network("signed_delta_net")
     np.testing.assert_array_equal(run(one, inputs)[1], run(other, inputs)[1])
+
+
+@pytest.mark.parametrize(
+    ("name", "loop"),
+    leave(
+        [
+            ("minGRU", "associative"),
+            ("gated_delta_net+rate", "associative"),
+            ("mamba2", "masked"),
+        ]
+    ),
+)
+def test_accelerators_run_signed_cells_by_the_loops_of_their_kind(name, loop, inputs):
+    signed = f"{name}+signed"
+    request = loops.Request(cell_class(signed), "gpu", False)
+    assert loops.choose("auto", request).loop == loop
+    net = network(signed)
+    shown = [parts(run(net, inputs, name)) for name in (loop, "plain")]
+    for one, other in zip(*shown, strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-5)
 
 
 def test_suffixes_apply_one_after_the_other():

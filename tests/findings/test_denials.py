@@ -196,6 +196,44 @@ CHANGES = {
 }
 
 
+# By paper and claim: further changes that deny it.
+GROWS_APART = {"final": pl.col("final") + 0.03 * (pl.col("units") - 3)}
+FURTHER = [
+    # less at values of 2, more at 4
+    ("arora2024", 1, {"cell": "delta_net", "units": [2, 4], "pairs": 16}, GROWS_APART),
+    ("bai2018", 0, {"coding": "number", "lag": [10, 25]}, {"final": 0.15}),
+    ("arora2023", 0, {"units": 8, "pairs": 4}, {"final": 0.7}),
+    (
+        "grazzi2024",
+        2,
+        {"cell": "signed_delta_net", "units": 4, "seed": [0, 1, 2]},
+        {"final": 0.6},
+    ),
+    # as many units as 8 types
+    ("hewitt2020", 2, {"types": 32, "units": 4}, {"final": 0.995}),
+    (
+        "hochreiter1997",
+        2,
+        {"init": "hold", "lag": 100, "seed": [0, 1, 2, 3]},
+        {"steps_to_solve": None},
+    ),
+    # their reach does not follow the cells
+    ("illium2022", 1, {"cell": GRU}, {"final": 0.9}),
+    (
+        "tallec2018",
+        0,
+        {"waits": None, "init": "chrono", "lag": 100, "seed": 0},
+        {"final": 0.41},
+    ),
+    (
+        "tallec2018",
+        2,
+        {"task": "adding", "lag": 99, "init": "chrono"},
+        {"steps_to_solve": 1290},
+    ),
+]
+
+
 # Of rows with one of these values alone, these claims are not measured, and the paper's others are.
 UNMEASURED = [
     ("arjovsky2016", {"cell": "lstm"}, [0, 1]),
@@ -263,3 +301,11 @@ def test_a_claim_whose_nets_are_missing_is_not_measured(name, where, unmeasured)
     assert [
         k for k, finding in enumerate(found) if finding == NOT_MEASURED
     ] == unmeasured
+
+
+@pytest.mark.parametrize(("name", "claim", "where", "change"), FURTHER)
+def test_a_verdict_turns_where_the_words_of_its_claim_say_so(
+    name, claim, where, change
+):
+    rows = changed(store.read(findings.folder(name)), where, change)
+    assert findings.find(name).PAPER.findings(rows)[claim].holds is False
