@@ -21,7 +21,7 @@ from benchmarks.roofline import best, moved, products
 from benchmarks.runner import Outcome
 from benchmarks.worker import Worker
 from memcap.runtime import jax_setup
-from memcap.training.operands import initial_state, train_operands
+from memcap.training.host import initial_state, train_operands
 from memcap.training.program import Program, compiled, lengths
 from memcap.training.step import Trainer, TrainSpec
 

@@ -21,7 +21,7 @@ from benchmarks.worker import Worker
 from benchmarks.workloads import Workload
 from memcap.config.member import Engine, resolve, task_of
 from memcap.runtime import jax_setup
-from memcap.training.operands import initial_state, train_operands
+from memcap.training.host import initial_state, train_operands
 from memcap.training.program import FAST_COMPILE, Program
 
 PEERS: tuple[str, ...] = ()

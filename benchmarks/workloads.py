@@ -7,9 +7,9 @@ import jax
 import numpy as np
 
 from benchmarks.peers.base import Batches, Shape, Weights
+from memcap.cells import Init
 from memcap.config.member import task_of
 from memcap.models.architecture import Architecture
-from memcap.models.initializers import Init
 from memcap.models.model import Model
 from memcap.tasks import Task
 

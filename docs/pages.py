@@ -15,7 +15,7 @@ from unittest import mock
 
 import memcap
 from memcap import cli, commands
-from memcap.store.published import folder, sweeps
+from memcap.store.shards import folder, sweeps
 
 HERE = Path(__file__).parent
 PLACE = HERE / "_generated"

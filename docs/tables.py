@@ -34,8 +34,8 @@ from memcap import cli, figures, findings, store
 from memcap.findings import resample
 from memcap.findings.tables import counts, filled, table
 from memcap.rule import Criterion, Evaluation, solved_words, steady_words, up_to_words
-from memcap.store.published import STUDIES, folder, sweeps
 from memcap.store.rows import COLUMNS
+from memcap.store.shards import STUDIES, folder, sweeps
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(

@@ -32,11 +32,9 @@ from memcap.rule import Evaluation
 from memcap.store import shards
 from memcap.store.files import BadFileError
 from memcap.store.nets import PREFIX, find_net
-from memcap.store.published import load_findings, rows_file
 from memcap.store.row_checks import check_copies
 from memcap.store.rows import AT, complete
-from memcap.store.shards import OUTPUTS
-from memcap.store.study import Study
+from memcap.store.shards import OUTPUTS, Study, load_findings, rows_file
 from memcap.studies.run import run_study
 from memcap.studies.writer import members_table
 from memcap.tasks import Task, task_class

@@ -23,7 +23,7 @@ from jax.custom_batching import custom_vmap
 from memcap.cells import cell_class
 from memcap.config.recipes import EPSILON, MOMENTUM, RMS_DECAY, ResolvedRecipe
 from memcap.models.architecture import Architecture
-from memcap.models.network import cell_names
+from memcap.models.model import cell_names
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float, Int

@@ -11,7 +11,7 @@ from memcap.knobs import key_of
 from memcap.store import curves, files, shards
 from memcap.store.heartbeat import MEMBERS, JobProgress
 from memcap.store.rows import frame
-from memcap.store.study import Study
+from memcap.store.shards import Study
 
 PROGRAM = "0123456789abcdef"
 OURS = "aaaaaaaa"

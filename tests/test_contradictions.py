@@ -12,7 +12,7 @@ from memcap import findings, store
 from memcap.answers.answer import Question
 from memcap.answers.sources import from_rows
 from memcap.frontiers.frontier import frontier, label
-from memcap.store.published import ATLAS, rows_files, sweeps
+from memcap.store.shards import ATLAS, rows_files, sweeps
 
 pytestmark = pytest.mark.slow
 cell_map = findings.load("cell_map")

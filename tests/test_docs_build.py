@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from breadth import leave
 
-from memcap.store.published import sweeps
+from memcap.store.shards import sweeps
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

@@ -12,7 +12,7 @@ import pytest
 from own_programs import program
 
 from memcap.findings import papers
-from memcap.store.published import sweeps
+from memcap.store.shards import sweeps
 
 ROOT = Path(__file__).parents[1]
 

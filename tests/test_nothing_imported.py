@@ -14,7 +14,7 @@ import memcap as face
 from memcap import UserError, commands, store
 from memcap.store import heartbeat
 from memcap.store.heartbeat import JobProgress
-from memcap.store.study import Study
+from memcap.store.shards import Study
 
 EVIL = "planted.evil"
 COMMANDS = (

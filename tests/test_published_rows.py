@@ -8,7 +8,7 @@ from study_rows import group, table, write
 
 import memcap as package
 from memcap.knobs import UserError
-from memcap.store import published
+from memcap.store import shards
 from memcap.store.files import write_table
 
 COUNTS = {2: (0, 8), 3: (8, 8), 4: (8, 8)}
@@ -19,9 +19,9 @@ MINE = group("delay_line", 6, COUNTS)
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """An empty working directory, and rows that are published elsewhere."""
-    monkeypatch.setattr(published, "ROOT", tmp_path / "package")
-    published.rows_file("atlas").parent.mkdir(parents=True)
-    write_table(published.rows_file("atlas"), table(PUBLISHED))
+    monkeypatch.setattr(shards, "ROOT", tmp_path / "package")
+    shards.rows_file("atlas").parent.mkdir(parents=True)
+    write_table(shards.rows_file("atlas"), table(PUBLISHED))
     here = tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)
@@ -53,11 +53,11 @@ def test_commands_read_it_and_write_nothing(place, words, says):
     ],
 )
 def test_what_is_made_of_it_goes_where_studies_are(place, words, path):
-    before = files(published.ROOT)
+    before = files(shards.ROOT)
     done = memcap(place, *words.split())
     assert (done.status, done.out) == (0, f"{path}\n")
     assert (place / path).is_file()
-    assert files(published.ROOT) == before
+    assert files(shards.ROOT) == before
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from polars.testing import assert_frame_equal
 from memcap import figures, store
 from memcap.config.recipes import recommended
 from memcap.frontiers.frontier import fit_all_recipes
-from memcap.store.published import ATLAS, rows_file, rows_files, sweeps
 from memcap.store.rows import SCHEMA, one_per_key
+from memcap.store.shards import ATLAS, rows_file, rows_files, sweeps
 
 STUDIES = sorted(p.parent for p in sweeps().rglob("rows.parquet"))
 DRAWN = sorted(sweeps().glob("*/figures/*.csv"))

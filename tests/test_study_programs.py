@@ -6,7 +6,7 @@ import pytest
 from own_programs import program
 
 import memcap
-from memcap.training.operands import initial_state
+from memcap.training.host import initial_state
 from memcap.training.step import Trainer, TrainSpec
 
 pytestmark = pytest.mark.usefixtures("quick_file")

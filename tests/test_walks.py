@@ -31,6 +31,7 @@ LOOKED_UP = {
         "memcap/loops/vectors.h",
     ),  # the library by its name; vectors of numbers
     "memcap/models/architecture.py",  # weights as one vector, and as a dict
+    "memcap/models/model.py",  # names of layers
     "memcap/optimizers.py",  # an optimizer by its name
 }
 

@@ -12,7 +12,7 @@ from benchmarks.peers.base import BETA_1, Batches, Peer, Shape, Weights
 from memcap.config.member import Engine, Member, resolve
 from memcap.runtime import jax_setup
 from memcap.tasks import Batch
-from memcap.training.operands import initial_state, train_operands
+from memcap.training.host import initial_state, train_operands
 from memcap.training.program import Program
 
 

@@ -62,7 +62,7 @@ class Question:
     at: At = "up_to"
     budget: int | None = None
     # the only rows that count: a table, a folder, or a name of
-    # `memcap.store.published`; None: those in `outputs`, and the published ones
+    # `memcap.store.shards.NAMES`; None: those in `outputs`, and the published ones
     rows: pl.DataFrame | Path | None = None
     strict: bool = False  # refuse bad files of rows, as in `memcap.store.read`
     config_dir: Path | None = None  # of the user's own recipes, for the next command
@@ -124,7 +124,7 @@ class Answer:
         points: the measurements that the answer is read from, one per lag, the shortest
             first.
         point: the measurement at the lag; None if the lag was not measured.
-        source: the place of the rows: a name of `memcap.store.published`, such as
+        source: the place of the rows: a name of `memcap.store.shards.NAMES`, such as
             "atlas", or a folder; None: rows that were passed in.
         estimate, low, high: the width at which the share passes, from all lags, and its
             95 % interval. None if no recipe trains the task at this lag, or if the lag

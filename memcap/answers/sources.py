@@ -13,8 +13,7 @@ from memcap.cells import ALIASES
 from memcap.frontiers.frontier import frontier, of_network
 from memcap.knobs import completed, typed
 from memcap.models.model import Model
-from memcap.store.published import NAMES, is_published, rows_files
-from memcap.store.shards import OUTPUTS
+from memcap.store.shards import NAMES, OUTPUTS, is_published, rows_files
 from memcap.tasks import Task
 
 # Other names of cells, also Flax's. An LSTM is one cell, whoever wrote it.

@@ -30,7 +30,7 @@ from memcap.knobs import UserError
 from memcap.models.model import MOST_UNITS, Model
 from memcap.rule import Evaluation
 from memcap.scripts import check_network, script
-from memcap.store.published import ATLAS, NAMES
+from memcap.store.shards import ATLAS, NAMES
 from memcap.terminal.words import duration, plural
 from memcap.thresholds.falls import possible_fall
 from memcap.thresholds.lags import PROBABILITY

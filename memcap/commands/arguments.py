@@ -9,9 +9,8 @@ from pathlib import Path
 
 from memcap.knobs import LONGEST, MOST
 from memcap.models.model import MOST_LAYERS
-from memcap.store.published import is_published
 from memcap.store.rows import AT
-from memcap.store.shards import OUTPUTS
+from memcap.store.shards import OUTPUTS, is_published
 
 NET = (
     "key of the member, or its first digits, as in the rows; or a published net, as"

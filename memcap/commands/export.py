@@ -5,8 +5,8 @@ from argparse import ArgumentParser, Namespace
 from memcap import store
 from memcap.commands.arguments import NET, add_results, location
 from memcap.models.export import export
+from memcap.store.files import write_arrays
 from memcap.store.nets import find_net
-from memcap.store.weights import write_arrays
 from memcap.terminal.words import show
 
 

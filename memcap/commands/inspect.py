@@ -12,8 +12,8 @@ from flax import nnx
 
 from memcap.commands.arguments import add_json, layers, positive, steps
 from memcap.models.architecture import Architecture
-from memcap.models.model import Model
-from memcap.models.network import Network, cell_names
+from memcap.models.model import Model, cell_names
+from memcap.models.network import Network
 from memcap.terminal.words import fold, plural, print_json
 
 BATCH = 1  # sequences that are shown

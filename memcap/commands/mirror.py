@@ -9,10 +9,8 @@ from pathlib import Path
 from memcap.commands.arguments import add_strict, location
 from memcap.knobs import UserError, names_of, typed
 from memcap.store import heartbeat, shards
-from memcap.store.published import is_published
-from memcap.store.shards import OUTPUTS
+from memcap.store.shards import OUTPUTS, Study, is_published
 from memcap.store.status import studies
-from memcap.store.study import Study
 from memcap.tracking import RUNS, WANDB_MODES, Mirror, Tracking
 from memcap.tracking.mirror import SECONDS_BETWEEN_LOOKS
 

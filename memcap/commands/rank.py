@@ -21,8 +21,7 @@ from typing import Any
 
 from memcap import api, figures, store
 from memcap.commands.arguments import add_json, add_output
-from memcap.store.published import load_findings, rows_file
-from memcap.store.shards import OUTPUTS
+from memcap.store.shards import OUTPUTS, load_findings, rows_file
 from memcap.terminal.words import Column, Listing, order, print_json, show
 
 COLUMNS = (

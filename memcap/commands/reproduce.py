@@ -39,8 +39,7 @@ from memcap.knobs import UserError
 from memcap.launch import app
 from memcap.runtime import ROOT, plugins
 from memcap.store import files, rows_of
-from memcap.store.published import rows_file
-from memcap.store.shards import OUTPUTS
+from memcap.store.shards import OUTPUTS, rows_file
 from memcap.terminal.words import Column, Listing, complain, order, show
 
 CLAIMS = (

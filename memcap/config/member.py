@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from memcap.cells import check_contract
+from memcap.cells import Init, check_contract
 from memcap.config.recipes import Recipe, ResolvedRecipe, complete
 from memcap.knobs import (
     LONGEST,
@@ -28,11 +28,10 @@ from memcap.knobs import (
     typed,
     whole,
 )
-from memcap.models.initializers import Init, preset
-from memcap.models.model import Model
+from memcap.models.model import Model, preset
 from memcap.rule import Criterion, Evaluation, ScoreRule, Stream, Verdict
 from memcap.runtime.plugins import names_in_data
-from memcap.tasks import Facts, FileTask, Task, contract, is_own, task_class
+from memcap.tasks import Facts, FileTask, Task, contract, is_own, make, task_class
 from memcap.tasks.chance import without_memory
 from memcap.terminal.words import bound
 
@@ -389,7 +388,7 @@ def resolve(values: dict[str, Any], task: type[Task] | None = None) -> Member:
                 f"task.{knob_name}: no such field; task {name} has {choices}"
             )
     return Member(
-        contract.make(cls, knobs),
+        make(cls, knobs),
         lag,
         length,
         typed(Model, values["model"], "model"),
@@ -414,7 +413,7 @@ def member_of(config: dict[str, Any]) -> Member:
 def task_of(name: str, knobs: Sequence[str]) -> Task:
     """Return a task from its name and "knob=value" texts, as on the command line."""
     values = dict(map(_knob, knobs))
-    return contract.make(task_class(name), values)
+    return make(task_class(name), values)
 
 
 def _knob(text: str) -> tuple[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, get_args, get_type_hints
 
 from memcap import cells
 from memcap.knobs import MOST, UserError, check, completed, field_values, knob, typed
-from memcap.models.initializers import PRESETS, preset
+from memcap.models.model import PRESETS, preset
 from memcap.runtime import ROOT
 from memcap.tasks import Task
 

@@ -30,7 +30,7 @@ import polars as pl
 from memcap.knobs import UserError
 from memcap.runtime import plugins
 from memcap.store import files
-from memcap.store.published import folder, load_findings, with_findings
+from memcap.store.shards import folder, load_findings, with_findings
 from memcap.terminal.words import first_paragraph
 
 if TYPE_CHECKING:  # so that a job imports it only at its end, to draw

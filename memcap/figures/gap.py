@@ -16,7 +16,7 @@ from memcap.figures.style import COLOURS, budgets, filled, finite, pass_rules, s
 from memcap.frontiers.comparison import FLOAT32, count_bytes, in_numbers
 from memcap.frontiers.frontier import Point, ends, label
 from memcap.knobs import UserError
-from memcap.store.published import load_findings
+from memcap.store.shards import load_findings
 from memcap.terminal.words import number
 from memcap.thresholds.curve import Threshold
 

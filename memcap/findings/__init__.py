@@ -54,9 +54,9 @@ from memcap.figures import Drawn
 from memcap.knobs import UserError
 from memcap.runtime import plugins
 from memcap.store.lengths import first_failures, over_lengths
-from memcap.store.published import folder, sweeps
-from memcap.store.published import load_findings as load
-from memcap.store.published import with_findings as names
+from memcap.store.shards import folder, sweeps
+from memcap.store.shards import load_findings as load
+from memcap.store.shards import with_findings as names
 from memcap.terminal.words import first_paragraph, plural
 from memcap.thresholds import curve
 

@@ -28,8 +28,8 @@ from memcap.frontiers.words import interval_text
 from memcap.models.architecture import Architecture
 from memcap.store import curves
 from memcap.store.columns import task_of as task_of_row
-from memcap.store.published import ATLAS, STUDIES, folder, rows_files
 from memcap.store.rows import passed_column
+from memcap.store.shards import ATLAS, STUDIES, folder, rows_files
 from memcap.terminal.words import number
 from memcap.thresholds.curve import Threshold
 

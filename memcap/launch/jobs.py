@@ -19,7 +19,7 @@ from memcap.models.model import Model
 from memcap.rule import Evaluation
 from memcap.runtime import plugins
 from memcap.store import shards
-from memcap.store.study import Study
+from memcap.store.shards import Study
 from memcap.tasks import task_classes
 from memcap.terminal.words import warn_once
 from memcap.tracking import Tracking

@@ -17,8 +17,8 @@ from memcap.cells import Init, cell_class, cell_classes
 from memcap.cells.gates import glorot
 from memcap.cells.lstm import LSTM
 from memcap.knobs import UserError
-from memcap.models.model import Model
-from memcap.models.network import Network, cell_names
+from memcap.models.model import Model, cell_names
+from memcap.models.network import Network
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ import numpy as np
 from memcap.cells import cell_class, cell_classes
 from memcap.cells.lstm import LSTM
 from memcap.knobs import UserError, unknown_knob
-from memcap.models.model import Model
-from memcap.models.network import cell_names
+from memcap.models.model import Model, cell_names
 
 Arrays = dict[str, np.ndarray]
 # The knobs of a network that a layout has, or refuses.

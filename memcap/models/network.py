@@ -25,7 +25,7 @@ from memcap.cells import Cell, cell_class
 from memcap.cells.lstm import LSTM
 from memcap.loops import Pass, Readout, Sums, Targets, outputs_first
 from memcap.models.initial_carry import InitialCarry
-from memcap.models.model import Model
+from memcap.models.model import Model, cell_names
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float, Int
@@ -267,11 +267,6 @@ class _Top(NamedTuple):
     cell: Cell
     carry: Any
     over: Pass
-
-
-def cell_names(model: Model) -> tuple[str, ...]:
-    """Return the names of a network's layers, from the inputs up: cell, cell_2, ...."""
-    return "cell", *(f"cell_{layer}" for layer in range(2, model.layers + 1))
 
 
 def join(carries: Sequence[Any]) -> Any:

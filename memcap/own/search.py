@@ -21,7 +21,7 @@ from memcap.models.model import Model
 from memcap.own.losses import REPEATS, LossCurve, loss_curves
 from memcap.own.task import Data
 from memcap.store import shards
-from memcap.store.study import Study
+from memcap.store.shards import Study
 from memcap.studies.run import run_study
 
 BUDGET = 6000

@@ -48,7 +48,7 @@ from memcap.runtime import plugins
 from memcap.tasks import Batch, FileTask, Task
 from memcap.terminal.words import plural
 from memcap.trained import Change, Trace, Trained, unchanged
-from memcap.training.operands import stream_key
+from memcap.training.host import stream_key
 
 # of a score, and of those that run at once
 SEQUENCES = 2048

@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from scipy.special import expit
 
 from memcap.cells import cell_class
-from memcap.models.network import cell_names
+from memcap.models.model import cell_names
 from memcap.probes import Probed, fresh_batch, titled, trace, vectors
 from memcap.trained import Trained
 

@@ -16,7 +16,7 @@ from memcap.config.member import Member
 from memcap.knobs import UserError, set_words, unknown_knob
 from memcap.models.model import Model
 from memcap.scripts.sequences import counts, first_lag, sequences
-from memcap.store.weights import write_arrays
+from memcap.store.files import write_arrays
 from memcap.terminal.words import plural
 
 TEMPLATES = Path(__file__).parent

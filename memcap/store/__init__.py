@@ -23,8 +23,8 @@ from memcap.store.columns import (
     recipe_of,
 )
 from memcap.store.columns import task_of as task_of
-from memcap.store.weights import sound_weights_of as sound_weights_of
-from memcap.store.weights import weights_of as weights_of
+from memcap.store.files import sound_weights_of as sound_weights_of
+from memcap.store.files import weights_of as weights_of
 from memcap.terminal.words import plural, warn_once
 
 KIND = [
@@ -39,8 +39,10 @@ KIND += [name for name in EVALUATION if name != "lengths"]
 
 def read(folder: Path, strict: bool = False) -> pl.DataFrame:
     """Read the rows at or below a folder, or of one Parquet file, whose task, network,
-    recipe and rule exist. For `strict` and errors see `memcap.store.shards.read`."""
-    return readable(shards.read(folder, strict))
+    recipe and rule exist, as those of all published rows do. For `strict` and errors
+    see `memcap.store.shards.read`."""
+    rows = shards.read(folder, strict)
+    return rows if shards.is_published(folder) else readable(rows)
 
 
 def rows_of(results: Path, strict: bool = False) -> pl.DataFrame:

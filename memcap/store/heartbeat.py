@@ -27,8 +27,7 @@ import polars as pl
 from memcap.knobs import set_words
 from memcap.store import files
 from memcap.store.files import BadFileError
-from memcap.store.shards import new_token
-from memcap.store.study import Study
+from memcap.store.shards import Study, new_token
 from memcap.tasks import Task
 from memcap.terminal.words import member_name
 

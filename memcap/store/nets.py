@@ -9,7 +9,7 @@ from typing import Any
 from memcap import store
 from memcap.config.member import member_of
 from memcap.knobs import UserError, set_words
-from memcap.store.published import ATLAS, is_published, sweeps
+from memcap.store.shards import ATLAS, is_published, sweeps
 from memcap.tasks import Task
 
 PREFIX = "atlas:"

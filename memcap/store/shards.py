@@ -1,5 +1,5 @@
-"""Shards: the files of rows of a study, written whole or not at all, and the weights
-beside them. Needs no JAX.
+"""Studies in their folders: shards of rows, written whole or not at all, and the
+weights beside them. Needs no JAX.
 
     DIR/rows/PROGRAM-TOKEN-N.DIGEST.parquet    rows of one program's members in one job,
                                                written anew as they end
@@ -16,6 +16,10 @@ file.
 A member's key is the hash of its whole config and seed, so a rerun replaces its row and
 never adds one. A damaged file is named, left where it is and skipped, so a rerun trains
 again, into new files, the members that only this file had.
+
+memcap publishes studies with its code: sweeps/NAME.yaml is what a study trains, and
+beside it sweeps/NAME has its rows, what was found in them (findings.py, README.md) and
+its figures.
 """
 
 import contextlib
@@ -24,7 +28,8 @@ import re
 import secrets
 import tempfile
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -32,12 +37,11 @@ from typing import Any
 import polars as pl
 
 from memcap.knobs import UserError
+from memcap.runtime import ROOT, plugins
 from memcap.store import files
-from memcap.store.files import BadFileError, State
-from memcap.store.published import is_published, rows_files
+from memcap.store.files import BadFileError, State, write_weights
 from memcap.store.row_checks import BadRowsError, check_rows
 from memcap.store.rows import RESULTS, SCHEMA, complete, frame, one_per_key, stack
-from memcap.store.weights import write_weights
 from memcap.terminal.words import warn_once
 
 OUTPUTS = Path("outputs")  # where studies are by default
@@ -47,6 +51,78 @@ PARTS = ("", "rows", "weights", "curves", "checkpoints", "jobs", "figures")
 TABLE = "a readable table of rows"
 LONGEST_NAME = 255  # characters of a study's name, as of a file's
 MOST_TABLES = 1 << 15  # tables kept in memory
+ATLAS = "atlas"
+# Studies whose rows have a name that may be used in place of a folder of rows.
+# `memcap answer` reads them in this order. Tasks that were added later are a study of
+# their own, and so are nets that are right at every lag up to their own, delay lines
+# trained by Muon and by GGT, and cells of the map with other seeds and by recipes of
+# the atlas.
+STUDIES = {
+    ATLAS: (ATLAS, "other_tasks", "up_to", "up_to_cells", "muon", "ggt"),
+    "layers": ("layers", "up_to_layers"),
+    "cell_map": ("cell_map", "cell_map_again", "cell_map_recipes"),
+    "cell_map_tasks": ("cell_map_tasks", "cell_map_tasks_again"),
+}
+NAMES = tuple(STUDIES)
+
+
+@dataclass(frozen=True)
+class Study:
+    """The place and the name of a study, and the design by which its members are trained."""
+
+    # folder of its rows, weights and curves. None: nothing is read or written
+    folder: Path | None = None
+    name: str = ""  # the study's name in every row
+    design: str = "grid"  # one of `memcap.designs.DESIGNS`
+    # half the width of the interval of u90 at which design="adaptive" stops, as a share
+    # of u90. None: the design's default
+    precision: float | None = None
+    # 8 hexadecimal digits that all jobs of one command share (`new_session`), by
+    # which a follower of the folder knows their files. "": the job is alone
+    session: str = ""
+    # the command line that started it. None: it was started from Python
+    command: str | None = None
+
+    @property
+    def is_searched(self) -> bool:
+        """True if the design chooses members by results."""
+        return self.design != "grid"
+
+
+def sweeps() -> Path:
+    """Return the folder of all studies."""
+    return ROOT / "sweeps"
+
+
+def folder(study: str) -> Path:
+    """Return the folder of a study; it need not exist."""
+    return sweeps() / study
+
+
+def rows_file(study: str) -> Path:
+    """Return the file of a study's rows; it need not exist."""
+    return folder(study) / "rows.parquet"
+
+
+def rows_files(name: str) -> list[Path]:
+    """Return the existing files of rows of one of `NAMES`."""
+    return [file for file in map(rows_file, STUDIES[name]) if file.exists()]
+
+
+def with_findings() -> list[str]:
+    """Return the studies that have a findings.py, in alphabetical order."""
+    return sorted(path.parent.name for path in sweeps().glob("*/findings.py"))
+
+
+@cache
+def load_findings(study: str) -> Any:
+    """Import the findings.py of a study."""
+    return plugins.import_file(folder(study) / "findings.py", f"findings_of_{study}")
+
+
+def is_published(place: Path) -> bool:
+    """Check whether a place is one of `NAMES`, and no folder or file here."""
+    return str(place) in NAMES and not place.exists()
 
 
 def new_session() -> str:
@@ -143,7 +219,7 @@ def read(folder: Path, strict: bool = False) -> pl.DataFrame:
 
     Args:
         folder: folder of a study or of several, or one Parquet file; or a name of
-            `memcap.store.published`, such as `atlas`.
+            `NAMES`, such as `atlas`.
         strict: refuse a bad file, and rows that no training gives; otherwise refuse
             only `folder` itself, and name bad files on stderr.
     """

@@ -14,8 +14,8 @@ import polars as pl
 from memcap.knobs import UserError
 from memcap.store import heartbeat, shards
 from memcap.store.heartbeat import Heartbeat, Running
-from memcap.store.published import is_published
 from memcap.store.rows import IS_BY_LOSS, right_at_every_lag, without_failed
+from memcap.store.shards import is_published
 from memcap.terminal.words import member_name
 
 MARKS = ("rows", "jobs", "rows.parquet")  # a folder with one of these is a study's

@@ -23,8 +23,7 @@ import numpy as np
 from memcap.config.member import Engine, Member
 from memcap.store import shards
 from memcap.store.curves import Points
-from memcap.store.files import BadFileError, make_folder
-from memcap.store.weights import read_npz, write_npz
+from memcap.store.files import BadFileError, make_folder, read_npz, write_npz
 from memcap.studies.environment import fingerprint
 from memcap.terminal.words import plural, warn_once
 from memcap.training.engine import Checkpoint

@@ -16,7 +16,7 @@ from memcap.runtime.signals import Interrupted
 from memcap.store import heartbeat, shards
 from memcap.store.heartbeat import JobProgress
 from memcap.store.rows import frame, one_per_key, passed_column, without_failed
-from memcap.store.study import Study
+from memcap.store.shards import Study
 from memcap.studies.checkpoints import Checkpoints
 from memcap.studies.progress import ProgressBar
 from memcap.studies.writer import StudyWriter, members_table

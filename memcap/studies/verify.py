@@ -13,11 +13,17 @@ import polars as pl
 
 from memcap.knobs import UserError
 from memcap.store import curves, shards
-from memcap.store.files import BadFileError, is_stale, read_all
-from memcap.store.published import is_published
+from memcap.store.files import (
+    BadFileError,
+    check_weights,
+    is_stale,
+    read_all,
+    read_npz,
+    read_weights,
+)
 from memcap.store.row_checks import BadRowsError, check_rows
 from memcap.store.rows import without_failed
-from memcap.store.weights import check_weights, read_npz, read_weights
+from memcap.store.shards import is_published
 from memcap.studies.checkpoints import states_of
 
 SHOWN_KEYS = 3

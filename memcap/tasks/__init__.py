@@ -1,11 +1,12 @@
 """Recall tasks, one file each. A new file here that defines a `Task` is found by its
 name; nothing else changes."""
 
+from collections.abc import Mapping
 from dataclasses import Field
 from functools import cache
 from typing import Any
 
-from memcap.knobs import UserError
+from memcap.knobs import UserError, typed
 from memcap.runtime import plugins
 from memcap.tasks.base import (
     Batch,
@@ -16,6 +17,7 @@ from memcap.tasks.base import (
     least_bits,
     one_per_number,
 )
+from memcap.terminal.words import patience
 
 __all__ = [
     "Batch",
@@ -25,6 +27,7 @@ __all__ = [
     "information_floor",
     "is_own",
     "least_bits",
+    "make",
     "one_per_number",
     "task_class",
     "task_classes",
@@ -66,6 +69,21 @@ def task_class(name: str) -> type[Task]:
             f"task.name={name}: no such task; one of {names}, or MODULE:CLASS for your own"
         )
     return task_classes()[name]
+
+
+def make(cls: type[Task], knobs: Mapping[str, Any]) -> Task:
+    """Build a task from its knobs; if it is somebody's own, say what is waited for, and
+    raise UserError for any error."""
+    if not plugins.is_import_path(cls.name):
+        return typed(cls, knobs, "task")
+    try:
+        with patience(f"task {cls.name}: __init__"):
+            return typed(cls, knobs, "task")
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:
+        line = plugins.raised(error, cls.__module__)
+        raise UserError(f"task {cls.name}: __init__ {line}") from error
 
 
 def is_own(task: Task) -> bool:

@@ -7,13 +7,13 @@ memcap's own tasks are tested (tests/tasks/test_interface.py), so they are not c
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from memcap.knobs import LONGEST, UserError, typed
-from memcap.runtime.plugins import is_import_path, raised
+from memcap.knobs import LONGEST, UserError
+from memcap.runtime.plugins import raised
 from memcap.tasks.base import Batch, Facts, Task
 from memcap.terminal.words import patience
 
@@ -41,21 +41,6 @@ def call(task: Task, method: str, *arguments: Any) -> Any:
         raise
     except (Exception, SystemExit) as error:
         raise broken(task, method, error) from error
-
-
-def make(cls: type[Task], knobs: Mapping[str, Any]) -> Task:
-    """Build a task from its knobs; if it is somebody's own, say what is waited for, and
-    raise UserError for any error."""
-    if not is_import_path(cls.name):
-        return typed(cls, knobs, "task")
-    try:
-        with patience(f"task {cls.name}: __init__"):
-            return typed(cls, knobs, "task")
-    except UserError:
-        raise
-    except (Exception, SystemExit) as error:
-        line = raised(error, cls.__module__)
-        raise UserError(f"task {cls.name}: __init__ {line}") from error
 
 
 def broken(task: Task, method: str, error: BaseException) -> UserError:

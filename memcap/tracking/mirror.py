@@ -22,7 +22,7 @@ from memcap.own.words import as_dict
 from memcap.runtime import signals
 from memcap.store import curves, files, heartbeat, rows, shards
 from memcap.store.curves import Points
-from memcap.store.study import Study
+from memcap.store.shards import Study
 from memcap.terminal.words import Waiting, plural, warn_once
 from memcap.tracking.runs import (
     Entry,

@@ -28,9 +28,9 @@ from memcap.config.member import Engine, Member
 from memcap.knobs import UserError
 from memcap.runtime import cores, jax_setup, signals
 from memcap.terminal.words import plural
+from memcap.training.host import Checkpoint, CurveChunk, Result
 from memcap.training.program import compiled, most_kept
 from memcap.training.queue import Listener, Queue
-from memcap.training.results import Checkpoint, CurveChunk, Result
 from memcap.training.train_loop import run_worker
 from memcap.training.workers import PeerDiedError, WorkerProcess
 

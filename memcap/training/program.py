@@ -38,7 +38,7 @@ from memcap.cells.lstm import LSTM
 from memcap.config.member import Engine, Member
 from memcap.runtime import jax_setup
 from memcap.tasks import FileTask, Task
-from memcap.training.operands import empty_operands, empty_state
+from memcap.training.host import empty_operands, empty_state
 from memcap.training.step import (
     EvalOperands,
     Trainer,
@@ -93,6 +93,12 @@ def loop_version(trainer: Trainer) -> str:
     cells = [cell_class(model.cell), *[LSTM] * (model.readout == "lstm")]
     requests = [loops.Request(cell, platform, windows=False) for cell in cells]
     return loops.version(trainer.loop, requests)
+
+
+def program_id(trainer: Trainer) -> str:
+    """Return a program in words: all that decides the layout of a state and its results."""
+    together = "side by side" if trainer.side_by_side else "one after another"
+    return f"{trainer.spec!r} {together} {loop_version(trainer)}"
 
 
 @cache
@@ -168,6 +174,17 @@ class Program:
 
         state = empty_state(self.trainer)
         return jax.tree.map(stacked, (state, *empty_operands(self.trainer)))
+
+
+def way_of(program: Program) -> dict[str, Any]:
+    """Return the fields of a `Result` (host.py) that say in which program its member
+    was trained."""
+    trainer = program.trainer
+    sizes = {
+        "program_units": program.spec.architecture.model.units,
+        "program_steps": trainer.max_length,
+    }
+    return {"loop": trainer.loop, "side_by_side": trainer.side_by_side, **sizes}
 
 
 class Group(NamedTuple):

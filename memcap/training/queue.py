@@ -17,8 +17,8 @@ from typing import Any
 import jax
 
 from memcap.config.member import Engine, Member
-from memcap.training.program import Group, Groups, Program, Size, size_of
-from memcap.training.results import Checkpoint, CurveChunk, Result
+from memcap.training.host import Checkpoint, CurveChunk, Result
+from memcap.training.program import Group, Groups, Program, Size, size_of, way_of
 from memcap.training.step import Trainer
 
 MAX_LANES = 4096  # members in flight on an accelerator, if its memory holds so many
@@ -342,7 +342,8 @@ class Queue:
         if failed:
             assert program is not None
             why = f"two workers ended while they trained it; the second {reason}"
-            results = [Result.failed(member, program, why) for member in failed]
+            way = way_of(program)
+            results = [Result.failed(member, why, way) for member in failed]
             self.finish(worker, program, results)
         return suspects, failed
 

@@ -2,7 +2,7 @@
 
 Members share a compiled program if they differ only in their first weights and in
 numbers, such as the lag or the learning rate. These numbers are its operands
-(operands.py makes them from a member); all else is static, and makes up a `TrainSpec`.
+(host.py makes them from a member); all else is static, and makes up a `TrainSpec`.
 The data are drawn within the program, from keys that depend on the member's seed, lag
 and units alone. program.py runs these functions for many members at a time.
 """

@@ -17,7 +17,10 @@ import numpy as np
 
 from memcap.config.member import Member
 from memcap.rule import TESTS, ScoreRule, Stream
-from memcap.training.operands import (
+from memcap.training.host import (
+    Checkpoint,
+    CurveChunk,
+    Result,
     empty_operands,
     empty_state,
     eval_operands,
@@ -25,9 +28,8 @@ from memcap.training.operands import (
     train_operands,
     weights_of,
 )
-from memcap.training.program import Program, compiled
+from memcap.training.program import Program, compiled, program_id, way_of
 from memcap.training.queue import Queue
-from memcap.training.results import Checkpoint, CurveChunk, Result, program_id, way_of
 from memcap.training.step import TrainState
 
 MAX_SAVING = 0.01  # share of the time that handing in states may take

@@ -27,7 +27,7 @@ from scipy.linalg import solve_triangular
 
 from memcap import store
 from memcap.frontiers.frontier import frontier
-from memcap.store.published import ATLAS, rows_files
+from memcap.store.shards import ATLAS, rows_files
 from memcap.tasks import Batch, Task
 from memcap.tasks.chance import sequences
 

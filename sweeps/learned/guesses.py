@@ -32,7 +32,7 @@ from memcap.launch.app import compose_jobs
 from memcap.rule import Stream
 from memcap.store.columns import task_of
 from memcap.tasks import Task
-from memcap.training.operands import eval_operands
+from memcap.training.host import eval_operands
 from memcap.training.program import lengths
 from memcap.training.step import Trainer, TrainSpec
 

@@ -27,8 +27,8 @@ from memcap.frontiers.frontier import frontier
 from memcap.models.network import Model
 from memcap.rule import Evaluation
 from memcap.store import nets, shards
-from memcap.store.published import ATLAS, rows_file, rows_files
 from memcap.store.rows import passed_column
+from memcap.store.shards import ATLAS, rows_file, rows_files
 
 FIRST_SEED = 9100  # that no study has; the nets of before GGT have 9000 and later
 SEEDS = 8

@@ -18,7 +18,7 @@ from memcap.answers.words import as_dict, code, sentences, why, wilson
 from memcap.frontiers.frontier import frontier
 from memcap.knobs import UserError
 from memcap.models.model import MOST_UNITS, Model
-from memcap.store.published import ATLAS, rows_file, rows_files
+from memcap.store.shards import ATLAS, rows_file, rows_files
 from memcap.tasks import task_class
 
 DELAY = task_class("delay_line")()

@@ -10,8 +10,8 @@ from memcap.answers.answer import Question
 from memcap.answers.sources import best_answer, cell_name, rows_for
 from memcap.answers.words import as_dict, sentences, why
 from memcap.models.model import Model
-from memcap.store import files, published
-from memcap.store.published import rows_file
+from memcap.store import files, shards
+from memcap.store.shards import rows_file
 from memcap.tasks import task_class
 
 DELAY = task_class("delay_line")()
@@ -30,7 +30,7 @@ def place(tmp_path, monkeypatch):
     """An empty working directory, and an atlas that measured lags 4, 8 and 16 at one
     unit more than the lag, 8 in a study of its own."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(published, "ROOT", tmp_path / "package")
+    monkeypatch.setattr(shards, "ROOT", tmp_path / "package")
     for study in ("atlas", "ggt"):
         rows_file(study).parent.mkdir(parents=True)
     files.write_table(

@@ -10,7 +10,7 @@ from study_rows import group
 from memcap import store
 from memcap.config.member import Member, member_of
 from memcap.store import curves, shards
-from memcap.store.weights import write_weights
+from memcap.store.files import write_weights
 from memcap.studies.checkpoints import Checkpoints
 from memcap.tasks.latch import Latch
 from memcap.training.engine import Checkpoint

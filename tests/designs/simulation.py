@@ -29,7 +29,7 @@ from memcap.designs.adaptive import PRECISION, Adaptive
 from memcap.designs.bisect import Bisect
 from memcap.designs.design import Outcome
 from memcap.models.model import Model
-from memcap.store.published import ATLAS, rows_file
+from memcap.store.shards import ATLAS, rows_file
 from memcap.tasks import task_class
 from memcap.thresholds.curve import Counts, Floats, logistic, logit
 from memcap.thresholds.lags import believe

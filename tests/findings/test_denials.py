@@ -8,7 +8,7 @@ from breadth import leave
 from memcap import findings, store
 from memcap.findings import NOT_MEASURED
 from memcap.findings.claims import having
-from memcap.store.published import rows_file
+from memcap.store.shards import rows_file
 
 LSTM = "OptimizedLSTMCell"
 RNN = "SimpleCell"

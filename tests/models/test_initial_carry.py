@@ -21,7 +21,7 @@ from memcap.knobs import UserError
 from memcap.loops import loops
 from memcap.models.export import export
 from memcap.studies.verify import verify
-from memcap.training.operands import initial_state, train_operands, weights_of
+from memcap.training.host import initial_state, train_operands, weights_of
 from memcap.training.program import Program
 
 pytestmark = pytest.mark.usefixtures("quick_file")

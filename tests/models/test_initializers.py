@@ -14,7 +14,7 @@ from study_checks import refusal
 
 from memcap.cells import Init, cell_class
 from memcap.cells.gates import orthogonal
-from memcap.models.initializers import PRESETS, preset
+from memcap.models.model import PRESETS, preset
 
 LSTMS = ("lstm", "OptimizedLSTMCell")
 GATED = (*LSTMS, "GRUCell")

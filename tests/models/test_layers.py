@@ -18,7 +18,7 @@ from memcap.cells import Init
 from memcap.loops import lstm_native
 from memcap.loops.base import select
 from memcap.models.export import export
-from memcap.models.network import cell_names
+from memcap.models.model import cell_names
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 

@@ -17,8 +17,8 @@ from memcap.own.task import Data
 from memcap.own.words import has_rare_class, rare_words, recalls, sentences
 from memcap.store.rows import frame
 from memcap.studies.writer import row_of
-from memcap.training.program import Program
-from memcap.training.results import Result
+from memcap.training.host import Result
+from memcap.training.program import Program, way_of
 
 COUNT = 600
 STEPS = 8
@@ -205,7 +205,7 @@ def rows_of(task, entries):
             replace(task, fold=fold), recipe="hold", units=units, seed=[seed]
         )
         result = replace(
-            Result.failed(member, Program.of(member), ""),
+            Result.failed(member, "", way_of(Program.of(member))),
             status="unsolved",
             validation_loss=validation,
             held_out_loss=held_out,

@@ -20,14 +20,13 @@ from memcap.cells import cell_class
 from memcap.config.member import Member, task_of
 from memcap.config.recipes import Recipe
 from memcap.knobs import UserError
-from memcap.models.model import Model
-from memcap.models.network import cell_names
+from memcap.models.model import Model, cell_names
 from memcap.optimizers import NET_OPTIMIZERS
 from memcap.optimizers import OPTIMIZERS as DIRECTIONS
 from memcap.rule import Evaluation
 from memcap.scripts import FRAMEWORKS, script
 from memcap.training import curriculum
-from memcap.training.operands import train_operands
+from memcap.training.host import train_operands
 from memcap.training.step import Trainer, TrainSpec
 
 MODULES = {"flax": {"jax", "optax", "flax"}, "keras": {"keras"}, "torch": {"torch"}}

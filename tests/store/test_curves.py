@@ -11,7 +11,7 @@ from watching import Watcher, run_watched
 
 from memcap.designs.axes import members
 from memcap.store import curves
-from memcap.store.study import Study
+from memcap.store.shards import Study
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 

@@ -12,11 +12,10 @@ from study_rows import group, table
 
 from memcap import store
 from memcap.designs.axes import members
-from memcap.store import columns, files, shards, weights
-from memcap.store.files import BadFileError
+from memcap.store import columns, files, shards
+from memcap.store.files import BadFileError, write_arrays
 from memcap.store.rows import complete
-from memcap.store.study import Study
-from memcap.store.weights import write_arrays
+from memcap.store.shards import Study
 from memcap.studies.run import run_study
 
 
@@ -45,14 +44,12 @@ def test_a_bit_that_flips_in_a_table_is_seen(tmp_path):
 def test_a_bit_that_flips_in_weights_is_seen_or_changes_nothing(tmp_path):
     path = tmp_path / "p.npz"
     kernel = np.random.default_rng(0).standard_normal((30, 8), np.float32)
-    weights.write_weights(path, {"k": {"kernel": kernel}})
+    files.write_weights(path, {"k": {"kernel": kernel}})
     named = 0
     for content in flipped(path.read_bytes()):
         path.write_bytes(content)
         try:
-            assert (
-                weights.read_weights(path)["k"]["kernel"].tobytes() == kernel.tobytes()
-            )
+            assert files.read_weights(path)["k"]["kernel"].tobytes() == kernel.tobytes()
         except (BadFileError, KeyError):  # the latter if it is the name that changed
             named += 1
     assert named > 50

@@ -15,15 +15,14 @@ import pytest
 from breadth import leave
 from study_rows import fake, group, table
 
-from memcap import store
+from memcap import cells, store
+from memcap.cells import Init
 from memcap.config import member as config
 from memcap.config import recipes
 from memcap.config.member import Member, member_of
 from memcap.config.recipes import Recipe, ResolvedRecipe
 from memcap.frontiers.frontier import frontier
 from memcap.knobs import knob
-from memcap.models import initializers
-from memcap.models.initializers import Init
 from memcap.models.model import Model
 from memcap.rule import Evaluation
 from memcap.studies.writer import row_of
@@ -122,7 +121,7 @@ def test_a_later_knob_of_a_start_changes_a_key_only_where_it_is_not_as_before(
     """The config holds what a preset made: one that makes something else makes another member."""
     member = Member(task_class("latch")(), 5, recipe=Recipe(name))
     key = member.key
-    monkeypatch.setattr(initializers, "Init", later(Init, default, before=0.5))
+    monkeypatch.setattr(cells, "Init", later(Init, default, before=0.5))
     again = member_of(member.config)
     assert again.init.mood == default
     assert (again.key == key) == same

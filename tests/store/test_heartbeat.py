@@ -26,7 +26,7 @@ from memcap.store.heartbeat import (
     read_members,
     writing,
 )
-from memcap.store.study import Study
+from memcap.store.shards import Study
 from memcap.studies.run import run_study
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ from memcap.config.member import member_of, usual_until
 from memcap.frontiers.frontier import frontier
 from memcap.knobs import UserError
 from memcap.store import nets
-from memcap.store.published import rows_file
+from memcap.store.shards import rows_file
 from memcap.studies.verify import verify
 
 NAMES = sorted(nets.names())

@@ -16,8 +16,8 @@ from study_checks import ONE_LANE
 import memcap
 from memcap import store
 from memcap.store import curves
+from memcap.store.shards import Study
 from memcap.store.status import status
-from memcap.store.study import Study
 from memcap.studies.run import run_study
 from memcap.studies.verify import verify
 from memcap.terminal.words import warn_once

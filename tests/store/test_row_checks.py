@@ -19,7 +19,7 @@ from memcap.store import files, row_checks, shards
 from memcap.store.columns import DERIVED
 from memcap.store.row_checks import BadRowsError, check_rows
 from memcap.store.rows import SCHEMA, complete
-from memcap.store.study import Study
+from memcap.store.shards import Study
 from memcap.studies.run import run_study
 
 pytestmark = pytest.mark.usefixtures("quick_file")

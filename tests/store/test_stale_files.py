@@ -12,7 +12,7 @@ from study_rows import fake, group, write
 
 from memcap.designs.axes import members
 from memcap.store import curves, files, shards
-from memcap.store.weights import write_weights
+from memcap.store.files import write_weights
 from memcap.studies.writer import row_of
 
 pytestmark = pytest.mark.usefixtures("quick_file")

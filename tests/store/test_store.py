@@ -13,9 +13,8 @@ from study_rows import row_of, sealed
 
 from memcap import store
 from memcap.store import shards
-from memcap.store.files import write_sealed, write_table
+from memcap.store.files import flat, write_arrays, write_sealed, write_table
 from memcap.store.rows import SCHEMA, frame
-from memcap.store.weights import flat, write_arrays
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 EXAMPLES = {pl.String: "x", pl.Int64: 2**40 + 1, pl.Float64: 0.1, pl.Boolean: True}

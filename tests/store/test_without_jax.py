@@ -22,7 +22,7 @@ SCRIPT = f"""
 import contextlib, os, sys
 import memcap.studies.progress, memcap.commands.mirror
 from memcap import cli
-from memcap.store import rows, columns, shards, files, weights, curves, heartbeat, status
+from memcap.store import rows, columns, shards, files, curves, heartbeat, status
 for words in {[*COMMANDS]}:
     with contextlib.suppress(SystemExit):
         cli.main(words.split())

@@ -17,7 +17,7 @@ from memcap.designs.axes import members
 from memcap.runtime.signals import Interrupted
 from memcap.store import curves, shards
 from memcap.store.heartbeat import JobProgress
-from memcap.store.study import Study
+from memcap.store.shards import Study
 from memcap.studies import checkpoints, environment
 from memcap.studies.checkpoints import Checkpoints
 from memcap.studies.run import run_study

@@ -19,12 +19,12 @@ from memcap.report.tables import totals
 from memcap.store import shards
 from memcap.store.heartbeat import JobProgress
 from memcap.store.rows import without_failed
-from memcap.store.study import Study
+from memcap.store.shards import Study
 from memcap.studies import run
 from memcap.studies.run import run_study
 from memcap.studies.writer import StudyWriter
 from memcap.training.engine import CurveChunk, Result, train
-from memcap.training.program import Program
+from memcap.training.program import Program, way_of
 
 
 class StopsAt(Watcher):
@@ -76,7 +76,7 @@ jax_setup.setup()
 from memcap.config.member import Engine
 from memcap.studies import run, writer
 from memcap.designs.axes import members
-from memcap.store.study import Study
+from memcap.store.shards import Study
 
 values, folder, last = json.loads(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 writer.SECONDS_BETWEEN_WRITES = -1.0
@@ -187,9 +187,8 @@ def test_a_failed_member_is_recorded_and_trained_again(tmp_path, monkeypatch):
         if len(asked) > 1:
             return train(missing, engine, listener, *rest)
         program = Program.of(first)
-        listener.finish(
-            program.name, [Result.failed(first, program, "it took two workers with it")]
-        )
+        why = "it took two workers with it"
+        listener.finish(program.name, [Result.failed(first, why, way_of(program))])
         return train([second], engine, listener, *rest)
 
     monkeypatch.setattr(run, "train", fails)

@@ -17,7 +17,7 @@ from polars.testing import assert_frame_equal
 
 from memcap import store
 from memcap.store import files, shards
-from memcap.store.weights import flat, read_weights
+from memcap.store.files import flat, read_weights
 
 KILLS = 12
 TESTS = Path(__file__).parents[1]
@@ -37,7 +37,7 @@ import memcap
 from memcap.runtime import jax_setup
 jax_setup.setup()
 from memcap.config.member import Engine
-from memcap.store.study import Study
+from memcap.store.shards import Study
 from memcap.store import files
 from memcap.studies import checkpoints, run, writer
 

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from memcap.store.heartbeat import JobProgress
-from memcap.store.study import Study
+from memcap.store.shards import Study
 from memcap.studies import progress
 from memcap.studies.progress import ProgressBar
 

@@ -15,9 +15,9 @@ from study_rows import fake
 from memcap import store
 from memcap.config.member import resolve
 from memcap.designs.axes import members
+from memcap.store.files import flat
 from memcap.store.rows import SCHEMA, frame, passed_column
-from memcap.store.study import Study
-from memcap.store.weights import flat
+from memcap.store.shards import Study
 from memcap.studies import run
 from memcap.studies.run import run_study
 from memcap.studies.writer import row_of

@@ -10,7 +10,7 @@ from study_rows import fake
 from memcap.designs.axes import members
 from memcap.store import curves, shards
 from memcap.store.heartbeat import JobProgress
-from memcap.store.study import Study
+from memcap.store.shards import Study
 from memcap.studies import writer
 from memcap.studies.run import run_study
 from memcap.studies.verify import verify

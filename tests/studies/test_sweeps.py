@@ -15,8 +15,7 @@ from memcap.designs.race import Race
 from memcap.launch.app import compose_jobs, register, version_base
 from memcap.launch.jobs import settings, values_of
 from memcap.runtime import ROOT
-from memcap.store.published import sweeps
-from memcap.store.study import Study
+from memcap.store.shards import Study, sweeps
 from memcap.studies.run import what_is_missing
 
 PUBLISHED = sorted(p.parent for p in sweeps().rglob("rows.parquet"))

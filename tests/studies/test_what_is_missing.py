@@ -10,7 +10,7 @@ from memcap.designs.axes import members
 from memcap.designs.bisect import Bisect
 from memcap.designs.design import Outcome
 from memcap.store import shards
-from memcap.store.study import Study
+from memcap.store.shards import Study
 from memcap.studies.run import what_is_missing
 from memcap.studies.writer import row_of
 

@@ -4,7 +4,7 @@ import pytest
 from followed_files import OURS, THEIRS, key, members_of, put_job, put_rows
 
 from memcap.store import curves
-from memcap.store.study import Study
+from memcap.store.shards import Study
 from memcap.tracking import Tracking, mirror, services
 from memcap.tracking.mirror import Mirror
 from memcap.tracking.runs import Agent

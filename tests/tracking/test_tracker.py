@@ -8,7 +8,7 @@ import pytest
 from followed_files import OURS, members_of, put_rows
 from test_mirror import NAMES, TOKEN, ListService, use
 
-from memcap.store.study import Study
+from memcap.store.shards import Study
 from memcap.tracking import Tracker, Tracking, mirror, services
 
 

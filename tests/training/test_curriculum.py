@@ -17,7 +17,7 @@ from memcap.training.curriculum import (
     next_progress,
 )
 from memcap.training.engine import train
-from memcap.training.operands import initial_state, train_operands
+from memcap.training.host import initial_state, train_operands
 from memcap.training.program import Program
 
 pytestmark = pytest.mark.usefixtures("quick_file")

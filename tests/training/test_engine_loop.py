@@ -20,9 +20,8 @@ from memcap.planning.plan import elsewhere
 from memcap.planning.step_cost import step_cost
 from memcap.terminal.words import warn_once
 from memcap.training.engine import train
-from memcap.training.program import Program, loop_of, size_of
+from memcap.training.program import Program, loop_of, program_id, size_of
 from memcap.training.queue import Queue
-from memcap.training.results import program_id
 from memcap.training.step import TrainSpec
 
 NATIVE = replace(ONE, loop="native")

@@ -14,7 +14,7 @@ import memcap
 from memcap.cells import cell_classes
 from memcap.config.member import Engine
 from memcap.training.engine import train
-from memcap.training.operands import initial_state, train_operands, weights_of
+from memcap.training.host import initial_state, train_operands, weights_of
 from memcap.training.program import Groups
 from memcap.training.queue import Queue
 from memcap.training.step import Trainer, TrainSpec

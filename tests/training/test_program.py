@@ -9,7 +9,7 @@ import pytest
 from training_checks import ONE, member, programs
 
 from memcap.training import program as program_module
-from memcap.training.operands import empty_state, train_operands
+from memcap.training.host import empty_state, train_operands
 from memcap.training.program import Program, compile_to_fit, compiled, needed_memory
 
 pytestmark = pytest.mark.usefixtures("quick_file")

@@ -7,8 +7,8 @@ import pytest
 from training_checks import ONE, Remembers, member
 
 from memcap.config.member import Engine
+from memcap.training.host import Result
 from memcap.training.queue import Queue
-from memcap.training.results import Result
 
 
 def ended(member):

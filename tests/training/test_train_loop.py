@@ -9,7 +9,7 @@ from training_checks import Remembers, member
 
 from memcap.rule import Stream
 from memcap.training.engine import train
-from memcap.training.results import CurveChunk
+from memcap.training.host import CurveChunk
 from memcap.training.train_loop import Lane
 
 pytestmark = pytest.mark.usefixtures("quick_file")

@@ -15,7 +15,7 @@ from memcap.loops import Targets, loss_and_score_sums
 from memcap.rule import Stream
 from memcap.tasks.vector_hold import VectorHold
 from memcap.training.engine import train
-from memcap.training.operands import eval_operands, train_operands
+from memcap.training.host import eval_operands, train_operands
 from memcap.training.program import Program
 
 pytestmark = pytest.mark.usefixtures("quick_file")

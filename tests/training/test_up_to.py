@@ -13,7 +13,7 @@ from memcap.knobs import UserError
 from memcap.rule import Stream
 from memcap.tasks import task_class
 from memcap.training.engine import train
-from memcap.training.operands import eval_operands
+from memcap.training.host import eval_operands
 from memcap.training.program import Program
 
 pytestmark = pytest.mark.usefixtures("quick_file")
