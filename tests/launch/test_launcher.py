@@ -1,12 +1,17 @@
 """The launcher `population`: what it trains, what each job leaves, and what becomes of
 jobs that fail."""
 
+import sys
 from collections import Counter
-from pathlib import Path
+from types import ModuleType
 
 import polars as pl
 import pytest
 from command import memcap
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobStatus
+from hydra.plugins.sweeper import Sweeper
 from omegaconf import OmegaConf
 
 from memcap import store
@@ -202,32 +207,34 @@ def test_hydras_settings_of_a_job_hold(tmp_path, launcher):
         )
 
 
-@pytest.mark.filterwarnings("default")  # Optuna 2 has some of its own
-def test_optuna_minimizes_the_score(tmp_path):
-    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
-    sweep = [
-        "hydra/sweeper=optuna",
-        "hydra.sweeper.n_trials=4",
-        "hydra.sweeper.n_jobs=2",
-        "hydra.sweeper.max_failure_rate=1",
-    ]
-    done = memcap(
-        tmp_path,
-        "train",
-        "-m",
-        *sweep,
-        "task=latch",
-        "task.lag=3",
-        "model.units=choice(0,1,2)",
-        *TINY,
-    )
-    assert done.status == 0
-    (results,) = tmp_path.rglob("optimization_results.yaml")
-    best = OmegaConf.load(results)
-    rows = store.read(tmp_path)
-    score = rows.select(
-        pl.when("solved").then("steps_to_solve").otherwise(80).min()
-    ).item()
-    assert (best.best_value, len(logs(tmp_path))) == (score, 4)
-    assert best.best_params["model.units"] in set(rows["units"])
-    assert Path(tmp_path / "outputs/adhoc/rows").exists()
+class MadeUp(Sweeper):
+    """A sweeper that makes up its jobs, so that none is looked at before they begin."""
+
+    __module__ = "hydra_plugins.made_up"
+
+    def setup(self, *, hydra_context, task_function, config):
+        plugins = Plugins.instance()
+        setting = hydra_context, task_function, config
+        self.launcher = plugins.instantiate_launcher(*setting)
+
+    def sweep(self, arguments):
+        jobs = [[*arguments, f"model.units={units}"] for units in (1, 0, 2)]
+        MadeUp.returned = self.launcher.launch(jobs, 0)
+
+
+@pytest.mark.breadth
+def test_a_bad_job_that_a_sweeper_makes_up_fails_alone(tmp_path):
+    memcap(tmp_path, "train", "--cfg", "job")  # Hydra looks for plugins
+    Plugins.instance().register(MadeUp)
+    module = sys.modules.setdefault("hydra_plugins", ModuleType("hydra_plugins"))
+    module.made_up = sys.modules[__name__]
+    node = {"_target_": "hydra_plugins.made_up.MadeUp"}
+    ConfigStore.instance().store(group="hydra/sweeper", name="made_up", node=node)
+    words = ["hydra/sweeper=made_up", "task=latch", "task.lag=3", *TINY]
+    assert memcap(tmp_path, "train", "-m", *words).status == 0
+    first, bad, last = MadeUp.returned
+    assert 20 <= first.return_value <= 80  # the score
+    assert first.status == last.status == JobStatus.COMPLETED
+    assert bad.status == JobStatus.FAILED
+    assert set(store.read(tmp_path)["units"]) == {1, 2}
+    assert "model.units=0: must be at least 1" in logs(tmp_path)["1"]
