@@ -183,45 +183,22 @@ def first_widths(asked) -> dict[int, int]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "other",
-    [
-        lambda m: under(m, 2),
-        lambda m: replace(m, task=task_class("latch")()),
-        lambda m: replace(m, model=replace(m.model, layers=2)),
-    ],
-    ids=["recipe", "task", "layers"],
-)
 @few
 @given(study=studies())
-def test_each_recipe_task_and_number_of_layers_is_searched_as_if_it_were_alone(
-    study, other
-):
+def test_each_recipe_task_and_number_of_layers_is_searched_as_if_it_were_alone(study):
     mine = {under(m, 1): good for m, good in study[-1].items()}
-    others = {other(m): not good for m, good in mine.items()}
+    others = {
+        other: not good
+        for m, good in mine.items()
+        for other in (
+            under(m, 2),
+            replace(m, task=task_class("latch")()),
+            replace(m, model=replace(m.model, layers=2)),
+        )
+    }
     together = trained([*mine, *others], (mine | others).get)
     for alone in (mine, others):
         assert list(trained(alone, alone.get)) == [m for m in together if m in alone]
-
-
-def test_recipes_start_from_their_own_answers_and_do_not_wait_for_each_other():
-    """One needs a unit a lag, the other two; lag 12 waits for the lag 5 of its recipe."""
-    found = [
-        under(m, lr) for m in grid((1, 2, 5, 12), range(1, 41), 4) for lr in (1, 2)
-    ]
-    assert {m.recipe.lr for m in Bisect(found, {}).first_members()} == {1, 2}
-    asked = trained(found, lambda m: m.model.units >= m.recipe.lr * m.lag)
-    assert [
-        first_widths(m for m in asked if m.recipe.lr == lr)[12] for lr in (1, 2)
-    ] == [12, 24]
-
-
-def test_a_recipe_without_a_shorter_lag_starts_from_the_answers_of_another():
-    found = [
-        under(m, 1 if m.lag < 12 else 2) for m in grid((1, 2, 5, 12), range(1, 41), 4)
-    ]
-    asked = trained(found, lambda m: m.model.units >= m.lag)
-    assert first_widths(asked) == {1: 1, 2: 2, 5: 5, 12: 12}
 
 
 @pytest.mark.parametrize(

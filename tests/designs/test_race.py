@@ -200,17 +200,6 @@ def test_one_that_passes_with_fewer_than_half_of_its_seeds_has_not_won_yet():
     assert [recipe.name for _, recipe in winners(race)] == ["curriculum"]
 
 
-def test_a_users_own_recipes_race_beside_those_of_the_package_and_no_others(tmp_path):
-    (tmp_path / "recipe").mkdir()
-    (tmp_path / "recipe" / "mine.yaml").write_text("name: mine\n")
-    package = recipes.race_names()
-    try:
-        recipes.use_config_folders([tmp_path, recipes.ROOT / "conf"])
-        assert recipes.race_names() == ["mine", *package]
-    finally:
-        recipes.use_config_folders([])
-
-
 def test_of_those_that_train_wide_nets_most_seeds_win_and_then_fewest_steps():
     def outcome(member):
         fails = member.model.units < FEWEST_WIDE_UNITS or (
@@ -276,31 +265,20 @@ def test_of_cells_that_start_themselves_rates_race(cell):
     grid = GRID | {"model.cell": [cell]}
     rates = {"recipe": ["own_start"], "recipe.lr": [0.003, 0.01, 0.03]}
     assert raced_axes(config(grid), "race") == [grid | rates]
-    assert raced_axes(config(GRID, model__cell=cell), "race") == [GRID | rates]
     own_rates = grid | {"recipe.lr": [0.1, 0.2]}
-    assert raced_axes(config(own_rates), "race") == [
-        own_rates | {"recipe": ["own_start"]}
-    ]
+    raced = [own_rates | {"recipe": ["own_start"]}]
+    assert raced_axes(config(own_rates, recipe__lr=0.1), "race") == raced
+    of_lstms = GRID | {"recipe": recipes.race_names()}
+    assert raced_axes(config([GRID, grid]), "race") == [of_lstms, grid | rates]
     with pytest.raises(UserError, match="and one rate is no race"):
         raced_axes(config(grid, recipe__lr=0.1), "race")
+    mixed = GRID | {"model.cell": ["lstm", cell]}
+    with pytest.raises(UserError, match="give each kind a grid of its own"):
+        raced_axes(config(mixed), "race")
     own = {"task": "bandlimited_delay"}  # nothing is recommended for it
     assert raced_axes(config(grid, **own), "bisect") == [grid | rates]
     assert raced_axes(config(grid, **own, recipe__lr=0.1), "bisect") is None
-    assert (
-        raced_axes(config(GRID | {"model.cell": ["lstm", cell]}, **own), "bisect")
-        is None
-    )
-    with pytest.raises(UserError, match="and one rate is no race"):
-        raced_axes(config(grid | {"recipe.lr": [0.1]}), "race")
-    with pytest.raises(UserError, match="give each kind a grid of its own"):
-        raced_axes(config(GRID | {"model.cell": ["lstm", cell]}), "race")
-    assert raced_axes(config([GRID, grid]), "race") == [
-        GRID | {"recipe": recipes.race_names()},
-        grid | rates,
-    ]
-    assert raced_axes(config(own_rates, recipe__lr=0.1), "race") == [
-        own_rates | {"recipe": ["own_start"]}
-    ]
+    assert raced_axes(config(mixed, **own), "bisect") is None
 
 
 @pytest.mark.parametrize("design", ["grid", "bisect", "race"])
@@ -312,16 +290,16 @@ def test_axes_that_are_none_are_refused_and_not_left_out(design):
 @pytest.mark.parametrize("design", ["grid", "bisect"])
 def test_recipes_race_where_nothing_is_recommended_and_there_is_room(design):
     own = "bandlimited_delay"
-    assert not recipes.is_recommended(own)
-    assert raced_axes(config(GRID, task=own), design) == [
-        GRID | {"recipe": recipes.race_names()}
-    ]
-    assert raced_axes(config(GRID | {"task": [own]}), design) is not None
-    assert raced_axes(config(GRID), design) is None
-    assert raced_axes(config(GRID | {"task": [own, "latch"]}), design) is None
-    assert raced_axes(config(GRID | {"model.units": [1, 2]}, task=own), design) is None
-    assert raced_axes(config(GRID, task=own, recipe__name="hold"), design) is None
-    assert raced_axes(config(None, task=own), design) is None
+    raced = [GRID | {"recipe": recipes.race_names()}]
+    assert raced_axes(config(GRID, task=own), design) == raced
+    for axes, knobs in (
+        (GRID, {}),
+        (GRID | {"task": [own, "latch"]}, {}),
+        (GRID | {"model.units": [1, 2]}, {"task": own}),
+        (GRID, {"task": own, "recipe__name": "hold"}),
+        (None, {"task": own}),
+    ):
+        assert raced_axes(config(axes, **knobs), design) is None
 
 
 def test_a_study_races_and_resumes(tmp_path):

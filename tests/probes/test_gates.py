@@ -9,7 +9,6 @@ from memcap.models.constructed import KEEP
 from memcap.probes import gates
 from memcap.tasks.delay_line import DelayLine
 from memcap.tasks.latch import Latch
-from memcap.trained import Trained
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
@@ -41,17 +40,6 @@ def test_what_is_drawn_makes_the_next_state(cell, readout):
     assert_next_cell(found)
     shown = found["output gate o"] * np.tanh(found["cell c"])
     np.testing.assert_allclose(found["hidden state h"], shown, atol=1e-5)
-
-
-def test_a_learned_carry_is_what_the_first_step_sees():
-    net = untrained(DelayLine(symbols=3), 2, units=4, initial_carry="learned")
-    c, h = np.random.default_rng(0).standard_normal((2, 4)).astype(np.float32)
-    start = {"initial_carry": {"cell": {"part_0": c, "part_1": h}}}
-    found = gates.quantities(Trained(net.member, net.weights | start))
-    first = {name: values[:1] for name, values in found.items()}
-    first["cell c"] = np.stack([c, first["cell c"][0]])
-    gated = {name: np.repeat(first[name], 2, 0) for name in NAMES[:3]}
-    assert_next_cell(first | gated)
 
 
 def test_each_layer_s_gates_make_its_next_state():

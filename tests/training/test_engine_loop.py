@@ -64,15 +64,6 @@ def test_where_there_is_a_compiler_a_cell_in_c_passes_its_test(cell):
     assert cell.missing() is None
 
 
-@needs_native
-@pytest.mark.parametrize("cell", ["lstm", "GRUCell"])
-def test_where_it_can_a_cell_in_c_is_chosen_and_says_nothing(capsys, cell):
-    warn_once.cache_clear()
-    assert chosen("auto", cell) == chosen("native", cell) == C
-    loops.check("native")
-    assert capsys.readouterr().err == ""
-
-
 def test_without_it_auto_says_so_once_and_native_is_refused(without, capsys):
     assert chosen("auto") == chosen("auto") == WHILE
     reason = f"engine.loop=native cannot run here: {NO_COMPILER}"

@@ -61,16 +61,6 @@ def test_a_taken_program_is_shared_once_it_is_compiled():
     assert got == [program]
 
 
-def test_members_that_come_wake_who_waits_for_them():
-    queue = Queue(wide(2, 2), ONE, 2)
-    queue.claim_program(0)
-    with claiming(queue, 1) as got:
-        queue.add(wide(9))
-    assert units_of(got[0]) == 9
-    queue.claim_program(0)
-    assert queue.claim_program(1) is not None
-
-
 def test_longer_members_that_come_later_get_a_larger_program_of_rounded_size():
     queue = Queue(wide(2, lag=10), ONE)
     small = queue.claim_program(0)
