@@ -20,7 +20,7 @@ from memcap.answers.judge import judge as judge_net
 from memcap.cells import cell_classes, flax_cell_names
 from memcap.config.member import Engine, Member, member_of, resolve, task_of
 from memcap.config.recipes import Recipe
-from memcap.designs import DESIGNS, checked_precision
+from memcap.designs import DESIGNS
 from memcap.designs.axes import axis, check_count
 from memcap.frontiers import frontier as frontiers
 from memcap.frontiers.frontier import At, columns
@@ -303,7 +303,6 @@ def train(
     """
     if design not in DESIGNS:
         raise UserError(f"design={design}: must be one of {', '.join(DESIGNS)}")
-    precision = checked_precision(precision, design)
     shards.check_study(_text(study, "study"))
     engine = _engine(engine)
     settings = _tracking(tracking)

@@ -1,7 +1,6 @@
 """Designs by name."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
 
 from memcap.config.member import Member
 from memcap.designs.adaptive import PRECISION, Adaptive
@@ -10,34 +9,7 @@ from memcap.designs.design import DESIGNS, Design, Outcome, SearchKey
 from memcap.designs.race import Race
 from memcap.knobs import UserError
 
-__all__ = [
-    "DESIGNS",
-    "Design",
-    "Outcome",
-    "checked_precision",
-    "search_by",
-    "unsplit_part",
-]
-
-
-def checked_precision(value: Any, design: str) -> float | None:
-    """Return the precision that the user has set, or None; refuse no share, or a design
-    without one."""
-    if value is None:
-        return None
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not 0 < value < 1
-    ):
-        raise UserError(
-            f"precision={value}: must be null, or a number above 0 and below 1, as .1"
-        )
-    if design != "adaptive":
-        raise UserError(
-            f"precision={value}: is for design=adaptive alone, not design={design}; leave it"
-        )
-    return float(value)
+__all__ = ["DESIGNS", "Design", "Outcome", "search_by", "unsplit_part"]
 
 
 def search_by(

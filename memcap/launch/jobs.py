@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from memcap.config import recipes
 from memcap.config.member import Engine, Member, task_defaults
 from memcap.config.recipes import Recipe
-from memcap.designs import DESIGNS, checked_precision, search_by, unsplit_part
+from memcap.designs import DESIGNS, search_by, unsplit_part
 from memcap.designs.axes import check_count, members, raced_axes
 from memcap.knobs import UserError, defaults, typed
 from memcap.models.model import Model
@@ -191,8 +191,9 @@ def settings(values: dict[str, Any]) -> Settings:
         )
     engine = typed(Engine, values["engine"], "engine")
     tracking = typed(Tracking, values["tracking"], "tracking")
-    precision = checked_precision(values["precision"], values["design"])
-    study = Study(Path(values["out"]), values["study"], values["design"], precision)
+    study = Study(
+        Path(values["out"]), values["study"], values["design"], values["precision"]
+    )
     return Settings(engine, tracking, study)
 
 

@@ -332,7 +332,6 @@ class Summary:
     curves: Sequence[LossCurve] = ()
 
 
-@figures.own_style()
 def summarize(rows: pl.DataFrame, folder: Path) -> Summary:
     """Fit the frontier of a job, or of all jobs of a multirun, and draw the figure into
     folder/figures/, unless there is only one width; raise UserError if that cannot be
@@ -344,8 +343,9 @@ def summarize(rows: pl.DataFrame, folder: Path) -> Summary:
     # the picture shows the whole study, which may have more than this job
     study = store.read(folder)
     name = "held_out" if by_loss else "frontier"
-    drawing = figures.find(name).draw(study)
-    picture = figures.save(drawing, folder / "figures", name)
+    with figures.own_style():
+        drawing = figures.find(name).draw(study)
+        picture = figures.save(drawing, folder / "figures", name)
     curves = loss_curves(study) if by_loss else ()
     return Summary(rows, folder, points, picture, curves)
 

@@ -68,7 +68,11 @@ NAMES = tuple(STUDIES)
 
 @dataclass(frozen=True)
 class Study:
-    """The place and the name of a study, and the design by which its members are trained."""
+    """The place and the name of a study, and the design by which its members are trained.
+
+    Raises:
+        UserError: the precision is no share, or the design has none.
+    """
 
     # folder of its rows, weights and curves. None: nothing is read or written
     folder: Path | None = None
@@ -82,6 +86,20 @@ class Study:
     session: str = ""
     # the command line that started it. None: it was started from Python
     command: str | None = None
+
+    def __post_init__(self) -> None:
+        precision = self.precision
+        if precision is None:
+            return
+        if not isinstance(precision, float) or not 0 < precision < 1:
+            raise UserError(
+                f"precision={precision}: must be null, or a number above 0 and below 1, as .1"
+            )
+        if self.design != "adaptive":
+            raise UserError(
+                f"precision={precision}: is for design=adaptive alone, not"
+                f" design={self.design}; leave it"
+            )
 
     @property
     def is_searched(self) -> bool:

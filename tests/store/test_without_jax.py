@@ -20,7 +20,7 @@ COMMANDS = {
 }
 SCRIPT = f"""
 import contextlib, os, sys
-import memcap.studies.progress, memcap.commands.mirror
+import memcap.commands.mirror
 from memcap import cli
 from memcap.store import rows, columns, shards, files, curves, heartbeat, status
 for words in {[*COMMANDS]}:

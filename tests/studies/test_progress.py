@@ -9,8 +9,8 @@ from rich.console import Console
 
 from memcap.store.heartbeat import JobProgress
 from memcap.store.shards import Study
-from memcap.studies import progress
-from memcap.studies.progress import ProgressBar
+from memcap.studies import run
+from memcap.studies.run import ProgressBar
 
 
 def test_a_log_file_gets_a_line_now_and_then(clock, capsys):
@@ -35,7 +35,7 @@ def test_a_log_file_gets_a_line_now_and_then(clock, capsys):
 
 
 def test_in_a_log_file_it_comes_by_itself(monkeypatch):
-    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr(run, "SECONDS_BETWEEN_LINES", 0.0)
     # not capsys, which loses what a thread writes while it is read
     monkeypatch.setattr(sys, "stderr", lines := io.StringIO())
     job = JobProgress(2)
@@ -74,7 +74,7 @@ def test_a_member_that_trains_long_is_shown_on_a_terminal_alone(
 ):
     file = io.StringIO()
     monkeypatch.setattr(
-        progress,
+        run,
         "Console",
         lambda **_: Console(
             file=file, width=100, force_terminal=terminal, color_system=None
