@@ -83,7 +83,8 @@ LAPSE_MOST = 0.6
 LAPSES = 11
 LAPSE_RUNS = 14  # solved runs as which Beta(1, 15) weighs
 LAPSE_ODD = 0.2  # weight of the prior's uniform part
-CORRELATIONS = ((0.0, 0.4), (0.1, 0.3), (0.25, 0.3))  # of a width's seeds; their prior
+# of a width's seeds, each with its prior
+CORRELATIONS = ((0.0, 0.4), (0.1, 0.3), (0.25, 0.3))
 INDEPENDENT = ((0.0, 1.0),)
 MISFIT = 0.02  # probability of counts below which they do not fit
 SURPRISE = 0.05  # step of minus log probability in `misfit`
@@ -101,13 +102,15 @@ def logistic(z: ArrayLike) -> Floats:
     """Compute 1 / (1 + exp(-z)), for any shape."""
     z = np.asarray(z, float)
     small = np.exp(-np.abs(z))
-    return np.where(z < 0, small, 1) / (1 + small)
+    above = np.where(z < 0, small, 1)
+    return above / (1 + small)
 
 
 def log_logistic(z: ArrayLike) -> Floats:
     """Compute the logarithm of `logistic`."""
     z = np.asarray(z, float)
-    return np.minimum(z, 0) - np.log1p(np.exp(-np.abs(z)))
+    small = np.exp(-np.abs(z))
+    return np.minimum(z, 0) - np.log1p(small)
 
 
 def logit(p: ArrayLike) -> Floats:
@@ -224,27 +227,47 @@ def _grid(widths: tuple[int, ...]) -> Grid:
     # slope to slope, so that quantiles are finer than a step.
     centres = np.repeat(x, 2)
     sides = np.tile([-1.0, 1.0], x.size)
-    reach = np.concatenate([[MARGIN], np.repeat(np.diff(x) / 2, 2), [MARGIN]])
-    coarsest = np.concatenate([[OUTER], np.full(reach.size - 2, STEP), [OUTER]])
-    scale = NEAR / (WIDEN * SLOPES)[:, None]
+    half_way = np.repeat(np.diff(x) / 2, 2)
+    reach = np.concatenate([[MARGIN], half_way, [MARGIN]])
+    coarsest = np.full(reach.size, STEP)
+    coarsest[0] = OUTER
+    coarsest[-1] = OUTER
+    widening = WIDEN * SLOPES
+    scale = NEAR / widening[:, None]
     warped = np.log1p(reach / scale)
-    sizes = np.ceil(np.maximum(warped / WIDEN, reach / coarsest)).astype(int)
+    least_sizes = np.maximum(warped / WIDEN, reach / coarsest)
+    sizes = np.ceil(least_sizes).astype(int)
     # of each value: its slope, its side of a width, and its number there
     steps = sizes.ravel()
-    which = np.repeat(np.arange(steps.size), steps)
+    runs = np.arange(steps.size)
+    which = np.repeat(runs, steps)
     row, side = np.divmod(which, reach.size)
-    number = np.arange(which.size) - (np.cumsum(steps) - steps)[which]
-    part = (number + row * GOLDEN % 1) / steps[which]
-    far = warped.ravel()[which] * np.where(sides[side] < 0, 1 - part, part)
-    mu = centres[side] + sides[side] * scale[row, 0] * np.expm1(far)
+    first = np.cumsum(steps) - steps
+    number = np.arange(which.size) - first[which]
+    stagger = row * GOLDEN % 1
+    part = (number + stagger) / steps[which]
+    sign = sides[side]
+    outward = np.where(sign < 0, 1 - part, part)
+    far = warped.ravel()[which] * outward
+    near = scale[row, 0]
+    mu = centres[side] + sign * near * np.expm1(far)
     slope = SLOPES[row]
-    step = scale[row, 0] * np.exp(far) * (warped / sizes).ravel()[which]
+    gaps = warped / sizes
+    step = near * np.exp(far) * gaps.ravel()[which]
     root = (np.arange(LAPSES) + 0.5) / LAPSES
     lapse = LAPSE_MOST * root**2  # finest near 0
     usual = (LAPSE_RUNS + 1) * (1 - lapse) ** LAPSE_RUNS
-    prior = np.log((1 - LAPSE_ODD) * usual + LAPSE_ODD / LAPSE_MOST) + np.log(root)
-    prior = prior + np.log(step / (1 + slope / STEEP))[:, None]
-    return Grid(mu, slope, lapse, prior, slope * (x[:, None] - mu))
+    density = (1 - LAPSE_ODD) * usual + LAPSE_ODD / LAPSE_MOST
+    lapse_prior = np.log(density) + np.log(root)
+    steepness = 1 + slope / STEEP
+    curve_prior = np.log(step / steepness)
+    return Grid(
+        mu=mu,
+        slope=slope,
+        lapse=lapse,
+        log_prior=lapse_prior + curve_prior[:, None],
+        logits=slope * (x[:, None] - mu),
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -260,10 +283,12 @@ def beta_binomial(
     over all.
     """
     lapse = np.array(lapses)
-    z = np.arange(-LOGIT_MOST, LOGIT_MOST + LOGIT_STEP, LOGIT_STEP)[:, None, None]
+    logits = np.arange(-LOGIT_MOST, LOGIT_MOST + LOGIT_STEP, LOGIT_STEP)
+    z = logits[:, None, None]
     passes = (1 - lapse) * logistic(z)
     fails = lapse + (1 - lapse) * logistic(-z)
-    return log_probability(solved, runs, passes, fails, np.array(correlations)[:, None])
+    by_row = np.array(correlations)[:, None]
+    return log_probability(solved, runs, passes, fails, by_row)
 
 
 def log_probability(
@@ -271,7 +296,8 @@ def log_probability(
 ) -> Floats32:
     """Compute log P of `beta_binomial`, in the shape to which the three arrays broadcast."""
     ratio = correlation / (1 - correlation)
-    log_p = np.zeros(np.broadcast_shapes(passes.shape, correlation.shape))
+    shape = np.broadcast_shapes(passes.shape, correlation.shape)
+    log_p = np.zeros(shape)
     for k in range(solved):
         log_p += np.log(passes + k * ratio)
     for k in range(runs - solved):
@@ -284,7 +310,8 @@ def log_probability(
 def nearest(z: Floats) -> Integers:
     """Return the rows of `beta_binomial` nearest to some logits."""
     inside = np.clip(z, -LOGIT_MOST, LOGIT_MOST)
-    return np.rint((inside + LOGIT_MOST) / LOGIT_STEP).astype(np.int64)
+    rows = (inside + LOGIT_MOST) / LOGIT_STEP
+    return np.rint(rows).astype(np.int64)
 
 
 def counts(units: ArrayLike, solved: ArrayLike, runs: ArrayLike) -> Counts:
@@ -297,12 +324,15 @@ def counts(units: ArrayLike, solved: ArrayLike, runs: ArrayLike) -> Counts:
     units = np.asarray(units)
     solved = np.asarray(solved)
     runs = np.asarray(runs)
-    if np.any(units < 1) or np.any(solved < 0) or np.any(solved > runs):
+    impossible = (solved < 0) | (solved > runs)
+    if np.any(units < 1) or np.any(impossible):
         raise ValueError("units must be at least 1, and solved from 0 to runs")
     # np.unique would import numpy.ma, which takes 0.05 s
-    widths = np.array(sorted(set(units.tolist())))
-    same = (units[:, None] == widths).astype(np.int64)
-    return Counts(widths, solved @ same, runs @ same)
+    distinct = set(units.tolist())
+    widths = np.array(sorted(distinct))
+    same = units[:, None] == widths
+    groups = same.astype(np.int64)
+    return Counts(widths, solved @ groups, runs @ groups)
 
 
 def posterior(
@@ -330,8 +360,15 @@ def posterior(
         log_p -= shift
         weights += share * np.exp(log_p, out=log_p)
     weights /= weights.sum()
-    numbers = data.widths, data.solved, data.runs
-    return Posterior(*numbers, grid.mu, grid.slope, grid.lapse, weights)
+    return Posterior(
+        widths=data.widths,
+        solved=data.solved,
+        runs=data.runs,
+        mu=grid.mu,
+        slope=grid.slope,
+        lapse=grid.lapse,
+        weights=weights,
+    )
 
 
 def _log_likelihood(data: Counts, grid: Grid, correlation: float) -> Floats:
@@ -340,10 +377,12 @@ def _log_likelihood(data: Counts, grid: Grid, correlation: float) -> Floats:
         return _log_binomial(data, grid)
     log_p = np.zeros_like(grid.log_prior)
     lapses = tuple(grid.lapse.tolist())
-    counts_by_width = zip(data.solved.tolist(), data.runs.tolist(), strict=True)
-    for (solved, runs), z in zip(counts_by_width, grid.logits, strict=True):
-        table = beta_binomial(solved, runs, lapses, (correlation,))
-        log_p += table[:, 0].take(nearest(z), axis=0)
+    solved = data.solved.tolist()
+    runs = data.runs.tolist()
+    for width, logits in enumerate(grid.logits):
+        table = beta_binomial(solved[width], runs[width], lapses, (correlation,))
+        rows = nearest(logits)
+        log_p += table[:, 0].take(rows, axis=0)
     return log_p
 
 
@@ -351,11 +390,15 @@ def _log_binomial(data: Counts, grid: Grid) -> Floats:
     """Compute the log likelihood of counts of independent seeds, (N, K)."""
     log_p = np.zeros_like(grid.log_prior)
     # width by width: new pages of memory for all at once take longer than the sums
-    for failed, logits in zip(data.runs - data.solved, grid.logits, strict=True):
+    all_failed = data.runs - data.solved
+    for failed, logits in zip(all_failed, grid.logits, strict=True):
         if failed:
-            fails = np.outer(logistic(-logits), 1 - grid.lapse) + grid.lapse
+            trained = np.outer(logistic(-logits), 1 - grid.lapse)
+            fails = trained + grid.lapse
             log_p += failed * np.log(fails)
-    log_p += (data.solved.astype(float) @ log_logistic(grid.logits))[:, None]
+    solved = data.solved.astype(float)
+    rises = solved @ log_logistic(grid.logits)
+    log_p += rises[:, None]
     log_p += data.solved.sum() * np.log1p(-grid.lapse)
     return log_p
 
@@ -364,14 +407,18 @@ def _allowed(post: Posterior) -> tuple[bool, NDArray[np.bool_]]:
     """Return whether the counts rule out the narrowest width as u50, and which curves
     they allow, (N,)."""
     log_widths = np.log2(post.widths)
-    unsolved = int(np.logical_and.accumulate(post.solved == 0).sum())
-    wider = post.mu > log_widths[max(unsolved, 1) - 1]
-    few = 2 * post.solved[0] < post.runs[0] and np.sum(post.curves * wider) > DOUBT
-    ruled_out = unsolved > 0 or bool(few)
+    none_solved = np.logical_and.accumulate(post.solved == 0)
+    unsolved = int(none_solved.sum())
+    narrowest = max(unsolved, 1) - 1
+    wider = post.mu > log_widths[narrowest]
+    few = 2 * post.solved[0] < post.runs[0]
+    is_wider = few and np.sum(post.curves * wider) > DOUBT
+    ruled_out = unsolved > 0 or bool(is_wider)
     allowed = wider if ruled_out else np.ones_like(wider)
     inside = allowed & (post.mu <= log_widths[-1])
-    most = 2 * post.solved[-1] > post.runs[-1] and np.sum(post.curves * inside) > DOUBT
-    return ruled_out, inside if most else allowed
+    most = 2 * post.solved[-1] > post.runs[-1]
+    is_inside = most and np.sum(post.curves * inside) > DOUBT
+    return ruled_out, inside if is_inside else allowed
 
 
 def threshold(post: Posterior, p: float, confidence: float = 0.95) -> Threshold:
@@ -381,11 +428,14 @@ def threshold(post: Posterior, p: float, confidence: float = 0.95) -> Threshold:
     log_units = post.mu + logit(p) / post.slope
     order = np.argsort(log_units, kind="stable")
     mass = np.cumsum(post.curves[order])
-    mass_allowed = np.cumsum(np.where(allowed, post.curves, 0.0)[order])
+    curves_allowed = np.where(allowed, post.curves, 0.0)
+    mass_allowed = np.cumsum(curves_allowed[order])
 
     def quantile(mass: Floats, rank: float) -> float:
-        place = min(int(np.searchsorted(mass, rank)), order.size - 1)
-        return float(np.exp2(log_units[order[place]]))
+        place = int(np.searchsorted(mass, rank))
+        last = order.size - 1
+        curve = order[min(place, last)]
+        return float(np.exp2(log_units[curve]))
 
     tail = (1 - confidence) / 2
     low = quantile(mass, tail)
@@ -395,25 +445,34 @@ def threshold(post: Posterior, p: float, confidence: float = 0.95) -> Threshold:
     widest = float(post.widths[-1])
     # there is no net narrower than 1, so within a doubling of it no end is open
     least = 1.0 if narrowest <= 2 else 0.0
+    if high > 2 * widest:
+        high = math.inf
     all_solved = np.all(post.solved == post.runs) and median <= widest
     if all_solved or (median < narrowest and not ruled_out):
-        high = math.inf if high > 2 * widest else max(high, narrowest)
-        return Threshold(narrowest, least, high, "below")
+        return Threshold(narrowest, least, max(high, narrowest), "below")
     none_solved = np.all(post.solved == 0) and median >= narrowest
     reached = not (none_solved or median > widest)
     units = max(median, narrowest) if reached else widest
-    low = least if low < narrowest / 2 else max(min(low, units), 1.0)
+    if low < narrowest / 2:
+        low = least
+    else:
+        low = max(min(low, units), 1.0)
     if not reached:
         return Threshold(units, low, math.inf, "above")
-    high = math.inf if high > 2 * widest else max(high, units)
-    return Threshold(units, low, high, "no")
+    return Threshold(units, low, max(high, units), "no")
 
 
 def probability(post: Posterior, units: ArrayLike) -> Floats:
     """Compute the posterior mean of P(solved) of a seed, including the lapse, at each
     of `units` (any shape, > 0, tested or not)."""
-    rise = logistic(post.slope * (np.log2(units)[..., None] - post.mu))
-    return rise @ (post.weights @ (1 - post.lapse))
+    log_units = np.log2(units)[..., None]
+    rise = logistic(post.slope * (log_units - post.mu))
+    return rise @ _trained(post)
+
+
+def _trained(post: Posterior) -> Floats:
+    """Compute the weights of mu and slope, (N,), times the share that can train."""
+    return post.weights @ (1 - post.lapse)
 
 
 def fit_of(post: Posterior, confidence: float = 0.95) -> Fit:
@@ -424,11 +483,13 @@ def fit_of(post: Posterior, confidence: float = 0.95) -> Fit:
     """
     none = post.widths[post.solved == 0].tolist()
     # widths from which on all seeds solved
-    every = np.logical_and.accumulate((post.solved == post.runs)[::-1])[::-1]
+    from_widest = (post.solved == post.runs)[::-1]
+    every = np.logical_and.accumulate(from_widest)[::-1]
     all_solved = post.widths[every].tolist()
     by_lapse = post.weights.sum(axis=0)
     ends = np.array([1 - confidence, 1 + confidence]) / 2
-    low, high = post.lapse[np.searchsorted(np.cumsum(by_lapse), ends)].tolist()
+    places = np.searchsorted(np.cumsum(by_lapse), ends)
+    low, high = post.lapse[places].tolist()
     return Fit(
         bracket=(none[-1] if none else None, all_solved[0] if all_solved else None),
         u50=threshold(post, 0.5, confidence),
@@ -446,22 +507,28 @@ def misfit(post: Posterior) -> float:
     P(solved), summed over all counts.
     """
     grid = _grid(tuple(post.widths.tolist()))
-    means = logistic(grid.logits) @ (post.weights @ (1 - post.lapse))
+    means = logistic(grid.logits) @ _trained(post)
     # surprise is minus the log probability, in steps of SURPRISE: that of these counts,
     # and the probability of each, over the widths so far
     surprise = 0
     chances = np.ones(1)
-    for mean, solved, runs in zip(means, post.solved, post.runs.tolist(), strict=True):
+    all_runs = post.runs.tolist()
+    for mean, solved, runs in zip(means, post.solved, all_runs, strict=True):
         passed = np.arange(runs + 1)
-        log_factorials = np.cumsum(np.log(np.maximum(passed, 1)))
-        log_p = log_factorials[-1] - log_factorials - log_factorials[::-1]
+        factors = np.maximum(passed, 1)
+        log_factorials = np.cumsum(np.log(factors))
+        log_p = log_factorials[-1] - log_factorials
+        log_p -= log_factorials[::-1]
+        log_mean = np.log(max(mean, SMALLEST))
         log_fails = (runs - passed) * np.log1p(-mean)
-        log_p += passed * np.log(max(mean, SMALLEST)) + log_fails
-        steps = np.rint(-np.maximum(log_p, -MOST_SURPRISE) / SURPRISE).astype(int)
+        log_p += passed * log_mean + log_fails
+        surprises = -np.maximum(log_p, -MOST_SURPRISE)
+        steps = np.rint(surprises / SURPRISE).astype(int)
         surprise += steps[solved]
-        sums = np.zeros(len(chances) + steps.max())
+        size = len(chances)
+        sums = np.zeros(size + steps.max())
         for step, chance in zip(steps, np.exp(log_p), strict=True):
-            sums[step : step + len(chances)] += chance * chances
+            sums[step : step + size] += chance * chances
         chances = sums
     return float(chances[surprise:].sum())
 
@@ -478,4 +545,5 @@ def _larger(strict: Threshold, loose: Threshold) -> Threshold:
     # one that was not reached is larger than any
     larger = max(strict, loose, key=lambda t: (t.censored == "above", t.units))
     low = max(strict.low, loose.low)
-    return replace(larger, low=low, high=max(strict.high, loose.high))
+    high = max(strict.high, loose.high)
+    return replace(larger, low=low, high=high)

@@ -76,34 +76,43 @@ class Curves:
     @property
     def fall(self) -> float:
         """The probability that the curve falls."""
-        return float(1 - self.weights[:, 0].sum())
+        rising = self.weights[:, 0]
+        return float(1 - rising.sum())
 
     def reached(self, share: float, units: ArrayLike) -> Floats:
         """Compute the probability that nets of `units` reach a share of the seeds that
         train at all."""
-        reaching = (
-            _rates(log_units, self.mu, self.slope, self.falls) >= share
-            for log_units in np.log2(units)
-        )
-        return np.array([self.weights[curves].sum() for curves in reaching])
+        chances = []
+        for log_units in np.log2(units):
+            rates = _rates(log_units, self.mu, self.slope, self.falls)
+            enough = self.weights[rates >= share]
+            chances.append(enough.sum())
+        return np.array(chances)
 
 
 def _rates(x: float, mu: Floats, slope: Floats, falls: Floats) -> Floats32:
     """Compute the share that passes at a width, but for the lapse, (N, F)."""
     where, steep, depth, length = falls.T
     rise = logistic(slope * (x - mu)).astype(np.float32)
-    within = logistic(steep * (x - where)) * logistic(steep * (where + length - x))
-    return rise[:, None] * (1 - depth * within).astype(np.float32)
+    begun = logistic(steep * (x - where))
+    not_over = logistic(steep * (where + length - x))
+    left = 1 - depth * (begun * not_over)
+    return rise[:, None] * left.astype(np.float32)
 
 
 def _between(widths: Floats, beyond: float, values: int) -> tuple[Floats, Floats]:
     """Return values around the logarithms of widths, and the distance of each from the next."""
     parts = []
     gaps = []
-    for low, high in pairwise([widths[0] - beyond, *widths, widths[-1] + beyond]):
-        number = max(values, int(np.ceil((high - low) / COARSEST)))
-        parts.append(np.linspace(low, high, number, endpoint=False))
-        gaps.append(np.full(number, (high - low) / number))
+    least = widths[0] - beyond
+    most = widths[-1] + beyond
+    for low, high in pairwise([least, *widths, most]):
+        distance = high - low
+        needed = int(np.ceil(distance / COARSEST))
+        number = max(values, needed)
+        part = np.linspace(low, high, number, endpoint=False)
+        parts.append(part)
+        gaps.append(np.full(number, distance / number))
     steps = np.concatenate(gaps)
     return np.concatenate(parts) + steps / 2, steps
 
@@ -112,14 +121,18 @@ def _between(widths: Floats, beyond: float, values: int) -> tuple[Floats, Floats
 def _table(solved: int, runs: int) -> Floats32:
     """Compute log P of counts, (correlations, LEVELS), given P(passes)."""
     p = np.linspace(0, 1, LEVELS + 2)[1:-1]
-    correlations = np.array([[correlation] for correlation, _ in CORRELATIONS])
+    pairs = np.array(CORRELATIONS)
+    correlations = pairs[:, :1]
     return log_probability(solved, runs, p, 1 - p, correlations)
 
 
 def curves(data: Counts) -> Curves:
     """Compute the posterior over curves that may fall, given the counts of one study."""
-    numbers = (data.widths, data.solved, data.runs)
-    return _curves(*(tuple(array.tolist()) for array in numbers))
+    return _curves(
+        tuple(data.widths.tolist()),
+        tuple(data.solved.tolist()),
+        tuple(data.runs.tolist()),
+    )
 
 
 @lru_cache(maxsize=16)
@@ -130,28 +143,37 @@ def _curves(
     mus, steps = _between(x, AROUND, BETWEEN)
     mu = np.repeat(mus, len(SLOPES))
     slope = np.tile(SLOPES, len(mus))
-    prior = np.outer(steps / steps.sum(), SLOPE_PRIOR / SLOPE_PRIOR.sum()).ravel()
+    mu_prior = steps / steps.sum()
+    slope_prior = SLOPE_PRIOR / SLOPE_PRIOR.sum()
+    prior = np.outer(mu_prior, slope_prior).ravel()
     places, gaps = _between(x, COARSEST, 2)
     shapes = list(product(STEEPNESS, DEPTHS, LENGTHS))
     some = [(place, *shape) for place in places for shape in shapes]
     falls = np.array([NO_FALL, *some])
-    chances = np.repeat(PRIOR * gaps / gaps.sum() / len(shapes), len(shapes))
+    by_place = PRIOR * gaps / gaps.sum()
+    chances = np.repeat(by_place / len(shapes), len(shapes))
     odds = np.concatenate([[1 - PRIOR], chances])
-    log_p = np.zeros((len(LAPSES), len(CORRELATIONS), len(mu), len(falls)), np.float32)
+    shape = (len(LAPSES), len(CORRELATIONS), len(mu), len(falls))
+    log_p = np.zeros(shape, np.float32)
     for log_units, passed, trained in zip(x, solved, runs, strict=True):
-        levels = _rates(log_units, mu, slope, falls) * np.float32(LEVELS)
+        rates = _rates(log_units, mu, slope, falls)
+        levels = rates * np.float32(LEVELS)
         table = _table(passed, trained)
         for part, lapse in zip(log_p, LAPSES, strict=True):
-            passes = np.minimum(levels * np.float32(1 - lapse), LEVELS - 1)
+            trained = np.float32(1 - lapse)
+            passes = np.minimum(levels * trained, LEVELS - 1)
             rows = passes.astype(np.int16)
             for sums, values in zip(part, table, strict=True):
                 sums += values.take(rows)
     correlations = [share for _, share in CORRELATIONS]
     shares = np.outer(LAPSE_PRIOR, correlations).astype(np.float32)
-    likelihood = np.exp(log_p - np.max(log_p), out=log_p)
+    log_p -= np.max(log_p)
+    likelihood = np.exp(log_p, out=log_p)
     weights = np.tensordot(shares, likelihood, 2)
-    weights = weights * prior[:, None].astype(np.float32) * odds.astype(np.float32)
-    return Curves(mu, slope, falls, weights / weights.sum(dtype=float))
+    weights = weights * prior[:, None].astype(np.float32)
+    weights = weights * odds.astype(np.float32)
+    total = weights.sum(dtype=float)
+    return Curves(mu, slope, falls, weights / total)
 
 
 @lru_cache(maxsize=4096)
@@ -163,7 +185,8 @@ def fit_counts(
 ) -> Fit:
     """Fit counts by `memcap.thresholds.curve.fit_of`, those before a fall if they fall."""
     rising = fit_of(rising_posterior(units, solved, runs), confidence)
-    return replace(rising, fall=find_fall(counts(units, solved, runs)))
+    fall = find_fall(counts(units, solved, runs))
+    return replace(rising, fall=fall)
 
 
 @lru_cache(maxsize=64)  # of half a megabyte
@@ -179,13 +202,18 @@ def rising_posterior(
 def find_fall(data: Counts) -> Fall | None:
     """Return the fall of one study's counts with the width; None if chance may explain it."""
     fall, drop = _deepest(data)
-    return None if drop < LEAST_DROP or curves(data).fall < ALARM else fall
+    if drop < LEAST_DROP:
+        return None
+    return fall if curves(data).fall >= ALARM else None
 
 
 def possible_fall(data: Counts) -> Fall | None:
     """Return the fall that counts may well have, so that no rising curve is a guide;
     None if one is."""
-    return None if _doubtful(data) is None else _deepest(data)[0]
+    if _doubtful(data) is None:
+        return None
+    fall, _ = _deepest(data)
+    return fall
 
 
 def before(data: Counts, fall: Fall | None) -> Counts:
@@ -215,12 +243,14 @@ def width_to_take(data: Counts, share: float, units: int | None) -> int | None:
         return int(enough[0]) if enough.size else None
     if units is None or units <= widest:
         return units
-    return widest if curves(data).reached(share, [widest])[0] >= ALARM else units
+    (reached,) = curves(data).reached(share, [widest])
+    return widest if reached >= ALARM else units
 
 
 def _doubtful(data: Counts) -> Curves | None:
     """Return the posterior over curves that may fall; None where the counts hardly do."""
-    if _deepest(data)[1] < SMALL_DROP:
+    _, drop = _deepest(data)
+    if drop < SMALL_DROP:
         return None
     posterior = curves(data)
     return posterior if posterior.fall >= DOUBT else None
@@ -230,7 +260,14 @@ def _doubtful(data: Counts) -> Curves | None:
 def _blocks(widths: int) -> Integers:
     """Return where a block of widths begins, where the next one does, and where that
     ends, for all pairs of adjacent blocks, (3, B)."""
-    return np.array(list(combinations(range(widths + 1), 3)), np.int64).T
+    ends = combinations(range(widths + 1), 3)
+    return np.array(list(ends), np.int64).T
+
+
+def _sums(counts: Integers, blocks: Integers) -> Integers:
+    """Add up counts over both blocks of each pair, (2, B)."""
+    up_to = np.concatenate([[0], np.cumsum(counts)])
+    return np.diff(up_to[blocks], axis=0)
 
 
 def _deepest(data: Counts) -> tuple[Fall | None, float]:
@@ -239,16 +276,16 @@ def _deepest(data: Counts) -> tuple[Fall | None, float]:
     if len(data.widths) < 2:
         return None, 0.0
     blocks = _blocks(len(data.widths))
-    solved = np.concatenate([[0], np.cumsum(data.solved)])
-    runs = np.concatenate([[0], np.cumsum(data.runs)])
-    passed, wide_passed = np.diff(solved[blocks], axis=0)
-    trained, wide_trained = np.diff(runs[blocks], axis=0)
+    passed, wide_passed = _sums(data.solved, blocks)
+    trained, wide_trained = _sums(data.runs, blocks)
     apart = _log_likelihood(passed, trained)
     apart = apart + _log_likelihood(wide_passed, wide_trained)
     alike = _log_likelihood(passed + wide_passed, trained + wide_trained)
     falls = passed * wide_trained > wide_passed * trained
-    drop = np.where(falls, 2 * (apart - alike), 0)
-    best = int(np.argmax(np.round(drop, 6)))
+    ratio = 2 * (apart - alike)
+    drop = np.where(falls, ratio, 0)
+    rounded = np.round(drop, 6)
+    best = int(np.argmax(rounded))
     first, wider, end = blocks[:, best].tolist()
     widths = data.widths.tolist()
     fall = Fall(
@@ -267,6 +304,8 @@ def _deepest(data: Counts) -> tuple[Fall | None, float]:
 def _log_likelihood(passed: Integers, runs: Integers) -> Floats:
     """Compute the log likelihood of a block's counts at the block's own share."""
     failed = runs - passed
-    log_pass = np.log(np.maximum(passed, 1) / runs)
-    log_fail = np.log(np.maximum(failed, 1) / runs)
-    return passed * log_pass + failed * log_fail
+    share_passed = np.maximum(passed, 1) / runs
+    share_failed = np.maximum(failed, 1) / runs
+    log_passed = passed * np.log(share_passed)
+    log_failed = failed * np.log(share_failed)
+    return log_passed + log_failed

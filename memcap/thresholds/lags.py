@@ -71,17 +71,22 @@ class Belief:
         """Compute the probability that nets of `units` (any shape) reach a share of the
         trainable seeds."""
         mass = np.cumsum(self.weights, axis=0)
+        shifts = logit(share) / self.slope
+        log_units = np.log2(units)
         parts = [
-            np.interp(np.log2(units) - shift, self.mu, by_mu, left=0.0)
-            for shift, by_mu in zip(logit(share) / self.slope, mass.T, strict=True)
+            np.interp(log_units - shift, self.mu, by_mu, left=0.0)
+            for shift, by_mu in zip(shifts, mass.T, strict=True)
         ]
         return np.sum(parts, axis=0)
 
     def quantiles(self, share: float, ranks: Floats) -> Floats:
         """Return the widths that reach the share with these probabilities, (...), at least 1."""
-        units = np.exp2(np.arange(0, self.mu[-1] + 4, STEP / 2))
-        places = np.searchsorted(self.reached(share, units), ranks)
-        return units[np.minimum(places, len(units) - 1)]
+        most = self.mu[-1] + 4
+        units = np.exp2(np.arange(0, most, STEP / 2))
+        reached = self.reached(share, units)
+        places = np.searchsorted(reached, ranks)
+        last = len(units) - 1
+        return units[np.minimum(places, last)]
 
 
 def believe(
@@ -104,9 +109,12 @@ def believe(
         lag: np.einsum("ts,msp->mtp", spread, table, optimize=True)
         for lag, table in tables.items()
     }
-    steep, lapse = np.nonzero(_supported(curves.values(), negligible))
-    chain = _Chain({lag: c[:, steep, lapse] for lag, c in curves.items()}, negligible)
-    slopes = spread[steep[chain.pair]]
+    supported = _supported(curves.values(), negligible)
+    steep, lapse = np.nonzero(supported)
+    by_pair = {lag: curve[:, steep, lapse] for lag, curve in curves.items()}
+    chain = _Chain(by_pair, negligible)
+    rows = steep[chain.pair]
+    slopes = spread[rows]
     lapses = lapse[chain.pair]
     beliefs = {}
     for lag in lags:
@@ -114,15 +122,19 @@ def believe(
         if lag in tables:
             # each cell's share is that given all counts; its curves are those given all
             # other lags', times its own likelihood
-            likelihood = curves[lag][:, steep[chain.pair], lapses]
-            cells = prior * (chain.shares / np.sum(prior * likelihood, axis=0))
-            weights = np.zeros((len(mu), len(SLOPES)))
+            likelihood = curves[lag][:, rows, lapses]
+            evidence = np.sum(prior * likelihood, axis=0)
+            cells = prior * (chain.shares / evidence)
+            table = tables[lag]
+            weights = np.zeros(table.shape[:2])
             for k in np.flatnonzero(np.bincount(lapses)):
                 same = lapses == k
-                weights += (cells[:, same] @ slopes[same]) * tables[lag][:, :, k]
+                around = cells[:, same] @ slopes[same]
+                weights += around * table[:, :, k]
         else:
             weights = (prior * chain.shares) @ slopes
-        beliefs[lag] = Belief(mu, SLOPES, weights / weights.sum())
+        total = weights.sum()
+        beliefs[lag] = Belief(mu, SLOPES, weights / total)
     return beliefs
 
 
@@ -130,16 +142,21 @@ def _grid(measured: Mapping[int, Counts], furthest: int) -> Floats:
     """Return the grid of mu: `MARGIN` beyond the widths tried, and as far as the trend may rise."""
     narrowest = min(int(counts.widths[0]) for counts in measured.values())
     widest = max(int(counts.widths[-1]) for counts in measured.values())
-    beyond = max(0.0, float(RISES[-1] * np.log2(furthest / max(measured))))
+    octaves = np.log2(furthest / max(measured))
+    beyond = max(0.0, float(RISES[-1] * octaves))
+    bottom = np.log2(narrowest) - MARGIN
     top = np.log2(widest) + MARGIN
-    top = max(top, min(top + beyond, MOST_LOG_UNITS))
-    return np.arange(np.log2(narrowest) - MARGIN, top + STEP, STEP)
+    further = min(top + beyond, MOST_LOG_UNITS)
+    top = max(top, further)
+    return np.arange(bottom, top + STEP, STEP)
 
 
 def _spread(values: Floats, spread: float) -> Floats:
     """Compute the likelihood of each value at a lag, (V, V), given the value around
     which lags vary."""
-    weights = np.exp(-0.5 * (np.log(values[:, None] / values) / spread) ** 2)
+    ratios = values[:, None] / values
+    distances = np.log(ratios) / spread
+    weights = np.exp(-0.5 * distances**2)
     return weights / weights.sum(axis=1, keepdims=True)
 
 
@@ -148,7 +165,9 @@ def _lapses() -> Floats:
     lapse = LAPSES[:, None]
     solved = LAPSE_RUNS * (1 - LAPSE_MEANS)
     # the density of Beta(failed, solved), times the grid's spacing
-    density = lapse ** (LAPSE_RUNS - solved - 1) * (1 - lapse) ** (solved - 1)
+    of_failed = lapse ** (LAPSE_RUNS - solved - 1)
+    of_solved = (1 - lapse) ** (solved - 1)
+    density = of_failed * of_solved
     weights = density * np.sqrt(lapse)
     return weights / weights.sum(axis=0)
 
@@ -160,19 +179,25 @@ def _likelihood(counts: Counts, mu: Floats) -> Floats:
     lapses = tuple(LAPSES.tolist())
     shape = (len(mu), len(SLOPES), len(prior), len(LAPSES))
     log_p: Floats32 = np.zeros(shape, np.float32)
-    numbers = (np.log2(counts.widths), counts.solved.tolist(), counts.runs.tolist())
-    for log_units, solved, runs in zip(*numbers, strict=True):
-        rows = nearest(SLOPES * (log_units - mu)[:, None])
-        log_p += beta_binomial(solved, runs, lapses, correlations)[rows]
+    all_solved = counts.solved.tolist()
+    all_runs = counts.runs.tolist()
+    for k, log_units in enumerate(np.log2(counts.widths)):
+        distances = (log_units - mu)[:, None]
+        rows = nearest(SLOPES * distances)
+        table = beta_binomial(all_solved[k], all_runs[k], lapses, correlations)
+        log_p += table[rows]
     likelihood = np.exp(log_p - np.max(log_p))
-    return np.tensordot(prior, likelihood, axes=(0, 2)) @ _lapses() + LEAST
+    by_lapse = np.tensordot(prior, likelihood, axes=(0, 2))
+    return by_lapse @ _lapses() + LEAST
 
 
 def _supported(curves: Iterable[Floats], negligible: float) -> NDArray[np.bool_]:
     """Return a mask of the steepness and mean lapse that the lags support, taken as
     independent, (S, P)."""
-    prior = np.log(LAPSE_PRIOR) - np.log1p(SLOPES / STEEP)[:, None]
-    evidence = prior + sum(np.log(curve.mean(axis=0)) for curve in curves)
+    slope_prior = np.log1p(SLOPES / STEEP)
+    prior = np.log(LAPSE_PRIOR) - slope_prior[:, None]
+    means = (curve.mean(axis=0) for curve in curves)
+    evidence = prior + sum(map(np.log, means))
     return evidence > evidence.max() + np.log(negligible)
 
 
@@ -193,9 +218,11 @@ class _Chain:
 
     def __init__(self, curves: Mapping[int, Floats], negligible: float):
         self.curves = {lag: curve.astype(np.float32) for lag, curve in curves.items()}
-        rows, pairs = next(iter(curves.values())).shape
+        first = next(iter(curves.values()))
+        rows, pairs = first.shape
         start = 1 / (len(RISES) * rows)
-        self.start = np.full((len(RISES), rows, 1), start, np.float32)
+        shape = (len(RISES), rows, 1)
+        self.start = np.full(shape, start, np.float32)
         pair, scatter = np.indices((pairs, len(SCATTER)))
         self.pair = pair.ravel()
         self.scatter = scatter.ravel()
@@ -204,7 +231,8 @@ class _Chain:
         large = shares > negligible
         self.pair = self.pair[large]
         self.scatter = self.scatter[large]
-        self.shares = shares[large] / shares[large].sum()
+        shares = shares[large]
+        self.shares = shares / shares.sum()
         self._forward()
         self._backward()
 
@@ -252,16 +280,19 @@ class _Chain:
         ahead = self.ahead.get(lag, self.start)
         behind = self.behind.get(lag, np.ones(1))
         if lag not in self.ahead:
-            shorter = max((k for k in self.ahead if k < lag), default=None)
-            longer = min((k for k in self.ahead if k > lag), default=None)
-            if shorter is not None:
+            shorter_lags = [k for k in self.ahead if k < lag]
+            longer_lags = [k for k in self.ahead if k > lag]
+            if shorter_lags:
+                shorter = max(shorter_lags)
                 message = self.ahead[shorter] * self.emission[shorter]
                 ahead = _forth(message, np.log2(lag / shorter))
-            if longer is not None:
+            if longer_lags:
+                longer = min(longer_lags)
                 message = self.behind[longer] * self.emission[longer]
                 behind = _back(message, np.log2(longer / lag))
         trend = np.sum(ahead * behind, axis=0)
-        return _scatter(trend / trend.sum(axis=0), self.scatter)
+        total = trend.sum(axis=0)
+        return _scatter(trend / total, self.scatter)
 
 
 def _scatter(values: Floats32, scatter: Integers) -> Floats32:
@@ -269,12 +300,17 @@ def _scatter(values: Floats32, scatter: Integers) -> Floats32:
     rows = len(values)
     edge = int(4 * ODD_SCATTER / STEP)
     size = 1 << (rows + 2 * edge).bit_length()
-    padded = np.pad(values, ((edge, size - rows - edge), (0, 0)), mode="edge")
+    after = size - rows - edge
+    padded = np.pad(values, ((edge, after), (0, 0)), mode="edge")
     # normal distributions, transformed
-    squares = -2 * (np.pi * np.fft.rfftfreq(size)[:, None] / STEP) ** 2
-    blur = (1 - ODD_SHARE) * np.exp(squares * SCATTER**2)
-    blur += ODD_SHARE * np.exp(squares * ODD_SCATTER**2)
-    waves = np.fft.rfft(padded, axis=0) * blur[:, scatter].astype(values.dtype)
+    frequencies = np.fft.rfftfreq(size)[:, None]
+    squares = -2 * (np.pi * frequencies / STEP) ** 2
+    usual = np.exp(squares * SCATTER**2)
+    odd = np.exp(squares * ODD_SCATTER**2)
+    blur = (1 - ODD_SHARE) * usual
+    blur += ODD_SHARE * odd
+    by_cell = blur[:, scatter].astype(values.dtype)
+    waves = np.fft.rfft(padded, axis=0) * by_cell
     blurred = np.fft.irfft(waves, size, axis=0)
     return np.maximum(blurred[edge : edge + rows], 0)
 
@@ -307,8 +343,10 @@ def _forth(message: Floats32, octaves: float) -> Floats32:
     rows = message.shape[1]
     for k, cells, share in _shifts(octaves):
         inside = max(rows - cells, 1)
-        moved[k, rows - inside :] += share * message[k, :inside]
-        moved[k, -1] += share * message[k, inside:].sum(axis=0)
+        part = share * message[k, :inside]
+        moved[k, rows - inside :] += part
+        beyond = message[k, inside:].sum(axis=0)
+        moved[k, -1] += share * beyond
     return _change(moved, octaves)
 
 
@@ -319,6 +357,7 @@ def _back(message: Floats32, octaves: float) -> Floats32:
     rows = changed.shape[1]
     for k, cells, share in _shifts(octaves):
         inside = max(rows - cells, 1)
-        moved[k, :inside] += share * changed[k, rows - inside :]
+        part = changed[k, rows - inside :]
+        moved[k, :inside] += share * part
         moved[k, inside:] += share * changed[k, -1]
     return moved
