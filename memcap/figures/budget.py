@@ -74,11 +74,9 @@ def plot(within: dict[int, list[Point]]) -> Figure:
         for j, (budget, points) in reversed([*enumerate(within.items())]):
             own = [p for p in points if p.label == label]
             name = f"{task}up to {budget:,} steps"
-            lines += (
-                [threshold_line(name, own, COLOURS[j % len(COLOURS)], marker)]
-                if own
-                else []
-            )
+            if own:
+                colour = COLOURS[j % len(COLOURS)]
+                lines.append(threshold_line(name, own, colour, marker))
     panel = Panel("units (90 % of seeds)", lines)
     return picture([[panel]], "Units that training needs, by budget", caption(within))
 

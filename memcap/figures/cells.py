@@ -56,13 +56,9 @@ def _columns(point: Point, counts: dict[str, Count]) -> dict[str, Any]:
 def plot(points: Sequence[Point], counts: dict[str, dict[str, Count]]) -> Figure:
     """Draw carry numbers on the left and parameters on the right; a line per cell, u90
     filled and u50 open."""
-    held = {p.lag: symbols_held(p) for p in points}
-    least = Line(
-        "",
-        sorted(held),
-        [held[lag] for lag in sorted(held)],
-        {"color": "grey", "lw": 1, "ls": ":"},
-    )
+    held = dict(sorted((p.lag, symbols_held(p)) for p in points))
+    look = {"color": "grey", "lw": 1, "ls": ":"}
+    least = Line("", list(held), list(held.values()), look)
     panels = []
     for name in COUNTS:
         lines = _lines(

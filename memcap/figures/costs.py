@@ -70,12 +70,10 @@ def _columns(point: Point, lines: Sequence[Cost]) -> dict[str, Any]:
         return row | dict.fromkeys(
             ("slope", "slope_low", "slope_high", "intercept", "points", "clusters")
         )
-    row |= {
+    return row | {
         "slope": cost.slope,
         "slope_low": finite(cost.low),
         "slope_high": finite(cost.high),
-    }
-    return row | {
         "intercept": cost.intercept,
         "points": cost.points,
         "clusters": cost.clusters,

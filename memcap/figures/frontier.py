@@ -50,17 +50,10 @@ def plot(points: Sequence[Point]) -> Figure:
 
 def _hand_set(line: Sequence[Point], colour: str) -> list[Line]:
     """Return the widths at which hand-set weights solve the task, if known."""
-    known = [
-        (p.lag, p.references.constructed)
-        for p in line
-        if p.references.constructed is not None
-    ]
+    known = {p.lag: p.references.constructed for p in line}
+    known = {lag: width for lag, width in known.items() if width is not None}
     look = {"color": colour, "ls": "", "marker": "x", "ms": 8, "mew": 1}
-    return (
-        [Line("", [lag for lag, _ in known], [width for _, width in known], look)]
-        if known
-        else []
-    )
+    return [Line("", list(known), list(known.values()), look)] if known else []
 
 
 def caption(points: Sequence[Point]) -> list[str]:
@@ -87,9 +80,8 @@ def _recipes(label: str, line: Sequence[Point]) -> str:
         for (name, lr, budget), own in lags.items()
     )
     up_to = "up to " if any(min(p.runs) < p.seeds for p in line) else ""
-    seeds = " to ".join(
-        map(str, sorted({min(p.seeds for p in line), max(p.seeds for p in line)}))
-    )
+    numbers = sorted({p.seeds for p in line})
+    seeds = " to ".join(dict.fromkeys([f"{numbers[0]}", f"{numbers[-1]}"]))
     return (
         f"{label}: {recipes}; {up_to}{seeds} seeds per width.{choice_of_recipe(line)}"
     )

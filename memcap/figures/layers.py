@@ -38,16 +38,11 @@ def _columns(net: Shape) -> dict[str, Any]:
         row |= ends(f"{name}_u90", in_numbers(point, "u90", net.counts[name]))
     for name in COUNTS:
         times = net.times.get(name)
-        ends_of = (
-            (times.ratio, times.low or None, finite(times.high))
-            if times
-            else (None, None, None)
-        )
-        row |= zip(
-            (f"{name}_times", f"{name}_times_low", f"{name}_times_high"),
-            ends_of,
-            strict=True,
-        )
+        row |= {
+            f"{name}_times": times and times.ratio,
+            f"{name}_times_low": times and (times.low or None),
+            f"{name}_times_high": times and finite(times.high),
+        }
     return row | point.recipe_columns("recipe", "budget") | {"seeds": point.seeds}
 
 

@@ -86,8 +86,9 @@ def plot(
         for j, recipe in enumerate(dict.fromkeys(names)):
             own = [p for p, name in named if (p.label, name) == (label, recipe)]
             name = recipe if len(labels) == 1 else f"{label}: {recipe}"
-            look = COLOURS[j % len(COLOURS)], MARKERS[k % len(MARKERS)]
-            above += [threshold_line(name, own, *look)] if own else []
+            if own:
+                look = COLOURS[j % len(COLOURS)], MARKERS[k % len(MARKERS)]
+                above.append(threshold_line(name, own, *look))
     below = Panel("units per step of lag", list(map(_per_lag, above)))
     panels = [[Panel("units (90 % of seeds)", above)], [below]]
     return picture(
