@@ -68,8 +68,9 @@ def draw(rows: pl.DataFrame) -> Drawn:
     return of_needs(needs(rows), rows)
 
 
-def by_bytes(all_needs: Sequence[Need]) -> str:
+def by_bytes(map_name: str) -> str:
     """Bytes of state that each cell needs at each place of a map; those that need fewest first."""
+    all_needs = needs_of(*STUDIES[map_name])
     places = by_place(all_needs)
     cells: dict[str, dict[str, str]] = {need.cell: {} for need in all_needs}
     for place, there in places.items():
@@ -111,8 +112,9 @@ def map_recipes() -> str:
     return table((*heads, "atlas"), lines)
 
 
-def map_seeds(all_needs: Sequence[Need]) -> str:
+def map_seeds(map_name: str) -> str:
     """Count the seeds on which a map rests."""
+    all_needs = needs_of(*STUDIES[map_name])
     numbers, failures = (
         span(pl.Series(n.point.seeds for n in all_needs if n.point.trains is trains), 0)
         for trains in (True, False)
@@ -355,12 +357,12 @@ def passing(nets: pl.DataFrame, verdict: str) -> str:
 
 
 TABLES = {
-    "cell map": lambda: by_bytes(needs_of(*STUDIES["cell_map"])),
-    "cell map seeds": lambda: map_seeds(needs_of(*STUDIES["cell_map"])),
+    "cell map": lambda: by_bytes("cell_map"),
+    "cell map seeds": lambda: map_seeds("cell_map"),
     "cell map recipes": map_recipes,
     "cell map again": lambda: in_two_runs(RUNS),
-    "cell map tasks": lambda: by_bytes(needs_of(*STUDIES["cell_map_tasks"])),
-    "cell map tasks seeds": lambda: map_seeds(needs_of(*STUDIES["cell_map_tasks"])),
+    "cell map tasks": lambda: by_bytes("cell_map_tasks"),
+    "cell map tasks seeds": lambda: map_seeds("cell_map_tasks"),
     "cell map tasks again": lambda: in_two_runs(STUDIES["cell_map_tasks"]),
     "cell map within": cell_map_within,
     "cell map budgets": cell_map_budgets,

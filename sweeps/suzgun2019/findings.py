@@ -148,14 +148,9 @@ def draw(rows: pl.DataFrame) -> Drawn:
     panels[0].set(yscale="log", ylabel="fails at n, over the largest n in training")
     panels[0].set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     panels[0].set_yticks([], minor=True)
-    handles = dict(zip(*panels[0].get_legend_handles_labels()[::-1], strict=True))
-    marks.legend(
-        panels[-1],
-        handles=handles.values(),
-        labels=handles.keys(),
-        loc="upper left",
-        fontsize=7,
-    )
+    handles, labels = panels[0].get_legend_handles_labels()
+    place = {"loc": "upper left", "fontsize": 7}
+    marks.legend(panels[-1], handles=handles, labels=labels, **place)
     caption = (
         "Each mark shows one net of one layer, trained at n up to 30. A mark at the dotted line"
         " has not learnt all of these. A loss below .000001 is drawn at .000001. Crosses, by"

@@ -148,10 +148,7 @@ def _medians(data: pl.DataFrame, arm: str) -> dict[int, float]:
 
 def _as_theirs(data: pl.DataFrame) -> Finding:
     own = data.filter(pl.col("T").is_in(SHORT_LAGS), arm="theirs")
-    nets = {
-        steps: (least, most)
-        for steps, least, most in own["T", "least", "greatest"].iter_rows()
-    }
+    nets = {steps: ends for steps, *ends in own["T", "least", "greatest"].iter_rows()}
     pairs = {steps: (nets.get(steps), LOSSES[steps] / CHANCE) for steps in SHORT_LAGS}
     words = "{a:.2f} at T = {name}"
     return compare(pairs, words, _near, join=", ")
