@@ -453,10 +453,8 @@ def threshold(post: Posterior, p: float, confidence: float = 0.95) -> Threshold:
     none_solved = np.all(post.solved == 0) and median >= narrowest
     reached = not (none_solved or median > widest)
     units = max(median, narrowest) if reached else widest
-    if low < narrowest / 2:
-        low = least
-    else:
-        low = max(min(low, units), 1.0)
+    inside = max(min(low, units), 1.0)
+    low = least if low < narrowest / 2 else inside
     if not reached:
         return Threshold(units, low, math.inf, "above")
     return Threshold(units, low, max(high, units), "no")
