@@ -2,7 +2,7 @@
 
 import ast
 from functools import cache
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -42,7 +42,12 @@ HEIGHT = {"memcap": 0} | {
     for name in names.split()
 }
 # What a task, a cell or a network may know of the world: no files, no configuration, no results.
+MATHS = (
+    "__future__ abc collections dataclasses flax functools itertools jax math memcap numpy"
+    " operator sys typing"
+)
 # who may import what is named at run time
+BY_NAME = {"memcap", "memcap.runtime.plugins"}
 
 
 @cache
@@ -133,3 +138,53 @@ def test_nothing_is_imported_in_a_circle():
 @pytest.mark.parametrize("private", ["_internal", "jax._src"])
 def test_libraries_are_used_by_their_public_names(private):
     assert [module for module, source in sources().items() if private in source] == []
+
+
+@pytest.mark.parametrize("name", ["tasks", "cells", "models"])
+def test_mathematics_knows_no_files_no_configuration_and_no_results(name):
+    code = {
+        module: source
+        for module, source in sources().items()
+        if place(module) == f"memcap.{name}"
+    }
+    assert len(code) > 4
+    for module, source in code.items():
+        outside = {
+            other for node in statements(source) for other in imported(node, code)
+        }
+        assert {other.partition(".")[0] for other in outside} <= {*MATHS.split()}, (
+            module
+        )
+
+
+def test_only_what_finds_things_by_name_imports_by_name():
+    calls = ("import_module(", "__import__(", "exec(", "spec_from")
+    assert {
+        module
+        for module, source in sources().items()
+        if any(call in source for call in calls)
+    } == BY_NAME
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        ("memcap.tasks.latch", "from memcap.cells import Cell"),
+        ("memcap.models.architecture", "from memcap import config"),
+        ("memcap.training.step", "def late():\n    import memcap.studies.run"),
+        ("memcap.studies.run", "from memcap.report.tables import summarize"),
+        ("memcap.planning.plan", "from memcap.studies import run"),
+        ("memcap.knobs", "from memcap.runtime.plugins import Folder"),
+        ("memcap.report.tables", "from memcap.launch import jobs"),
+    ],
+)
+def test_an_arrow_up_is_seen(module, line):
+    code = sources()
+    assert len(arrows_up(code | {module: line})) == 1
+
+
+def test_a_circle_is_seen():
+    code = sources() | {"memcap.cells.gates": "from memcap.cells.base import Cell"}
+    assert arrows_up(code) == []
+    with pytest.raises(CycleError):
+        list(TopologicalSorter(graph(code)).static_order())

@@ -1,6 +1,8 @@
 """What a wheel holds, and that it works where no checkout is."""
 
+import ast
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -12,6 +14,10 @@ from study_files import NAMES
 pytest.importorskip("hatchling", reason="pip install hatchling")
 ROOT = Path(__file__).parent.parent
 # what a wheel lacks: folders of the checkout, and make
+CHECKOUT = re.compile(
+    r"\b(docs|tests|benchmarks|examples|conf)/\w"
+    r"|(?<!in a checkout: )\bmake (study|tests?|targets|tables|nets)\b"
+)
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +120,30 @@ def sources(folder):
         and path.suffix not in (".png", ".pdf", ".pyc", ".so")
         and path.parent.name != "figures"
     ]
+
+
+def said(path):
+    """The texts of a file that a user may read: those of its code, and the help of a command."""
+    tree = ast.parse(path.read_text())
+    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    docs = {
+        ast.get_docstring(node, clean=False)
+        for node in ast.walk(tree)
+        if isinstance(node, documented)
+    }
+    if path.parent.name == "commands":
+        docs.discard(ast.get_docstring(tree, clean=False))
+    return [text for text in texts if isinstance(text, str) and text not in docs]
+
+
+def test_no_message_sends_a_user_to_what_is_in_a_checkout_alone():
+    paths = [*(ROOT / "memcap").rglob("*.py")]
+    assert len(paths) > 150
+    sent = {
+        (path.name, text)
+        for path in paths
+        for text in said(path)
+        if CHECKOUT.search(text)
+    }
+    assert not sent

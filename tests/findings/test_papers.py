@@ -1,5 +1,7 @@
 """Every paper: a study, rows that were published, and the figure and verdicts that they give."""
 
+import ast
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -127,3 +129,35 @@ def test_a_mark_has_a_bar_to_each_extreme():
     line, _, (bars,) = axes.containers[0].lines
     assert line.get_xydata().tolist() == [[4, 0.5]]
     assert bars.get_segments()[0][:, 1].tolist() == pytest.approx([0.4, 0.7])
+
+
+@each_paper
+def test_a_paper_says_what_it_asks_where_it_is_from_and_what_it_costs(name):
+    paper = findings.find(name).PAPER
+    assert findings.papers()[name].endswith("?")
+    assert all((paper.source, paper.cost, paper.hardware))
+    assert all(claim.text and claim.paper and claim.where for claim in paper.claims)
+    read = "".join(claim.where for claim in paper.claims)
+    second_hand = "second-hand" in read or "summaries" in read
+    assert (paper.read == "notes") == second_hand
+
+
+def test_findings_import_what_strangers_import():
+    """They, and the files beside them that they import."""
+    libraries = {*sys.stdlib_module_names, "matplotlib", "numpy", "polars", "scipy"}
+    ours = ("memcap.cells", "memcap.figures", "memcap.findings", "memcap.tasks")
+    files = [findings.folder(name) / "findings.py" for name in findings.names()]
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                modules = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.level:
+                files.append(file.with_name(f"{node.module}.py"))
+                continue
+            elif isinstance(node, ast.ImportFrom):
+                modules = [node.module]
+            else:
+                continue
+            for module in modules:
+                known = module.partition(".")[0] in libraries or module == "memcap"
+                assert known or module.startswith(ours), (file, module)

@@ -238,3 +238,65 @@ def test_a_bad_job_that_a_sweeper_makes_up_fails_alone(tmp_path):
     assert bad.status == JobStatus.FAILED
     assert set(store.read(tmp_path)["units"]) == {1, 2}
     assert "model.units=0: must be at least 1" in logs(tmp_path)["1"]
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """The calls of the engine: each the list of its members."""
+    calls = []
+
+    def recorded(members, *arguments):
+        calls.append(list(members))
+        return train(members, *arguments)
+
+    monkeypatch.setattr(run, "train", recorded)
+    return calls
+
+
+@pytest.mark.breadth
+def test_jobs_are_trained_together_if_their_settings_are_one(tmp_path, trained):
+    done = memcap(tmp_path, "train", "-m", *WIDTHS, *TINY, "out=a,b")
+    assert "8 jobs, 2 populations" in done.out
+    assert [len(members) for members in trained] == [4, 4]
+    assert done.out.count("Training frontier") == 2
+    assert all(store.read(tmp_path / name).height == 4 for name in "ab")
+
+
+@pytest.mark.breadth
+def test_jobs_in_folders_of_their_own_write_the_rows_where_a_rerun_finds_them(tmp_path):
+    words = [
+        "train",
+        "-m",
+        *WIDTHS,
+        *TINY,
+        "hydra.job.chdir=true",
+        "hydra/launcher=basic",
+    ]
+    for seen in ("training", ""):
+        done = memcap(tmp_path, *words)
+        assert (done.status, done.err.count("memcap: "), seen in done.err) == (
+            0,
+            0,
+            True,
+        )
+        assert "\n4 members, " in done.out
+    assert len(list(tmp_path.rglob("rows/*.parquet"))) == 4
+
+
+@pytest.mark.breadth
+def test_what_is_typed_beats_what_the_sweeper_was_given(tmp_path):
+    study = tmp_path / "own" / "sweeps" / "given.yaml"
+    study.parent.mkdir(parents=True)
+    study.write_text(
+        "# @package _global_\nhydra: {sweeper: {params: {model.units: '0', task.lag: '2,3'}}}\n"
+    )
+    own = ["--config-dir", "own", "sweeps=given"]
+    done = memcap(tmp_path, "train", "-m", *own, "task=latch", "model.units=1,2", *TINY)
+    assert done.status == 0
+    assert sorted(store.read(tmp_path).select("lag", "units").rows()) == [
+        (2, 1),
+        (2, 2),
+        (3, 1),
+        (3, 2),
+    ]
+    assert memcap(tmp_path, "train", "-m", *own, "task=latch", *TINY).status == 2

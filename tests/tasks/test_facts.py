@@ -20,8 +20,10 @@ from memcap.tasks.counter_language import CounterLanguage
 from memcap.tasks.cue_discrimination import CueDiscrimination
 from memcap.tasks.cycle_navigation import CycleNavigation
 from memcap.tasks.delay_line import DelayLine
+from memcap.tasks.fading_kernel import FadingKernel
 from memcap.tasks.latch import Latch
 from memcap.tasks.modular_arithmetic import ModularArithmetic
+from memcap.tasks.reber import _FAR, words_left
 from memcap.tasks.selective_copy import SelectiveCopy
 from memcap.tasks.square_wave import SquareWave
 from memcap.tasks.temporal_order import TemporalOrder
@@ -328,3 +330,60 @@ def test_states_that_differ_in_what_is_due_though_nothing_more_comes(ones, lag, 
     assert 2 ** task.facts(lag, length).bits == pytest.approx(most)
     if not longer:
         assert most_answers(length - 1) < most, "a shorter sequence asks for less"
+
+
+@pytest.mark.parametrize("kind", ["time", "tokens"])
+def test_a_count_cannot_be_told_from_none_at_the_least_lags(kind):
+    task = Count(kind=kind)
+    two, three, fifty = (task.facts(lag, lag) for lag in (2, 3, 50))
+    assert two.chance <= two.threshold
+    assert three.chance > three.threshold
+    assert fifty.threshold == pytest.approx(1e-4)
+    assert math.log2(50) - 2 < fifty.bits < math.log2(50)
+
+
+def test_every_step_of_a_delay_is_due_as_often():
+    """Where the parts are even; 4 steps of 20 count, so each in a fifth of the sequences."""
+    mask = draw(CueDiscrimination(cue=1, response=4), 20, batch=4096).mask[1:21]
+    assert np.all(abs(mask.mean(1) - 1 / 5) < 5 * (1 / 5 * 4 / 5 / 4096) ** 0.5)
+
+
+def exponentials_error(decays, lag):
+    """The least squared error of a sum of exponentials with these decays per step, as a
+    share of the criterion."""
+    task = FadingKernel()
+    steps = np.sqrt(1 - np.arange(lag + 1) / (lag + 1))  # how many have this age
+    basis = decays ** np.arange(lag + 1)[:, None] * steps[:, None]
+    wanted = (1.0 + np.arange(lag + 1)) ** -task.power * steps
+    _, (error,), *_ = np.linalg.lstsq(basis, wanted)
+    return error / task.facts(lag, lag + 1).threshold
+
+
+@pytest.mark.parametrize(("lag", "least"), [(1, 1), (3, 2), (16, 2), (50, 3)])
+def test_the_linear_units_that_a_fading_kernel_takes_grow_with_the_lag(lag, least):
+    """By a search of all decays on a grid."""
+    grid = 1 - 1 / np.geomspace(1.02, 4 * lag + 8, 24)
+    for units in range(max(1, least - 1), least + 1):
+        errors = [
+            exponentials_error(np.array(decays), lag)
+            for decays in itertools.combinations(grid, units)
+        ]
+        assert (min(errors) <= 1) == (units == least)
+
+
+def test_far_from_the_end_all_steps_of_a_long_word_are_alike():
+    far = words_left(2000)[_FAR - 1 :]
+    np.testing.assert_allclose(far, np.broadcast_to(far[-1], far.shape), rtol=1e-7)
+
+
+@pytest.mark.parametrize(("relevant", "opens"), [(2, [0, 40]), (3, [0, 23, 56])])
+def test_the_smallest_lag_is_the_smallest_at_which_windows_keep_apart(relevant, opens):
+    least = TemporalOrder(relevant=relevant).smallest_lag
+
+    def are_apart(lag):
+        starts = [*(opening * lag // 90 for opening in opens), lag]
+        pairs = itertools.pairwise(starts)
+        return all(start + lag // 9 < following for start, following in pairs)
+
+    assert not are_apart(least - 1)
+    assert all(are_apart(lag) for lag in range(least, 1000))

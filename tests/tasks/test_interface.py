@@ -4,6 +4,8 @@ settings of its knobs.
 A new task needs no edit here: other values of its knobs come from what the knobs allow.
 """
 
+from dataclasses import fields
+
 import jax
 import numpy as np
 import pytest
@@ -11,7 +13,17 @@ from breadth import leave
 from hypothesis import given
 from hypothesis import strategies as st
 from study_checks import refusal
-from task_checks import BATCH, STEPS, draw, every_task, few, sampler, seeds, variants
+from task_checks import (
+    BATCH,
+    STEPS,
+    draw,
+    every_task,
+    few,
+    other_values,
+    sampler,
+    seeds,
+    variants,
+)
 
 from memcap.config import recipes
 from memcap.knobs import check
@@ -260,3 +272,10 @@ def test_an_unknown_task_is_a_user_error():
         text
         == f"task.name=delay: no such task; one of {names}, or MODULE:CLASS for your own"
     )
+
+
+def test_every_knob_says_what_it_means_and_has_another_value():
+    for cls in task_classes().values():
+        for field in fields(cls):
+            assert field.metadata["doc"]
+            assert other_values(field)
