@@ -13,6 +13,7 @@ import time
 
 import numpy as np
 import pytest
+from beat_files import first, put
 from command import files, memcap
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
@@ -26,14 +27,41 @@ from memcap.knobs import defaults
 from memcap.launch import session
 from memcap.launch.jobs import GROUPS
 from memcap.own import search as own_data
+from memcap.store import curves
 
 INPUTS = int(os.environ.get("MEMCAP_HOSTILE_INPUTS", "60"))
 SECONDS = 5.0  # of a quiet machine
 TASKS = ("latch", "copy", "delay_line", "adding", "data", "count")
+RECIPE = b"""name: r
+init: hold
+lr: 0.01
+schedule: constant
+warmup: 0
+batch: 8
+clip: 1.0
+budget: 20
+"""
+STUDY = b"""# @package _global_
+study: s
+axes: {task.lag: [1, 2], model.units: &a [1, 2], seed: 2}
+"""
 ODD = """null nan -inf 1e400 1e300 -1 0 0.5 true [1] {a:1} ${x} ${oc.env:HOME} ' a,b ..
 /dev/null/x 1..2 * &a %s range(3) glob(*) choice() : os:path a:b:c ../x:y [/i] !!int {}
 999999999999999999999 é✓ \udcff \0"""
 VALUES = st.sampled_from(["", "x y", *ODD.split()]) | st.text(max_size=12)
+
+READERS = """frontier study
+status study
+verify study
+collect study
+figure frontier study -o f
+answer --task latch --lag 5 study
+compare study study
+export KEY --layout flax -o x.npz"""
+JOBS = """train -cd conf sweeps=s
+train -cd conf recipe=r
+plan -cd conf axes={recipe:[r]}
+train task=data task.file=data.npz"""
 
 
 class AcceptedError(Exception):
@@ -44,8 +72,15 @@ class AcceptedError(Exception):
 def sound(tmp_path_factory):
     """A folder with a study and files of a user's, all sound."""
     folder = tmp_path_factory.mktemp("sound")
-    write(folder / "study", group("latch", 5, {1: (0, 2), 2: (2, 2), 3: (2, 2)}))
-    (folder / "conf").mkdir()
+    rows = group("latch", 5, {1: (0, 2), 2: (2, 2), 3: (2, 2)})
+    keys = [row["key"] for row in rows]
+    points = {1: {"train/loss": 0.5}}
+    write(folder / "study", rows)
+    curves.write(folder / "study", "p", dict.fromkeys(keys, points))
+    put(folder / "study", "t", first(), keys)
+    for name, content in (("recipe/r.yaml", RECIPE), ("sweeps/s.yaml", STUDY)):
+        (folder / "conf" / name).parent.mkdir(parents=True)
+        (folder / "conf" / name).write_bytes(content)
     inputs = np.arange(24).reshape(4, 6) % 3
     np.savez(folder / "data.npz", inputs=inputs, targets=np.array([0, 1, 0, 1]))
     return folder
@@ -139,3 +174,31 @@ def test_any_value_of_any_flag(sound, tmp_path_factory, flag, value, place):
     folder = tmp_path_factory.mktemp("flag")
     shutil.copytree(sound, folder, dirs_exist_ok=True)
     answers(folder, [flag[0], place, flag[1], value])
+
+
+@pytest.mark.breadth
+@BOUNDED
+@given(st.data())
+def test_any_bytes_of_any_file(sound, tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("file")
+    shutil.copytree(sound, folder, dirs_exist_ok=True)
+    names = [path.relative_to(sound) for path in sound.rglob("*") if path.is_file()]
+    path = folder / data.draw(st.sampled_from(sorted(names)))
+    content = bytearray(path.read_bytes())
+    place = data.draw(st.integers(0, len(content)))
+    how = data.draw(st.sampled_from(["turn", "cut", "insert", "empty", "double"]))
+    if how == "turn" and place < len(content):
+        content[place] ^= 1 << data.draw(st.integers(0, 7))
+    elif how == "insert":
+        content[place:place] = data.draw(st.binary(min_size=1, max_size=20))
+    elif how == "cut":
+        content = content[:place]
+    elif how == "empty":
+        content = b""
+    elif how == "double":
+        content = content * 2
+    path.unlink()
+    path.write_bytes(content)
+    of_study = path.is_relative_to(folder / "study")
+    words = (READERS if of_study else JOBS).splitlines()
+    answers(folder, data.draw(st.sampled_from(words)).split())

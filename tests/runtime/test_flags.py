@@ -2,6 +2,8 @@
 values stay."""
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jaxlib
@@ -68,6 +70,23 @@ def test_a_verdict_is_believed_if_it_is_whole(tmp_path, verdict, known):
     (tmp_path / "memcap" / verdict_of(KNOWN)).write_text(verdict)
     assert flags.is_known(KNOWN) is known
     assert verdicts(tmp_path) == {verdict_of(KNOWN): "yes" if known else "no"}
+
+
+def test_two_verdicts_that_are_written_at_once_are_both_kept(tmp_path, monkeypatch):
+    """Flags are tried side by side: each verdict is first written to a file of its
+    own."""
+    both = threading.Barrier(2)
+    replace = Path.replace
+
+    def late(path, target):
+        both.wait(60)
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", late)
+    with ThreadPoolExecutor() as pool:
+        assert list(pool.map(flags.is_known, [KNOWN, UNKNOWN])) == [True, False]
+    assert verdicts(tmp_path) == {verdict_of(KNOWN): "yes", verdict_of(UNKNOWN): "no"}
+    assert len(list((tmp_path / "memcap").iterdir())) == 2
 
 
 @pytest.mark.parametrize(("flag", "works"), [(KNOWN, True), (UNKNOWN, False)])

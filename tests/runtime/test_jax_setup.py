@@ -104,6 +104,20 @@ setup()
 import jax
 print([float(jax.jit(function)(1.0)) for function in (lambda x: x + 1, lambda x: x * 3)])
 """
+EMPTIES = """
+import sys, warnings
+from pathlib import Path
+from memcap.runtime import cache, flags, jax_setup
+jax_setup.setup()
+import jax
+if "worker" in sys.argv:
+    warnings.resetwarnings()
+    warnings.simplefilter("error")
+    jax_setup.apply_settings(jax_setup.worker_settings())
+for path in Path(jax.config.values["jax_compilation_cache_dir"]).iterdir():
+    path.write_bytes(b"")
+print(float(jax.jit(lambda x: x + 1)(1.0)))
+"""
 
 
 @pytest.mark.breadth
@@ -126,6 +140,15 @@ def test_a_program_whose_process_was_killed_while_writing_is_compiled_once_more(
         == "[2.0, 3.0]\n"
     )
     assert all(path.stat().st_size % mmap.PAGESIZE for path in programs)
+
+
+@pytest.mark.breadth
+@pytest.mark.parametrize("process", ["own", "worker"])
+def test_a_program_that_another_process_is_writing_is_compiled_without_a_word(
+    tmp_path, process
+):
+    python(COMPILES, tmp_path)
+    assert python(EMPTIES, tmp_path, process) == "2.0\n"
 
 
 def test_a_cache_folder_that_cannot_be_made_stops_nothing(tmp_path):

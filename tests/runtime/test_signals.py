@@ -21,7 +21,7 @@ from memcap.runtime.signals import Interrupted
 # Three members that end, then one whose first chunk would last for many minutes; rows
 # wait for hours to be written.
 COMMAND = """
-import sys
+import sys, time
 from memcap import cli
 from memcap.studies import writer
 from memcap.studies.writer import StudyWriter
@@ -33,8 +33,14 @@ def said(self, population, results):
     finish(self, population, results)
     print("ended", flush=True)
 
+def hangs(self):
+    print("flushing", flush=True)
+    time.sleep(600)
+
 StudyWriter.finish = said
-cli.main(sys.argv[1:])
+if sys.argv[1] == "hangs":
+    StudyWriter.flush = hangs
+cli.main(sys.argv[2:])
 """
 STUDY = ["task=latch", "task.lag=3", "model.units=9", "recipe=hold", "engine.lanes=1"]
 STUDY += ["evaluation.every=30000000", "evaluation.sequences=64"]
@@ -63,8 +69,8 @@ def started():
     """Start the command, and go on once three of its members have ended."""
     processes = []
 
-    def start(folder, *arguments):
-        processes.append(begun(folder, COMMAND, *arguments))
+    def start(folder, *arguments, flush="works"):
+        processes.append(begun(folder, COMMAND, flush, *arguments))
         reach_the_long_chunk(processes[-1])
         return processes[-1]
 
@@ -133,6 +139,19 @@ def test_a_signal_ends_a_job_within_its_chunk_and_keeps_what_has_ended(
     assert "Traceback" not in said
     assert sorted(store.read(tmp_path / "outputs")["budget"]) == [20, 21, 22]
     assert seconds < 20  # about 1 where nothing else runs
+
+
+@pytest.mark.breadth
+def test_a_second_signal_ends_it_at_once(started, tmp_path):
+    process = started(
+        tmp_path, "train", *STUDY, AXES, "engine.workers=1", flush="hangs"
+    )
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.readline() == "flushing\n"
+    time.sleep(2 * signals.ONE_SIGNAL)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    assert process.returncode == 143
 
 
 @pytest.mark.parametrize(
