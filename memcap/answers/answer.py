@@ -27,9 +27,8 @@ import numpy as np
 import polars as pl
 
 from memcap.answers import words
-from memcap.answers.next_study import longer_point, next_to
 from memcap.config.recipes import ResolvedRecipe
-from memcap.frontiers.frontier import At, Point
+from memcap.frontiers.frontier import At, Point, longer_point, next_to
 from memcap.knobs import UserError
 from memcap.models.model import MOST_UNITS, Model
 from memcap.store.shards import OUTPUTS

@@ -3,13 +3,12 @@
 import math
 import re
 import shlex
-from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from memcap.config.recipes import race_axes, starts_itself
-from memcap.frontiers.frontier import Point
+from memcap.frontiers.frontier import Point, longer_point
 from memcap.knobs import set_words
 from memcap.models.model import MOST_UNITS
 from memcap.thresholds.falls import possible_fall
@@ -24,25 +23,6 @@ MARGIN = 0.25
 # Widths tried again reach at most this many units beyond the one at which most seeds
 # passed.
 REACH = 4
-
-
-def next_to(lags: Collection[int], lag: int) -> tuple[int, ...]:
-    """Return the lags next to another one, of those given: the nearest shorter one, if
-    there is one, and the nearest longer one."""
-    shorter = sorted(k for k in lags if k < lag)
-    longer = sorted(k for k in lags if k > lag)
-    return (*shorter[-1:], *longer[:1])
-
-
-def longer_point(points: Iterable[Point], lag: int) -> Point | None:
-    """Return the point whose recipe an unmeasured lag takes; None if there are no points.
-
-    A recipe that trains a lag trains shorter ones, too. So it is the point of the next
-    longer lag, or of the longest one if all are shorter.
-    """
-    points = sorted(points, key=lambda p: p.lag)
-    longest = points[-1] if points else None
-    return next((p for p in points if p.lag >= lag), longest)
 
 
 def command(answer: "Answer") -> str:

@@ -13,6 +13,7 @@ from memcap.cells import ALIASES
 from memcap.frontiers.frontier import frontier, of_network
 from memcap.knobs import completed, typed
 from memcap.models.model import Model
+from memcap.store import shards
 from memcap.store.shards import NAMES, OUTPUTS, is_published, rows_files
 from memcap.tasks import Task
 
@@ -73,7 +74,7 @@ def _sources(question: Question) -> Iterator[tuple[str | None, pl.DataFrame]]:
         if OUTPUTS.exists():
             yield str(OUTPUTS), store.read(OUTPUTS, question.strict)
         for name in NAMES:
-            tables = [store.read(file, question.strict) for file in rows_files(name)]
+            tables = [shards.read(file, question.strict) for file in rows_files(name)]
             if tables:
                 yield name, pl.concat(tables)
 

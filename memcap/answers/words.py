@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from memcap.answers.next_study import command as command_of
-from memcap.answers.next_study import next_to, seconds
+from memcap.answers.next_study import seconds
 from memcap.cells import cell_facts
 from memcap.config.member import Member
 from memcap.config.recipes import Recipe
@@ -17,6 +17,7 @@ from memcap.frontiers.frontier import (
     columns,
     counts_text,
     label,
+    next_to,
     references,
 )
 from memcap.frontiers.words import (

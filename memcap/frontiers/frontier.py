@@ -27,7 +27,7 @@ a threshold beyond a recipe's widths is censored.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -439,3 +439,22 @@ def _point(row: dict[str, Any], at: At, confidence: float) -> Point:
         seconds=row["run_seconds"],
         confidence=confidence,
     )
+
+
+def next_to(lags: Collection[int], lag: int) -> tuple[int, ...]:
+    """Return the lags next to another one, of those given: the nearest shorter one, if
+    there is one, and the nearest longer one."""
+    shorter = sorted(k for k in lags if k < lag)
+    longer = sorted(k for k in lags if k > lag)
+    return (*shorter[-1:], *longer[:1])
+
+
+def longer_point(points: Iterable[Point], lag: int) -> Point | None:
+    """Return the point whose recipe an unmeasured lag takes; None if there are no points.
+
+    A recipe that trains a lag trains shorter ones, too. So it is the point of the next
+    longer lag, or of the longest one if all are shorter.
+    """
+    points = sorted(points, key=lambda p: p.lag)
+    longest = points[-1] if points else None
+    return next((p for p in points if p.lag >= lag), longest)
