@@ -97,3 +97,13 @@ def test_a_folder_of_that_name_comes_first(place):
     assert json.loads(memcap(place, "frontier", "atlas", "--json").out)[0]["lag"] == 6
     memcap(place, "report", "atlas")
     assert (place / "atlas" / "report.html").is_file()
+
+
+@pytest.mark.parametrize(
+    "words", ["frontier atlas", "answer --task delay_line --lag 5"]
+)
+def test_where_they_are_damaged_it_says_to_install_again(place, words):
+    shards.rows_file("atlas").write_bytes(b"PAR1")
+    done = memcap(place, *words.split())
+    assert (done.status, done.out) == (2, "")
+    assert done.err.endswith("install memcap again\n")
