@@ -93,3 +93,34 @@ def test_subjects_have_their_own_rates():
     assert np.all(high <= [0.45, 6, 2, 0.16])
     assert np.all(high - low > 0.9 * np.array([0.2, 2, 1, 0.08]))
     assert Bandit(subject=7).rates.repeat == 0
+
+
+@pytest.mark.parametrize(
+    ("task", "arms", "states", "reward", "odds"),
+    [
+        (Bandit(), [1, 1, 0], [1, 1, 0], [1, 1, 1], [2, 3, -0.5]),
+        (Reversal(), [1, 1, 1], [1, 1, 1], [1, 0, 0], [2, -1, -2.5]),
+        (TwoStep(), [1, 1], [1, 0], [1, 1], [2, -1]),
+    ],
+    ids=str,
+)
+def test_the_examples_of_the_docstrings(task, arms, states, reward, odds, monkeypatch):
+    """Work the documented examples through an agent that learns by half, with a slope of 4."""
+    monkeypatch.setattr(type(task), "rates", task.rates._replace(learn=0.5, slope=4))
+    seen = (np.array(column)[:, None] for column in (arms, states, reward))
+    assert log_odds(task, *seen)[:, 0].tolist() == odds
+
+
+@pytest.mark.parametrize("task", TASKS, ids=str)
+def test_who_meets_the_criterion_leaves_little_of_the_log_loss_to_gain(task):
+    """Compare with what a net without memory loses to the agent itself: a solved one
+    loses less than 1/300 of it."""
+    arms, states, reward, odds = sessions(task)
+    symbols = (4 * arms + 2 * states + reward)[:-1]
+    agent = np.logaddexp(0, np.where(arms[1:] == 1, -odds[:-1], odds[:-1])).mean()
+    number = np.bincount(symbols.ravel(), minlength=8)
+    chosen = np.bincount(symbols.ravel(), arms[1:].ravel(), 8)
+    share = (chosen / np.maximum(number, 1))[symbols]
+    memoryless = -np.log(np.where(arms[1:] == 1, share, 1 - share)).mean()
+    most = task.facts(TRIALS - 1, TRIALS).threshold / 8
+    assert 0 < most < (memoryless - agent) / 300

@@ -88,3 +88,9 @@ def test_a_small_batch_has_the_same_data_in_each_buffer_and_beside_others(batch)
             np.testing.assert_array_equal(
                 drawn(steps, jnp.array(lags))[lags.index(lag), :length], alone
             )
+
+
+def test_moments_are_nearly_those_of_normal_numbers():
+    x = signal(BandlimitedDelay(), 100, batch=256)
+    assert abs(x.mean()) < 0.01
+    assert (x**4).mean() == pytest.approx(3 - 1.5 / 40, abs=0.05)

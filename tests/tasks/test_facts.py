@@ -11,6 +11,7 @@ from task_checks import STEPS, draw, few, seeds
 
 from memcap.config.recipes import recommended
 from memcap.knobs import UserError
+from memcap.rule import Criterion
 from memcap.tasks.adding import Adding
 from memcap.tasks.bandlimited_delay import BandlimitedDelay
 from memcap.tasks.chance import score, sequences
@@ -387,3 +388,36 @@ def test_the_smallest_lag_is_the_smallest_at_which_windows_keep_apart(relevant, 
 
     assert not are_apart(least - 1)
     assert all(are_apart(lag) for lag in range(least, 1000))
+
+
+def test_what_came_a_fixed_number_of_steps_ago_is_no_answer():
+    """Plain copy says what came K + lag steps ago; here that is a symbol 4 times of 11
+    only, and no other distance is better."""
+    task = SelectiveCopy(symbols=4)
+    lag = 8
+    batch = draw(task, lag, batch=8192)
+    inputs, targets, mask = sequences(task, batch, task.length(lag))
+    first = np.argmax(mask[0])
+    right = [
+        np.mean(inputs[:, first - back] == targets[:, first])
+        for back in range(1, task.items + lag + 1)
+    ]
+    assert right[-1] == pytest.approx(4 / 11, abs=0.02)
+    assert max(right) == right[-1]
+
+
+@pytest.mark.parametrize(("ones", "lag"), [(1, 1), (5, 1), (5, 50), (5, 1000)])
+def test_neither_silence_nor_a_clock_solves_it(ones, lag):
+    """The best answer of a clock without input: of each step the likelier one, by all starts."""
+    task = SquareWave(ones=ones)
+    length = task.length(lag)
+    starts = length - 2 * ones - lag + 1
+    due = np.zeros(length)
+    for start in range(starts):
+        due[start + ones + lag : start + 2 * ones + lag] += 1 / starts
+    facts = task.facts(lag, length)
+    silence = 1 - due.mean()
+    clock = np.maximum(due, 1 - due).mean()
+    assert facts.chance == pytest.approx(silence)
+    assert task.is_chance(silence, lag, length)
+    assert not Criterion(task.metric, facts.threshold).passes(clock)
