@@ -51,3 +51,11 @@ def test_two_tasks_are_one_line(rows):
     rows = rows.vstack(table(group("latch", 4)))
     with pytest.raises(UserError, match="cells are compared on one"):
         draw(rows)
+
+
+def test_the_theorem_is_one_number_a_symbol_held(rows):
+    dotted = [
+        [x.get_xydata().tolist() for x in axes.lines if x.get_linestyle() == ":"]
+        for axes in draw(rows).figure.axes
+    ]
+    assert dotted == [[[[4, 5], [8, 9]]], []]

@@ -2,11 +2,15 @@
 
 import math
 
+import polars as pl
 import pytest
+from matplotlib.figure import Figure
 from study_rows import group, table
 
+from memcap import figures
 from memcap.figures.frontier import caption, draw
-from memcap.frontiers.frontier import frontier
+from memcap.figures.style import write_below
+from memcap.frontiers.frontier import columns, frontier
 
 LAGS = (2, 4, 16)
 
@@ -72,3 +76,22 @@ def test_the_steady_members_are_drawn_and_the_caption_says_what_that_is():
     which = "solved (latch); steady (delay_line (stretch 7))."
     assert f"A seed passes if its net is {which}" in text
     assert "Steady:" not in " ".join(caption(trained))
+
+
+def test_the_numbers_lie_beside_the_picture(rows, tmp_path):
+    picture = figures.save(draw(rows), tmp_path / "new" / "figures", "frontier")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert picture.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
+    read = pl.read_csv(picture.with_suffix(".csv"), infer_schema_length=None)
+    for row, point in zip(read.to_dicts(), frontier(rows), strict=True):
+        assert row == pytest.approx(columns(point))
+
+
+def test_a_caption_of_many_lines_has_a_higher_figure():
+    """As of a study with 20 cells and tasks, each of which the caption names."""
+    few, many = (Figure(figsize=(7.2, 6.4)) for _ in range(2))
+    write_below(few, "a line\n" * 3)
+    write_below(many, "a line\n" * 60)
+    assert few.get_figheight() == pytest.approx(6.4)
+    assert many.subplotpars.bottom == pytest.approx(0.5)
+    assert many.get_figheight() / 2 > 60 * 7 / 72  # lines of 7 points

@@ -65,3 +65,13 @@ def test_a_cell_has_one_line_which_says_what_the_map_says():
         for need in cell_map.by_place(cell_map.needs(rows))["copy, lag 5"]
         if need.is_met
     }
+
+
+@pytest.mark.parametrize(("seeds", "arrows"), [(3, 1), (8, 0)])
+def test_an_arrow_marks_an_interval_that_the_widths_tried_leave_open(seeds, arrows):
+    counts = {1: (0, seeds), 2: (0, seeds), 3: (seeds, seeds)}
+    rows = table(sized(group("latch", 4, counts)))
+    (gap,) = gaps(rows)
+    assert math.isinf(gap.u90.high) == bool(arrows)
+    markers = [line.get_marker() for line in draw(rows).figure.axes[0].lines]
+    assert markers.count(">") == arrows

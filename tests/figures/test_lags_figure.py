@@ -67,3 +67,8 @@ def test_growth_is_of_u90_from_the_shortest_lag_to_the_longest(rows):
 def test_one_lag_is_one_line_of_an_error():
     with pytest.raises(UserError, match="no task at two lags"):
         draw(table(group("latch", 9, sharp(2))))
+
+
+def test_one_unit_that_was_not_enough_is_not_what_a_task_needs():
+    failed = table(*(group("latch", lag, {1: (0, 8)}) for lag in (4, 8)))
+    assert [text.get_text() for text in draw(failed).figure.axes[0].texts] == ["latch"]

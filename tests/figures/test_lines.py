@@ -86,3 +86,13 @@ def test_names_stand_beside_the_axes_apart_and_inside_the_figure(tasks):
         figure.axes[0].get_window_extent().x1 < box.x0 < box.x1 < figure.bbox.x1
         for box in boxes
     )
+
+
+def test_everything_lies_inside_the_axes(figure):
+    axes = figure.axes[0]
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    for x, y in (
+        pair for line in axes.lines for pair in zip(*line.get_data(), strict=True)
+    ):
+        assert left <= x <= right
+        assert math.isnan(y) or bottom <= y <= top
