@@ -151,3 +151,10 @@ def test_what_a_training_step_calls(task, knobs, calls):
     text = str(jax.make_jaxpr(step)(*lane))
     assert re.findall(r"target_name=memcap_lstm_([a-z]+)_", text) == calls
     assert (" exp " in text) == (task == "latch")
+
+
+def test_what_is_not_due_adds_nothing_not_even_a_nan():
+    for logits in ([1.0, 2.0], [np.nan, 0.0]):
+        sums, slope = of_logits(np.array(logits), 0, due=False)
+        assert not sums.any()
+        assert not slope.any()

@@ -129,3 +129,29 @@ def test_nothing_is_claimed_where_no_construction_is_known():
     ):
         assert constructed(task, lag) is None
         assert constructed_units(task, lag) is None
+
+
+@pytest.mark.parametrize(
+    "task", [DelayLine(symbols=2), DelayLine(symbols=8), DelayLine(reals=True)], ids=str
+)
+def test_a_shorter_register_does_not_solve_a_longer_lag(task):
+    """Units are claimed one for one: the register for lag 5 is exact there, and at
+    chance when asked for lag 6."""
+    outputs, targets = answers(task, 5)
+    # what was seen one step before the answer
+    earlier = np.roll(targets.reshape(-1, SEQUENCES), 1, axis=0)[1:].ravel()
+    outputs = outputs[:, SEQUENCES:]
+    if task.reals:
+        # the variance of a difference of two reals
+        assert np.mean((outputs[0] - earlier) ** 2) > 1.9
+    else:
+        assert np.mean(outputs.argmax(0) == earlier) == pytest.approx(
+            task.facts(6, task.length(6)).chance, abs=0.02
+        )
+    assert constructed_units(task, 6) == constructed_units(task, 5) + 1
+
+
+def test_one_unit_counts_ten_times_as_far():
+    outputs, targets = answers(Count(), 50, length=500, sequences=8)
+    assert targets.max() == 10
+    assert np.abs(outputs[0] - targets).max() * 50 < 0.05

@@ -201,3 +201,12 @@ def test_curves_are_reported(reference):
         last_chunk = range((budget - 1) // 10 * 10 + 1, budget + 1)
         losses = [points[step]["train/loss"] for step in last_chunk]
         assert np.mean(losses) == pytest.approx(ended.train_loss, rel=1e-5)
+
+
+def test_an_error_in_a_listener_ends_the_job():
+    class Breaks(Remembers):
+        def add_curve(self, chunk) -> None:
+            raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="no"):
+        train(POPULATION, Engine(loop="while", lanes=4, workers=2), Breaks())

@@ -158,3 +158,23 @@ def test_what_a_worker_hands_in_after_the_end_is_ignored():
 )
 def test_lanes(engine, lanes):
     assert Queue(wide(2, 3), engine).claim_program(0).lanes == lanes
+
+
+def test_a_suspect_is_trained_alone():
+    """So that whoever shares its lanes is not blamed for what it does."""
+    *suspects, other, last = wide(2, 5)
+    queue = Queue([*suspects, other, last], ONE, 3)
+    queue.workers = 1  # no share is left to another
+    program = queue.claim_program(1)
+    assert queue.take_members(1, program, 3) == suspects
+    assert queue.take_members(2, program, 1) == [other]
+    queue.worker_died(1, "died")
+    assert queue.take_members(2, program, 9) == [last]  # it has others in hand
+    queue.add(fresh := [member(seed=9, units=2)])
+    tried = []
+    for _ in suspects:
+        tried += queue.take_members(1, program, 9)
+        assert queue.take_members(1, program, 9) == []
+        queue.finish(1, program, [ended(tried[-1])])
+    assert sorted(m.seed for m in tried) == [0, 1, 2]
+    assert queue.take_members(1, program, 9) == fresh
