@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import study_files
 from breadth import leave
 from command import installed, memcap
 
@@ -21,6 +22,7 @@ from memcap import commands, figures
 from memcap.launch.app import compose_jobs
 from memcap.launch.errors import PLUGINS
 from memcap.store import curves
+from memcap.tasks import task_classes
 from memcap.tracking import mirror
 
 pytestmark = pytest.mark.usefixtures("quick_file")
@@ -51,6 +53,8 @@ TRAIN = [line for line in COMMANDS if re.match("memcap (train|plan)", line)]
 ((SCRIPT, COMMAND),) = re.findall(
     r"# file: (\S+)\n(.*?)```", text_of("docs/clusters.md"), re.DOTALL
 )
+FRONTIER = text_of("docs/frontier.md")
+TABLE = re.findall(r"^\| [^|]+ \| \d+ \|$", FRONTIER, re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +167,15 @@ def test_what_does_not_train_is_run_if_it_needs_no_rows_of_yours(line, tmp_path)
         assert (done.status, bool(done.out.strip())) == (0, True), done.err
 
 
+@pytest.mark.slow
+def test_all_studies_are_run_by_one_line():
+    (line,) = [line for line in TRAIN if "glob(*)" in line]
+    jobs = members(f"{line} axes=null design=grid")
+    assert len(jobs) == len(study_files.NAMES)
+    tasks = [job[0].task.name for job in members("memcap train -m task=glob(*)")]
+    assert sorted(tasks) == sorted(task_classes())
+
+
 def keys(lines):
     return sorted(
         member.key for line in lines for job in members(line) for member in job
@@ -185,3 +198,14 @@ def test_the_shares_of_a_line_are_the_study(command):
     lines = {re.sub(r"\$\w+", str(share), command) for share in range(number)}
     assert keys(lines) == keys(["memcap train sweeps=first_study"])
     assert f"sbatch {SCRIPT}" in SWEEPS
+
+
+@pytest.mark.parametrize(
+    ("study", "first", "seeds", "cells"),
+    [("four", 100, 16, len(TABLE)), ("sixteen", 500, 8, 8)],
+)
+def test_a_line_trains_the_seeds_and_cells_of_its_table(study, first, seeds, cells):
+    (line,) = re.findall(f"^memcap train .*study={study} .*", FRONTIER, re.MULTILINE)
+    (job,) = members(line)
+    assert {member.seed for member in job} == set(range(first, first + seeds))
+    assert len(job) == cells * seeds

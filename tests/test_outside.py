@@ -159,6 +159,15 @@ def test_a_mistake_is_one_line_and_leaves_nothing(folder, line, expected):
     assert made() == before
 
 
+@pytest.mark.breadth
+def test_of_two_recipes_of_one_name_memcaps_own_counts(folder):
+    line = "--config-dir configs task=latch model.units=1"
+    both = trained(folder, "recipes", f"{line} axes={{recipe:[mine,hold]}}")
+    assert rows_of(both, "recipe", "lr") == [("hold", 0.03), ("mine", 0.05)]
+    hold = trained(folder, "hold", f"{line} recipe=hold")
+    assert hold["key"].item() in both["key"].to_list()
+
+
 def test_a_row_of_a_recipe_whose_file_is_gone_is_the_same_member(folder):
     line = "--config-dir configs task=latch recipe=mine model.units=1"
     (row,) = trained(folder, "recipe", line).to_dicts()

@@ -107,3 +107,8 @@ def test_where_they_are_damaged_it_says_to_install_again(place, words):
     done = memcap(place, *words.split())
     assert (done.status, done.out) == (2, "")
     assert done.err.endswith("install memcap again\n")
+
+
+def test_where_no_rows_were_published_it_is_a_name_like_others(place):
+    shards.rows_file("atlas").unlink()
+    assert "atlas: no such folder or file" in memcap(place, "frontier", "atlas").err

@@ -40,6 +40,12 @@ def test_passes_must_be_successive(between):
     assert score.status == "solved"
 
 
+def test_exactly_the_criterion_passes():
+    score = new(passes_in_a_row=1)
+    evaluate(score, 10, 0.99)
+    assert score.status == "solved"
+
+
 @pytest.mark.parametrize(
     ("criterion", "edge", "inside"),
     [(ACCURACY, 0.99 - rule.NEAR_ACCURACY, 1), (ERROR, 0.05 * rule.NEAR_ERROR, -1)],
@@ -79,6 +85,13 @@ def test_the_best_score_stays(criterion, values, best):
     for value in values:
         evaluate(score, 10, value)
     assert (score.best, score.score) == (best, values[-1])
+
+
+def test_a_decision_stays():
+    score = new()
+    for step in (10, 20, 30):
+        evaluate(score, step, PASS if step < 30 else FAIL)
+    assert (score.status, score.evaluations, score.score) == ("solved", 2, PASS)
 
 
 ALWAYS = dict.fromkeys(range(20, 118), PASS)  # from step 20 on

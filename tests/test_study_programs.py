@@ -6,12 +6,21 @@ import pytest
 from own_programs import program
 
 import memcap
+from memcap.config.member import task_of
+from memcap.own.task import Data
 from memcap.training.host import initial_state
 from memcap.training.step import Trainer, TrainSpec
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 BITS = np.random.default_rng(0).integers(0, 2, (2000, 12))
 need = program("sweeps/atlas/need.py")
+known_widths = program("sweeps/atlas/known_widths.py")
+choices = program("sweeps/agents/choices.py")
+
+
+def written(path):
+    """The task of a file."""
+    return Data(file=str(path), criterion="best")
 
 
 # How much sequences ask to remember
@@ -43,7 +52,47 @@ def test_parity_and_chance_are_unknown(answers):
 # Sequences whose width is known
 
 
+def test_a_mark_is_a_file_of_its_task_and_a_tenth_of_its_labels_is_wrong_under_noise(
+    tmp_path,
+):
+    name, knobs, lag = known_widths.MARKS[-2]
+    task = task_of(name, knobs)
+    targets = []
+    for labels in ("true", "noisy"):
+        path = tmp_path / f"{labels}.npz"
+        known_widths.write(path, task, lag, labels, 400)
+        mark = written(path)
+        for fact in ("loss", "answers", "outputs"):
+            assert getattr(mark, fact) == getattr(task, fact)
+        assert mark.longest_lag + 1 == task.length(lag)
+        targets.append(mark.file_content.targets[mark.file_content.due])
+    assert np.mean(targets[0] != targets[1]) == pytest.approx(0.1, abs=0.02)
+
+
+def test_a_read_out_of_four_numbers_does_best_with_two_classes_at_the_ends_of_each():
+    """Logits are s for a sequence's own class, -s for the other one of its number, 0
+    for the six others."""
+    s = np.linspace(0, 30, 100_001)
+    loss = np.logaddexp(np.logaddexp(s, -s), np.log(6)) - s * (0.9 - 0.1 / 7)
+    entropy = -0.9 * np.log(0.9) - 0.1 * np.log(0.1 / 7)
+    excess = loss.min() - entropy
+    assert known_widths.least_excess(4, 8) == pytest.approx(excess, abs=1e-6)
+    assert known_widths.least_excess(7, 8) == pytest.approx(0, abs=1e-4)
+
+
 # Choices of agents
+
+
+def test_an_agent_is_a_file_of_its_next_choices(tmp_path):
+    agent = choices.WORLDS["two_step"](values=2, habit=True)
+    least = choices.write(tmp_path / "agent.npz", agent, 50)
+    content = written(tmp_path / "agent.npz").file_content
+    assert content.inputs.shape == (50, choices.TRIALS)
+    assert (content.symbols, content.classes) == (8, 2)
+    assert np.array_equal(content.inputs[:, 1:] // 4, content.targets[:, :-1])
+    # of choices that are the last one again
+    share = np.mean(content.targets == content.inputs // 4)
+    assert 0 < least < -share * np.log(share) - (1 - share) * np.log(1 - share)
 
 
 # Nets that are drawn

@@ -55,6 +55,12 @@ def test_another_rate_or_clip_is_caught(lr, clip):
         gate.check_training(workers, TITLES, weights(LAST), 16)
 
 
+def test_distance_is_relative_and_in_double_precision():
+    apart = gate.distance([3.0, 4.0 + 5e-13], [3.0, 4.0])
+    assert apart == pytest.approx(1e-13, rel=1e-2)
+    assert gate.flat(gate.double(weights(LAST))).dtype == np.float64
+
+
 def test_a_gradient_that_is_wrong_as_a_whole_is_caught():
     def all_of(rate, kernel):
         cell = {"rate": np.array([rate]), "kernel": np.full(4, kernel)}

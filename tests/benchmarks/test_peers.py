@@ -64,6 +64,23 @@ def test_training_is_memcaps(name, shape):
     assert np.linalg.norm(ends[0] - ends[1]) < 2e-3 * way
 
 
+@pytest.mark.breadth
+@both
+def test_memcaps_loss_is_the_mean_over_due_answers(shape):
+    """By hand, from the scores: everyone else is held against this."""
+    one = peer("memcap", shape)
+    batch = batches(shape, 1)
+    one.set_weights(weights(shape))
+    network = one.architecture.build(one.architecture.unflatten(one.lane.params))
+    scores = network(batch.inputs[0], return_sequences=shape.every)
+    scores = np.moveaxis(np.asarray(scores, np.float64), 0, -1)
+    right = np.take_along_axis(scores, batch.targets[0][..., None], -1)[..., 0]
+    losses = np.log(np.exp(scores).sum(-1)) - right
+    due = slice(None) if batch.mask is None else batch.mask[0]
+    loss, _ = one.loss_and_gradients(batch)
+    assert loss == pytest.approx(losses[due].mean(), rel=1e-6)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("cell", MATRIX_CELLS)
 def test_peers_of_matrix_cells_compute_and_train_what_memcap_does(cell):

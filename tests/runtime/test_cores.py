@@ -44,6 +44,11 @@ def test_a_quota_counts(monkeypatch):
     [
         (
             "0::/job/step",
+            {"job/cpu.max": "150000 100000", "job/step/cpu.max": "max 100000"},
+            [2],
+        ),
+        (
+            "0::/job/step",
             {"cpu.max": "50000 100000", "job/cpu.max": "300000 100000"},
             [3, 1],
         ),
@@ -55,6 +60,19 @@ def test_a_quota_counts(monkeypatch):
                 "cpu,cpuacct/job/cpu.cfs_period_us": "100000",
             },
             [3],
+        ),
+        (
+            "1:cpu:/job",
+            {"cpu/job/cpu.cfs_quota_us": "-1", "cpu/job/cpu.cfs_period_us": "100000"},
+            [],
+        ),
+        (
+            "1:cpuset:/job",
+            {
+                "cpuset/job/cpu.cfs_quota_us": "100000",
+                "cpuset/job/cpu.cfs_period_us": "100000",
+            },
+            [],
         ),
         ("0::/job", {"job/cpu.max": "nonsense"}, []),
     ],
