@@ -36,7 +36,7 @@ LOOKED_UP = {
 }
 
 # that a row goes through, with those that the page does not list
-MOST_FILES_OF_A_ROW = 47
+MOST_FILES_OF_A_ROW = 45
 
 
 def walk(heading):

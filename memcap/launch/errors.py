@@ -1,12 +1,9 @@
 """Mistakes of a user in one line: what was wrong, what is allowed, where to set it."""
 
-import contextlib
 import difflib
 import re
 import sys
-import traceback
-from collections.abc import Generator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import NoReturn
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -140,48 +137,3 @@ def exit_with(line: str) -> NoReturn:
     a callback."""
     complain(line)
     sys.exit(2)
-
-
-@contextlib.contextmanager
-def mistakes_end(overrides: Sequence[str]) -> Generator[None]:
-    """End the process at a user's mistake, for Hydra's callbacks."""
-    try:
-        with explaining(overrides):
-            yield
-    except UserError as error:
-        exit_with(str(error))
-
-
-@contextlib.contextmanager
-def explaining(overrides: Sequence[str]) -> Generator[None]:
-    """Turn errors of Hydra and OmegaConf into a UserError; `overrides` are what the user typed."""
-    try:
-        yield
-    except HYDRA_ERRORS as error:
-        raise UserError(explain(error, overrides)) from error
-    except (ValueError, TypeError, AttributeError, RuntimeError) as error:
-        if isinstance(error, ValueError) and str(error).startswith(MISTAKES):
-            raise UserError(explain(error)) from error
-        if not _is_hydras(error) or isinstance(error, RecursionError):
-            raise
-        cause = error.__cause__ or error
-        raise UserError(
-            f"{' '.join(overrides)[:SHOWN]}: Hydra cannot use it ({explain(cause)})"
-        ) from error
-
-
-def _is_hydras(error: Exception) -> bool:
-    """Tell whether an error arose while Hydra read overrides, made plug-ins, or set up its logs."""
-    frames = traceback.extract_tb(error.__traceback__)
-    parts = Path(frames[-1].filename).parts[-4:] if frames else ()
-    return not {"hydra", "omegaconf", "logging"}.isdisjoint(parts)
-
-
-@contextlib.contextmanager
-def composing() -> Generator[None]:
-    """Turn a recursion error into a UserError: as only configs are read, one of them
-    nests without end."""
-    try:
-        yield
-    except RecursionError as error:
-        raise UserError(of_yaml(error)) from error

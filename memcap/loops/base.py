@@ -123,6 +123,8 @@ class Loop:
     # names of the knobs of network and recipe with which its results are right; None:
     # all, as it runs the cell's own step, and leaves the loss to `loss_and_score_sums`
     knobs: Collection[str] | None = None
+    # whether members of a program run under `vmap`; None: everywhere but on a CPU
+    under_vmap: bool | None = None
     # seconds that each weight of padding adds to a training step; None: on a CPU,
     # members of several widths never share a program of this loop
     seconds_per_padded_weight: float | None = None
@@ -139,7 +141,7 @@ class Loop:
     def side_by_side(self, platform: str) -> bool:
         """Return whether members of a program run under `vmap`; otherwise they run one
         after another."""
-        return platform != "cpu"
+        return platform != "cpu" if self.under_vmap is None else self.under_vmap
 
     def version(self) -> str:
         """Return the version of its arithmetic; a half-trained member continues only

@@ -83,10 +83,7 @@ class MaskedScan(Loop):
     chosen_on = ("gpu", "tpu")
     reproducible = True
     fallback = "masked"
-
-    def side_by_side(self, platform: str) -> bool:
-        """Return true: members run under `vmap`."""
-        return True
+    under_vmap = True
 
     def run(self, cell: Cell, carry: Any, over: Pass) -> CarryAndOutputs:
         """Run as `Loop.run` does, by a masked scan."""

@@ -42,10 +42,7 @@ class WhileLoop(Loop):
     name = "while"
     chosen_on = ("cpu",)
     reproducible = True
-
-    def side_by_side(self, platform: str) -> bool:
-        """Return false: members run one after another."""
-        return False
+    under_vmap = False
 
     def run(self, cell: Cell, carry: Any, over: Pass) -> CarryAndOutputs:
         """Run as `Loop.run` does, with a trip count."""
