@@ -31,7 +31,8 @@ def loss_and_score(
         for another one; for values it is the squared error.
     """
     network = member.architecture.build(member.architecture.unflatten(weights))
-    # Outputs of all T steps, (O, T, B), or (O, B) if the task asks at the last one only
+    # `forward_pass` packs the inputs, and `run` passes over them in the plain loop. Outputs
+    # are those of all T steps, (O, T, B), or (O, B) if the task asks at the last one only.
     _, outputs = network.run(forward_pass(member.task, batch), "plain")
     if member.task.loss == "classes":
         cross_entropy = optax.softmax_cross_entropy_with_integer_labels
@@ -64,7 +65,7 @@ def learning_rate(member: Member) -> optax.Schedule:
     peak = recipe.peak(member.lag, member.model.units)
     schedule = optax.constant_schedule(peak)
     if recipe.schedule == "cosine":
-        end = recipe.floor or 0.0
+        end = recipe.floor or 0.0  # as a share of the peak
         schedule = optax.cosine_decay_schedule(peak, recipe.budget, end)
     warmup = optax.linear_schedule(0.0, 1.0, max(recipe.warmup_steps, 1))
     return lambda step: schedule(step) * warmup(step + 1)
@@ -97,13 +98,15 @@ def train_step(
         The new weights, the optimizer's new state, and two scalars: the batch's mean
         score, and whether its loss and the new weights are finite.
     """
+    # As for held-out sequences, a stream, a number (0 here) and a place in it
     key = random_key(*member.seed_parts, Stream.TRAIN, 0, step)
-    length = member.length
+    length = member.length  # also of the buffer `steps`: nothing is padded here
     batch = member.task.sample(
         key, member.lag, length, steps=length, batch=member.recipe.batch
     )
     loss_and_gradient = jax.value_and_grad(loss_and_score, has_aux=True)
     (loss, (score, number)), gradient = loss_and_gradient(weights, member, batch)
+    # Muon takes `units`, as the engine may pad the weights; other optimizers ignore it.
     updates, state = optimizer(member).update(
         gradient, state, weights, units=member.model.units
     )
@@ -122,7 +125,8 @@ def held_out(task: Task, key: jax.Array, lag: int, length: int, size: int) -> Ba
 class Net:
     """A net in training."""
 
-    member: Member  # its task, network, recipe, evaluation and seed
+    # the settings of this run: task, network, recipe, evaluation and seed
+    member: Member
     weights: jax.Array  # all of them, as one vector
     steps: int = 0
     status: str = "running"  # at the end "solved", "unsolved" or "diverged"
@@ -131,13 +135,15 @@ class Net:
     # The last mean score on each stream of held-out sequences
     scores: dict[Stream, float] = field(default_factory=dict)
     evaluations: int = 0
+    # The evaluations passed in a row, 0 again after a chunk without one: above 0, the
+    # present weights have passed at their own lag
     passes_in_a_row: int = 0
 
     def score(
         self, stream: Stream, number: int, lag: int, length: int, blocks: int
     ) -> float:
         """Compute the mean score on held-out sequences, which are drawn in blocks. Each
-        stream and number gives other sequences."""
+        stream and number, which only serves to draw them, gives other sequences."""
         block_size = self.member.evaluation.block
         total = jnp.zeros(2)
         for block in range(blocks):
@@ -148,6 +154,10 @@ class Net:
 
     def evaluate(self, stream: Stream, number: int = 0) -> bool:
         """Score the net at each lag and length of a stream, and record the mean score.
+
+        The k-th of these draws with number + k. The stream EVALUATE has one lag, and each
+        evaluation there has the next number. For the other streams the number is 0, so
+        each test has the same sequences.
 
         Returns:
             Whether the net passes: the mean meets the criterion, and each of the scores
@@ -174,9 +184,10 @@ class Net:
         """Evaluate the net if it is time to, record its verdicts, and set its status.
 
         A net that is not solved is evaluated when its training score is near the
-        criterion. A solved net is evaluated after every fifth chunk. Every net is
-        evaluated at the end of its budget. A net that passes then, but not yet often
-        enough, takes no further step: it is evaluated again, on other sequences.
+        criterion. A solved net is evaluated after every fifth chunk of `evaluation.every`
+        steps. Every net is evaluated at the end of its budget. If it passes then, but not
+        yet often enough, the status stays "running", and `train` calls this again without
+        a step: the next evaluation is on other sequences.
         """
         evaluation = self.member.evaluation
         at_end = self.steps == self.member.recipe.budget
@@ -196,6 +207,7 @@ class Net:
         # The verdict at which training stops. Where a config says null, `Member` has
         # filled in the usual verdict of the task.
         until = Verdict(str(evaluation.until))
+        # If it is a stricter one, test these weights for that, too, as they have passed.
         if is_solved and passes and until in STREAMS and self.evaluate(STREAMS[until]):
             self.verdicts[until] = self.steps
 
@@ -235,7 +247,9 @@ def train(member: Member) -> Net:
         at_end = net.steps == member.recipe.budget
         if at_end or net.steps % member.evaluation.every == 0:
             net.decide(running_score)
-    # The same weights must pass at both lengths, or the net is not steady.
+    # Score every net on longer sequences. A net is steady if it is solved, and its last
+    # weights pass there and at their own lag. For one that trained until steady, this
+    # repeats the last test.
     is_right_when_longer = net.evaluate(Stream.STRETCH)
     if is_right_when_longer and net.status == "solved" and net.passes_in_a_row:
         net.verdicts[Verdict.STEADY] = net.steps

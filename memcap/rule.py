@@ -23,22 +23,25 @@ NEAR_ACCURACY = 0.01
 NEAR_ERROR = 1.5
 # A solved net that trains on, for a stricter verdict, is tested after every fifth chunk.
 CHUNKS_BETWEEN_TESTS = 5
-DEVIATIONS = 3  # standard deviations that a score on few sequences may be worse
-# Where the loss decides, training ends once it has not fallen for ten evaluations, and
-# not for .4 of all steps so far: a loss that fell late may fall late again.
+# A score on few sequences may miss the criterion by so many standard deviations.
+DEVIATIONS = 3
+# Where the loss decides, training ends once the loss has not fallen for ten evaluations
+# or for .4 of all steps so far, whichever is longer: a loss that fell late may fall late
+# again.
 PATIENCE = 10
 PATIENT_SHARE = 0.4
 
 
 class Stream(IntEnum):
-    """A member's streams of random sequences, which never overlap."""
+    """A member's streams of random sequences, which never overlap. A task that *is* a
+    stream (`Task.stream`) is another matter: its sequences have no end of their own."""
 
     TRAIN = 0  # batches of training
     EVALUATE = 1  # held-out sequences at the member's own lag
-    STRETCH = 2  # at the stretched lag (or length)
+    STRETCH = 2  # held-out ones at the stretched lag (or length)
     LENGTHS = 3  # at each of `Evaluation.lengths`
     PROBE = 4  # of memcap/probes/
-    UP_TO = 5  # at each lag up to the member's own
+    UP_TO = 5  # held-out ones at each lag up to the member's own
 
 
 class Verdict(StrEnum):
@@ -54,7 +57,8 @@ class Verdict(StrEnum):
         return "right at every lag" if self == Verdict.UP_TO else self.value
 
 
-# The streams on which a net is tested, in this order, and the verdict of each
+# The streams on which a net is tested, and the verdict of each. EVALUATE comes first, as
+# a net must pass there before it is tested for a stricter verdict.
 TESTS = {
     Stream.EVALUATE: Verdict.SOLVED,
     Stream.UP_TO: Verdict.UP_TO,
@@ -80,7 +84,8 @@ class Evaluation:
     )
     stretch: int = knob(
         20,
-        "factor by which the lag (or length) is longer when the trained net is tested once more",
+        "factor by which the lag (or length) is longer when the trained net is tested once more;"
+        " for a stream: length over lag",
         at_least=1,
         at_most=100,
     )
@@ -90,8 +95,8 @@ class Evaluation:
         " up_to, also right at every shorter lag; null: steady if the task is a stream, otherwise"
         " solved",
         choices=tuple(Verdict),
-        before="solved",
-    )
+        before="solved",  # the value of all members before there was this knob
+    )  # A `Member` replaces null by the usual verdict of its task.
     lengths: str | int | None = knob(
         None,
         "rising lags (for a stream: lengths) at which a member is scored once it has ended, as in"
@@ -161,10 +166,11 @@ class Criterion:
     def with_margin(self, sequences: int) -> "Criterion":
         """Return the criterion for a score on a few sequences, which chance makes worse.
 
-        It is `DEVIATIONS` standard deviations weaker: of the share of sequences that are
-        right, for a net whose true accuracy is the criterion; or of the mean of squared
-        Gaussian errors. Sequences are counted, not answers, as answers in one sequence
-        may be wrong together.
+        It is weaker by `DEVIATIONS` standard deviations. For an accuracy, the standard
+        deviation is that of the share of right sequences, where each is right with a
+        probability equal to the criterion. For an error, it is that of the mean of
+        squared Gaussian errors. Sequences are counted, not answers, as answers in one
+        sequence may be wrong together.
         """
         if self.higher_is_better:
             deviation = math.sqrt(self.value * (1 - self.value) / sequences)
@@ -175,8 +181,9 @@ class Criterion:
     def passes_at_all(
         self, scores: Sequence[float] | np.ndarray, sequences: int
     ) -> bool:
-        """Tell whether the mean of scores meets the criterion, and the worst of them,
-        each on so many sequences, meets it with a margin."""
+        """Tell whether a net passes at all of some lags, given its score at each: their
+        mean meets the criterion, and the worst meets it with the margin for a score on
+        so many `sequences`."""
         worst = scores[self.index_of_worst(scores)]
         is_mean_enough = self.passes(float(np.mean(scores)))
         return is_mean_enough and self.with_margin(sequences).passes(worst)
@@ -220,7 +227,9 @@ class ScoreRule(Assessment):
     criterion: Criterion
     evaluation: Evaluation
     budget: int  # training steps
-    passes_in_a_row: int = 0  # number of evaluations since the last one that failed
+    # number of evaluations that passed in a row, after successive chunks: it is 0 again
+    # after a chunk without an evaluation. So above 0 the present weights have passed.
+    passes_in_a_row: int = 0
     evaluations: int = 0  # number of evaluations so far
     by_loss: ClassVar[bool] = False  # whether a loss decides, on validation's sequences
 
@@ -261,8 +270,9 @@ class ScoreRule(Assessment):
     ) -> None:
         """Record a test and its verdict, and end the training if it is time.
 
-        At the end of the budget a net that has just passed is evaluated again, on other
-        sequences, until it has passed often enough or fails.
+        At the end of the budget a net that has passed, but not yet often enough, keeps
+        the status "running". Then the engine takes no further step, and evaluates it
+        again on the next sequences, until it has passed often enough or fails.
 
         Args:
             stream, step: as for `is_due`.
@@ -302,12 +312,16 @@ class ScoreRule(Assessment):
             if fails_at_end:
                 self.status = "unsolved"
         elif self.evaluation.until == Verdict.SOLVED or fails_at_end:
-            # A net that was solved earlier stays solved, whatever its last score.
+            # A net that was solved earlier stays solved, whatever its last score. One that
+            # passes, and is to get a stricter verdict, is ended by `_update_stricter`.
             self.status = "solved"
 
     def _update_stricter(self, verdict: Verdict, step: int, passes: bool) -> None:
         """Record a verdict that only a solved net can get, with weights that have just
-        passed at its own lag; end the training if it got it, or at the end."""
+        passed at its own lag; end the training if it got it, or at the end.
+
+        While a net runs, it is tested only for the verdict it trains for (`is_due`).
+        """
         if self.solved is None or self.status == "diverged":
             return
         is_reached = passes and self.passes_in_a_row > 0
@@ -325,9 +339,11 @@ class LossRule(ScoreRule):
     """Judges a net by its loss on validation's sequences, and ends the training when
     that has not fallen for long.
 
-    Here the stream EVALUATE draws validation's sequences, and STRETCH the held-out ones.
-    These are evaluated only with the weights of the lowest loss so far: they choose
-    nothing. As no score is asked for, the status of a net that has ended is "unsolved".
+    Here the streams have other meanings than in `Stream`. EVALUATE is the part of a file
+    for validation, and STRETCH the part held out, at the usual lag; `stretched` is the
+    score on it. The held-out part is evaluated only with the weights of the lowest loss
+    so far, and chooses nothing. `best` is the score on validation's part at the lowest
+    loss. As no score is asked for, a net that has ended is "unsolved".
     """
 
     lowest_step: int = 0  # at which the loss was lowest
@@ -388,7 +404,8 @@ def solved_words(criterion: str, evaluation: Evaluation, has_file: bool = False)
 
 
 def steady_words(stretch: int | str, every: int) -> str:
-    """Say what "steady" means; `stretch` and `every` are those of `Evaluation`."""
+    """Say what "steady" means; `stretch` and `every` are those of `Evaluation`. Sequences
+    of a stream are then `stretch` times the lag long, not their usual length."""
     return (
         f"Steady: solved, and the same weights meet the criterion on sequences of {stretch} times"
         f" the lag. {_tested_words(every)}"
