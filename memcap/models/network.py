@@ -251,7 +251,8 @@ class Network(nnx.Module):
 def forward_pass(
     task: Task, batch: Batch, length: Any = None, num_units: Any = None
 ) -> Pass:
-    """Return the pass over the first `length` steps of a task's batch (default all)."""
+    """Pack what a network needs to pass over the first `length` steps of a batch (default
+    all), for `Network.run` and `Network.score`; nothing is run here."""
     length = len(batch.inputs) if length is None else length
     every = task.answers == "every"
     windows = batch.window_starts

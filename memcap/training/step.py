@@ -53,8 +53,8 @@ class TrainOperands(NamedTuple):
 class EvalOperands(NamedTuple):
     """The operands of one evaluation of a member. Scalars unless noted."""
 
-    # (2,) uint32, where the sequences come from: the key from which they are drawn. For
-    # a file the first number is its part instead: 0 for validation, 1 held out.
+    # (2,) uint32, where the sequences come from: a random key to draw them from; or, for
+    # the parts of a file, not a key but a number and 0: 0 for validation, 1 held out
     source: Any
     lag: Any
     length: Any  # steps of a sequence
@@ -101,9 +101,10 @@ class TrainSpec:
     architecture: Architecture  # structure of the network
     recipe: ResolvedRecipe  # with the fields `NOT_STATIC` blanked
     evaluation: Evaluation  # the rule that says when a member is solved
-    # whether states have a `CurriculumState`, whose lag is the one to train at. Members
-    # that run side by side always have one. If a member's recipe has no curriculum, that
-    # lag is the member's own from the first step.
+    # whether states have a `CurriculumState`, which says at which lag to train. `of` sets
+    # this for recipes that train at other lags. program.py sets it for all members that
+    # run side by side, so that they share a program: without a curriculum, a member
+    # starts where one ends, at its own lag.
     has_curriculum: bool
 
     @classmethod
@@ -139,7 +140,10 @@ def _static(recipe: ResolvedRecipe) -> ResolvedRecipe:
 
 
 def right_sequences(outputs: Float[Array, "O *T B"], batch: Batch) -> Bool[Array, " B"]:
-    """Return a mask of the sequences without a wrong answer; the task must have classes."""
+    """Return a mask of the sequences without a wrong answer; the task must have classes.
+
+    Without a mask, answers are due at the last step alone, and arrays have no axis T.
+    """
     is_right = jnp.argmax(outputs, axis=0) == batch.targets
     return is_right if batch.mask is None else (is_right | ~batch.mask).all(0)
 
@@ -151,17 +155,18 @@ class Trainer:
     spec: TrainSpec  # the spec that the members share
     # steps T of the buffer for training sequences, at least the longest length
     max_length: int
-    # the same for evaluations, stretched and at other lengths, too
+    # steps of the buffer for held-out sequences, which may be longer
     max_eval_length: int
     loop: str = "while"  # name of the loop over time (memcap/loops/)
-    # whether members run under `vmap`. Then all of them take the same number of steps in
-    # a chunk, and members that have ended keep their state.
+    # whether members run under `vmap`. Then the program computes the same number of steps
+    # for all of them in a chunk, and members that have ended keep their state.
     side_by_side: bool = False
 
     @property
     def optimizer(self) -> optax.GradientTransformationExtraArgs:
-        """The optimizer of the flat weights, without the learning rate; `update` needs
-        the member's units."""
+        """The optimizer of the flat weights, without the learning rate and the minus sign:
+        `train_step` subtracts its updates. `update` needs the member's own units, as a
+        padded vector of weights does not tell them."""
         return optimizer_of(self.spec.recipe, self.spec.architecture)
 
     def lag_and_length(
@@ -176,7 +181,8 @@ class Trainer:
             return operands.lag, operands.length
         lag = state.progress.lag
         if self.spec.recipe.lags:
-            # The key of the batch of step k folds in k, and that of its lag -1 - k.
+            # The batch of step k is drawn with k folded into the key, and its lag with
+            # -(k + 1), so that no two draws have the same key.
             key = jax.random.wrap_key_data(operands.key)
             key = jax.random.fold_in(key, -1 - state.step)
             lag = integers(key, (), self.spec.task.smallest_lag, lag + 1)
@@ -232,7 +238,8 @@ class Trainer:
         def mean_loss(
             params: Float[Array, " P"],
         ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-            # A lag that is drawn is the batch's, as it is drawn from the same key.
+            # This is the length of the batch, also where its lag was drawn: from the same
+            # state and operands the same lag is drawn again.
             _, length = self.lag_and_length(state, operands)
             forward = forward_pass(self.spec.task, batch, length, operands.units)
             network = self._network(params)
@@ -252,9 +259,10 @@ class Trainer:
         is_applied = is_finite & state.is_active & takes_step
 
         def new_or_old(new: jax.Array, old: jax.Array) -> jax.Array:
-            # The matrices of an optimizer's state are large: to copy them would take
-            # longer than the update. A member that runs alone stops once it diverges, so
-            # that nothing reads them then, and the new ones may stay.
+            # Muon, SOAP and GGT have matrices in their state. To select between the old
+            # and the new ones would take longer than the update. A member that runs
+            # alone stops once it diverges, and nothing reads its optimizer's state after
+            # that, so there the new matrices are kept.
             is_matrix = new.ndim > 1
             if is_matrix and not self.side_by_side:
                 return new
@@ -263,6 +271,7 @@ class Trainer:
         params, opt_state = jax.tree.map(
             new_or_old, (params, opt_state), (state.params, state.opt_state)
         )
+        # NaN before the first step and below the member's lag: the mean begins anew.
         is_first = jnp.isnan(state.train_score)
         mean = jnp.where(is_first, score, 0.9 * state.train_score + 0.1 * score)
         progress = state.progress
@@ -270,7 +279,7 @@ class Trainer:
             progress = next_progress(
                 progress, operands.curriculum, operands.lag, state.step + 1, score
             )
-            # Below the member's lag no score may trigger an evaluation.
+            # If this batch was below the member's lag, its score may trigger no evaluation.
             mean = jnp.where(state.progress.lag < operands.lag, jnp.nan, mean)
             progress = select(is_applied, progress, state.progress)
         new_state = TrainState(
@@ -345,8 +354,8 @@ class Trainer:
     def evaluate_sequences(
         self, params: Float[Array, " P"], operands: EvalOperands
     ) -> Float[Array, 2]:
-        """Return the score that `evaluate` returns, and the share of sequences without
-        a wrong answer (NaN if the task has no classes)."""
+        """Evaluate like `evaluate`, and count whole sequences: return the score, and the
+        share of sequences without a wrong answer (NaN if the task has no classes)."""
 
         def add_block(k: jax.Array, totals: Float[Array, 3]) -> Float[Array, 3]:
             batch, outputs = self._held_out(params, operands, k)
@@ -379,6 +388,7 @@ class Trainer:
             return totals + jnp.stack(loss_and_score_sums(outputs, targets))
 
         totals = lax.fori_loop(0, operands.blocks, add_block, jnp.zeros(3))
+        # The sums begin with the loss; what is returned begins with the score.
         loss, score, number = totals
         return jnp.stack([score, loss]) / number
 
