@@ -62,8 +62,8 @@ def lstm_step(
 
 
 class LSTM(Cell):
-    """memcap's LSTM cell. Its carry is (c, h), each (B, U), as in Flax's cells. The
-    weights start at zero; `Gates.draw` draws them."""
+    """memcap's LSTM cell. Its carry is (c, h), each (B, U), as in Flax's cells. A new cell
+    has weights of zero; those that training starts from are drawn by `Gates.draw`."""
 
     name: ClassVar[str] = "lstm"
     gates = Gates(roles=("input", "forget", "candidate", "output"))
@@ -90,7 +90,8 @@ class LSTM(Cell):
     def weights(
         self,
     ) -> tuple[Float[Array, "F G"], Float[Array, "U G"], Float[Array, " G"]]:
-        """Kernel, recurrent weights and bias; G = 4 U."""
+        """Kernel, recurrent weights and bias, as arrays (`[...]` reads an `nnx.Param`);
+        G = 4 U."""
         return self.kernel[...], self.recurrent[...], self.bias[...]
 
     def __call__(self, carry: Any, inputs: Inputs) -> Step:
@@ -120,15 +121,15 @@ def stacked_weights(
     readout: Float[Array, "U O"] | None,
     are_symbols: bool,
 ) -> Float[Array, "G_and_O F_and_U"]:
-    """Return all weights of a step as one matrix, (4U + O, F + U). Its product with the
-    input and h gives the gates, and what is read out of h.
+    """Return all weights of a step as one matrix, (4U + O, F + U).
 
-    If the inputs are symbols, one of the F inputs is 1 at each step, and the others are
-    0. Then the bias may be added to the kernel's weights of each input. If the inputs
-    are vectors, the caller adds the bias.
+    Its product with the input of step t and h of step t - 1 gives two things: the gates
+    of step t, before their nonlinearities, and the network's outputs of step t - 1,
+    which are read out of that h.
 
-    The h in this product is that of the step before, so the outputs of step t - 1 come
-    with the gates of step t.
+    If the inputs are symbols, exactly one of the F inputs is 1 at each step, and the
+    others are 0. So the bias is added to the kernel's weights of every input. If the
+    inputs are vectors, the caller adds the bias.
     """
     if are_symbols:
         kernel = kernel + bias
@@ -161,17 +162,19 @@ def back_through_gates(
     dh: Float[Array, "U B"],
     d_readout: Float[Array, "O B"] | None,
 ) -> tuple[Float[Array, "G_and_O B"], Float[Array, "U B"], Float[Array, "U B"]]:
-    """Return the gradient of `through_gates`.
+    """Take a loss's gradient back through `through_gates`, and compute its h again.
 
     Args:
         gates: i, f, g, o, as `through_gates` returned them.
         c: the cell state before the step.
         dc, dh: the loss's gradients with respect to the next c and h.
-        d_readout: the same with respect to what the product read out; None if nothing.
+        d_readout: the loss's gradient with respect to the outputs in the product of
+            `stacked_weights`, not to the read-out's weights. It joins those of the
+            gates as it is. None if the product has no outputs.
 
     Returns:
-        The loss's gradients with respect to the product of weights and inputs, (4U + O,
-        B), and to c; and the step's h, computed again, so that it need not be stored.
+        The loss's gradient with respect to the product of `stacked_weights`, (4U + O,
+        B); that with respect to c; and the step's h, which so need not be stored.
     """
     i, f, g, o = gates
     tanh_c = jnp.tanh(f * c + i * g)

@@ -22,9 +22,10 @@ class DelayLine(Task):
 
     Example (S = 2): 0 1 1 0 1 | lag 2 -> . . 0 1 1 (no answer is due at a dot).
 
-    After a step the state must hold the last `lag` symbols: "one entry per time step" is
-    the right intuition here. A sequence of fewer than 2 lag + 1 steps is refused, as it
-    ends before all the symbols that were held are due as answers.
+    The state must carry the last `lag` symbols from each step to the next: "one entry per
+    time step" is the right intuition here. With the symbol that is being read, lag + 1
+    matter at once. A sequence of fewer than 2 lag + 1 steps is refused, as it ends
+    before all these symbols are due as answers.
 
     Source: the pure delay of Jaeger (2001), "Short term memory in echo state networks";
     n-back in psychology.
@@ -36,11 +37,12 @@ class DelayLine(Task):
         "true if steps show standard normal reals instead of symbols, scored by squared error",
     )
     name = "delay_line"
-    # what a net must remember, in words for a user, and the knobs that a user is asked for
+    # what a net must remember, in words for a user
     question = "everything of the last steps, at every step"
-    asks = ("symbols",)
+    asks = ("symbols",)  # the names of the knobs that this user is asked for
     answers = "every"  # an answer may be due at every step
-    stream = True  # a sequence has no end of its own
+    # a sequence has no end of its own (not a stream of random numbers, as in memcap/rule.py)
+    stream = True
 
     @property
     def loss(self) -> Literal["classes", "values"]:
@@ -63,8 +65,8 @@ class DelayLine(Task):
         return self.features
 
     def shortest(self, lag: int) -> int:
-        """Return 2 lag + 1, the shortest length at which lag + 1 symbols are held, and
-        all of these are due as answers later."""
+        """Return 2 lag + 1, the shortest length at which lag + 1 symbols matter at once
+        (after lag + 1 steps), and all are due as answers (by lag steps later)."""
         return 2 * lag + 1
 
     def length(self, lag: int) -> int:
@@ -77,8 +79,8 @@ class DelayLine(Task):
     ) -> Batch:
         """Draw inputs (T, B), or (T, B, 1) for reals; targets and mask (T, B).
 
-        T is `steps`, the size of the buffer, and the sequence is its first `length`
-        steps. The mask is true from step `lag` to the end of the sequence.
+        T is `steps`, the size of the buffer, not of training: the sequence is its first
+        `length` steps. The mask is true from step `lag` to the end of the sequence.
         """
         import jax
         import jax.numpy as jnp
@@ -93,12 +95,14 @@ class DelayLine(Task):
         return Batch(x[:, :, None] if self.reals else x, targets, mask)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Return the facts: lag + 1 symbols are held while a step is read. The oldest of
-        them is the answer at this step. The other lag symbols are carried to the next
-        step, and `bits` is the information in these.
+        """Return the facts: while a step is read, lag + 1 symbols matter (`held`). The
+        oldest of them is the answer at this step. The other lag symbols are carried to
+        the next step, and `bits` is the information in these. They are drawn
+        independently, and each is asked for (`independent`).
 
         Chance is 1 / S, and the criterion is the usual accuracy, .99. For reals chance
-        is the variance, 1, and the criterion is a squared error of .05.
+        is the variance, 1, and the criterion is a squared error of .05. To know a normal
+        number of variance 1 up to a squared error e takes log2(1 / e) / 2 bits.
         """
         if self.reals:
             error = 0.05
@@ -108,6 +112,6 @@ class DelayLine(Task):
         return Facts(lag + 1, bits, chance=1 / self.symbols, independent=True)
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
-        """Keep the lag in a sequence of factor * lag steps, which tests whether the net
-        needs its zero start state."""
+        """Keep the lag in a sequence of factor * lag steps (so `factor` is not over the
+        usual length), which tests whether the net needs its zero start state."""
         return lag, max(factor * lag, self.length(lag))
