@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
 HEADING_WIDTH = 100  # of lines in a script's docstring
 MOST_LAGS = 8  # that a sentence lists
-# Columns of a point (memcap.frontiers.frontier.columns) that the JSON has, too: of its
-# fit, and of its runs
+# Columns of a point (memcap.frontiers.frontier.columns) that the JSON has, too: those
+# of its fit (u_exist: the narrowest net that passed), and those of its runs
 OF_FIT = (
     "u_exist",
     "u50",
@@ -195,7 +195,8 @@ def _lines_on_width(answer: "Answer", units: int) -> list[str]:
         lines.append(_misfit(answer.point))
     for point in passes.points:
         if fall := point.fit.fall:
-            # past a fall, `units` are above the widths that fail
+            # At the widths up to `fall.last` more nets pass than at some wider ones. These
+            # are wider than `units`, or lie between those widths and `units`.
             which = "Wider nets" if units <= fall.last else "Nets in between"
             lines.append(f"{fall_words(fall, which)}.")
     if not answer.as_asked:
@@ -503,8 +504,7 @@ def _lines_on_measurement(answer: "Answer", point: Point) -> list[str]:
 def _lines_on_stretched(answer: "Answer", point: Point) -> list[str]:
     """Say how solved nets of the advised width score at the stretched length."""
     task = point.task
-    stretch = point.evaluation.stretch
-    longer = task.stretched(point.lag, stretch)
+    longer = task.stretched(point.lag, point.evaluation.stretch)
     if answer.units is None or longer == (point.lag, point.length):
         return []  # a user's own sequences have no longer ones
     score = point.stretched_at(answer.units)
@@ -517,6 +517,6 @@ def _lines_on_stretched(answer: "Answer", point: Point) -> list[str]:
         chance = f", about what a net without memory has ({guess:.3g})"
     name = "accuracy" if task.higher_is_better else "error"
     return [
-        f"At {stretch} times the lag (or length), the median {name} of the solved nets of"
+        f"At lag {longer[0]}, in {longer[1]:,} steps, the median {name} of the solved nets of"
         f" {plural(units, 'unit')} is {median:.3g}{chance}."
     ]
