@@ -1,7 +1,7 @@
 """The answer: how many units a task takes at a lag, given the measurements at all lags.
 
 One rule holds for every lag, measured or not. Some seeds fail at every width; the
-others train. A width is enough if the wanted share of the seeds that train pass at it.
+others can be trained. A width is enough if the wanted share of those others pass at it.
 Take the narrowest width that is enough with a probability of at least `PROBABILITY`
 (memcap.thresholds.lags). The width never falls with the lag (`advise`). In simulated
 studies 92 to 94 % of fresh seeds pass at the advised widths; most of the others fail at
@@ -38,7 +38,7 @@ from memcap.thresholds.falls import width_to_take
 from memcap.thresholds.lags import PROBABILITY, believe
 
 ONE_UNIT = Model(units=1)  # the network of a question that names none
-# The widths of shorter lags are predicted for each lag up to this one, and beyond it for
+# For unmeasured lags, widths are predicted at each lag up to this one, and beyond it at
 # lags 40 % apart.
 EACH_LAG_TO = 50
 LAG_RATIO = 1.4
@@ -55,9 +55,10 @@ class Question:
     task: Task  # the task with its knobs
     lag: int  # time steps
     model: Model = ONE_UNIT  # the network, at one unit
-    share: float = 0.9  # that should pass, of the seeds that train at all
-    # the verdict that counts as a pass, and the budget within which it counts, as in
-    # `memcap.frontiers.frontier.frontier`
+    # the share of seeds that should pass, of those that train at all
+    share: float = 0.9
+    # the verdict that counts as a pass ("up_to", "steady" or "trained", not a lag), and
+    # the budget within which it counts, as in `memcap.frontiers.frontier.frontier`
     at: At = "up_to"
     budget: int | None = None
     # the only rows that count: a table, a folder, or a name of
@@ -90,7 +91,7 @@ class Width(NamedTuple):
     estimate: float
     low: float  # of the 95 % interval
     high: float
-    units: float  # the width that is enough with `PROBABILITY`
+    units: float  # the width that is enough with `PROBABILITY`, not rounded
 
 
 class Advice(NamedTuple):
@@ -105,12 +106,13 @@ class Advice(NamedTuple):
 
 
 class Passes(NamedTuple):
-    """The runs of nets of the advised width or wider."""
+    """How many runs passed, of nets of the advised width or wider."""
 
     points: Sequence[Point]  # the measurements that the runs belong to
     passed: int  # how many of the runs passed
     runs: int  # how many there are
-    # where wider nets fail more: the widest that are counted here
+    # the widest nets that are counted; None if all are. Beyond a fall, where wider nets
+    # fail more often, none is counted.
     widest: int | None
 
 
@@ -133,8 +135,9 @@ class Answer:
         training_lag: the lag at which, or up to which, to train nets of this width. It
             is longer than the question's if fewer units are then enough. `estimate` is
             for this lag.
-        from_own_rows: the answer of the user's own rows, if published rows have more
-            evidence, so that this answer comes from those.
+        from_own_rows: None if this answer comes from the user's own rows. If it comes
+            from published ones, which have more evidence: what the user's own rows
+            would answer.
         beside: if the task was not measured with these knobs, answers for the nearest
             measured values of one knob.
     """
@@ -204,8 +207,8 @@ class Answer:
 
     @property
     def is_conclusive(self) -> bool:
-        """True if the lag was measured, a width is known to be enough, and the
-        threshold is a number."""
+        """True if the lag was measured, a width is known to be enough, and the threshold
+        (here u90, in units) is a number (`Point.measured`)."""
         return bool(self.point and self.units is not None and self.point.measured)
 
     @property
@@ -215,7 +218,9 @@ class Answer:
 
     @property
     def training_point(self) -> Point | None:
-        """The measurement at the training lag; None if that was not measured."""
+        """The measurement at the training lag, which is the question's own unless the
+        advice is a longer one; None if that was not measured, as only the question's
+        own may be."""
         lag = self.training_lag
         return self.trainable[lag] if lag and self.trains_longer else self.point
 
@@ -229,11 +234,11 @@ class Answer:
 
     @cached_property
     def passes(self) -> Passes:
-        """The runs of nets of `units` units or more.
+        """The runs of nets of `units` units or more, up to the last width before a fall.
 
         These are the runs at the training lag. If that was not measured, they are those
-        at the measured lags next to the question's; if no net there was as wide, those
-        at all measured lags.
+        at the measured lags next to the question's. If no net at those lags was as
+        wide, they are those at all measured lags.
         """
         units = self.units
         if units is None:
@@ -267,13 +272,14 @@ def answer(
     their rows."""
     lag = question.lag
     points = [p for p in points if (p.task, p.model) == (question.task, question.model)]
-    # A question about every lag takes nets that trained to be right at every lag, and one
-    # about a single lag takes others. Only if there are none does it take what there is.
+    # A question about every lag takes nets that trained to be right at every lag. A
+    # question about a single lag takes nets that trained for another verdict. If there
+    # are no such nets, either takes all there are.
     until_up_to = [p for p in points if p.evaluation.until == "up_to"]
     other = [p for p in points if p.evaluation.until != "up_to"]
     points = (until_up_to if question.up_to else other) or points
-    # If a lag was measured in several ways, take the usual length and rule, or else the
-    # way with the most runs.
+    # If the lag was measured in several ways (`Point.label` names the way), take the
+    # usual length and rule, or else the way with the most runs.
     at_lag = [p for p in points if p.lag == lag]
     point = max(at_lag, key=lambda p: (p.usual, sum(p.runs)), default=None)
     if point is not None:
@@ -299,14 +305,20 @@ def advise(
     next longer one need.
 
     With `up_to`, a net that was trained up to a longer lag is right at this one, too.
-    Then each longer measured lag is a candidate for training, beside the lag itself,
-    and the candidate that needs the fewest units is advised. The lag itself needs what
-    the nearest measured lag up to it needs, and the unmeasured lags between the two.
+    Then each longer measured lag is a candidate for training, beside the lag itself.
+    The candidate that needs the fewest units is advised, which keeps the width from
+    falling with the lag: what suffices for a longer lag suffices for a shorter one. So
+    the width for the lag itself takes no account of all shorter ones. It is the widest
+    that is needed at the nearest measured lag that is not longer, and at the unmeasured
+    lags from there to the lag itself.
+
+    Each lag needs the width that `_widths` predicts for it. A measured one needs that of
+    `_units_at` in its place, if a width is known to be enough there.
 
     Args:
         points: the measurements by lag, ascending, at least one.
         lag, share: the lag and the share of the question.
-        up_to: whether a net is right at every lag up to its own.
+        up_to: whether the nets that pass are right at every lag up to their own.
     """
     not_longer = [k for k in points if k <= lag]
     longer = [k for k in points if k > lag]
@@ -321,13 +333,15 @@ def advise(
             without_width.add(k)
         else:
             needed[k] = units
+    # the measured lags that decide the width for the lag itself
     counted = not_longer[-1:] if up_to else not_longer
     width = max(needed[k] for k in (*counted, *unmeasured))
     if longer and lag not in points and not up_to:
         around = (*not_longer, longer[0])
         width = min(width, max(needed[k] for k in around))
     candidates = {k: needed[k] for k in longer} if up_to else {}
-    # Where no width is known to be enough up to the lag, only longer ones are candidates.
+    # The lag itself is a candidate, too; but if there are longer ones, only where a width
+    # is known to be enough at the lags that decide it.
     if not candidates or without_width.isdisjoint(counted):
         candidates[lag] = width
     units_by_lag = {}
@@ -364,12 +378,17 @@ def _lags_between(first: int, last: int) -> set[int]:
 def _widths(
     points: Mapping[int, Point], lags: Sequence[int], share: float
 ) -> dict[int, Width]:
-    """Predict the width at which the share passes at some lags, by lag."""
+    """Predict the width at which the share passes at some lags, by lag.
+
+    `Point.rise` has the counts of passes by width, before a fall, and `rise_trained`
+    those of nets that are solved at the trained length.
+    """
+    # the quantiles of the width, in the order of the fields of `Width`
     ranks = np.array([0.5, 0.025, 0.975, PROBABILITY])
     counts = [{lag: point.rise for lag, point in points.items()}]
     if any(p.solved_trained != p.solved for p in points.values()):
-        # A net that passes by a stricter verdict is also solved at the trained length, so
-        # the stricter verdict never takes fewer units.
+        # A net that passes by a stricter verdict is also solved at the trained length.
+        # So the width by that weaker verdict is a lower bound, and the greater counts.
         counts.append({lag: point.rise_trained for lag, point in points.items()})
     beliefs = [believe(by_lag, lags) for by_lag in counts]
     widths = {}
@@ -381,9 +400,14 @@ def _widths(
 
 def _units_at(point: Point, width: float, share: float) -> int | None:
     """Return the units to take at a measured lag, given the width that the curves of all
-    lags predict to be enough; None if no width is known to be enough."""
+    lags predict to be enough; None if no width is known to be enough.
+
+    A threshold is the width at which a share passes, "below" or "above" the widths
+    tried if it is censored. Where wider nets may fail more, `width_to_take` chooses by
+    the counts alone; otherwise it returns about what it is given, None for None.
+    """
     if point.fit.u90.censored == "below":
-        # The threshold lies below the narrowest width tried: take at least that width.
+        # u90 lies below the narrowest width tried: take at least that width.
         width = max(width, point.units[0])
     units = _rounded_up(width)
     # The lag's own counts must show that the share passes at some width.

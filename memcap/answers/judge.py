@@ -27,10 +27,12 @@ class Judgement:
     Args:
         task, lag: the task and lag at which it was judged.
         table: a row for each lag and length: `lag`, `length`, the score (`accuracy` or
-            `mse`), `chance`, the score of a net without memory, and `passes`.
-        right: whether the network reaches what members are trained for: on a stream, to
-            be steady; otherwise, to be right at every lag up to its own; if the task
-            has no other lags, to be right at its own.
+            `mse`), `chance`, the score of a net without memory, and `passes`. Where
+            there are several lags, `passes` allows each score a margin, which their
+            mean does not have.
+        right: whether the network reaches what members are trained for. On a stream it
+            must be steady, otherwise right at every lag up to its own. If the task has
+            no other lags, it must be right at its own.
         up_to: the longest lag up to which the network is right at every lag. None if it
             is wrong at the shortest, or if the task is a stream or has one lag alone.
         words: the verdict in words.
@@ -70,7 +72,7 @@ def judge(
         raise UserError(f"net: must be a function of inputs, not {type(net).__name__}")
     jax_setup.setup()
     if isinstance(task, FileTask):
-        sequences = task.part_sizes[1]
+        sequences = task.part_sizes[1]  # all that are held out, whatever was asked for
     else:
         whole(sequences, "sequences", 1, MOST)
     every_lag = task.has_other_lags(lag)
@@ -95,6 +97,7 @@ def judge(
     for index, (test_lag, length) in enumerate(sizes):
         batch = draw(jax.random.fold_in(key, index), test_lag, length)
         batch = jax.tree.map(np.asarray, batch)
+        # `sequences` puts the batch into arrays (N, T); `score` scores the net's answers.
         inputs, targets, mask = chance.sequences(task, batch, length)
         outputs = net(_net_inputs(task, inputs, one_hot))
         answers = _net_answers(task, outputs, mask.shape)
@@ -171,7 +174,8 @@ def _verdict(member: Member, table: pl.DataFrame, sequences: int) -> Judgement:
         f" {bound(member.facts.threshold)}"
     )
     if task.stream:
-        # the first row is at the trained length, the second one at the stretched length
+        # A stream is judged at one lag, so there are two rows: the first one is at the
+        # trained length, the second one at the stretched length.
         right = bool(table["passes"].all())
         verdict = "STEADY" if right else "NOT SOLVED"
         if table["passes"][0] and not right:
@@ -181,6 +185,8 @@ def _verdict(member: Member, table: pl.DataFrame, sequences: int) -> Judgement:
             f" {member.length} steps, {scores[1]:.4f} on those of {table['length'][1]} ({note})."
         )
         return Judgement(task, lag, table, right, None, words)
+    # The mean over all lags up to one counts. It may pass again after a shorter lag at
+    # which it did not, so take the longest.
     up_to = None
     for index, test_lag in enumerate(table["lag"]):
         if member.criterion.passes_at_all(scores[: index + 1], sequences):

@@ -39,6 +39,7 @@ def command(answer: "Answer") -> str:
     name = re.sub(r"\W+", "_", f"{question.task.name}_L{question.lag}")
     start = _start(question)
     held = question.task.facts(question.lag, question.task.length(question.lag)).held
+    # the widest net to try, in units: twice the number of symbols that a net must hold
     most = max(LEAST_WIDEST, 2.0 * held)
     measured = point or longer_point(answer.points, question.lag)
     if measured is None or (question.up_to and measured.at != "up_to"):
@@ -71,7 +72,8 @@ def command(answer: "Answer") -> str:
 
 def around_best(point: Point) -> tuple[int, int]:
     """Return the first and the last width to try around the one at which most seeds
-    passed: at most `REACH` units from it, and none as far as the next width tried."""
+    passed: at most `REACH` units from it, and between the next widths tried, without
+    these."""
     by_width = zip(point.solved, point.runs, point.units, strict=True)
     # of equal shares, the one with the most runs, and then the narrowest width
     ranks = {units: (solved / runs, runs) for solved, runs, units in by_width}

@@ -17,7 +17,7 @@ from memcap.store import shards
 from memcap.store.shards import NAMES, OUTPUTS, is_published, rows_files
 from memcap.tasks import Task
 
-# Other names of cells, also Flax's. An LSTM is one cell, whoever wrote it.
+# Other names of cells, also Flax's: a question about any LSTM takes rows of memcap's own.
 CELLS = ALIASES | {"optimizedlstmcell": "lstm", "lstmcell": "lstm"}
 
 
@@ -39,8 +39,8 @@ def best_answer(question: Question) -> Answer:
     for source, table in _sources(question):
         tables[source] = table
         answers.append(from_rows(table, question, source))
-        is_published = source != str(OUTPUTS)
-        if is_published and answers[-1].is_conclusive and answers[-1].as_asked:
+        is_from_others = source != str(OUTPUTS)
+        if is_from_others and answers[-1].is_conclusive and answers[-1].as_asked:
             break  # so the other published studies need not be read
     best = max(answers, key=_evidence, default=Answer(question))
     if not best.points:
@@ -141,7 +141,7 @@ def _tasks(rows: pl.DataFrame, cls: type[Task]) -> dict[str, Task]:
     """Return the tasks of a class that have rows, by the column `knobs` of these rows."""
     tasks = {}
     for knobs in rows.filter(task=cls.name)["knobs"].unique():
-        # a knob that is younger than its rows has the value that it had then
+        # a knob that was added after these rows has its `before`, as if it had been there
         values = completed(cls, json.loads(knobs))
         tasks[knobs] = typed(cls, values, "task")
     return tasks
