@@ -585,3 +585,10 @@ def test_python_writes_a_script_too(tmp_path, rows):
     assert file.read_text() == text
     assert f"memcap.answer(...).code('flax', '{file}')" in text
     assert file.with_suffix(".npz").exists()
+
+
+def test_the_time_is_said_where_no_measured_lag_trains():
+    members = table(*(group("latch", lag, {8: (0, 8)}) for lag in (4, 16)))
+    found = answer(Question(LATCH, 8), frontier(members))
+    assert found.lags == []
+    assert " on one core, as its neighbours took):" in words_of(found)

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy.special import logit
+from scipy.special import expit, logit
 from study_rows import group, table
 
 from memcap.frontiers.comparison import Shift, compare, count_directions, shift
@@ -128,3 +128,23 @@ def test_who_has_two_rivals_has_no_partner():
         ("SimpleCell", "SimpleCell"),
     ]
     assert not alone
+
+
+@pytest.mark.breadth
+def test_coverage():
+    """95 % intervals hold the true ratio of two simulated studies in about 95 % of
+    cases, or more."""
+    rng = np.random.default_rng(2)
+    widths = np.arange(1, 17)
+    studies = 40
+    mus = np.log2([5.3, 7.1])
+    truth = 2 ** (mus[1] - mus[0])
+    held = 0
+    for _ in range(studies):
+        shares = expit(12 * (np.log2(widths) - mus[:, None]))
+        first, second = (
+            posterior(widths, solved, [8] * 16) for solved in rng.binomial(8, shares)
+        )
+        found = shift(first, second, 0.5)
+        held += found.low <= truth <= found.high
+    assert held / studies >= 0.88

@@ -55,8 +55,11 @@ def test_the_recipe_with_the_smallest_u90_stands_and_is_named_with_the_number_tr
         assert sum(point.runs) == 16  # the losers' runs are not mixed in
 
 
-def test_runs_of_recipes_that_differ_in_one_value_are_not_mixed():
-    point = point_of(*(group(counts=SHARP, forget_bias=b) for b in (None, 1.0)))
+@pytest.mark.parametrize(
+    ("column", "values"), [("lr", (0.1, 0.2)), ("forget_bias", (None, 1.0))]
+)
+def test_runs_of_recipes_that_differ_in_one_value_are_not_mixed(column, values):
+    point = point_of(*(group(counts=SHARP, **{column: value}) for value in values))
     assert (point.recipes, point.runs) == (2, (4, 4, 4, 4))
 
 

@@ -67,12 +67,15 @@ def search(tmp_path, monkeypatch):
 
 
 def test_the_recipe_that_validation_prefers_finds_the_width(search):
-    make, _ = search
+    make, rows = search
     curve = make(lambda units: 0.1 if units >= 11 else 0.5).run()
     assert (curve.recipe.name, curve.units, curve.below) == ("chrono", 11, 10)
     widths = [width.units for width in curve.widths]
     assert widths == [1, 2, 4, 8, 9, 10, 11, 16, 32]
     assert all(width.runs >= 10 for width in curve.widths)
+    before = len(rows)
+    assert make(lambda units: 0.1 if units >= 11 else 0.5).run() == curve
+    assert len(rows) == before  # a rerun trains nothing
 
 
 def test_where_no_width_helps_none_is_looked_for(search):

@@ -283,3 +283,17 @@ def test_rows_whose_file_is_gone_name_it(tmp_path, monkeypatch, words):
     assert none == (
         "memcap: study: none of its 6 rows can be read here; the lines above say why"
     )
+
+
+@pytest.mark.breadth
+def test_the_verdict_is_about_held_out_sequences(save):
+    """Their labels are the others: what training teaches is wrong for all of them."""
+    inputs = INPUTS % 2
+    targets = inputs[:, -3].copy()
+    held = save(inputs=inputs, targets=targets).parts[2]
+    targets[held] = 1 - targets[held]
+    task = save(inputs=inputs, targets=targets)
+    members = memcap.members(task, recipe="hold", lag=2, units=4, budget=300)
+    (row,) = memcap.train(members, progress=False).to_dicts()
+    assert row["train_loss"] < 0.1
+    assert row["final"] < 0.1

@@ -292,3 +292,15 @@ def test_rows_with_a_value_that_this_version_has_not_are_left_out(capsys):
     assert store.readable(rows)["key"].to_list() == [rows["key"][0]]
     said = capsys.readouterr().err
     assert all(f"={value}: must be one of" in said for value in changes.values())
+
+
+def test_collect_again_gives_the_same_rows(folder):
+    for k in range(3):
+        rows = frame([row(f"k{k}", lag=3 - k), row("shared")])
+        write_table(folder / "rows" / f"{k}.parquet", rows)
+    path, rows = shards.collect(folder)
+    assert path == folder / "rows.parquet"
+    assert rows.height == 4
+    assert rows["lag"].is_sorted()
+    assert_frame_equal(shards.collect(folder)[1], rows)
+    assert_frame_equal(store.read(path), rows)

@@ -3,6 +3,7 @@ one that was never stopped."""
 
 import importlib
 import math
+import random
 import signal
 
 import numpy as np
@@ -261,3 +262,35 @@ def test_a_write_that_was_interrupted_is_made_up_for(tmp_path, monkeypatch):
             kept.write()
     kept.write()
     assert len(held(tmp_path)) == 1
+
+
+def test_a_member_of_another_config_begins_anew_and_leaves_the_checkpoint_to_its_own(
+    tmp_path,
+):
+    found = slow()
+    others = slow(recipe__lr=2e-6)
+    stopped(found, tmp_path)
+    assert gone_on(others, tmp_path)[0] == [1]
+    assert gone_on(found, tmp_path)[0] == [31]
+
+
+def test_a_flipped_bit_is_noticed(tmp_path, capfd):
+    (member,) = slow()
+    stopped([member], tmp_path)
+    (path,) = held(tmp_path)
+    content = path.read_bytes()
+    (sound,) = Checkpoints(tmp_path, [member], ONE_LANE).states.values()
+    draw = random.Random(0)
+    for place in draw.sample(range(len(content)), 10):
+        for file in held(tmp_path):
+            file.unlink()
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << draw.randrange(8)
+        bad = path.with_name(f"{place}.npz")  # a new file, as for the caches
+        bad.write_bytes(flipped)
+        states = Checkpoints(tmp_path, [member], ONE_LANE).states
+        if states:  # bytes that say nothing were hit, such as a date
+            assert all(map(np.array_equal, states[member.key].state, sound.state))
+        else:
+            assert held(tmp_path) == [bad.with_name(f"{bad.name}.bad")]
+            assert f"{bad}: not a readable npz file" in capfd.readouterr().err

@@ -1,14 +1,18 @@
 """Every study, of sweeps/ or of a paper, composes, and its members resolve: once, for
 all that needs them."""
 
+from collections.abc import Iterator
+from dataclasses import astuple, replace
 from typing import Any
 
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
+from study_checks import ONE_LANE
 from study_files import NAMES
 
 from memcap import store
+from memcap.config.member import Member, Model
 from memcap.designs.axes import axis, members
 from memcap.designs.bisect import Bisect
 from memcap.designs.race import Race
@@ -17,6 +21,8 @@ from memcap.launch.jobs import settings, values_of
 from memcap.runtime import ROOT
 from memcap.store.shards import Study, sweeps
 from memcap.studies.run import what_is_missing
+from memcap.tasks import Task, task_classes
+from memcap.training.engine import train
 
 PUBLISHED = sorted(p.parent for p in sweeps().rglob("rows.parquet"))
 # Rows of a study's other seeds.
@@ -82,3 +88,74 @@ def test_published_rows_are_those_of_the_study_as_it_stands(study):
         ).first
         == []
     )
+
+
+def brief(member: Member) -> Member:
+    """It takes two steps, and is so small that members of many studies share a program."""
+    return replace(
+        member,
+        lag=max(3, member.task.smallest_lag),
+        length=None,
+        model=replace(member.model, units=2),
+        recipe=replace(member.recipe, budget=2, batch=4),
+        evaluation=replace(member.evaluation, every=2, sequences=4, stretch=1),
+    )
+
+
+def first_members() -> Iterator[Member]:
+    """The first member of each grid of each study."""
+    for name in NAMES:
+        values = composed(f"sweeps={name}")
+        for grid in grids(values):
+            yield members(
+                values | {"axes": {name: listed[:1] for name, listed in grid.items()}}
+            )[0]
+
+
+def choices(task: Task) -> tuple[Any, ...]:
+    """Its kind, and its knobs that are no numbers."""
+    return (
+        type(task),
+        *(knob for knob in astuple(task) if isinstance(knob, (str, bool))),
+    )
+
+
+@pytest.mark.slow
+def test_whatever_the_grids_ask_for_trains_for_a_moment():
+    """Each task with each choice of its knobs, each model, and each optimiser with and
+    without a curriculum are in one member at least. The LSTM learns every task as it is
+    in tests/training/test_everything_trains.
+    """
+    trained = {choices(cls()) for cls in task_classes().values()} | {
+        Model("lstm", 2),
+        ("adam", True),
+    }
+    chosen = []
+    for member in map(brief, first_members()):
+        recipe = member.recipe
+        new = {
+            choices(member.task),
+            member.model,
+            (recipe.optimizer, recipe.curriculum is None),
+        } - trained
+        if new:
+            trained |= new
+            chosen.append(member)
+    assert len(chosen) > 12
+    for ended in train(chosen, ONE_LANE):
+        assert ended.steps == 2
+        assert np.isfinite(ended.train_loss)
+
+
+def test_a_value_on_the_command_line_reaches_every_member():
+    found = members(
+        composed(
+            "sweeps=first_study",
+            "recipe.budget=7",
+            "seed=100",
+            "evaluation.sequences=5",
+        )
+    )
+    assert {m.recipe.budget for m in found} == {7}
+    assert {m.evaluation.sequences for m in found} == {5}
+    assert {m.seed for m in found} == {*range(100, 108)}

@@ -378,3 +378,38 @@ def test_sound_whatever_the_counts(study):
     assert found.u50.censored == "below" or solved != runs
     assert found.u50.censored == "above" or any(solved)
     assert np.isclose(post.weights.sum(), 1)
+
+
+@pytest.mark.parametrize("units", [(4, 5, 6, 7, 8), MIXED, OCTAVES, (3, 7, 9, 20)])
+@pytest.mark.parametrize("seeds", [1, 4, 16])
+def test_more_solved_from_the_widest_down_never_raises_u50(units, seeds):
+    counts = np.clip(
+        np.arange(seeds * len(units) + 1)[:, None]
+        - seeds * np.arange(len(units))[::-1],
+        0,
+        seeds,
+    )
+    ((u50, _, _),) = thresholds(units, counts, seeds, 0.5)
+    assert u50[0] == units[-1]
+    assert u50[-1] == units[0]
+    assert np.all(np.diff(u50) <= 0)
+
+
+@steady
+@given(studies(), st.data())
+def test_one_more_solved(study, data):
+    """At any slope and lapse it moves mu down. Not u50 at large: one solved far too
+    early also says: flat."""
+    units, solved, runs = study
+    where = data.draw(st.sampled_from(range(len(units))))
+    more = [min(k + (i == where), runs[i]) for i, k in enumerate(solved)]
+    before, after = (posterior(units, k, runs, INDEPENDENT) for k in (solved, more))
+    for slope in np.unique(before.slope):
+        lower, higher = (
+            np.cumsum(post.weights[post.slope == slope], axis=0)
+            for post in (before, after)
+        )
+        likely = (lower[-1] > 1e-9) & (higher[-1] > 1e-9)
+        assert np.all(
+            (higher / higher[-1])[:, likely] >= (lower / lower[-1])[:, likely] - 1e-9
+        )
