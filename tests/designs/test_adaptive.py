@@ -207,3 +207,12 @@ def test_designs_that_cannot_be_searched_are_refused_in_a_line():
     text = refusal(lambda: Adaptive(both, {}))
     assert "at lag 2 has lengths 16, 32" in text
     assert "design=bisect" in text
+
+
+@pytest.mark.breadth
+@few
+@given(st.integers(0, 1 << 30), st.randoms(use_true_random=False))
+def test_whatever_rows_are_there_no_member_is_trained_again(seed, random):
+    passes = chance(seed)
+    known = {member: passes(member) for member in line() if random.random() < 0.3}
+    trained(line(), passes, known=known)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from breadth import leave
 from flax import nnx
-from loop_checks import Sizes, run_loop
+from loop_checks import Sizes, pass_over, run_loop
 from lstm_reference import quick_jit, relative_error
 
 from memcap.cells import cell_class
@@ -31,6 +31,7 @@ from memcap.loops import (
 )
 from memcap.loops.gated_check import CASES, all_right, is_right
 from memcap.loops.gated_native import GatedC, loss_over_time, over_time
+from memcap.loops.lstm_while import lstm_while
 
 pytestmark = pytest.mark.skipif(
     lstm_native.IN_C.missing() is not None,
@@ -405,3 +406,66 @@ def test_what_is_wrong_by_a_hundredth_fails_the_test_at_first_use(
 def test_what_it_is_tested_by_passes(name, wide):
     with jax.enable_x64(wide):
         assert all_right(IN_C[name])
+
+
+@each_cell
+@pytest.mark.parametrize("sizes", [SYMBOLS, LOSS], ids=lambda sizes: sizes.returned)
+@pytest.mark.parametrize("steps", [-1, 0, 1, 99])
+def test_a_length_outside_of_the_buffer_ends_at_its_ends(name, sizes, steps):
+    arrays, symbols = material(name, sizes)
+    asked = extents(sizes, steps=steps)
+    slopes, values = compiled(name, sizes)(arrays, symbols, asked)
+    if steps > 0:
+        within = extents(sizes, steps=min(steps, sizes.T))
+        same((slopes, values), compiled(name, sizes)(arrays, symbols, within))
+    elif sizes.returned == "loss":
+        assert not any(map(np.any, jax.tree.leaves((slopes, values))))
+    else:
+        same(values[0], arrays["carry"])
+        assert not np.any(values[1])
+        assert not any(map(np.any, jax.tree.leaves(slopes | {"carry": ()})))
+        assert np.any(slopes["carry"][0])
+
+
+def one_step(loop: str, x: np.ndarray, gate: int, bias: list[float], c: float):
+    """Cells (B,) after a step of one LSTM unit in which one gate sees x."""
+    kernel = np.zeros((1, 4), np.float32)
+    kernel[0, gate] = 1
+    still = np.zeros((1, len(x)), np.float32)
+    weights = kernel, np.zeros_like(kernel), np.float32(bias), None
+
+    def run(weights: Any, carry: Any, inputs: Any) -> Any:
+        if loop == "native":
+            counts = np.int32([1, 1])
+            return over_time(lstm_native.IN_C, False, weights, carry, inputs, counts)
+        return lstm_while(weights, carry, pass_over(inputs, every=False), None)
+
+    carry = (still + np.float32(c), still)
+    (cells, _), _ = jax.jit(run)(weights, carry, x[None, :, None])
+    return np.asarray(cells[0])
+
+
+CANDIDATE = (2, [100, -100, 0, 0], 0, 7.99881172180175781)  # saturated from there
+
+
+FORGET = (1, [-100, 0, 0, 0], 1, 15.9976234436035156)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(
+    ("gate", "bias", "c", "ends"), [CANDIDATE, FORGET], ids=["candidate", "forget gate"]
+)
+def test_what_is_saturated_is_so_from_the_same_number_as_in_xla(
+    gate, bias, c, ends, sign
+):
+    last = sign if gate == 2 else (1 + sign) / 2
+    around = np.float32(ends) + np.spacing(np.float32(ends)) * np.arange(60)
+    beyond = np.linspace(ends + 0.01, 90, 500)
+    x = sign * np.concatenate([around, beyond, [1e20, 1e30]]).astype(np.float32)
+    before = sign * np.linspace(-ends + 0.05, ends - 0.05, 5000, dtype=np.float32)
+    found = []
+    for loop in ("native", "xla"):
+        np.testing.assert_array_equal(one_step(loop, x, gate, bias, c), last)
+        found.append(one_step(loop, before, gate, bias, c))
+    np.testing.assert_allclose(*found, rtol=0, atol=3e-7)
+    assert np.abs(found[0]).max() <= 1

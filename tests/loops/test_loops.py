@@ -375,12 +375,31 @@ each_by_trip_count = pytest.mark.parametrize(
 
 
 @cache
-def one_by_one(name: str, loop: loops.Loop) -> Callable[..., Any]:
-    """Compile a loop's run of a member; optimised, XLA may round a Flax cell otherwise
-    in a buffer of another size."""
+def counted(name: str, loop: loops.Loop) -> tuple[Any, list]:
+    """Compile a loop's run of a member; list the lengths of the buffers for which it is traced."""
+    traces: list[int] = []
     one = run(name, EXACT, loop)
-    jit = jax.jit if name == "lstm" else quick_jit
-    return jit(lambda *given: one(*given, None, None))
+
+    def traced(weights: Any, carry: Any, inputs: Any, length: Any) -> Any:
+        traces.append(len(inputs))
+        return one(weights, carry, inputs, length, None, None)
+
+    # optimised, XLA may round a Flax cell otherwise in a buffer of another size
+    return (jax.jit if name == "lstm" else quick_jit)(traced), traces
+
+
+@each_by_trip_count
+def test_one_trace_serves_every_length(loop, name):
+    if why := loop.missing():
+        pytest.skip(f"{loop.name} cannot run here: {why}")
+    program, traces = counted(name, loop)
+    program.clear_cache()
+    traces.clear()
+    given = member(name, EXACT, 0)[:3]
+    results = [program(*given, np.int32(length)) for length in range(1, T + 1)]
+    assert traces == [T]
+    norms = [float(jnp.sum(outputs**2)) for (outputs, _), _ in results]
+    assert norms == sorted(set(norms))  # each step counts
 
 
 @each_by_trip_count
@@ -388,7 +407,7 @@ def one_by_one(name: str, loop: loops.Loop) -> Callable[..., Any]:
 def test_a_padded_buffer_gives_bitwise_what_an_exact_one_gives(loop, name, length):
     if why := loop.missing():
         pytest.skip(f"{loop.name} cannot run here: {why}")
-    program = one_by_one(name, loop)
+    program, _ = counted(name, loop)
     weights, carry, inputs = member(name, EXACT, 0)[:3]
     padded = inputs.copy()
     padded[length:] = np.nan

@@ -14,11 +14,13 @@ from loop_checks import pass_over
 from lstm_reference import quick_jit, relative_error
 from model_checks import OUT, B, F, T, U, architecture, random_weights, reals
 
+import memcap
 from memcap.cells import Init
+from memcap.knobs import UserError
 from memcap.loops import lstm_native
 from memcap.loops.base import select
 from memcap.models.export import export
-from memcap.models.model import cell_names
+from memcap.models.model import Model, cell_names
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
@@ -143,3 +145,32 @@ def test_every_layer_starts_by_the_recipe_and_with_weights_of_its_own():
     assert not np.array_equal(weights["cell_2"]["kernel"], weights["cell_3"]["kernel"])
     one = architecture().init(init, [3])
     jax.tree.map(np.testing.assert_array_equal, one["cell"], weights["cell"])
+
+
+@pytest.mark.parametrize(
+    ("cell", "gates"), [("lstm", 4), ("GRUCell", 3), ("SimpleCell", 1), ("LRU", None)]
+)
+def test_carry_and_parameters_are_of_the_whole_net(cell, gates):
+    """tests/models/test_architecture.py has those of one layer."""
+    one = architecture(cell)
+    for layers in (2, 8):
+        net = architecture(cell, layers=layers)
+        assert set(net.abstract_weights()) == {*cell_names(net.model), "readout"}
+        assert net.carry_numbers() == layers * one.carry_numbers()
+        if gates is not None:
+            further = gates * U * (U + U + 1)
+            assert net.parameters() == one.parameters() + (layers - 1) * further
+
+
+def test_one_layer_has_the_key_that_it_had_and_two_have_another():
+    one, same, two = (
+        memcap.members("latch", lag=8, units=4, seed=1, **layers)[0]
+        for layers in ({}, {"layers": 1}, {"layers": 2})
+    )
+    assert one.key == same.key != two.key
+    assert "layers" not in one.config["model"]
+    assert two.config["model"]["layers"] == 2
+    for wrong in (0, 9):
+        said = f"model.layers={wrong}: must be at least 1 and at most 8"
+        with pytest.raises(UserError, match=said):
+            Model(layers=wrong)

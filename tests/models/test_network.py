@@ -118,3 +118,20 @@ def test_a_width_that_was_drawn_leaves_nothing_behind():
         architecture("SimpleCell", units=units).init(None, [units])
         areas.append(MAPS.read_bytes().count(b"\n"))
     assert areas[19] - areas[15] < 100
+
+
+@pytest.mark.parametrize(
+    ("cell", "readout"), [("lstm", "dense"), ("lstm", "lstm"), ("GRUCell", "dense")]
+)
+def test_the_last_step_alone_equals_the_last_of_every_step(cell, readout):
+    net = architecture(cell, readout)
+    weights = random_weights(net)
+    start = random_carry(net)
+    inputs = symbols()
+    for length in (1, 5, T):
+        end, outputs = whole(net)(weights, start, inputs, length)
+        last = whole(net, return_sequences=False)
+        only_end, only = last(weights, start, inputs, length)
+        assert only.shape == (OUT, B)
+        close(only, outputs[:, length - 1])
+        close(only_end, end)

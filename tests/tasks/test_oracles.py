@@ -426,3 +426,21 @@ def test_each_kind_is_drawn_as_often(task, lag, kind, count):
     inputs, _, _ = sequences(task, batch, length)
     _, counts = np.unique(kind(inputs), return_counts=True)
     assert evenly(counts, count, errors=5)
+
+
+EXAMPLES = [  # of docstrings: a task, its lag, a sequence, and its answers where due
+    (Copy(items=3), 3, [0, 1, 1, 2, 2, 3, 2, 2, 2], [0, 1, 1]),
+    (Dyck(), 6, [0, 1, 0, 2, 3, 0, 2], [1, 0]),
+    (SquareWave(2), 2, [0, 1, 1, 0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 1, 1, 0, 0, 0]),
+    (WordProblem(group="Z6"), 2, [3, 5, 4], [2, 0]),
+    (CounterLanguage(), 3, [0, 0, 0, 1, 1, 1], [0, 0, 1]),
+]
+
+
+@pytest.mark.parametrize(("task", "lag", "example", "answers"), EXAMPLES)
+def test_the_example_of_a_docstring_is_drawn(task, lag, example, answers):
+    batch = draw(task, lag, len(example), batch=8192)
+    inputs, targets, due = sequences(task, batch, len(example))
+    alike = (inputs == example).all(1)
+    assert alike.any()
+    assert np.all(targets[alike][due[alike]].reshape(-1, len(answers)) == answers)

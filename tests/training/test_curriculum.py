@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from breadth import leave
 from training_checks import Remembers
 
 import memcap
@@ -183,3 +184,13 @@ def test_what_does_not_fit_is_one_line(values, says):
         member(**values)
     assert str(caught.value).startswith(says)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("task", [*leave(["delay_line"]), "count"])
+def test_it_solves_what_it_should(task):
+    values = {"task": task, "lag": [3, 4], "units": 5, "recipe": "curriculum"}
+    values |= {"seed": [1], "budget": 1500, "sequences": 256, "stretch": 1}
+    engine = Engine(loop="while", workers=1)
+    rows = memcap.train(memcap.members(**values), engine=engine, progress=False)
+    assert rows["solved"].all()
+    assert rows["curriculum"].to_list() == [0.5, 0.5]

@@ -2,6 +2,7 @@
 knobs before it; and that loops come to the same verdicts."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -20,11 +21,19 @@ from memcap.planning.plan import elsewhere
 from memcap.planning.step_cost import step_cost
 from memcap.terminal.words import warn_once
 from memcap.training.engine import train
-from memcap.training.program import Program, loop_of, program_id, size_of
+from memcap.training.program import (
+    SECONDS_A_PROGRAM,
+    Program,
+    loop_of,
+    program_id,
+    shared_programs,
+    size_of,
+)
 from memcap.training.queue import Queue
 from memcap.training.step import TrainSpec
 
 NATIVE = replace(ONE, loop="native")
+SECONDS_A_WEIGHT = loops.padding_cost("native") or 0.0
 NO_COMPILER = "there is no C compiler `cc` here"
 LSTM = lstm_native.IN_C
 GRU = gru_native.IN_C
@@ -264,3 +273,21 @@ def test_a_second_process_trains_by_what_the_first_one_compiled(tmp_path):
     assert rows[0].select(same).equals(rows[1].select(same))
     libraries = [path.suffix for path in (cache / "memcap" / "native").iterdir()]
     assert sorted(libraries) == [".so", ".tested"]
+
+
+def test_what_is_joined_to_a_program_costs_less_than_it_saves():
+    """And the next narrower width would not, so that no program more is made than pays."""
+    specs = [TrainSpec.of(member("delay_line", 4, units=u)) for u in range(1, 65)]
+    found = shared_programs(dict.fromkeys(specs, 40_000), SECONDS_A_WEIGHT)
+
+    def wasted(spec, program):
+        weights = program.architecture.parameters() - spec.architecture.parameters()
+        return 40_000 * weights * SECONDS_A_WEIGHT
+
+    for spec, program in found.items():
+        assert found[program] == program
+        assert 0 <= wasted(spec, program) <= SECONDS_A_PROGRAM
+    for narrower, spec in pairwise(specs):
+        if found[narrower] != found[spec]:
+            assert wasted(narrower, found[spec]) > SECONDS_A_PROGRAM
+    assert 1 < len(set(found.values())) < 64

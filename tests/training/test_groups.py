@@ -115,3 +115,22 @@ def test_a_search_makes_its_programs_as_large_as_it_will_need_them():
     found = train(members[:1], engine, next_members=more, candidates=members)
     assert len(found) == len(members)
     assert {(r.program_units, r.program_steps) for r in found} == {(3, 14)}
+
+
+@pytest.mark.parametrize(
+    ("cell", "readout", "layers"),
+    [*((cell, "dense", 1) for cell in PADDING), ("GRUCell", "lstm", 3)],
+)
+def test_resizing_there_and_back_changes_nothing(cell, readout, layers):
+    architecture = one(3, cell, readout=readout, layers=layers).architecture
+    rng = np.random.default_rng(1)
+    weights = jax.tree.map(
+        lambda leaf: rng.standard_normal(leaf.shape).astype(leaf.dtype),
+        architecture.abstract_weights(),
+    )
+    wide = architecture.resized(weights, 7)
+    wider = architecture.at_width(7)
+    expected = jax.tree.map(lambda leaf: leaf.shape, wider.abstract_weights())
+    assert jax.tree.map(np.shape, wide) == expected
+    again = wider.resized(wide, 3)
+    jax.tree.map(np.testing.assert_array_equal, weights, again)

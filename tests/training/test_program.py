@@ -8,8 +8,14 @@ import numpy as np
 import pytest
 from training_checks import ONE, member, programs
 
+from memcap.rule import Stream
 from memcap.training import program as program_module
-from memcap.training.host import empty_state, train_operands
+from memcap.training.host import (
+    empty_state,
+    eval_operands,
+    initial_state,
+    train_operands,
+)
 from memcap.training.program import Program, compile_to_fit, compiled, needed_memory
 
 pytestmark = pytest.mark.usefixtures("quick_file")
@@ -23,7 +29,9 @@ def rows(value):
     return jax.tree.map(lambda leaf: np.asarray(leaf)[None], value)
 
 
+START = rows(initial_state(PROGRAM.trainer, ONE_MEMBER))
 OPERANDS = rows(train_operands(PROGRAM.trainer, ONE_MEMBER))
+ASKED = rows(eval_operands(PROGRAM.trainer, ONE_MEMBER, Stream.EVALUATE))
 
 
 def test_an_empty_lane_takes_no_step():
@@ -49,3 +57,20 @@ def test_as_many_lanes_as_the_memory_holds():
         assert least <= code.program.lanes <= most
         needed = needed_memory(code.program, code.train_chunk, code.evaluate)
         assert needed <= share * room or most == 1
+
+
+def test_a_chunk_ends_at_the_budget():
+    states = START
+    steps = []
+    for _ in range(4):
+        states, losses = compiled(PROGRAM).train_chunk(states, OPERANDS)
+        states = jax.tree.map(np.array, states)
+        steps.append((int(states.step[0]), int((np.asarray(losses) > 0).sum())))
+    assert steps == [(10, 10), (20, 10), (25, 5), (25, 0)]
+
+
+def test_an_evaluation_that_is_not_wanted_is_no_number():
+    none = ASKED._replace(blocks=np.zeros(1, np.int32))
+    for operands, is_number in ((none, False), (ASKED, True)):
+        score = compiled(PROGRAM).evaluate(START.params, operands)
+        assert np.isfinite(score).all() == is_number
