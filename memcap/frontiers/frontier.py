@@ -100,7 +100,8 @@ class Point:
 
     @cached_property
     def rise(self) -> Counts:
-        """The counts to which `fit` is fitted: those of the widths before a fall."""
+        """The counts of passes to which `fit` is fitted, by width, before a fall: there
+        they rise."""
         return before(self.counts, self.fit.fall)
 
     @property
@@ -149,7 +150,8 @@ class Point:
 
     @property
     def measured(self) -> bool:
-        """True if u90 is a number: not censored, or 1, the narrowest net."""
+        """True if u90 was measured as a number: not censored, or 1, the narrowest net.
+        (That there is a point says that the lag was measured.)"""
         return self.fit.u90.is_number(self.units[0])
 
     @cached_property
@@ -175,8 +177,9 @@ class Point:
 
     @property
     def label(self) -> str:
-        """Name of the line in a table or figure: the task, values that are not the
-        default, and "every lag" if the verdict is about all lags up to its own."""
+        """Name of the line in a table or figure, which has the points that were measured
+        in one way: the task, values that are not the default, and "every lag" if the
+        verdict is about all lags up to its own."""
         return self._label(*["every lag"] * (self.at == "up_to"))
 
     @property

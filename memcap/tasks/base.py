@@ -210,8 +210,9 @@ class Task(ABC):
         return (lag, number) if self.stream else (number, self.length(number))
 
     def has_other_lags(self, lag: int) -> bool:
-        """Tell whether sequences of another lag ask the same question. In a stream, or
-        if nothing in a sequence says when the answer is due, they do not: the lag is
+        """Tell whether sequences of another lag ask the same question, so that a net can
+        be tested on them; at which lags a recipe trains is another matter. In a stream,
+        or if nothing in a sequence says when the answer is due, they do not: the lag is
         part of the question."""
         longer, length = self.stretched(lag, 2)
         is_longer = longer == 2 * lag and length == self.length(longer)
