@@ -81,6 +81,7 @@ def optimizer(member: Member) -> optax.GradientTransformationExtraArgs:
     # All weights are one vector. The mask is 1 for those in a matrix, and 0 for biases,
     # which do not decay.
     mask = jnp.asarray(net.matrix_mask())
+    # Each weight decays by its own rate: optax multiplies this vector by the weights.
     decay = optax.add_decayed_weights((recipe.decay or 0.0) * mask)
     transform = optax.chain(clip(recipe.clip), base_optimizer(member), decay)
     if recipe.freeze == "cell":
@@ -132,7 +133,8 @@ class Net:
     status: str = "running"  # at the end "solved", "unsolved" or "diverged"
     # The step at which it got each verdict
     verdicts: dict[Verdict, int] = field(default_factory=dict)
-    # The last mean score on each stream of held-out sequences
+    # The last mean score on each stream of held-out sequences: an accuracy, or a squared
+    # error, of which less is better
     scores: dict[Stream, float] = field(default_factory=dict)
     evaluations: int = 0
     # The evaluations passed in a row, 0 again after a chunk without one: above 0, the

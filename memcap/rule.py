@@ -39,7 +39,7 @@ class Stream(IntEnum):
     TRAIN = 0  # batches of training
     EVALUATE = 1  # held-out sequences at the member's own lag
     STRETCH = 2  # held-out ones at the stretched lag (or length)
-    LENGTHS = 3  # at each of `Evaluation.lengths`
+    LENGTHS = 3  # at each of `Evaluation.lengths`: lags, or for a stream lengths
     PROBE = 4  # of memcap/probes/
     UP_TO = 5  # held-out ones at each lag up to the member's own
 
@@ -101,7 +101,7 @@ class Evaluation:
         None,
         "rising lags (for a stream: lengths) at which a member is scored once it has ended, as in"
         " '41 100 500'; null: none",
-        before=None,
+        before=None,  # as for `until`
     )
 
     def __post_init__(self) -> None:

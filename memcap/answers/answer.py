@@ -8,7 +8,8 @@ studies 92 to 94 % of fresh seeds pass at the advised widths; most of the others
 every width (tests/thresholds/test_lags.py).
 
 A net that is right at every lag up to 50 is right at every lag up to 8. So if the
-question is about every lag up to 8, it may take fewer units to train a net up to 50.
+question is about every lag up to 8, it may take fewer units to train a net up to 50: by
+chance in the counts, or as each lag has its own recipe.
 The answer advises the lag up to which a net needs the fewest units
 (`Answer.training_lag`).
 

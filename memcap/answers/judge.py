@@ -83,6 +83,7 @@ def judge(
         raise UserError(
             "judge: criterion=best compares nets by their loss; give a score, as criterion=0.95"
         )
+    # pairs of a lag and a length
     sizes = member.lags_up_to if every_lag else ((member.lag, member.length),)
     if task.stream:
         sizes = (*sizes, task.stretched(lag, member.evaluation.stretch))
@@ -147,7 +148,9 @@ def _net_answers(task: Task, outputs: Any, shape: tuple[int, int]) -> np.ndarray
         if are_logits:
             array = array.argmax(-1)
     elif not task.several_values and steps > 1 and array.shape[1:][-1:] == (1,):
-        array = array[..., 0]  # the last axis is that of the only output
+        # The last axis is that of the only output; in a sequence of one step, (N, 1), it
+        # may be that of steps.
+        array = array[..., 0]
     at_last = task.answers == "last"
     if at_last and array.shape == (count, *answer_shape):
         array = np.repeat(array[:, None], steps, 1)  # only the last step counts

@@ -104,6 +104,7 @@ def _neighbours(task: Task, others: Iterable[Task]) -> Iterator[list[Task]]:
     for name, value in vars(task).items():
         if type(value) not in (int, float):
             continue
+        # Set to this task's value of the knob, the other task's knobs must be equal to it.
         task_at = {
             vars(other)[name]: other
             for other in others

@@ -69,7 +69,8 @@ class TrainState(NamedTuple):
     params: Any
     opt_state: Any  # the optimizer's; each moment of Adam is a vector, too
     step: Any  # scalar, the number of steps taken
-    is_active: Any  # bool, false once the loss or a weight is not finite
+    # bool, false once the loss or a weight is not finite; true still at the budget's end
+    is_active: Any
     # scalar, the running mean of the scores of about 10 batches. It is NaN as long as a
     # curriculum has not reached the member's lag.
     train_score: Any

@@ -81,12 +81,12 @@ def draw(rows: pl.DataFrame) -> Drawn:
 def _signed(nets: pl.DataFrame, column: str, least: float) -> Finding:
     """Judge whether three quarters of the nets with eigenvalues in [-1, 1] have at least
     this score."""
-    scores = nets.filter(cell="signed_delta_net")[column]
-    if scores.is_empty() or scores.null_count():
+    values = nets.filter(cell="signed_delta_net")[column]
+    if values.is_empty() or values.null_count():
         return NOT_MEASURED
     # The worst quarter of the nets is left out; of the others, this is the worst score.
-    number_left_out = int((1 - SHARE) * len(scores))
-    score = scores.sort()[number_left_out]
+    number_left_out = int((1 - SHARE) * len(values))
+    score = values.sort()[number_left_out]
     return Finding(f"{score:.2f}", score >= least)
 
 
@@ -95,8 +95,8 @@ def _positive(nets: pl.DataFrame) -> Finding:
     the trained length."""
     names = {cell: NAMES[cell] for cell in ("delta_net", "gated_delta_net")}
     # All nets of a cell must score at most `NOT_LEARNT`; the greatest score is printed.
-    scores = pick(nets, "longer", "cell", names)
-    return each(scores, "{name}: {nets.most:.2f}", at_most(NOT_LEARNT))
+    by_cell = pick(nets, "longer", "cell", names)
+    return each(by_cell, "{name}: {nets.most:.2f}", at_most(NOT_LEARNT))
 
 
 def _solved(nets: pl.DataFrame) -> Finding:
