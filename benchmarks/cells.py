@@ -226,14 +226,13 @@ def measure_matrix(
     Raises:
         GateError: a contestant does not compute what the others do.
     """
-    titles = {name: MATRIX[name].title for name in names}
     cases = [(workload, units) for workload in workloads for units in workload.units]
     rows = []
     with step.running(names, core, environment, MATRIX, "scan") as workers:
-        errors = step.check_all_gradients(workers, titles, cases, whole=True)
+        errors = step.check_all_gradients(workers, cases, whole=True)
         for (workload, units), apart in errors.items():
             say(f"timing {workload.key}, {units} units")
-            trained, _ = step.first_run(workers, titles, workload, units, plan)
+            trained, _ = step.first_run(workers, workload, units, plan)
             timings = interleaved(workers, dict.fromkeys(workers, 1), plan)
             rows += [
                 Row(

@@ -87,7 +87,6 @@ def joined(found: tuple[float, Weights]) -> tuple[float, Weights]:
 
 def check_gradients(
     workers: Mapping[str, Worker],
-    titles: Mapping[str, str],
     reference: Worker,
     weights: Weights,
     batch: Batches,
@@ -97,7 +96,7 @@ def check_gradients(
     float64; "float64": of PyTorch, if it is there.
 
     Args:
-        workers: contestants, built, with their `titles` in errors.
+        workers: contestants, built, by the names that stand in errors.
         reference: one in a process with 64-bit floats.
         weights: to compute at, float32.
         batch: at least one batch.
@@ -119,14 +118,12 @@ def check_gradients(
     for name, worker in workers.items():
         worker.call("set_weights", weights)
         pair = [worker.call("loss_and_gradients", batch), exact]
-        apart[name] = agree(
-            titles[name], *(map(joined, pair) if whole else pair), SINGLE
-        )
+        apart[name] = agree(name, *(map(joined, pair) if whole else pair), SINGLE)
     return apart
 
 
 def check_training(
-    workers: Mapping[str, Worker], titles: Mapping[str, str], start: Weights, steps: int
+    workers: Mapping[str, Worker], start: Weights, steps: int
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Train everyone a few steps from the same start: the same optimizer, rate and clip
     end at the same weights.
@@ -152,7 +149,5 @@ def check_training(
     for name, gap in apart.items():
         if not gap <= TRAINED:
             far = f"{gap:.1e} of the way from memcap's, more than {TRAINED:.0e}"
-            raise GateError(
-                f"{titles[name]}: after {steps} steps its weights are {far}"
-            )
+            raise GateError(f"{name}: after {steps} steps its weights are {far}")
     return apart, seconds

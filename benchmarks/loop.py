@@ -87,7 +87,8 @@ def latch(steps: int, length: int, batch: int, seed: int) -> Batches:
     inputs = rng.integers(
         SYMBOLS, SYMBOLS + DISTRACTORS, size=(steps, length, batch), dtype=np.int32
     )
-    inputs[:, 0], inputs[:, -1] = symbol, SYMBOLS + DISTRACTORS
+    inputs[:, 0] = symbol
+    inputs[:, -1] = SYMBOLS + DISTRACTORS
     return Batches(inputs, symbol, None)
 
 

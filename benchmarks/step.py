@@ -111,11 +111,10 @@ def measure(
     Raises:
         GateError: a contestant does not compute what the others do.
     """
-    titles = {name: CONTESTANTS[name].title for name in names}
     cases = [(workload, units) for workload in workloads for units in workload.units]
     rows: list[Row] = []
     with running(names, core, environment) as workers:
-        errors = check_all_gradients(workers, titles, cases)
+        errors = check_all_gradients(workers, cases)
         say("measuring the roofline")
         with Worker("benchmarks.roofline:Roofline", core, environment) as worker:
             worker.call("build")
@@ -123,13 +122,7 @@ def measure(
         for workload, units in cases:
             say(f"timing {workload.key}, {units} units")
             rows += time_case(
-                workers,
-                titles,
-                workload,
-                units,
-                plan,
-                ceilings,
-                errors[workload, units],
+                workers, workload, units, plan, ceilings, errors[workload, units]
             )
     doubles = {
         f"{workload.key}, {units} units": apart["float64"]
@@ -140,10 +133,7 @@ def measure(
 
 
 def check_all_gradients(
-    workers: dict[str, Worker],
-    titles: Mapping[str, str],
-    cases: Sequence[Case],
-    whole: bool = False,
+    workers: dict[str, Worker], cases: Sequence[Case], whole: bool = False
 ) -> dict[Case, dict[str, float]]:
     """Return by case the differences of `gate.check_gradients`; "double" leaves the
     workers and ends.
@@ -160,32 +150,25 @@ def check_all_gradients(
         start = workload.start(units, SEED)
         batch = workload.draw(1, SEED)
         errors[workload, units] = gate.check_gradients(
-            workers, titles, double, start, batch, whole
+            workers, double, start, batch, whole
         )
     double.close()
     return errors
 
 
 def first_run(
-    workers: Mapping[str, Worker],
-    titles: Mapping[str, str],
-    workload: Workload,
-    units: int,
-    plan: Plan,
+    workers: Mapping[str, Worker], workload: Workload, units: int, plan: Plan
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Build all contestants, load what they are timed on, and check their first steps."""
     batches = workload.draw(plan.batches, SEED)
     for worker in workers.values():
         worker.call("build", workload.shape(units), LR, CLIP, SEED)
         worker.call("load", batches)
-    return gate.check_training(
-        workers, titles, workload.start(units, SEED), FIRST_STEPS
-    )
+    return gate.check_training(workers, workload.start(units, SEED), FIRST_STEPS)
 
 
 def time_case(
     workers: Mapping[str, Worker],
-    titles: Mapping[str, str],
     workload: Workload,
     units: int,
     plan: Plan,
@@ -194,7 +177,7 @@ def time_case(
 ) -> list[Row]:
     """Time all contestants at one width of one workload."""
     shape = workload.shape(units)
-    apart, first = first_run(workers, titles, workload, units, plan)
+    apart, first = first_run(workers, workload, units, plan)
     strides = {name: worker.call("get_stride") for name, worker in workers.items()}
     least = floor(shape, ceilings)
     rows = []

@@ -354,14 +354,17 @@ def recipes_in_rows() -> str:
     for (recipe,), nets in recipes:
         ends = []
         for name in ("lr", "budget"):
-            least, most = nets[name].min(), nets[name].max()
+            least = nets[name].min()
+            most = nets[name].max()
             ends.append(f"{least:g}" + f" to {most:g}" * (least < most))
         steps = nets["steps"].sum() / 1e6
         hours = nets["run_seconds"].sum() / 3600
         counts = f"{nets.height:,}", nets["seed"].n_unique()
         lines.append((f"`{recipe}`", *counts, *ends, f"{steps:.1f}", f"{hours:.1f}"))
-    heads = "recipe", "nets", "seeds", "rates", "budgets"
-    return table((*heads, "million steps", "core hours"), lines)
+    return table(
+        ("recipe", "nets", "seeds", "rates", "budgets", "million steps", "core hours"),
+        lines,
+    )
 
 
 def core_hours() -> str:

@@ -106,7 +106,8 @@ class Agents(SpanTask):
         Returns:
             The new carry, the symbol that is seen, and the log odds of the next choice.
         """
-        (value_0, value_1, trace, better, odds), (lean, change, way, luck) = carry, row
+        value_0, value_1, trace, better, odds = carry
+        lean, change, way, luck = row
         better = better != (change < self.reversal)
         choice = odds > lean
         state = choice != (way >= self.common)

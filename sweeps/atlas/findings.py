@@ -66,7 +66,8 @@ CURRICULA = ("curriculum_chrono", "curriculum_from_one")
 
 def short_answer() -> str:
     """The answer in two sentences."""
-    stream, (dearer, tasks) = advised("delay_line"), dearer_by_lag()
+    stream = advised("delay_line")
+    dearer, tasks = dearer_by_lag()
     adam = from_rows(rows_of("atlas"), stream.question)
     optimizers = [OPTIMIZERS[answer.recipe.optimizer] for answer in (adam, stream)]
     one = load("learned").controls()["uniform", task_of("latch", []), 50, 1]
@@ -356,7 +357,8 @@ def known_widths() -> str:
         atlas = ""
         if labels in hits:
             u90 = point(label(kind), lag).fit.u90
-            low, high = math.ceil(u90.low), math.ceil(u90.high)
+            low = math.ceil(u90.low)
+            high = math.ceil(u90.high)
             atlas = f"{max(1, math.ceil(u90.units))} [{low}, {high}]"
             widths = units or 0, often or units or 0
             hits[labels].append([low <= width <= high for width in widths])

@@ -148,7 +148,8 @@ def in_two_runs(runs: Sequence[str]) -> str:
     lines = []
     for one in first:
         other = again[one.cell, one.place]
-        low, high = one.u90["bytes"].low, one.u90["bytes"].high
+        low = one.u90["bytes"].low
+        high = one.u90["bytes"].high
         alike = one.is_met == other.is_met
         if one.is_met and other.is_met:
             met += 1

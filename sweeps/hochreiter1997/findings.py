@@ -218,7 +218,8 @@ def _growth(arm: str, nets: pl.DataFrame) -> Finding:
     medians = own.group_by("lag").agg(pl.col("sequences").median()).sort("lag").rows()
     if not medians or medians[-1][0] < LEAST_RANGE * medians[0][0]:
         return NOT_MEASURED
-    (first, few), (last, many) = medians[0], medians[-1]
+    first, few = medians[0]
+    last, many = medians[-1]
     text = f"{few:,.0f} to {many:,.0f} from lag {first} to {last}"
     if math.isinf(few) or math.isinf(many):
         return Finding(text, False)

@@ -52,7 +52,8 @@ def loops() -> str:
 
 def counts_of(members: pl.DataFrame) -> list[int]:
     """How many nets, how many passed by each of the two loops, and at how many the loops differ."""
-    passed, native = members["passed"], members["passed_native"]
+    passed = members["passed"]
+    native = members["passed_native"]
     other_step = members["steps"] != members["steps_native"]
     counts = (passed, native, passed != native, other_step)
     return [members.height, *(count.sum() for count in counts)]

@@ -69,7 +69,8 @@ def real_in_short() -> str:
 def foresight(sets: pl.DataFrame, column: str) -> tuple[int, int, int, float, float]:
     """Return how many widths were predicted within 1.5, within 2, and in their range;
     the typical factor of a miss; and the rank correlation."""
-    measured, predicted = sets[column], sets["predicted"]
+    measured = sets[column]
+    predicted = sets["predicted"]
     misses = np.abs(np.log(measured / predicted))
     close, near = (int((misses <= math.log(factor)).sum()) for factor in (1.5, 2))
     inside = sets.filter(pl.col(column).is_between("low", "high")).height

@@ -89,18 +89,15 @@ def test_peers_of_matrix_cells_compute_and_train_what_memcap_does(cell):
     sizes = (2, shape.steps, shape.batch, (shape.units,))
     start = Workload("", "", task, *sizes, cell).start(shape.units)
     drawn = batches(shape, 16)
-    titles = {name: peer.title for name, peer in MATRIX.items() if not peer.missing}
     workers = {}
-    for name in titles:
+    for name in [name for name, peer in MATRIX.items() if not peer.missing]:
         target = pkgutil.resolve_name(MATRIX[name].target)
         workers[name] = Local(target(shape, 0.01, 0.05, 0))
     workers["memcap"].call("set_weights", start)
     reference = workers["memcap"].call("loss_and_gradients", drawn)
     for name, worker in workers.items():
         worker.call("set_weights", start)
-        gate.agree(
-            titles[name], worker.call("loss_and_gradients", drawn), reference, 2e-5
-        )
+        gate.agree(name, worker.call("loss_and_gradients", drawn), reference, 2e-5)
         worker.call("load", drawn)
-    apart, _ = gate.check_training(workers, titles, start, 16)
+    apart, _ = gate.check_training(workers, start, 16)
     assert max(apart.values()) < 2e-3
