@@ -218,11 +218,3 @@ def test_knobs_that_nest_without_end_are_those_of_no_member():
     nested_knobs = '{"task": ' + '{"a":' * 5000 + "1" + "}" * 5001
     assert columns._line(nested_knobs) == {}
     assert columns._line("[" * 100_000) == {}
-
-
-def test_a_damaged_table_of_memcaps_own_is_installed_again(tmp_path, monkeypatch):
-    path = tmp_path / "rows.parquet"
-    path.write_bytes(b"")
-    monkeypatch.setattr(shards, "rows_files", lambda name: [path])
-    monkeypatch.setattr(shards, "is_published", lambda place: True)
-    assert refusal(lambda: store.read(tmp_path)).endswith("install memcap again")
