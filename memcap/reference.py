@@ -137,15 +137,18 @@ class Net:
     # error, of which less is better
     scores: dict[Stream, float] = field(default_factory=dict)
     evaluations: int = 0
-    # The evaluations passed in a row, 0 again after a chunk without one: above 0, the
-    # present weights have passed at their own lag
+    # The evaluations passed in a row. A chunk without an evaluation sets it to 0, so if it
+    # is above 0, the present weights have passed at their own lag.
     passes_in_a_row: int = 0
 
     def score(
         self, stream: Stream, number: int, lag: int, length: int, blocks: int
     ) -> float:
-        """Compute the mean score on held-out sequences, which are drawn in blocks. Each
-        stream and number, which only serves to draw them, gives other sequences."""
+        """Compute the mean score on held-out sequences, which are drawn in blocks.
+
+        `stream` and `number` are parts of the random key: each pair of them gives other
+        sequences.
+        """
         block_size = self.member.evaluation.block
         total = jnp.zeros(2)
         for block in range(blocks):
@@ -157,9 +160,9 @@ class Net:
     def evaluate(self, stream: Stream, number: int = 0) -> bool:
         """Score the net at each lag and length of a stream, and record the mean score.
 
-        The k-th of these draws with number + k. The stream EVALUATE has one lag, and each
-        evaluation there has the next number. For the other streams the number is 0, so
-        each test has the same sequences.
+        The sequences of the k-th lag are drawn with number + k. EVALUATE has one lag, and
+        each evaluation on it gets the next number, so other sequences. On the other
+        streams the number is 0, so each test has the same sequences.
 
         Returns:
             Whether the net passes: the mean meets the criterion, and each of the scores

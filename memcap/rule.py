@@ -33,8 +33,11 @@ PATIENT_SHARE = 0.4
 
 
 class Stream(IntEnum):
-    """A member's streams of random sequences, which never overlap. A task that *is* a
-    stream (`Task.stream`) is another matter: its sequences have no end of their own."""
+    """A member's streams of random sequences, which never overlap.
+
+    The flag `Task.stream` means something else: that a task's sequences have no end of
+    their own.
+    """
 
     TRAIN = 0  # batches of training
     EVALUATE = 1  # held-out sequences at the member's own lag
@@ -178,12 +181,12 @@ class Criterion:
         relative = math.sqrt(2 / sequences)
         return Criterion(self.metric, self.value * (1 + DEVIATIONS * relative))
 
-    def passes_at_all(
+    def passes_at_all_lags(
         self, scores: Sequence[float] | np.ndarray, sequences: int
     ) -> bool:
-        """Tell whether a net passes at all of some lags, given its score at each: their
-        mean meets the criterion, and the worst meets it with the margin for a score on
-        so many `sequences`."""
+        """Tell whether a net is right at every one of several lags, given its score at
+        each: the mean of the scores meets the criterion, and the worst score meets it
+        with the margin for a score on so many `sequences`."""
         worst = scores[self.index_of_worst(scores)]
         is_mean_enough = self.passes(float(np.mean(scores)))
         return is_mean_enough and self.with_margin(sequences).passes(worst)
@@ -295,7 +298,7 @@ class ScoreRule(Assessment):
             self.mean = float(np.mean(values))
             self.worst = values[index]
             self.worst_lag = list(scores)[index]
-            passes = self.criterion.passes_at_all(values, self.evaluation.block)
+            passes = self.criterion.passes_at_all_lags(values, self.evaluation.block)
             self._update_stricter(Verdict.UP_TO, step, passes)
 
     def _update_solved(self, step: int, score: float) -> None:
@@ -312,8 +315,8 @@ class ScoreRule(Assessment):
             if fails_at_end:
                 self.status = "unsolved"
         elif self.evaluation.until == Verdict.SOLVED or fails_at_end:
-            # A net that was solved earlier stays solved, whatever its last score. One that
-            # passes, and is to get a stricter verdict, is ended by `_update_stricter`.
+            # The net was solved at some evaluation, and stays so whatever its last score.
+            # Where it trains for a stricter verdict, `_update_stricter` ends it instead.
             self.status = "solved"
 
     def _update_stricter(self, verdict: Verdict, step: int, passes: bool) -> None:
@@ -339,11 +342,15 @@ class LossRule(ScoreRule):
     """Judges a net by its loss on validation's sequences, and ends the training when
     that has not fallen for long.
 
-    Here the streams have other meanings than in `Stream`. EVALUATE is the part of a file
-    for validation, and STRETCH the part held out, at the usual lag; `stretched` is the
-    score on it. The held-out part is evaluated only with the weights of the lowest loss
-    so far, and chooses nothing. `best` is the score on validation's part at the lowest
-    loss. As no score is asked for, a net that has ended is "unsolved".
+    It is for sequences of a file, of which nothing is stretched. So two streams and two
+    fields mean something else here than elsewhere:
+
+    * stream EVALUATE: the file's part for validation; `best` is the score on it at the
+      lowest loss.
+    * stream STRETCH: the file's held-out part, evaluated only with the weights of the
+      lowest loss so far; `stretched` is the score on it, which chooses nothing.
+
+    No score is asked for, so the status of a net that has ended is "unsolved".
     """
 
     lowest_step: int = 0  # at which the loss was lowest

@@ -8,9 +8,9 @@ studies 92 to 94 % of fresh seeds pass at the advised widths; most of the others
 every width (tests/thresholds/test_lags.py).
 
 A net that is right at every lag up to 50 is right at every lag up to 8. So if the
-question is about every lag up to 8, it may take fewer units to train a net up to 50: by
-chance in the counts, or as each lag has its own recipe.
-The answer advises the lag up to which a net needs the fewest units
+question is about every lag up to 8, a net may as well be trained up to 50. Sometimes
+fewer units are known to be enough there, as each lag has a recipe of its own, and as
+counts are noisy. The answer advises the lag up to which a net needs the fewest units
 (`Answer.training_lag`).
 
 If fewer seeds pass at greater widths, no rising curve fits the counts. Then only widths
@@ -220,8 +220,8 @@ class Answer:
     @property
     def training_point(self) -> Point | None:
         """The measurement at the training lag, which is the question's own unless the
-        advice is a longer one; None if that was not measured, as only the question's
-        own may be."""
+        advice is a longer one. A longer one was always measured; None if the training
+        lag is the question's own and was not."""
         lag = self.training_lag
         return self.trainable[lag] if lag and self.trains_longer else self.point
 
@@ -300,18 +300,17 @@ def advise(
 ) -> Advice:
     """Advise a width that is enough at a lag, and the lag at which to train nets of it.
 
-    A shorter lag may need a wider net, as counts are noisy. So the advised width is the
-    widest that the lag or any shorter one needs, measured or not: it never falls with
-    the lag. At an unmeasured lag it is no wider than what the measured lags up to the
-    next longer one need.
+    Without `up_to`: a shorter lag may need a wider net, as counts are noisy, so the
+    width is the widest that the lag or any shorter one needs, measured or not: it never
+    falls with the lag. At an unmeasured lag it is no wider than what the measured lags
+    up to the next longer one need.
 
-    With `up_to`, a net that was trained up to a longer lag is right at this one, too.
-    Then each longer measured lag is a candidate for training, beside the lag itself.
-    The candidate that needs the fewest units is advised, which keeps the width from
-    falling with the lag: what suffices for a longer lag suffices for a shorter one. So
-    the width for the lag itself takes no account of all shorter ones. It is the widest
-    that is needed at the nearest measured lag that is not longer, and at the unmeasured
-    lags from there to the lag itself.
+    With `up_to` the rule is another one. A net that was trained up to a longer lag is
+    right at this one, too, so each longer measured lag is a candidate for training,
+    beside the lag itself. The candidate that needs the fewest units is advised. As what
+    suffices for a longer lag suffices for a shorter one, the advised width does not fall
+    with the lag, and shorter lags need not be looked at: the lag itself needs the widest
+    of the nearest measured lag that is not longer, and of the lags from there on.
 
     Each lag needs the width that `_widths` predicts for it. A measured one needs that of
     `_units_at` in its place, if a width is known to be enough there.
@@ -323,9 +322,10 @@ def advise(
     """
     not_longer = [k for k in points if k <= lag]
     longer = [k for k in points if k > lag]
-    unmeasured = _lags_between(max(not_longer, default=0), lag)
+    # from the nearest of these to the lag itself, both included
+    on_the_way = _lags_between(max(not_longer, default=0), lag)
     compared = longer if up_to else longer[:1]
-    widths = _widths(points, sorted({*not_longer, *unmeasured, *compared}), share)
+    widths = _widths(points, sorted({*not_longer, *on_the_way, *compared}), share)
     needed = {k: width.units for k, width in widths.items()}
     without_width = set()  # measured lags at which no width is known to be enough
     for k in points.keys() & widths.keys():
@@ -336,14 +336,14 @@ def advise(
             needed[k] = units
     # the measured lags that decide the width for the lag itself
     counted = not_longer[-1:] if up_to else not_longer
-    width = max(needed[k] for k in (*counted, *unmeasured))
+    width = max(needed[k] for k in (*counted, *on_the_way))
     if longer and lag not in points and not up_to:
         around = (*not_longer, longer[0])
         width = min(width, max(needed[k] for k in around))
     candidates = {k: needed[k] for k in longer} if up_to else {}
-    # The lag itself is a candidate, too; but if there are longer ones, only where a width
-    # is known to be enough at the lags that decide it.
-    if not candidates or without_width.isdisjoint(counted):
+    # The lag itself is always a candidate where there is no other. Beside others, it is
+    # one only if a width is known to be enough at each lag of `counted`.
+    if not candidates or not without_width.intersection(counted):
         candidates[lag] = width
     units_by_lag = {}
     for k in candidates.keys() - without_width:
@@ -389,7 +389,8 @@ def _widths(
     counts = [{lag: point.rise for lag, point in points.items()}]
     if any(p.solved_trained != p.solved for p in points.values()):
         # A net that passes by a stricter verdict is also solved at the trained length.
-        # So the width by that weaker verdict is a lower bound, and the greater counts.
+        # So the width for that weaker verdict can only be smaller: take the greater of
+        # the two widths that are estimated.
         counts.append({lag: point.rise_trained for lag, point in points.items()})
     beliefs = [believe(by_lag, lags) for by_lag in counts]
     widths = {}
@@ -403,9 +404,10 @@ def _units_at(point: Point, width: float, share: float) -> int | None:
     """Return the units to take at a measured lag, given the width that the curves of all
     lags predict to be enough; None if no width is known to be enough.
 
-    A threshold is the width at which a share passes, "below" or "above" the widths
-    tried if it is censored. Where wider nets may fail more, `width_to_take` chooses by
-    the counts alone; otherwise it returns about what it is given, None for None.
+    The threshold of a share is the width at which that share passes. It is censored
+    ("below", "above") if it lies outside of the widths tried. `width_to_take` returns the
+    predicted width (None if it gets None), unless wider nets may fail more: then it
+    chooses by the counts alone.
     """
     if point.fit.u90.censored == "below":
         # u90 lies below the narrowest width tried: take at least that width.

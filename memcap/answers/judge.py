@@ -148,8 +148,7 @@ def _net_answers(task: Task, outputs: Any, shape: tuple[int, int]) -> np.ndarray
         if are_logits:
             array = array.argmax(-1)
     elif not task.several_values and steps > 1 and array.shape[1:][-1:] == (1,):
-        # The last axis is that of the only output; in a sequence of one step, (N, 1), it
-        # may be that of steps.
+        # The net gave (N, T, 1), or (N, 1) though T > 1: drop the axis of its only output.
         array = array[..., 0]
     at_last = task.answers == "last"
     if at_last and array.shape == (count, *answer_shape):
@@ -188,11 +187,12 @@ def _verdict(member: Member, table: pl.DataFrame, sequences: int) -> Judgement:
             f" {member.length} steps, {scores[1]:.4f} on those of {table['length'][1]} ({note})."
         )
         return Judgement(task, lag, table, right, None, words)
-    # The mean over all lags up to one counts. It may pass again after a shorter lag at
-    # which it did not, so take the longest.
+    # A net is right up to lag k if its scores at all lags from the first to k pass
+    # together. They may pass up to k although they do not up to a shorter lag, so all
+    # lags are tried, and the longest that passes counts.
     up_to = None
     for index, test_lag in enumerate(table["lag"]):
-        if member.criterion.passes_at_all(scores[: index + 1], sequences):
+        if member.criterion.passes_at_all_lags(scores[: index + 1], sequences):
             up_to = test_lag
     right = up_to == lag
     verdict = "RIGHT" if right else "NOT RIGHT"

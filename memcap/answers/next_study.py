@@ -72,8 +72,7 @@ def command(answer: "Answer") -> str:
 
 def around_best(point: Point) -> tuple[int, int]:
     """Return the first and the last width to try around the one at which most seeds
-    passed: at most `REACH` units from it, and between the next widths tried, without
-    these."""
+    passed: at most `REACH` units from it, and nearer than the next widths tried."""
     by_width = zip(point.solved, point.runs, point.units, strict=True)
     # of equal shares, the one with the most runs, and then the narrowest width
     ranks = {units: (solved / runs, runs) for solved, runs, units in by_width}

@@ -104,7 +104,8 @@ def _neighbours(task: Task, others: Iterable[Task]) -> Iterator[list[Task]]:
     for name, value in vars(task).items():
         if type(value) not in (int, float):
             continue
-        # Set to this task's value of the knob, the other task's knobs must be equal to it.
+        # Another task is a neighbour if it would be equal to this one, had it this one's
+        # value of the knob.
         task_at = {
             vars(other)[name]: other
             for other in others

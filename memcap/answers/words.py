@@ -195,8 +195,8 @@ def _lines_on_width(answer: "Answer", units: int) -> list[str]:
         lines.append(_misfit(answer.point))
     for point in passes.points:
         if fall := point.fit.fall:
-            # At the widths up to `fall.last` more nets pass than at some wider ones. These
-            # are wider than `units`, or lie between those widths and `units`.
+            # Some widths beyond `fall.last` pass less often than `fall.last` and narrower
+            # ones. If `units` itself lies beyond, these are the widths in between.
             which = "Wider nets" if units <= fall.last else "Nets in between"
             lines.append(f"{fall_words(fall, which)}.")
     if not answer.as_asked:

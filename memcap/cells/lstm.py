@@ -168,9 +168,9 @@ def back_through_gates(
         gates: i, f, g, o, as `through_gates` returned them.
         c: the cell state before the step.
         dc, dh: the loss's gradients with respect to the next c and h.
-        d_readout: the loss's gradient with respect to the outputs in the product of
-            `stacked_weights`, not to the read-out's weights. It joins those of the
-            gates as it is. None if the product has no outputs.
+        d_readout: the loss's gradient with respect to the outputs that the product of
+            `stacked_weights` has beside the gates. It is returned below the gates'
+            gradients, unchanged. None if the product has no outputs.
 
     Returns:
         The loss's gradient with respect to the product of `stacked_weights`, (4U + O,

@@ -65,8 +65,8 @@ class DelayLine(Task):
         return self.features
 
     def shortest(self, lag: int) -> int:
-        """Return 2 lag + 1, the shortest length at which lag + 1 symbols matter at once
-        (after lag + 1 steps), and all are due as answers (by lag steps later)."""
+        """Return 2 lag + 1: after the first lag + 1 steps, lag + 1 symbols matter at
+        once, and the last of them is due as an answer lag steps later."""
         return 2 * lag + 1
 
     def length(self, lag: int) -> int:
@@ -112,6 +112,6 @@ class DelayLine(Task):
         return Facts(lag + 1, bits, chance=1 / self.symbols, independent=True)
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
-        """Keep the lag in a sequence of factor * lag steps (so `factor` is not over the
-        usual length), which tests whether the net needs its zero start state."""
+        """Keep the lag in a sequence of factor * lag steps (not factor times the usual
+        length), which tests whether the net needs its zero start state."""
         return lag, max(factor * lag, self.length(lag))

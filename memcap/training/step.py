@@ -53,8 +53,8 @@ class TrainOperands(NamedTuple):
 class EvalOperands(NamedTuple):
     """The operands of one evaluation of a member. Scalars unless noted."""
 
-    # (2,) uint32, where the sequences come from: a random key to draw them from; or, for
-    # the parts of a file, not a key but a number and 0: 0 for validation, 1 held out
+    # (2,) uint32, where the sequences come from: a random key to draw them from. For a
+    # file it is no key: its first number is the part, 0 for validation, 1 for held out
     source: Any
     lag: Any
     length: Any  # steps of a sequence
@@ -104,8 +104,8 @@ class TrainSpec:
     evaluation: Evaluation  # the rule that says when a member is solved
     # whether states have a `CurriculumState`, which says at which lag to train. `of` sets
     # this for recipes that train at other lags. program.py sets it for all members that
-    # run side by side, so that they share a program: without a curriculum, a member
-    # starts where one ends, at its own lag.
+    # run side by side, so that they share a program. There the state of a member without
+    # a curriculum is that at a curriculum's end: its own lag.
     has_curriculum: bool
 
     @classmethod
@@ -239,8 +239,8 @@ class Trainer:
         def mean_loss(
             params: Float[Array, " P"],
         ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-            # This is the length of the batch, also where its lag was drawn: from the same
-            # state and operands the same lag is drawn again.
+            # The length of `batch`. A drawn lag depends on state and operands alone, so
+            # this call draws the lag that the batch was drawn with.
             _, length = self.lag_and_length(state, operands)
             forward = forward_pass(self.spec.task, batch, length, operands.units)
             network = self._network(params)

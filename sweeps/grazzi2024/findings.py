@@ -2,9 +2,9 @@
 
 Protocol: a net of two layers, 128 numbers wide, says whether the number of ones is odd.
 It trains on 3 to 40 bits, at the best of four rates, and is tested on 40 to 256. The
-eigenvalues of DeltaNet and of Mamba lie in [0, 1]. With twice the strength of a write,
-or of the gate, they lie in [-1, 1]. The score is (accuracy - .5) / .5, so that chance is
-0.
+eigenvalues of DeltaNet and of Mamba lie in [0, 1]. They lie in [-1, 1] if DeltaNet
+writes with up to twice the strength, or if Mamba's decay is doubled, less 1. The score
+is (accuracy - .5) / .5, so that chance is 0.
 
 Ours: one bare layer (memcap/cells/matrix.py), 2 to 8 units, one rate. A curriculum lets
 training sequences grow to 16 bits. Tests have 16 bits, and 64; the paper has no scores
@@ -45,8 +45,8 @@ def scores(rows: pl.DataFrame) -> pl.DataFrame:
     ).drop_nulls("final")
     trained = (2 * pl.col("final") - 1).alias("trained")
     longer = (2 * pl.col("stretched") - 1).alias("longer")
-    net = "cell", "units", "seed"
-    return nets.select(*net, trained, longer, "solved").sort(*net)
+    key = "cell", "units", "seed"  # the columns that tell nets apart
+    return nets.select(*key, trained, longer, "solved").sort(*key)
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
