@@ -68,6 +68,8 @@ def hydra_parser() -> argparse.ArgumentParser:
     parser = get_args_parser()
     parser.prog = "memcap train"
     parser.error = _complain
+    for action in parser._actions:  # argparse wants texts; one of Hydra's is an object
+        action.help = str(action.help)
     return parser
 
 
@@ -191,6 +193,9 @@ def main(arguments: Sequence[str]) -> list[Path]:
     os.environ.setdefault("COMP_LINE", "")  # for -sc query=, if no shell asks
     arguments = typed_words(arguments)
     parsed = hydra_parser().parse_args(arguments)
+    if parsed.hydra_help:  # Hydra would list all groups of configs, which takes minutes
+        print(hydra_parser().format_help(), end="")
+        return []
     if parsed.experimental_rerun:
         raise UserError("--experimental-rerun: would run a pickle; not in memcap")
     if parsed.package is not None and parsed.cfg is None:
