@@ -192,7 +192,7 @@ def test_rates_and_lags_are_the_engine_s(chosen, tmp_path):
     operands = train_operands(trainer, chosen)
     plan = operands.curriculum
     state = plan and curriculum.initial_state(plan, chosen.lag)
-    update = jax.jit(curriculum.update)
+    update = jax.jit(curriculum.next_progress)
     rng = np.random.default_rng(0)
     steps = iter(range(400))
 
