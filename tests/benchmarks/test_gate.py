@@ -7,8 +7,6 @@ from benchmark_checks import LAST, Local, batches, build, weights
 from benchmarks import gate
 from benchmarks.peers.linen import Linen
 
-TITLES = {"memcap": "memcap", "linen": "Flax"}
-
 
 class WrongGradient(Linen):
     """One number of one gradient is a little off."""
@@ -25,9 +23,9 @@ def test_a_wrong_gradient_is_caught():
     ours = Local(build("memcap", LAST))
     workers = {"memcap": ours, "linen": Local(WrongGradient(LAST, 0.01, 1.0, 0))}
     with pytest.raises(
-        gate.GateError, match=r"^Flax: gradient of cell/bias is \d.*nothing was timed$"
+        gate.GateError, match=r"^linen: gradient of cell/bias is \d.*nothing was timed$"
     ):
-        gate.check_gradients(workers, TITLES, ours, weights(LAST), batches(LAST, 2))
+        gate.check_gradients(workers, ours, weights(LAST), batches(LAST, 2))
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf])
@@ -51,8 +49,8 @@ def test_another_rate_or_clip_is_caught(lr, clip):
     }
     for worker in workers.values():
         worker.call("load", batches(LAST, 16))
-    with pytest.raises(gate.GateError, match=r"^Flax: after 16 steps"):
-        gate.check_training(workers, TITLES, weights(LAST), 16)
+    with pytest.raises(gate.GateError, match=r"^linen: after 16 steps"):
+        gate.check_training(workers, weights(LAST), 16)
 
 
 def test_distance_is_relative_and_in_double_precision():

@@ -118,7 +118,7 @@ def test_uniform_lags_are_drawn_anew_for_each_batch_with_their_lengths():
     @jax.jit
     @jax.vmap
     def drawn(step, at):
-        start = initial_state(trainer, one)._replace(step=step, curriculum=at)
+        start = initial_state(trainer, one)._replace(step=step, progress=at)
         return trainer.lag_and_length(start, operands)
 
     def drawn_at(front, steps):
