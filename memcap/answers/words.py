@@ -396,10 +396,10 @@ def _left_out(answer: "Answer") -> list[int]:
 
 def _lags(lags: Sequence[int]) -> str:
     """List lags; if there are many, the first ones and the last."""
-    shown = list(map(str, lags))
-    if len(shown) > MOST_LAGS:
-        shown = [*shown[: MOST_LAGS - 2], "...", shown[-1]]
-    return ", ".join(shown)
+    texts = list(map(str, lags))
+    if len(texts) > MOST_LAGS:
+        texts = [*texts[: MOST_LAGS - 2], "...", texts[-1]]
+    return ", ".join(texts)
 
 
 def _from(answer: "Answer") -> str:

@@ -166,8 +166,10 @@ class Noisy(Variant):
                 jax.random.key(seed), (parts, *leaf.shape[1:])
             )
         )
-        drawn = draw(seeds)
-        noise = lax.complex(drawn[:, 0], drawn[:, 1]) if parts == 2 else drawn[:, 0]
+        normals = draw(seeds)
+        noise = (
+            lax.complex(normals[:, 0], normals[:, 1]) if parts == 2 else normals[:, 0]
+        )
         return leaf + (self.size * noise).astype(leaf.dtype)
 
 

@@ -137,8 +137,8 @@ def run(arguments: Namespace) -> None:
             _print(loss_words.sentences(curve))
         return
     answer = best_answer(question)
-    asked = answer.is_conclusive and answer.as_asked
-    if arguments.measure and not asked and command(answer):
+    is_answered = answer.is_conclusive and answer.as_asked
+    if arguments.measure and not is_answered and command(answer):
         aside = arguments.json or arguments.code
         with redirect_stdout(sys.stderr if aside else sys.stdout):
             overrides = shlex.split(command(answer))[2:]

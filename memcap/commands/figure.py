@@ -29,10 +29,10 @@ def run(arguments: Namespace) -> None:
     """Draw, and print the path of the picture."""
     figure = figures.find(arguments.name)
     tables = [rows_of(place, arguments.strict) for place in arguments.results]
-    drawn = figure.draw(one_per_key(tables))
+    picture = figure.draw(one_per_key(tables))
     folder = arguments.output
     if folder is None:
         folder = folder_of(arguments.results[0]) / "figures"
         if folder.is_symlink():
             raise UserError(f"{folder}: is a link; name the folder to write to by -o")
-    print(figures.save(drawn, folder, arguments.name.rpartition(":")[2]))
+    print(figures.save(picture, folder, arguments.name.rpartition(":")[2]))

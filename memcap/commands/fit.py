@@ -145,8 +145,8 @@ def run(arguments: Namespace) -> None:
             nets = (load(folder, key) for key in curve.enough[0].keys)
             print(printable(rare_words(curve, nets)))
         with figures.own_style():
-            drawn = figures.find("held_out").draw(store.read(folder))
-            path = figures.save(drawn, folder / "figures", "held_out")
+            picture = figures.find("held_out").draw(store.read(folder))
+            path = figures.save(picture, folder / "figures", "held_out")
         print(f"Figure: {path} (data beside it)")
         code = ". A script that trains this net: the same command with --code keras"
         print(f"Rows and weights: {folder}{code if curve.units else ''}")

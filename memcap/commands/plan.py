@@ -269,8 +269,8 @@ def _sentences(
     if about["usually"]:
         trained += f", usually about {about['usually']:,},"
     programs = about["programs_in_all"]
-    shown = f" The {len(plans)} costliest of {programs} programs are shown."
-    more = shown if programs > len(plans) else ""
+    omission = f" The {len(plans)} costliest of {programs} programs are shown."
+    more = omission if programs > len(plans) else ""
     chip = device or plans[0].device
     each_chip = " for each chip" if chip else ""
     most = f"{scaled(max(each.memory for each in plans), 'B')} at most"

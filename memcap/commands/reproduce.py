@@ -180,9 +180,9 @@ def _resample(
     table = resample.resample(paper, rows, number)
     _write(table, place / "resampled.csv")
     shares = pl.col("shuffled", "bootstrapped").round(3).cast(pl.String).fill_null("-")
-    shown = table.with_columns(shares).select(column.head for column in RESAMPLED)
+    selection = table.with_columns(shares).select(column.head for column in RESAMPLED)
     title = f"Of {number} shuffles of outcomes, and {number} draws of seeds"
-    show(Listing(title, RESAMPLED, shown.rows()))
+    show(Listing(title, RESAMPLED, selection.rows()))
     return table.filter(pl.col("shuffled") > resample.BY_CHANCE)["claim"]
 
 

@@ -56,11 +56,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> None:
     """Print what is known of each study there."""
-    found = [status(folder) for folder in studies(arguments.results)]
+    statuses = [status(folder) for folder in studies(arguments.results)]
     if arguments.json:
-        print_json(list(map(_columns, found)))
+        print_json(list(map(_columns, statuses)))
         return
-    for place, study in enumerate(found):
+    for place, study in enumerate(statuses):
         if place:
             show("")
         _print(study)

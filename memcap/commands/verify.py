@@ -27,14 +27,14 @@ def run(arguments: Namespace) -> None:
     else:
         for problem in report.wrong:
             print(printable(problem))
-        found = f"{plural(report.rows, 'row')} in {plural(report.row_files, 'file')}"
+        counts = f"{plural(report.rows, 'row')} in {plural(report.row_files, 'file')}"
         if not arguments.rows_only:
-            found += f", {plural(report.weight_files, 'file')} of weights"
+            counts += f", {plural(report.weight_files, 'file')} of weights"
         if report.curve_files:
-            found += f", {plural(report.curve_files, 'file')} of curves"
+            counts += f", {plural(report.curve_files, 'file')} of curves"
         if report.checkpoint_files:
-            found += f", {plural(report.checkpoint_files, 'file')} of checkpoints"
+            counts += f", {plural(report.checkpoint_files, 'file')} of checkpoints"
         problems = plural(len(report.wrong), "problem")
-        print(f"Read: {found}; {problems}" if report.wrong else f"OK: {found}")
+        print(f"Read: {counts}; {problems}" if report.wrong else f"OK: {counts}")
     if report.wrong:
         raise SystemExit(1)

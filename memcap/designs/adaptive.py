@@ -166,11 +166,11 @@ class LagLine:
     @property
     def usual_left(self) -> int:
         """About how many further members it takes in simulated studies."""
-        left = 0
+        remaining = 0
         for search in self._open_searches:
             usual = round(USUAL_WIDTHS * search.seeds) - search.total
-            left += min(_most(search) - search.total, max(BATCH, usual))
-        return left
+            remaining += min(_most(search) - search.total, max(BATCH, usual))
+        return remaining
 
     @property
     def _open_searches(self) -> list[Search]:
@@ -216,7 +216,7 @@ class LagLine:
         first = max(int(np.searchsorted(widths, LOWER_MARGIN * lowest)) - 1, 0)
         end = int(np.searchsorted(widths, UPPER_MARGIN * highest)) + 1
         log_widths = np.log2(widths[first:end])
-        left = [
+        seeds_to_try = [
             [member for member in members if member not in self._ended]
             for members in search.members[first:end]
         ]
@@ -247,7 +247,7 @@ class LagLine:
                 chance * (if_passed - mean) ** 2
                 + (1 - chance) * (if_failed - mean) ** 2
             )
-            has_seeds = np.array([len(seeds) > 0 for seeds in left])
+            has_seeds = np.array([len(seeds) > 0 for seeds in seeds_to_try])
             narrowed *= has_seeds / (1 + CORRELATION * count) ** 2
             best = int(np.argmax(narrowed / (chance * share + 1 - chance)))
             least = LEAST_GAIN * (weights @ (log_u90 - mean) ** 2)
@@ -255,9 +255,9 @@ class LagLine:
                 break
             if narrowed[best] == 0:  # all is known, but too little was measured here
                 best = int(np.argmin(np.abs(log_widths - mean)))
-            if not left[best]:
+            if not seeds_to_try[best]:
                 break
-            chosen.append(left[best].pop(0))
+            chosen.append(seeds_to_try[best].pop(0))
             count[best] += 1
             expected = (
                 chance[best] * log_passes[best] + (1 - chance[best]) * log_fails[best]

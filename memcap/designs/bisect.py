@@ -295,9 +295,11 @@ class Bisect(Design):
         for search in searches:
             for place, count in search.demand().items():
                 members = search.members[place]
-                left = [member for member in members if member not in self._requested]
-                missing = count - (len(members) - len(left))
-                more += left[: max(missing, 0)]
+                not_requested = [
+                    member for member in members if member not in self._requested
+                ]
+                missing = count - (len(members) - len(not_requested))
+                more += not_requested[: max(missing, 0)]
         self._requested.update(more)
         return more
 

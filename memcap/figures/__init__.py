@@ -75,8 +75,8 @@ FOLDER = plugins.Folder[Draws](
 def summaries() -> dict[str, str]:
     """Return what each figure shows, by name, but for those of papers; none is imported."""
     of_studies = {study: _shown_by(study) for study in with_findings()}
-    shown = {study: text for study, text in of_studies.items() if text}
-    return dict(sorted((FOLDER.summaries() | shown).items()))
+    summaries_of_studies = {study: text for study, text in of_studies.items() if text}
+    return dict(sorted((FOLDER.summaries() | summaries_of_studies).items()))
 
 
 def _shown_by(study: str) -> str:
@@ -84,8 +84,8 @@ def _shown_by(study: str) -> str:
     source = (folder(study) / "findings.py").read_text(encoding="utf-8")
     if "\ndef draw(" not in source or "\nPAPER = " in source:
         return ""
-    named = {getattr(part, "name", ""): part for part in ast.parse(source).body}
-    text = first_paragraph(ast.get_docstring(cast("ast.FunctionDef", named["draw"])))
+    parts = {getattr(part, "name", ""): part for part in ast.parse(source).body}
+    text = first_paragraph(ast.get_docstring(cast("ast.FunctionDef", parts["draw"])))
     text = text.removeprefix("Draw ")
     return text[0].upper() + text[1:]
 

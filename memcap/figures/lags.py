@@ -90,7 +90,7 @@ def _columns(point: Point) -> dict[str, Any]:
 def plot(lines: Sequence[Sequence[Point]], seed_words: str) -> Figure:
     """Draw u90 by lag: tasks that hold in blue, tasks that shift in orange, and tasks
     that need one unit as one line. `seed_words` names the seeds."""
-    drawn = []
+    shaded_lines = []
     key = []
     every = all(
         p.at == "up_to" or shifts(p) for line in lines for p in line
@@ -98,14 +98,14 @@ def plot(lines: Sequence[Sequence[Point]], seed_words: str) -> Figure:
     for kind in (True, False):
         own = [line for line in lines if shifts(line[0]) == kind]
         if own:
-            drawn += _shaded(own, SHADES[kind], every)
+            shaded_lines += _shaded(own, SHADES[kind], every)
             times = sorted(each for each in map(growth, own) if not math.isnan(each))
             words = WORDS[kind] + EVERY * (every and not kind)
             if times:
                 words += f": {times[0]:.2g} to {times[-1]:.2g} times the units at the longest lag"
             key.append((words, to_hex(colormaps[SHADES[kind]](0.8))))
     points = [p for line in lines for p in line]
-    panel = Panel("units (90 % of seeds)", drawn)
+    panel = Panel("units (90 % of seeds)", shaded_lines)
     return picture(
         [[panel]], "Units that training needs, by lag", caption(points, seed_words), key
     )
@@ -124,7 +124,7 @@ def _shaded(lines: Sequence[Sequence[Point]], shades: str, every: bool) -> list[
         (line for line in lines if line not in ones),
         key=lambda line: -line[-1].fit.u90.units,
     )
-    named = {names[line[0].label] + _times(line): line for line in others}
+    line_by_name = {names[line[0].label] + _times(line): line for line in others}
     if ones:
         widest: dict[int, Point] = {}
         for point in sorted(
@@ -133,12 +133,12 @@ def _shaded(lines: Sequence[Sequence[Point]], shades: str, every: bool) -> list[
         ):
             widest[point.lag] = point
         name = "1 unit: " + ", ".join(names[line[0].label] for line in ones)
-        named[name] = [widest[lag] for lag in sorted(widest)]
+        line_by_name[name] = [widest[lag] for lag in sorted(widest)]
     colours = [
-        to_hex(colormaps[shades](0.95 - 0.4 * k / len(named)))
-        for k in range(len(named))
+        to_hex(colormaps[shades](0.95 - 0.4 * k / len(line_by_name)))
+        for k in range(len(line_by_name))
     ]
-    shaded = zip(named.items(), colours, strict=True)
+    shaded = zip(line_by_name.items(), colours, strict=True)
     return [threshold_line(name, line, colour) for (name, line), colour in shaded]
 
 

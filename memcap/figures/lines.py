@@ -198,13 +198,13 @@ def _wrapped(name: str) -> str:
 def _name_lines(axes: Axes, lines: Sequence[Line]) -> None:
     """Write each name right of the axes, as near to its line's end as its neighbours allow."""
     ends = [(line, _end(line)) for line in lines if line.name]
-    named = [(line, *end) for line, end in ends if end]
-    named.sort(key=lambda mark: -mark[2])
+    marks = [(line, *end) for line, end in ends if end]
+    marks.sort(key=lambda mark: -mark[2])
     bottom, top = np.log2(axes.get_ylim())
-    heights = [(np.log2(width) - bottom) / (top - bottom) for _, _, width in named]
-    rows = [1 + _wrapped(line.name).count("\n") for line, _, _ in named]
+    heights = [(np.log2(width) - bottom) / (top - bottom) for _, _, width in marks]
+    rows = [1 + _wrapped(line.name).count("\n") for line, _, _ in marks]
     places = _apart(heights, [ROW_OF_TEXT * number / HEIGHT for number in rows])
-    for (line, lag, width), place in zip(named, places, strict=True):
+    for (line, lag, width), place in zip(marks, places, strict=True):
         colour = line.look["color"]
         axes.annotate(
             _wrapped(line.name),

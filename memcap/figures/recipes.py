@@ -77,14 +77,14 @@ def plot(
     """Draw units above and units per step of lag below: a colour per recipe, a marker
     per task, grey for the best."""
     above: list[Line] = []
-    named = list(zip(points, names, strict=True))
+    pairs = list(zip(points, names, strict=True))
     labels = list(dict.fromkeys(p.label for p in points))
     for k, label in enumerate(labels):
         grey = {"color": "#bbbbbb", "lw": 6, "alpha": 0.6}
         winners = threshold_line("", [p for p in best if p.label == label], "grey")
         above.append(replace(winners, look=grey, thresholds=()))
         for j, recipe in enumerate(dict.fromkeys(names)):
-            own = [p for p, name in named if (p.label, name) == (label, recipe)]
+            own = [p for p, name in pairs if (p.label, name) == (label, recipe)]
             name = recipe if len(labels) == 1 else f"{label}: {recipe}"
             if own:
                 look = COLOURS[j % len(COLOURS)], MARKERS[k % len(MARKERS)]

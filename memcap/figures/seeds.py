@@ -79,8 +79,8 @@ def plot(points: Sequence[Point]) -> Figure:
             draw_box(axes, place, line, SHADES(share))
             ink = "white" if share > 0.5 else "black"
             write_in(axes, place, line, f"{passed}/{seeds}", fontsize=8, color=ink)
-    named = zip(points, _names(points), strict=True)
-    names = [f"{p.label}, lag {p.lag}, {name}" for p, name in named]
+    pairs = zip(points, _names(points), strict=True)
+    names = [f"{p.label}, lag {p.lag}, {name}" for p, name in pairs]
     axes.set_yticks(range(len(points)), names, fontsize=8)
     axes.set_xticks(range(len(widths)), [str(u) for u in widths])
     axes.set(xlim=(-0.5, len(widths) - 0.5), ylim=(len(points) - 0.5, -0.5))

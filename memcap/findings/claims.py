@@ -191,9 +191,9 @@ def least_widths(
     """Map each group, in the order of the data, to its least width at which `enough` is
     true, else infinity; the groups are tuples if `by` has several columns."""
     least = pl.col(width).filter(enough).min().alias("_least")
-    found = data.group_by(by, maintain_order=True).agg(least)
-    keys = found[by].to_list() if isinstance(by, str) else found.select(by).rows()
-    widths = (math.inf if value is None else value for value in found["_least"])
+    table = data.group_by(by, maintain_order=True).agg(least)
+    keys = table[by].to_list() if isinstance(by, str) else table.select(by).rows()
+    widths = (math.inf if value is None else value for value in table["_least"])
     return dict(zip(keys, widths, strict=True))
 
 

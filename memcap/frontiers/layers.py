@@ -83,5 +83,5 @@ def sentence(nets: Sequence[Shape]) -> str:
             number = f"{best.counts[name](best.point.fit.u90.units):.0f}"
             doubt = "" if sure else ", not surely"
             parts.append(f"least {word} {layers(best)} ({number}{doubt})")
-    found = "; ".join(parts) or "no width tried is enough"
-    return f"{nets[0].line} at lag {nets[0].point.lag}: {found}."
+    text = "; ".join(parts) or "no width tried is enough"
+    return f"{nets[0].line} at lag {nets[0].point.lag}: {text}."

@@ -55,13 +55,13 @@ def _fill(values: dict[Any, Any], members: Sequence[Member]) -> dict[str, list[s
         for name, value in values[part].items():
             if value is not None and (part, name, value) != AUTO:
                 continue
-            found = dict.fromkeys(
+            choices = dict.fromkeys(
                 of_member[name] for of_member in of_members if name in of_member
             )
-            if len(found) == 1:
-                (values[part][name],) = found
+            if len(choices) == 1:
+                (values[part][name],) = choices
                 continue
-            words = ["null" if value is None else str(value) for value in found]
+            words = ["null" if value is None else str(value) for value in choices]
             if len(words) > SHOWN:
                 words[SHOWN:] = ["..."]
             differ[f"{part}.{name}"] = words

@@ -42,8 +42,8 @@ class Choice(NamedTuple):
 def loops() -> list[Loop]:
     """Return the loops of this folder, those of the highest rank first."""
     modules = plugins.modules(__name__)
-    found = [module.LOOP for module in modules if hasattr(module, "LOOP")]
-    return sorted(found, key=lambda loop: (-loop.rank, loop.name))
+    loops = [module.LOOP for module in modules if hasattr(module, "LOOP")]
+    return sorted(loops, key=lambda loop: (-loop.rank, loop.name))
 
 
 def names() -> list[str]:
@@ -86,7 +86,7 @@ def resolve(name: str, request: Request) -> Loop:
     of the request.
     """
     if name in GENERAL:
-        found = [
+        candidates = [
             loop
             for loop in loops()
             if request.platform in loop.chosen_on
@@ -94,8 +94,8 @@ def resolve(name: str, request: Request) -> Loop:
             and not _unknown_knob(loop, request)
         ]
     else:
-        found = _named(name)
-    for loop in found:
+        candidates = _named(name)
+    for loop in candidates:
         if not loop.refuses(request) and _is_here(loop):
             if knob := _unknown_knob(loop, request):
                 raise UserError(
@@ -103,7 +103,7 @@ def resolve(name: str, request: Request) -> Loop:
                     " engine.loop=auto takes a loop that does"
                 )
             return loop
-    fallback = found[-1].fallback
+    fallback = candidates[-1].fallback
     assert fallback != name, f"{name}: serves no cell on {request.platform}"
     return resolve(fallback, request)
 

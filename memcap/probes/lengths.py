@@ -33,10 +33,10 @@ def probe(net: Trained) -> Probed:
         raise NotForThis(
             f"lengths: {task.name} has no longer sequences than those it was trained on"
         )
-    found = scores(net, list(pairs.values()))
+    results = scores(net, list(pairs.values()))
     rows: list[dict[str, Any]] = []
     for (factor, (lag, length)), (score, whole) in zip(
-        pairs.items(), found, strict=True
+        pairs.items(), results, strict=True
     ):
         facts = task.facts(lag, length)
         row: dict[str, Any] = {"times": factor, "lag": lag, "length": length}
@@ -68,13 +68,13 @@ def scores(net: Trained, pairs: Sequence[tuple[int, int]]) -> list[tuple[float, 
     blocks = np.int32(-(-SEQUENCES // trainer.spec.evaluation.block))
     units = np.int32(member.model.units)
     evaluate = jax.jit(trainer.evaluate_sequences)
-    found = []
+    results = []
     for pair in pairs:
         lag, length = map(np.int32, pair)
         operands = EvalOperands(key(net, 0), lag, length, blocks, units)
         with jax_setup.precision():
-            found.append(tuple(evaluate(weights, operands).tolist()))
-    return found
+            results.append(tuple(evaluate(weights, operands).tolist()))
+    return results
 
 
 def _plot(net: Trained, data: pl.DataFrame) -> Figure:

@@ -78,13 +78,13 @@ def page(rows: pl.DataFrame, curves: pl.DataFrame, title: str) -> str:
         if widths is None:
             caption.append("A dashed bar has no end: the widths tried leave it open.")
     caption += [sentence for each in listings for sentence in each.notes]
-    shown = f"{some.height:,} of {rows.height:,}."
+    sample_note = f"{some.height:,} of {rows.height:,}."
     versions = ", ".join(sorted(set(rows["memcap"].drop_nulls())))
     texts = {
         "title": title,
         "summary": f"{totals(rows)}.",
         "caption": " ".join(caption),
-        "members": shown if some.height < rows.height else "",
+        "members": sample_note if some.height < rows.height else "",
         "made": f"Made by memcap {versions}: memcap report.",
     }
     template = Path(__file__).with_name("page.html").read_text(encoding="utf-8")

@@ -183,20 +183,20 @@ def short_table(points: Sequence[Point], folder: Path) -> Listing:
     def lines(*others: str) -> int:
         return table.select("task", "lag", *others).n_unique()
 
-    shown = [
+    subset = [
         column
         for column in whole.columns
         if column.head in SHORT
         or (column.head in TELL_APART and lines(column.head) > lines())
     ]
-    rows = table.select(column.head for column in shown).rows()
+    rows = table.select(column.head for column in subset).rows()
     notes = _verdict_notes(points)
     if any("open" in cell for row in rows for cell in row):
         notes.append(OPEN_NOTE)
     command = f"memcap frontier {shlex.quote(str(folder))}"
     other = f"Other columns, and seeds that close open intervals: {command}"
     return Listing(
-        TITLE, shown, rows, FRONTIER_DROPS, [*notes, *_warnings(points), other]
+        TITLE, subset, rows, FRONTIER_DROPS, [*notes, *_warnings(points), other]
     )
 
 

@@ -120,7 +120,7 @@ def status(folder: Path) -> Status:
     failed_keys = frozenset(failure.key for failure in failed)
     ended = failed_keys.union(measured["key"])
     in_hand = frozenset().union(*(members[token] for token in alive))
-    left = frozenset().union(*(members[token] for token in gone)) - ended - in_hand
+    abandoned = frozenset().union(*(members[token] for token in gone)) - ended - in_hand
     to_come = _to_come(alive, members, ended)
     running = min(sum(job.running for job in alive.values()), to_come)
     seconds_left = [
@@ -134,7 +134,7 @@ def status(folder: Path) -> Status:
     unfinished = [
         job
         for token, job in jobs.items()
-        if token not in alive and members[token] & (failed_keys | left)
+        if token not in alive and members[token] & (failed_keys | abandoned)
     ]
     return Status(
         folder=folder,

@@ -74,8 +74,8 @@ def without_memory(
     first = _draw(task, "sample", seed, *sizes)
     if not type(task).__module__.startswith("memcap."):
         for key in range(seed, seed + KEYS):  # one by one, as they may be large
-            drawn = _draw(task, "sample", key, *sizes)
-            contract.check_batch(task, "sample", drawn, length, steps, batch)
+            sample = _draw(task, "sample", key, *sizes)
+            contract.check_batch(task, "sample", sample, length, steps, batch)
         more = [_draw(task, "sample", seed + k, *sizes) for k in (1, 2)]
         contract.check_keys(task, [first, *more])
         _sampler.cache_clear()  # traced anew, so that Python's own state is seen

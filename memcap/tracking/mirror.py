@@ -285,15 +285,15 @@ class Mirror:
 
     def _send_results(self) -> None:
         """Send the frontier of the whole study, or the losses of its widths, and the figure."""
-        found = store.read(self.place).filter(study=self.study)
+        rows = store.read(self.place).filter(study=self.study)
         table = [
             {"file": curve["file"], **width}
-            for curve in map(as_dict, loss_curves(found))
+            for curve in map(as_dict, loss_curves(rows))
             for width in curve["widths"]
         ]
         name = "held_out" if table else "frontier"
         figure = self.folder / "figures" / f"{name}.png"
-        table = table or [columns(point) for point in frontier(found)]
+        table = table or [columns(point) for point in frontier(rows)]
         self._send_progress(is_due=True)
         self.sender.call("show_results", self._study_run(), table, figure)
 
@@ -375,9 +375,9 @@ class Tracker:
         self._over.set()
         self._wait(0 if is_mistake else seconds)
         self._mirror.sender.works = False
-        left = self._mirror.left(has_results=self._thread.is_alive())
-        if left and not is_mistake:
-            warn_once(left)
+        note = self._mirror.left(has_results=self._thread.is_alive())
+        if note and not is_mistake:
+            warn_once(note)
 
     def _wait(self, seconds: float) -> None:
         end = time.monotonic() + seconds

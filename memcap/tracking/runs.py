@@ -200,13 +200,13 @@ def quantiles(curves: Sequence[Points]) -> Points:
         and METRIC/q75 for each metric.
     """
     steps = sorted({step for curve in curves for step in curve})
-    shown = set(spread(steps))
+    steps_to_send = set(spread(steps))
     last_values = [dict[str, float]() for _ in curves]
     points: Points = {}
     for step in steps:
         for values, curve in zip(last_values, curves, strict=True):
             values.update(curve.get(step, {}))
-        if step in shown:
+        if step in steps_to_send:
             points[step] = _all_quantiles(last_values)
     return {step: point for step, point in points.items() if point}
 
@@ -217,10 +217,10 @@ def _all_quantiles(points: Iterable[Mapping[str, float]]) -> dict[str, float]:
     for point in points:
         for metric, value in point.items():
             by_metric[metric].append(value)
-    found = {}
+    columns = {}
     for metric, values in by_metric.items():
-        found |= _quantiles(metric, values)
-    return found
+        columns |= _quantiles(metric, values)
+    return columns
 
 
 def _quantiles(name: str, values: Iterable[float]) -> dict[str, float]:
