@@ -254,12 +254,13 @@ def read(folder: Path, strict: bool = False) -> pl.DataFrame:
         warn_once(
             f"{path}: {why}; skipped; rerun the study to retrain what only it held"
         )
+    rows = every_row(tables.values())
     if strict:
         try:
-            check_rows(every_row(tables.values()))
+            check_rows(rows)
         except BadRowsError as error:
             raise UserError(f"{folder}: {error}; memcap verify names all") from error
-    return merge(tables.values())
+    return one_per_key([rows])
 
 
 def read_files(

@@ -22,7 +22,7 @@ from memcap.store.files import (
     read_weights,
 )
 from memcap.store.row_checks import BadRowsError, check_rows
-from memcap.store.rows import without_failed
+from memcap.store.rows import one_per_key, without_failed
 from memcap.store.shards import is_published
 from memcap.studies.checkpoints import states_of
 
@@ -59,9 +59,10 @@ def verify(folder: Path, rows_only: bool = False) -> VerifyReport:
     if not tables and not bad:
         raise shards.no_rows(folder)
     wrong = _faults(bad)
-    unsound = _wrong_rows(tables)
+    every_row = shards.every_row(tables.values())
+    unsound = _wrong_rows(every_row, tables)
     wrong += [line for lines in unsound.values() for line in lines]
-    rows = shards.merge(tables.values())
+    rows = one_per_key([every_row])
     sound = len(tables) - len(unsound)
     if rows_only:
         return VerifyReport(rows.height, sound, 0, 0, 0, tuple(wrong))
@@ -82,11 +83,13 @@ def _faults(bad: Mapping[Path, BadFileError]) -> list[str]:
     return [f"{path}: {why}" for path, why in bad.items()]
 
 
-def _wrong_rows(tables: Mapping[Path, pl.DataFrame]) -> dict[Path, list[str]]:
-    """Return a line for each wrong row of each file that has some. All files are
-    checked at once, and one by one only where something is wrong."""
+def _wrong_rows(
+    every_row: pl.DataFrame, tables: Mapping[Path, pl.DataFrame]
+) -> dict[Path, list[str]]:
+    """Return a line for each wrong row of each file that has some. `every_row` has the
+    rows of all files, which are checked at once."""
     try:
-        check_rows(shards.every_row(tables.values()))
+        check_rows(every_row)
     except BadRowsError as error:
         wrong = error.rows
     else:
