@@ -25,7 +25,7 @@ LINK = re.compile(r"\]\(([^)#\s:]+)(#[\w-]+)?\)")
 
 
 def command() -> str:
-    """What `memcap --help` and each subcommand's `--help` print."""
+    """Return what `memcap --help` and each subcommand's `--help` print."""
     parts = ["# Command", "As the help prints it.", _fenced(helped())]
     for name in commands.summaries():
         parts += [f"## memcap {name}", _fenced(helped(name))]

@@ -172,7 +172,7 @@ def together(study: str, figure: str) -> Sequence[str]:
 
 
 def about(study: str) -> str:
-    """What a study asks, with its figures."""
+    """Say what a study asks, and show its figures."""
     paper = study.partition("_")[0]  # of its full study
     pictures = []
     for path in sorted(folder(study).glob("figures/*.png")):
@@ -280,7 +280,7 @@ def studies() -> str:
 
 
 def designs() -> str:
-    """What each design costs, how wide its intervals are and how often they hold the truth."""
+    """Tabulate the cost of each design, and how wide and how right its intervals are."""
     report = json.loads((ROOT / "docs" / "designs.json").read_text())
     results = pl.DataFrame(report["results"])
     means = results.group_by("kind", "line", "design", maintain_order=True).agg(
@@ -407,7 +407,7 @@ def blocks() -> dict[str, Callable[[], str]]:
 
 
 def printed(command: str) -> str:
-    """What a command of memcap prints, as a block of text."""
+    """Return the output of a command of memcap, as a block of text."""
     out = io.StringIO()
     with (
         tempfile.TemporaryDirectory() as empty,  # no rows of one's own

@@ -48,7 +48,7 @@ class Stream(IntEnum):
 
 
 class Verdict(StrEnum):
-    """What a net was found to be; each is also a column of rows."""
+    """A level of right answers that a net reached; each is also a column of rows."""
 
     SOLVED = "solved"  # right at its own lag
     STEADY = "steady"  # solved, and right at a longer lag or length
@@ -198,7 +198,7 @@ class Criterion:
 
 @dataclass(kw_only=True)
 class Assessment:
-    """What the tests of a net have found so far."""
+    """The results of the tests of a net so far."""
 
     # "running"; "solved"; "unsolved", when its training ended without that; "diverged";
     # or "failed": two worker processes died of it

@@ -130,7 +130,9 @@ def answers_at(points):
     for p in points:
         answer = from_rows(rows, Question(p.task, p.lag, p.model, at="steady"))
         if answer.estimate is not None and answer.at == p.at:
-            units, low, high = answer.estimate, answer.low, answer.high
+            units = answer.estimate
+            low = answer.low
+            high = answer.high
             marks[p.task, p.lag, p.model.cell, p.model.layers, p.at] = [
                 Mark(low, units, high)
             ]

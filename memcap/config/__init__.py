@@ -1,1 +1,1 @@
-"""What a member is: knobs, recipes, and the member that they complete."""
+"""Recipes, and the member that a recipe completes."""

@@ -1,4 +1,4 @@
-"""What was found in a study: the vocabulary of sweeps/NAME/findings.py.
+"""The vocabulary of sweeps/NAME/findings.py, which says what was found in a study.
 
 A study is sweeps/NAME.yaml, which `memcap train sweeps=NAME` trains, and beside it the
 folder sweeps/NAME with

@@ -1,1 +1,1 @@
-"""What trained nets say of widths: points, frontiers, comparisons, costs."""
+"""Widths by trained nets: points, frontiers, comparisons, costs."""

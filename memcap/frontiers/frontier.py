@@ -171,7 +171,7 @@ class Point:
 
     @property
     def place(self) -> tuple[Any, ...]:
-        """What competing recipes have in common."""
+        """The values that competing recipes have in common."""
         net = (self.task, self.lag, self.length, self.model)
         return (*net, self.criterion, self.evaluation)
 

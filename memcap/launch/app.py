@@ -192,9 +192,10 @@ def main(arguments: Sequence[str]) -> list[Path]:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     os.environ.setdefault("COMP_LINE", "")  # for -sc query=, if no shell asks
     arguments = typed_words(arguments)
-    parsed = hydra_parser().parse_args(arguments)
+    parser = hydra_parser()
+    parsed = parser.parse_args(arguments)
     if parsed.hydra_help:  # Hydra would list all groups of configs, which takes minutes
-        print(hydra_parser().format_help(), end="")
+        parser.print_help()
         return []
     if parsed.experimental_rerun:
         raise UserError("--experimental-rerun: would run a pickle; not in memcap")

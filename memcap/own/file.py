@@ -56,7 +56,7 @@ class Sequences:
 
     @property
     def blank(self) -> int:
-        """What the inputs are before a sequence begins."""
+        """The value of each input before a sequence begins."""
         return self.symbols or 0
 
     def scaled(self, places: np.ndarray) -> "Sequences":

@@ -176,7 +176,7 @@ def gap_in_short() -> str:
 
 
 def costs_by_family() -> str:
-    """What each family of tasks costs."""
+    """Tabulate the cost of each family of tasks."""
     points = points_of(*BEST)
     lines = []
     for cost in costs(points):
@@ -199,7 +199,7 @@ def costs_by_family() -> str:
 
 
 def costs_in_short() -> str:
-    """What differs between the families."""
+    """Say what differs between the families."""
     by_family = {cost.family: cost for cost in costs(points_of(*BEST))}
     return filled(
         f"The cost of a bit depends on the task. A copy costs {sentence(by_family['copy'])}, at"
