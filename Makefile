@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
+# Libraries' type stubs may use the syntax of the Python that they are installed for.
+VERSION = $(shell $(BIN)/python -c 'import sys; print("{}.{}".format(*sys.version_info))')
 PROCESSES ?= 2
 QUICK := tests/loops/test_fused_loss.py tests/tasks --ignore=tests/tasks/test_interface.py tests/models/test_network.py tests/frontiers/test_frontier.py tests/answers/test_answer.py \
 	tests/designs/test_axes.py tests/store/test_store.py tests/test_rule.py tests/config/test_config.py tests/test_imports.py
@@ -75,7 +77,7 @@ quick: lint
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/ty check --python $(BIN)/python memcap
+	$(BIN)/ty check --python $(BIN)/python --python-version $(VERSION) memcap
 
 hooks: $(STAMP)
 	$(BIN)/pre-commit install

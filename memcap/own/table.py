@@ -454,6 +454,7 @@ class _Table:
         name = self.columns.target
         column = self.frame[name]
         names: list[str] = []
+        entries: np.ndarray
         if self._has_classes(name):
             entries, names = self._codes(name)
         else:

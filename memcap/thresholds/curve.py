@@ -379,9 +379,8 @@ def _log_likelihood(data: Counts, grid: Grid, correlation: float) -> Floats:
     lapses = tuple(grid.lapse.tolist())
     solved = data.solved.tolist()
     runs = data.runs.tolist()
-    for width, logits in enumerate(grid.logits):
+    for width, rows in enumerate(nearest(grid.logits)):
         table = beta_binomial(solved[width], runs[width], lapses, (correlation,))
-        rows = nearest(logits)
         log_p += table[:, 0].take(rows, axis=0)
     return log_p
 

@@ -87,7 +87,7 @@ class Curves:
             rates = _rates(log_units, self.mu, self.slope, self.falls)
             enough = self.weights[rates >= share]
             chances.append(enough.sum())
-        return np.array(chances)
+        return np.array(chances, float)
 
 
 def _rates(x: float, mu: Floats, slope: Floats, falls: Floats) -> Floats32:
