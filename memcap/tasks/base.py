@@ -134,6 +134,13 @@ class Task(ABC):
         return False
 
     @property
+    def filler(self) -> str:
+        """What may come before what counts, in the steps by which a sequence is longer than
+        the shortest: a noun in the plural, as "blanks". No answer is due there, and none
+        depends on it. "": nothing, as what counts begins at the first step."""
+        return ""
+
+    @property
     @abstractmethod
     def vocabulary(self) -> int | None:
         """Number V of input symbols; None when the inputs are real numbers."""
@@ -187,6 +194,26 @@ class Task(ABC):
         """Draw sequences for an evaluation, which training never sees. Generated ones
         are fresh under another key."""
         return self.sample(key, lag, length, steps, batch)
+
+    def sequences_in_all(self, lag: int, length: int) -> int | None:
+        """Return the number of different sequences of this lag and length, which `sample`
+        draws equally often; None if they cannot be numbered."""
+        del lag, length
+        return None
+
+    def enumerated(
+        self, numbers: Int[Array, " B"], lag: Operand, length: Operand, steps: int
+    ) -> Batch:
+        """Return the sequences with these numbers, laid out as `sample` lays them out.
+
+        Args:
+            numbers: (B,) int32, from 0 and below `sequences_in_all`.
+            lag, length, steps: as for `sample`.
+
+        Raises:
+            NotImplementedError: the sequences cannot be numbered.
+        """
+        raise NotImplementedError(f"{self.name}: its sequences cannot be numbered")
 
     @abstractmethod
     def facts(self, lag: int, length: int) -> Facts:
