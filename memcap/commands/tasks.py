@@ -42,8 +42,22 @@ COLUMNS = (
     ),
     Column("constructed", "units with which weights set by hand solve it", right=True),
     Column("recipe", "recipe of recipe=auto"),
+    Column(
+        "before",
+        "filler that may come before what counts, in a longer sequence; nothing: what counts"
+        " begins at the first step",
+    ),
 )
-DROPS = ("shortest", "held", "length", "constructed", "chance", "one/number", "recipe")
+DROPS = (
+    "before",
+    "shortest",
+    "held",
+    "length",
+    "constructed",
+    "chance",
+    "one/number",
+    "recipe",
+)
 
 
 def tasks_table(lag: int) -> Listing:
@@ -76,6 +90,7 @@ def task_rows(lag: int) -> list[dict[str, Any]]:
                 "one_per_number": theory.one_per_number,
                 "constructed": theory.constructed,
                 "recipe": recommended(task, lag),
+                "before": None if task.stream else task.filler or "nothing",
             }
         )
     return rows

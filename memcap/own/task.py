@@ -52,6 +52,7 @@ class Data(FileTask):
     """
 
     name = "data"
+    filler = "blanks"
     default_lag = None
     file: str = knob(
         EXAMPLE,

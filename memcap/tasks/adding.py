@@ -23,6 +23,7 @@ class Adding(SpanTask):
     """
 
     name = "adding"
+    filler = "numbers without a marker"
     question = "the sum of a few marked numbers"
     loss = "values"
     vocabulary = None

@@ -67,6 +67,7 @@ class Agents(SpanTask):
         at_most=1_000_000,
     )
     answers = "every"
+    filler = ""  # the agent learns from every trial
     loss = "values"
     outputs = 1  # the log odds
     reversal = 0.0  # how often, per trial, the better arm becomes the worse one

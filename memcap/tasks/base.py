@@ -135,9 +135,9 @@ class Task(ABC):
 
     @property
     def filler(self) -> str:
-        """What may come before what counts, in the steps by which a sequence is longer than
-        the shortest: a noun in the plural, as "blanks". No answer is due there, and none
-        depends on it. "": nothing, as what counts begins at the first step."""
+        """What may come before what counts, in the steps by which a sequence is longer
+        than the shortest: a noun, as "blanks". No answer is due there, and none depends
+        on it. "": nothing, as what counts begins at the first step."""
         return ""
 
     @property
@@ -196,8 +196,8 @@ class Task(ABC):
         return self.sample(key, lag, length, steps, batch)
 
     def sequences_in_all(self, lag: int, length: int) -> int | None:
-        """Return the number of different sequences of this lag and length, which `sample`
-        draws equally often; None if they cannot be numbered."""
+        """Return the number of different sequences of this lag and length, which
+        `sample` draws equally often; None if they cannot be numbered."""
         del lag, length
         return None
 

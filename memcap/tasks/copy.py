@@ -33,6 +33,11 @@ class Recall(Task):
     answers = "every"
 
     @property
+    def filler(self) -> str:
+        """Distractors, or blanks."""
+        return "distractors" if self.distractors else "blanks"
+
+    @property
     def cue_symbol(self) -> int:
         """The cue, which comes after the symbols and the distractors (or one blank)."""
         return self.symbols + max(self.distractors, 1)

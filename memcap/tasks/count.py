@@ -46,6 +46,7 @@ class Count(Task):
     name = "count"
     question = "how many steps have passed, or how often something came"
     asks = ("kind",)
+    filler = ""  # the count begins at the first step, and is due at each
     answers = "every"
     loss = "values"
     outputs = 1  # the count

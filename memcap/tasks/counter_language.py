@@ -37,6 +37,7 @@ class CounterLanguage(Task):
         2, "number of letters: 2 are a and b, 4 are a to d", choices=(2, 3, 4)
     )
     name = "counter_language"
+    filler = ""  # a word begins at the first step; blanks follow it
     answers = "every"
     smallest_lag = 2  # if each letter comes once, the next one is in sight
 

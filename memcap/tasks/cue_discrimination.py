@@ -29,6 +29,7 @@ class CueDiscrimination(Task):
         10, "steps for which the answer is due", at_least=1, at_most=1000
     )
     name = "cue_discrimination"
+    filler = "blanks"
     answers = "every"
     vocabulary = 3  # two cues and a blank, in that order
     outputs = 3  # two cues and silence, in that order

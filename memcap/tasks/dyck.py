@@ -37,6 +37,7 @@ class Dyck(SpanTask):
     name = "dyck"
     question = "what is open, to close it in the right order"
     asks = ("types", "depth")
+    filler = "blanks"
     answers = "every"
 
     @property

@@ -28,6 +28,7 @@ class FadingKernel(SpanTask):
 
     power: float = knob(1.0, "power p by which the weights fade", above=0, at_most=10)
     name = "fading_kernel"
+    filler = ""  # an answer is due at each step, and earlier values are part of it
     answers = "every"
     loss = "values"
     vocabulary = None

@@ -40,6 +40,13 @@ class Latch(Task):
     asks = ("symbols",)
 
     @property
+    def filler(self) -> str:
+        """Distractors, blanks, or noise."""
+        if self.noise:
+            return "noise"
+        return "distractors" if self.distractors else "blanks"
+
+    @property
     def vocabulary(self) -> int | None:
         """S symbols, the distractors (or one blank), and the trigger, in that order;
         none of numbers."""

@@ -36,6 +36,7 @@ class ModularArithmetic(SpanTask):
 
     modulus: int = knob(5, "the prime m", choices=(3, 5, 7))
     name = "modular_arithmetic"
+    filler = "blanks"
     smallest_lag = 5  # in a shorter expression nothing waits for a product
 
     @property

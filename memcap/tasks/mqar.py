@@ -75,6 +75,7 @@ class Mqar(Task):
     name = "mqar"
     question = "which value goes with which key"
     asks = ("pairs", "symbols")
+    filler = "blanks"
     answers = "every"
 
     def __post_init__(self) -> None:

@@ -40,6 +40,11 @@ class Pattern(SpanTask):
     vocabulary = 2  # the bits
     outputs = 4  # classes 0 to 3
 
+    @property
+    def filler(self) -> str:
+        """Zeros; of random bits only the time tells which one counts, so nothing can."""
+        return "zeros" if self.middle == "zeros" else ""
+
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:

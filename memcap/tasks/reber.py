@@ -46,6 +46,7 @@ class Reber(Task):
     """
 
     name = "reber"
+    filler = "repeats of the begin"
     vocabulary = len(_SYMBOLS)  # B T P S X V E, in that order
     outputs = 2  # T and P
     smallest_lag = 5  # the shortest words are BTXSE and BPVVE

@@ -41,6 +41,7 @@ class SquareWave(Task):
 
     ones: int = knob(5, "number d of ones in the run", at_least=1, at_most=1024)
     name = "square_wave"
+    filler = ""  # an answer is due at each step, and the run may come at any
     answers = "every"
     vocabulary = 2  # zero, one
     outputs = 2  # one logit each

@@ -38,6 +38,7 @@ class TemporalOrder(Task):
     name = "temporal_order"
     question = "in which order a few things came"
     asks = ("relevant",)
+    filler = "distractors"  # after the start symbol, which stays at the first step
     vocabulary = _TRIGGER + 1  # X, Y, four distractors, start, trigger, in that order
 
     @property

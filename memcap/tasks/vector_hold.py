@@ -22,6 +22,7 @@ class VectorHold(SpanTask):
     """
 
     name = "vector_hold"
+    filler = "zeros"
     loss = "values"
     vocabulary = None
     numbers: int = knob(16, "N numbers of the vector", at_least=1, at_most=1024)

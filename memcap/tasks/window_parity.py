@@ -36,6 +36,7 @@ class WindowParity(Task):
         at_most=200,
     )
     name = "window_parity"
+    filler = "older bits"
     loss = "values"
     vocabulary = None
     features = 1  # the bit

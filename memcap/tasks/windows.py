@@ -44,6 +44,7 @@ class Windows(SpanTask):
         "keep", "carry between windows: kept, or reset", choices=("keep", "reset")
     )
     name = "windows"
+    filler = "zeros"
     answers = "every"
     vocabulary = 2  # the bits; a first bit of 0 looks like what follows it
     outputs = 2  # one logit per bit

@@ -53,6 +53,7 @@ class WordProblem(SpanTask):
         choices=("all", "swaps"),
     )
     name = "word_problem"
+    filler = "blanks"
     answers = "every"
 
     def __post_init__(self) -> None:

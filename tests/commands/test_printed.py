@@ -188,6 +188,9 @@ def test_every_task_is_listed_with_its_references(tmp_path, lag):
         assert row["chance"] == task.facts(lag, task.length(lag)).chance
         assert row["task"] in words
     by_task = {row["task"]: row for row in rows}
+    names = ("latch", "count", "delay_line")
+    before = [by_task[name]["before"] for name in names]
+    assert before == ["distractors", "nothing", None]
     assert by_task["delay_line"]["one_per_number"] == math.ceil((lag + 1) / 2)
     assert (by_task["latch"]["bits"], by_task["latch"]["constructed"]) == (1, 1)
 

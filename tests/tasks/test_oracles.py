@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from task_checks import draw, evenly, few, seeds
+from task_checks import draw, evenly, every_task, few, seeds
 
+from memcap.own.task import Data
 from memcap.tasks.adding import Adding
 from memcap.tasks.bandlimited_delay import BandlimitedDelay
 from memcap.tasks.chance import sequences
@@ -159,7 +160,10 @@ def fading_kernel(task, row, lag, due):
 
 
 def latch(task, row, lag, due):
-    """The one symbol of the alphabet, `lag` distractors before the trigger."""
+    """The one symbol of the alphabet, `lag` distractors before the trigger; or the level
+    `lag` steps before the last one."""
+    if task.noise:
+        return np.rint((row[len(row) - 1 - lag, 0] + 1) / 2 * (task.symbols - 1))
     shown = len(row) - 2 - lag
     assert np.flatnonzero(row < task.symbols).tolist() == [shown]
     assert np.flatnonzero(row == task.vocabulary - 1).tolist() == [len(row) - 1]
@@ -330,7 +334,7 @@ ORACLES = [
     (dyck, Dyck(), Dyck(types=5, depth=2)),
     (even_pairs, EvenPairs()),
     (fading_kernel, FadingKernel(), FadingKernel(power=0.5)),
-    (latch, Latch(), Latch(symbols=6, distractors=0)),
+    (latch, Latch(), Latch(symbols=6, distractors=0), Latch(symbols=3, noise=0.1)),
     (modular_arithmetic, *(ModularArithmetic(modulus=k) for k in (3, 5, 7))),
     (
         mqar,
@@ -361,23 +365,71 @@ ORACLES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("oracle", "task"),
-    [
-        pytest.param(oracle, task, id=str(task))
-        for oracle, *tasks in ORACLES
-        for task in tasks
-    ],
-)
+PAIRS = [
+    pytest.param(oracle, task, id=str(task))
+    for oracle, *tasks in ORACLES
+    for task in tasks
+]
+WITH_FILLER = [pair for pair in PAIRS if pair.values[1].filler]
+
+
+@pytest.mark.parametrize(("oracle", "task"), PAIRS)
 @few
 @given(more=st.integers(0, 16), extra=st.integers(0, 8), seed=seeds)
 def test_an_oracle_is_right_wherever_an_answer_is_due(oracle, task, more, extra, seed):
     lag = task.smallest_lag + more
     length = task.shortest(lag) + extra
     batch = draw(task, lag, length, seed=seed, steps=STEPS, batch=8)
-    for row, targets, due in zip(*sequences(task, batch, length), strict=True):
-        answers = np.broadcast_to(oracle(task, row, lag, due), targets.shape)
-        np.testing.assert_allclose(answers[due], targets[due], rtol=1e-5, atol=1e-5)
+    check_answers(oracle, task, lag, *sequences(task, batch, length))
+
+
+def check_answers(oracle, task, lag, inputs, targets, due):
+    """Compare an oracle's answers with those of some sequences, where they are due."""
+    for row, wanted, where in zip(inputs, targets, due, strict=True):
+        answers = np.broadcast_to(oracle(task, row, lag, where), wanted.shape)
+        np.testing.assert_allclose(answers[where], wanted[where], rtol=1e-5, atol=1e-5)
+
+
+FILLERS = {  # by a task's word for it, whether some steps of sequences are filler
+    "blanks": lambda task, steps: len(np.unique(steps, axis=0)) == 1,
+    "distractors": lambda task, steps: np.all(
+        (steps >= getattr(task, "symbols", 2)) & (steps < task.vocabulary - 1)
+    ),
+    "noise": lambda task, steps: abs(steps).max() < 6 * task.noise,
+    "numbers without a marker": lambda task, steps: not steps[:, 1].any(),
+    "older bits": lambda task, steps: {*steps.flat} <= {-1, 0, 1},
+    "repeats of the begin": lambda task, steps: not steps.any(),
+    "zeros": lambda task, steps: not steps.any(),
+}
+
+
+def test_every_task_with_filler_is_tried():
+    """A file's: tests/own/test_task.py."""
+    tasks = [task for task in every_task() if task.filler]
+    assert {task.filler for task in tasks} == {*FILLERS}
+    tried = {type(pair.values[1]) for pair in WITH_FILLER}
+    assert {type(task) for task in tasks} == {*tried, Data}
+
+
+@pytest.mark.parametrize(("oracle", "task"), WITH_FILLER)
+@few
+@given(more=st.integers(0, 16), extra=st.integers(1, 16), seed=seeds)
+def test_what_comes_before_is_filler_and_matters_to_no_answer(
+    oracle, task, more, extra, seed
+):
+    """Without it a sequence is one of the shortest length with the same answers."""
+    lag = task.smallest_lag + more
+    length = task.shortest(lag) + extra
+    assert task.facts(lag, length) == task.facts(lag, task.shortest(lag))
+    batch = draw(task, lag, length, seed=seed, steps=STEPS, batch=8)
+    first = int(isinstance(task, TemporalOrder))  # its start symbol stays
+    cut = slice(first, first + extra)
+    inputs, targets, due = sequences(task, batch, length)
+    assert FILLERS[task.filler](task, np.concatenate(inputs[:, cut]))
+    assert not due[:, cut].any()
+    check_answers(
+        oracle, task, lag, *(np.delete(x, cut, axis=1) for x in (inputs, targets, due))
+    )
 
 
 def code(bits):
