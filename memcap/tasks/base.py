@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
+import numpy as np
+
 from memcap.rule import ScoreRule
 
 if TYPE_CHECKING:
@@ -271,6 +273,51 @@ class SpanTask(Task):
         return lag + 1
 
 
+class LetterTask(SpanTask):
+    """A task whose sequences are `lag` free letters, after which the answer is due."""
+
+    filler = "blanks"
+
+    @property
+    @abstractmethod
+    def letters(self) -> int:
+        """Number of letters."""
+
+    @abstractmethod
+    def _layout(
+        self,
+        step: Int[Array, "T 1"],
+        letters: Int[Array, "T B"],
+        lag: Operand,
+        length: Operand,
+    ) -> Batch:
+        """Return the sequences whose letters are those of the `lag` steps before the
+        last one."""
+
+    def sample(
+        self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
+    ) -> Batch:
+        """Draw inputs (T, B), targets (B,)."""
+        import jax.numpy as jnp
+
+        step = jnp.arange(steps)[:, None]
+        letters = integers(key, (steps, batch), 0, self.letters)
+        return self._layout(step, letters, lag, length)
+
+    def sequences_in_all(self, lag: int, length: int) -> int:
+        """Return A^lag, of A letters."""
+        return self.letters**lag
+
+    def enumerated(
+        self, numbers: Int[Array, " B"], lag: Operand, length: Operand, steps: int
+    ) -> Batch:
+        """Return the sequences whose letters are the digits of these numbers."""
+        import jax.numpy as jnp
+
+        letters = digits(numbers, self.letters, length - 1 - lag, steps)
+        return self._layout(jnp.arange(steps)[:, None], letters, lag, length)
+
+
 class FileTask(Task):
     """A task whose sequences lie in a file, so that there are only so many."""
 
@@ -372,6 +419,18 @@ def answer_mask(
 
     step = jnp.arange(targets.shape[0])
     return jnp.broadcast_to(((step >= lag) & (step < length))[:, None], targets.shape)
+
+
+def digits(
+    numbers: Int[Array, " B"], base: int, first: Operand, steps: int
+) -> Int[Array, "T B"]:
+    """Write (B,) int32 numbers with (T, B) digits in a base, the lowest at step `first`."""
+    import jax.numpy as jnp
+
+    largest = np.iinfo(np.int32).max  # beyond it no number has a digit
+    powers = jnp.array([min(base**place, largest) for place in range(steps)], jnp.int32)
+    place = jnp.maximum(jnp.arange(steps) - first, 0)
+    return numbers // powers[place][:, None] % base
 
 
 def random_key(seed: Operand, *parts: Operand) -> RandomKey:

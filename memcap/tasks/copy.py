@@ -1,7 +1,10 @@
 """Copy: read K symbols, wait, then say them all in order."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from memcap.knobs import knob
 from memcap.tasks.base import (
@@ -11,8 +14,12 @@ from memcap.tasks.base import (
     RandomKey,
     Task,
     answer_mask,
+    digits,
     integers,
 )
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Int
 
 
 @dataclass(frozen=True)
@@ -118,18 +125,48 @@ class Copy(Recall):
         """Draw inputs, targets and mask (T, B). In a sequence longer than 2 K + lag the
         symbols come later, after filler."""
         import jax
-        import jax.numpy as jnp
 
         symbol_key, filler_key = jax.random.split(key)
         symbols = integers(symbol_key, (self.items, batch), 0, self.symbols)
         filler = integers(filler_key, (steps, batch), self.symbols, self.cue_symbol)
-        step = jnp.arange(steps)
         wait = lag
         if self.waits == "drawn":
             wait = integers(jax.random.fold_in(key, 2), (batch,), 1, lag + 1)
+        return self._layout(symbols, filler, wait, length)
+
+    def sequences_in_all(self, lag: int, length: int) -> int | None:
+        """Return A^K, for each length of the wait, if all filler is blank."""
+        if self.distractors > 1:
+            return None
+        return self.symbols**self.items * (lag if self.waits == "drawn" else 1)
+
+    def enumerated(
+        self, numbers: Int[Array, " B"], lag: Operand, length: Operand, steps: int
+    ) -> Batch:
+        """Return the sequences whose symbols are the lowest K digits of these numbers;
+        the rest of the number says how long a drawn wait is."""
+        import jax.numpy as jnp
+
+        symbols = digits(numbers, self.symbols, 0, self.items)
+        blanks = jnp.full((steps, len(numbers)), self.symbols)
+        wait = lag
+        if self.waits == "drawn":
+            wait = numbers // self.symbols**self.items + 1
+        return self._layout(symbols, blanks, wait, length)
+
+    def _layout(
+        self,
+        symbols: Int[Array, "K B"],
+        filler: Int[Array, "T B"],
+        wait: Operand | Int[Array, " B"],
+        length: Operand,
+    ) -> Batch:
+        import jax.numpy as jnp
+
+        step = jnp.arange(len(filler))
         item = step[:, None] - (length - 2 * self.items - wait)
         recall = step - (length - self.items)
-        item = jnp.broadcast_to(item, (steps, batch))
+        item = jnp.broadcast_to(item, filler.shape)
         symbol = jnp.take_along_axis(symbols, jnp.clip(item, 0, self.items - 1), axis=0)
         cued = (recall == -1) if self.cue == "once" else (recall >= -1)
         inputs = jnp.where((item >= 0) & (item < self.items), symbol, filler)

@@ -1,7 +1,10 @@
 """Count: say at every step how many steps, or how many ones, have gone by."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from memcap.knobs import LONGEST, knob
 from memcap.tasks.base import (
@@ -11,8 +14,12 @@ from memcap.tasks.base import (
     RandomKey,
     Task,
     answer_mask,
+    digits,
     integers,
 )
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Int
 
 
 @dataclass(frozen=True)
@@ -70,10 +77,26 @@ class Count(Task):
 
         if self.kind == "time":
             inputs = jnp.zeros((steps, batch), jnp.int32)
-            increments = inputs + 1
         else:
             inputs = integers(key, (steps, batch), 0, 2)
-            increments = inputs
+        return self._layout(inputs, lag, length)
+
+    def sequences_in_all(self, lag: int, length: int) -> int:
+        """Return 1 for time, or 2^T for the bits of T steps."""
+        return self.vocabulary**length
+
+    def enumerated(
+        self, numbers: Int[Array, " B"], lag: Operand, length: Operand, steps: int
+    ) -> Batch:
+        """Return the sequences whose bits are those of these numbers."""
+        return self._layout(digits(numbers, 2, 0, steps), lag, length)
+
+    def _layout(
+        self, inputs: Int[Array, "T B"], lag: Operand, length: Operand
+    ) -> Batch:
+        import jax.numpy as jnp
+
+        increments = inputs + 1 if self.kind == "time" else inputs
         targets = jnp.cumsum(increments, axis=0) / (self.scale or lag)
         return Batch(inputs, targets, answer_mask(targets, 0, length))
 

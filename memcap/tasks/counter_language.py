@@ -1,11 +1,17 @@
 """Counter languages: n times a, n times b, and so on; say which letter is next, or that
 the word is over."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from memcap.knobs import knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Int
 
 
 @dataclass(frozen=True)
@@ -59,9 +65,22 @@ class CounterLanguage(Task):
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
         """Draw inputs, targets and mask (T, B)."""
+        number = integers(key, (batch,), 1, lag + 1)
+        return self._layout(number, length, steps)
+
+    def sequences_in_all(self, lag: int, length: int) -> int:
+        """Return the lag: a word for each n."""
+        return lag
+
+    def enumerated(
+        self, numbers: Int[Array, " B"], lag: Operand, length: Operand, steps: int
+    ) -> Batch:
+        """Return the words of n = 1 and these numbers more."""
+        return self._layout(numbers + 1, length, steps)
+
+    def _layout(self, number: Int[Array, " B"], length: Operand, steps: int) -> Batch:
         import jax.numpy as jnp
 
-        number = integers(key, (batch,), 1, lag + 1)
         step = jnp.arange(steps)[:, None]
         inputs = jnp.minimum(
             step // number, self.symbols

@@ -1,20 +1,26 @@
 """Cycle navigation: walk on a ring of places, and say where the walk ends."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from memcap.knobs import knob
-from memcap.tasks.base import Batch, Facts, Operand, RandomKey, SpanTask, integers
+from memcap.tasks.base import Batch, Facts, LetterTask, Operand
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Int
 
 _MOVES = 3  # stay, forward, back
 _BLANK = 3
 
 
 @dataclass(frozen=True)
-class CycleNavigation(SpanTask):
+class CycleNavigation(LetterTask):
     """Moves on a ring, from place 0: stay, one forward, one back. Then a blank asks for the place.
 
     Example (5 places; = stays, + goes forward, - back): + + = - + + + _ | lag 7 -> 4.
@@ -27,6 +33,7 @@ class CycleNavigation(SpanTask):
 
     places: int = knob(5, "number of places on the ring", at_least=3, at_most=1024)
     name = "cycle_navigation"
+    letters = _MOVES
     vocabulary = _BLANK + 1  # stay, forward, back, and the blank, in that order
 
     @property
@@ -34,17 +41,18 @@ class CycleNavigation(SpanTask):
         """One logit per place."""
         return self.places
 
-    def sample(
-        self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
+    def _layout(
+        self,
+        step: Int[Array, "T 1"],
+        letters: Int[Array, "T B"],
+        lag: Operand,
+        length: Operand,
     ) -> Batch:
-        """Draw inputs (T, B), targets (B,)."""
         import jax.numpy as jnp
 
-        step = jnp.arange(steps)[:, None]
-        moves = integers(key, (steps, batch), 0, _MOVES)
         counts = (step >= length - 1 - lag) & (step < length - 1)
-        by = jnp.where(counts, jnp.where(moves == _MOVES - 1, -1, moves), 0)
-        inputs = jnp.where(counts, moves, _BLANK)
+        by = jnp.where(counts, jnp.where(letters == _MOVES - 1, -1, letters), 0)
+        inputs = jnp.where(counts, letters, _BLANK)
         return Batch(inputs, jnp.sum(by, axis=0) % self.places)
 
     def facts(self, lag: int, length: int) -> Facts:

@@ -1,15 +1,21 @@
 """Even pairs: say whether two neighbours differ an even number of times, so whether the
 ends are alike."""
 
-from dataclasses import dataclass
+from __future__ import annotations
 
-from memcap.tasks.base import Batch, Facts, Operand, RandomKey, SpanTask, integers
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from memcap.tasks.base import Batch, Facts, LetterTask, Operand
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Int
 
 _BLANK = 2
 
 
 @dataclass(frozen=True)
-class EvenPairs(SpanTask):
+class EvenPairs(LetterTask):
     """Fair bits come, then a blank. Then the answer is whether the number of pairs 01
     and 10 was even.
 
@@ -23,22 +29,25 @@ class EvenPairs(SpanTask):
     """
 
     name = "even_pairs"
+    letters = 2  # the bits
     vocabulary = _BLANK + 1  # the bits, and the blank
     outputs = 2  # odd, even
     smallest_lag = 2  # a single bit is like itself
 
-    def sample(
-        self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
+    def _layout(
+        self,
+        step: Int[Array, "T 1"],
+        letters: Int[Array, "T B"],
+        lag: Operand,
+        length: Operand,
     ) -> Batch:
-        """Draw inputs (T, B), targets (B,)."""
         import jax.numpy as jnp
 
-        step = jnp.arange(steps)[:, None]
-        bits = integers(key, (steps, batch), 0, 2)
-        first = bits[length - 1 - lag]
-        last = bits[length - 2]
+        first = letters[length - 1 - lag]
+        last = letters[length - 2]
         is_bit = (step >= length - 1 - lag) & (step < length - 1)
-        return Batch(jnp.where(is_bit, bits, _BLANK), (first == last).astype(jnp.int32))
+        inputs = jnp.where(is_bit, letters, _BLANK)
+        return Batch(inputs, (first == last).astype(jnp.int32))
 
     def facts(self, lag: int, length: int) -> Facts:
         """Hold one bit, whatever the lag, for a net that knows when the last one comes:

@@ -1,10 +1,16 @@
 """Latch: hold one symbol through distractors and say it at the end."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from memcap.knobs import knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Int
 
 
 @dataclass(frozen=True)
@@ -87,8 +93,33 @@ class Latch(Task):
             return Batch(numbers[:, :, None], symbol)
         trigger = self.vocabulary - 1
         filler = integers(filler_key, (steps, batch), self.symbols, trigger)
-        step = jnp.arange(steps)[:, None]
+        return self._layout(symbol, filler, lag, length)
+
+    def sequences_in_all(self, lag: int, length: int) -> int | None:
+        """Return S, where the lag is blank."""
+        return None if self.noise or self.distractors > 1 else self.symbols
+
+    def enumerated(
+        self, numbers: Int[Array, " B"], lag: Operand, length: Operand, steps: int
+    ) -> Batch:
+        """Return the sequences with these symbols."""
+        import jax.numpy as jnp
+
+        blanks = jnp.full((steps, len(numbers)), self.symbols)
+        return self._layout(numbers, blanks, lag, length)
+
+    def _layout(
+        self,
+        symbol: Int[Array, " B"],
+        filler: Int[Array, "T B"],
+        lag: Operand,
+        length: Operand,
+    ) -> Batch:
+        import jax.numpy as jnp
+
+        step = jnp.arange(len(filler))[:, None]
         inputs = jnp.where(step == length - 2 - lag, symbol, filler)
+        trigger = self.features - 1
         return Batch(jnp.where(step == length - 1, trigger, inputs), symbol)
 
     def facts(self, lag: int, length: int) -> Facts:

@@ -1,14 +1,20 @@
 """Parity: say whether the ones among the bits so far are odd in number."""
 
-from dataclasses import dataclass
+from __future__ import annotations
 
-from memcap.tasks.base import Batch, Facts, Operand, RandomKey, SpanTask, integers
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from memcap.tasks.base import Batch, Facts, LetterTask, Operand
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Int
 
 _BLANK = 2
 
 
 @dataclass(frozen=True)
-class Parity(SpanTask):
+class Parity(LetterTask):
     """Fair bits come, then a blank. Then the answer is whether the number of ones was odd.
 
     Example: 1 0 1 1 _ | lag 4 -> 1.
@@ -24,20 +30,22 @@ class Parity(SpanTask):
 
     name = "parity"
     question = "whether something came an odd or an even number of times"
+    letters = 2  # the bits
     vocabulary = _BLANK + 1  # the bits, and the blank
     outputs = 2  # even, odd
 
-    def sample(
-        self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
+    def _layout(
+        self,
+        step: Int[Array, "T 1"],
+        letters: Int[Array, "T B"],
+        lag: Operand,
+        length: Operand,
     ) -> Batch:
-        """Draw inputs (T, B), targets (B,)."""
         import jax.numpy as jnp
 
-        step = jnp.arange(steps)[:, None]
-        bits = integers(key, (steps, batch), 0, 2)
         counts = (step >= length - 1 - lag) & (step < length - 1)
-        inputs = jnp.where(counts, bits, _BLANK)
-        return Batch(inputs, jnp.sum(jnp.where(counts, bits, 0), axis=0) % 2)
+        inputs = jnp.where(counts, letters, _BLANK)
+        return Batch(inputs, jnp.sum(jnp.where(counts, letters, 0), axis=0) % 2)
 
     def facts(self, lag: int, length: int) -> Facts:
         """Hold one bit, whatever the lag; chance is 1/2."""

@@ -1,9 +1,15 @@
 """Pattern: tell apart sequences that differ in their first and last bit."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from memcap.knobs import knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, SpanTask, integers
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Int
 
 
 @dataclass(frozen=True)
@@ -51,14 +57,38 @@ class Pattern(SpanTask):
         """Draw inputs (T, B), targets (B,). In a sequence longer than lag + 1 the steps
         before are like the middle."""
         import jax
-        import jax.numpy as jnp
 
         class_key, middle_key = jax.random.split(key)
         label = integers(class_key, (batch,), 4 - self.classes, 4)
         inputs = integers(
             middle_key, (steps, batch), 0, 2 if self.middle == "random" else 1
         )
-        step = jnp.arange(steps)[:, None]
+        return self._layout(label, inputs, lag, length)
+
+    def sequences_in_all(self, lag: int, length: int) -> int | None:
+        """Return the number of classes, if the other bits are zeros."""
+        return self.classes if self.middle == "zeros" else None
+
+    def enumerated(
+        self, numbers: Int[Array, " B"], lag: Operand, length: Operand, steps: int
+    ) -> Batch:
+        """Return the sequences of these classes."""
+        import jax.numpy as jnp
+
+        label = 4 - self.classes + numbers
+        zeros = jnp.zeros((steps, len(numbers)), jnp.int32)
+        return self._layout(label, zeros, lag, length)
+
+    def _layout(
+        self,
+        label: Int[Array, " B"],
+        inputs: Int[Array, "T B"],
+        lag: Operand,
+        length: Operand,
+    ) -> Batch:
+        import jax.numpy as jnp
+
+        step = jnp.arange(len(inputs))[:, None]
         first = (label == 1) | (label == 2)
         last = label >= 2
         inputs = jnp.where(step == length - 1 - lag, first, inputs)

@@ -1,9 +1,15 @@
 """Windows: hold one bit across windows of training, between which no gradient flows."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from memcap.knobs import knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, SpanTask, integers
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Int
 
 
 @dataclass(frozen=True)
@@ -63,17 +69,27 @@ class Windows(SpanTask):
         opens a window: at the end of one, no gradient would ever reach it. An answer is
         due only after the bit.
         """
+        bit = integers(key, (batch,), 0, 2)
+        return self.enumerated(bit, lag, length, steps)
+
+    def sequences_in_all(self, lag: int, length: int) -> int:
+        """Return 2, one for each bit."""
+        return 2
+
+    def enumerated(
+        self, numbers: Int[Array, " B"], lag: Operand, length: Operand, steps: int
+    ) -> Batch:
+        """Return the sequences with these bits."""
         import jax.numpy as jnp
 
-        bit = integers(key, (batch,), 0, 2)
         step = jnp.arange(steps)
         age = step - (length - 1 - lag)
         ends = step == length - 1
         if self.label == "every":
             ends |= ((age + 1) % self.window == 0) & (age > 0) & (step < length)
-        inputs = jnp.where(age[:, None] == 0, bit, 0)
-        mask = jnp.broadcast_to(ends[:, None], (steps, batch))
-        return Batch(inputs, jnp.where(mask, bit, 0), mask, age % self.window == 0)
+        inputs = jnp.where(age[:, None] == 0, numbers, 0)
+        mask = jnp.broadcast_to(ends[:, None], inputs.shape)
+        return Batch(inputs, jnp.where(mask, numbers, 0), mask, age % self.window == 0)
 
     def facts(self, lag: int, length: int) -> Facts:
         """Hold one bit, whatever the lag. Chance is 1/2: at the steps where an answer
