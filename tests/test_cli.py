@@ -215,7 +215,8 @@ def test_answer_in_words_and_json(study, lag, measured):
     assert why.startswith(answered)
     assert f"delay_line at lag {lag}: {found['units']} units. " in short
     assert ("Best estimate" in why, "Best estimate" in short) == (True, False)
-    assert (f"\nmemcap train task=delay_line task.lag={lag}" in short) == (not measured)
+    assert ("\nTo train such nets:\n" in short) == measured
+    assert f"\n{found['command']}\n" in short
     unsure = strict(memcap(study, *words, "--json", "--confidence", 0.2).out)
     assert unsure["units"] < found["units"]
 

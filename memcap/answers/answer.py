@@ -107,14 +107,12 @@ class Advice(NamedTuple):
 
 
 class Passes(NamedTuple):
-    """How many runs passed, of nets of the advised width or wider."""
+    """How many runs passed, of nets of one width."""
 
     points: Sequence[Point]  # the measurements that the runs belong to
+    units: int  # the width: the advised one, or the next wider one that was tried
     passed: int  # how many of the runs passed
     runs: int  # how many there are
-    # the widest nets that are counted; None if all are. Beyond a fall, where wider nets
-    # fail more often, none is counted.
-    widest: int | None
 
 
 @dataclass(frozen=True)
@@ -141,6 +139,8 @@ class Answer:
             would answer.
         beside: if the task was not measured with these knobs, answers for the nearest
             measured values of one knob.
+        fresh: published measurements of nets of the advised width, as it advises to
+            train them, on seeds that chose neither recipe nor width.
     """
 
     question: Question
@@ -154,6 +154,7 @@ class Answer:
     training_lag: int | None = None
     from_own_rows: "Answer | None" = None
     beside: tuple["Answer", ...] = ()
+    fresh: tuple[Point, ...] = ()
 
     def __str__(self) -> str:
         return "\n".join(words.sentences(self))
@@ -213,6 +214,13 @@ class Answer:
         return bool(self.point and self.units is not None and self.point.measured)
 
     @property
+    def is_known(self) -> bool:
+        """True if a width is known to be enough for what was asked: it was measured, at
+        the lag or up to a longer one."""
+        known = self.units is not None and self.training_point is not None
+        return known and self.as_asked
+
+    @property
     def trains_longer(self) -> bool:
         """Tell whether the advice is to train up to a longer lag than the question's."""
         return self.training_lag not in (None, self.question.lag)
@@ -233,36 +241,35 @@ class Answer:
         point = self.training_point or longer
         return point.recipe if point else None
 
+    @property
+    def nearest(self) -> list[Point]:
+        """The measurement at the training lag. If that was not measured, those at the
+        measured lags next to the question's."""
+        if self.training_point is not None:
+            return [self.training_point]
+        return [
+            self.trainable[lag] for lag in next_to(self.trainable, self.question.lag)
+        ]
+
     @cached_property
     def passes(self) -> Passes:
-        """The runs of nets of `units` units or more, up to the last width before a fall.
+        """The runs of nets of the advised width, or of the next wider one that was tried.
 
-        These are the runs at the training lag. If that was not measured, they are those
-        at the measured lags next to the question's. If no net at those lags was as
-        wide, they are those at all measured lags.
+        They are those of `fresh`, if there are any, and otherwise those of `nearest`. If
+        no net of these was as wide, they are those at all measured lags.
         """
-        units = self.units
-        if units is None:
-            return Passes((), 0, 0, None)
-        wide_enough = {
-            lag: point
-            for lag, point in self.trainable.items()
-            if point.units[-1] >= units
-        }
-        lags: Sequence[int] = next_to(self.trainable, self.question.lag)
-        if self.training_point is not None:
-            lags = [self.training_point.lag]
-        points = [wide_enough[lag] for lag in lags if lag in wide_enough]
-        points = points or list(wide_enough.values())
-        counts = [point.passed_from(units) for point in points]
-        widest_counted = [
-            point.widest_from(units)
-            for point in points
-            if point.widest_from(units) < point.units[-1]
-        ]
-        passed = sum(passed for passed, _ in counts)
-        runs = sum(runs for _, runs in counts)
-        return Passes(points, passed, runs, min(widest_counted, default=None))
+        if self.units is None:
+            return Passes((), 0, 0, 0)
+        for points in (self.fresh, self.nearest, self.trainable.values()):
+            tried = [u for point in points for u in point.units if u >= self.units]
+            if tried:
+                units = min(tried)
+                same = [point for point in points if units in point.units]
+                counts = [point.passed(units) for point in same]
+                passed = sum(good for good, _ in counts)
+                runs = sum(nets for _, nets in counts)
+                return Passes(same, units, passed, runs)
+        return Passes((), 0, 0, 0)
 
 
 def answer(

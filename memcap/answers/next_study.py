@@ -1,4 +1,5 @@
-"""The study that would measure what an answer lacks, as a command, and how long it takes."""
+"""The study that follows from an answer, as a command, and how long it takes: it trains
+nets of the advised width, or measures what the answer lacks."""
 
 import math
 import re
@@ -23,9 +24,24 @@ MARGIN = 0.25
 # Widths tried again reach at most this many units beyond the one at which most seeds
 # passed.
 REACH = 4
+SEEDS = 8  # of a width
 
 
 def command(answer: "Answer") -> str:
+    """Return the command that an answer prints: it trains nets of the advised width if
+    that is known to be enough, and otherwise measures the lag (`measurement`)."""
+    point = answer.training_point
+    if point is None or not answer.is_known:
+        return measurement(answer)
+    words = _start(answer.question, point.lag)
+    if point.length != point.task.length(point.lag):
+        words.append(f"task.length={point.length}")
+    words += [*point.evaluation_words, *point.recipe.words]
+    words += [_study(answer.question, point.lag), f"model.units={answer.units}"]
+    return " ".join([*words, f"'axes={{seed: {SEEDS}}}'"])
+
+
+def measurement(answer: "Answer") -> str:
     """Return a command that measures the lag of an answer's question; "" if only wider
     nets than are allowed could tell more.
 
@@ -36,8 +52,8 @@ def command(answer: "Answer") -> str:
     """
     question = answer.question
     point = answer.point
-    name = re.sub(r"\W+", "_", f"{question.task.name}_L{question.lag}")
-    start = _start(question)
+    study = _study(question, question.lag)
+    start = _start(question, question.lag)
     held = question.task.facts(question.lag, question.task.length(question.lag)).held
     # the widest net to try, in units: twice the number of symbols that a net must hold
     most = max(LEAST_WIDEST, 2.0 * held)
@@ -49,12 +65,12 @@ def command(answer: "Answer") -> str:
             start.append("evaluation.until=up_to")
         if answer.high is not None:
             most = max(most, (1 + MARGIN) * answer.high)
-        return " ".join([*start, f"study={name}", _bisection(1, most)])
+        return " ".join([*start, study, _bisection(1, most)])
     start += measured.evaluation_words
     if point is not None and not point.trains:
         race = _race(question, max(point.units[-1], 2 * held, 4))
-        return " ".join([*start, f"study={name}_race", race])
-    start += [*measured.recipe.words, f"study={name}"]
+        return " ".join([*start, f"{study}_race", race])
+    start += [*measured.recipe.words, study]
     least = 1.0
     if answer.low is not None and answer.high is not None:
         least = (1 - MARGIN) * answer.low
@@ -84,11 +100,16 @@ def around_best(point: Point) -> tuple[int, int]:
 
 
 def seconds(answer: "Answer") -> float | None:
-    """Return the seconds that it takes to measure the lag on one core; None if unknown.
+    """Return the seconds that the study of `command` takes on one core; None if unknown.
 
-    They are interpolated between measured lags, or extrapolated to a longer lag. If the
-    task was not measured, they are the most seconds of the answers in `beside`.
+    Those of nets of the advised width are as many as nets took where it was measured.
+    Those that measure a lag are interpolated between measured lags, or extrapolated to
+    a longer lag. If the task was not measured, they are the most seconds of the answers
+    in `beside`.
     """
+    point = answer.training_point
+    if point is not None and answer.is_known:
+        return SEEDS * point.seconds / sum(point.runs)
     if answer.beside:
         others = [seconds(other) for other in answer.beside]
         return max((s for s in others if s is not None), default=None)
@@ -105,14 +126,20 @@ def seconds(answer: "Answer") -> float | None:
     return float(np.exp2(np.polyval(np.polyfit(x, y, 1), np.log2(lag))))
 
 
-def _start(question: "Question") -> list[str]:
+def _study(question: "Question", lag: int) -> str:
+    """Return the word that names a study of a lag."""
+    name = re.sub(r"\W+", "_", f"{question.task.name}_L{lag}")
+    return f"study={name}"
+
+
+def _start(question: "Question", lag: int) -> list[str]:
     """Return the start of a command, up to the network's knobs."""
     start = ["memcap train"]
     if question.config_dir is not None:
         start.append(f"--config-dir {shlex.quote(str(question.config_dir))}")
     start.append(f"task={question.task.name}")
     start += [f"task.{knob}" for knob in set_words(question.task)]
-    start.append(f"task.lag={question.lag}")
+    start.append(f"task.lag={lag}")
     start += [f"model.{knob}" for knob in set_words(question.model, without=("units",))]
     return start
 
@@ -122,14 +149,14 @@ def _race(question: "Question", widest: int) -> str:
     axes = race_axes(starts_itself(question.model.cell), question.up_to)
     recipes = [f"{name}: [{', '.join(map(str, axes[name]))}]" for name in axes]
     units = f"model.units: 1..{min(widest, MOST_UNITS)}"
-    return f"design=race 'axes={{{', '.join(recipes)}, {units}, seed: 8}}'"
+    return f"design=race 'axes={{{', '.join(recipes)}, {units}, seed: {SEEDS}}}'"
 
 
 def _bisection(least: float, most: float) -> str:
     """Return the part of a command that bisects widths in a range, of at least three."""
     first = max(1, min(math.floor(least), MOST_UNITS - 2))
     last = min(max(math.ceil(most), first + 2), MOST_UNITS)
-    return f"design=bisect {_axes(first, last, 8)}"
+    return f"design=bisect {_axes(first, last, SEEDS)}"
 
 
 def _axes(first: int, last: int, seeds: int) -> str:

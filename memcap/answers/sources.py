@@ -10,11 +10,18 @@ import polars as pl
 from memcap import store
 from memcap.answers.answer import Answer, Question, answer
 from memcap.cells import ALIASES
-from memcap.frontiers.frontier import frontier, of_network
+from memcap.frontiers.frontier import Point, fit_all_recipes, frontier, of_network
 from memcap.knobs import completed, typed
 from memcap.models.model import Model
 from memcap.store import shards
-from memcap.store.shards import NAMES, OUTPUTS, is_published, rows_files
+from memcap.store.shards import (
+    FRESH,
+    NAMES,
+    OUTPUTS,
+    is_published,
+    rows_file,
+    rows_files,
+)
 from memcap.tasks import Task
 
 # Other names of cells, also Flax's: a question about any LSTM takes rows of memcap's own.
@@ -54,10 +61,26 @@ def best_answer(question: Question) -> Answer:
 def from_rows(
     rows: pl.DataFrame, question: Question, source: str | None = None
 ) -> Answer:
-    """Answer a question from some rows; `source` is their name."""
+    """Answer a question from some rows; `source` is their name. If memcap publishes
+    them, runs of `FRESH` are counted at the width to take."""
     rows = rows_for(rows, question.task, question.model)
     points = frontier(rows, question.at, question.budget)
-    return answer(question, points, source)
+    found = answer(question, points, source)
+    return replace(found, fresh=_fresh(found)) if source in NAMES else found
+
+
+def _fresh(found: Answer) -> tuple[Point, ...]:
+    """Return the measurements of `FRESH` whose nets are those that an answer advises."""
+    question = found.question
+    files = [file for file in map(rows_file, FRESH) if file.exists()]
+    if found.units is None or not files:
+        return ()
+    rows = pl.concat(map(store.read, files))
+    rows = rows_for(rows, question.task, question.model)
+    rows = rows.filter(lag=found.training_lag, units=found.units)
+    points = fit_all_recipes(rows, question.at, question.budget)
+    label = found.points[0].label
+    return tuple(p for p in points if (p.label, p.recipe) == (label, found.recipe))
 
 
 def _sources(question: Question) -> Iterator[tuple[str | None, pl.DataFrame]]:

@@ -25,7 +25,6 @@ from memcap.frontiers.words import (
     interval_text,
     scores_words,
     seeds_to_close,
-    widths_words,
 )
 from memcap.knobs import UserError
 from memcap.models.model import MOST_UNITS, Model
@@ -131,8 +130,9 @@ def as_dict(answer: "Answer") -> dict[str, Any]:
         "constructed": theory.constructed,
         "bits": theory.bits,
         "budget": _budget(answer),
-        "passed_from": answer.passes.passed,
-        "runs_from": answer.passes.runs,
+        "passed": answer.passes.passed,
+        "nets": answer.passes.runs,
+        "nets_units": answer.passes.units,
         **{name: row.get(name) for name in OF_RUNS},
         "stretched_units": stretched[0],
         "stretched_median": stretched[1],
@@ -193,7 +193,7 @@ def _lines_on_width(answer: "Answer", units: int) -> list[str]:
         )
     elif not answer.point.fit.fits:
         lines.append(_misfit(answer.point))
-    for point in passes.points:
+    for point in answer.nearest:
         if fall := point.fit.fall:
             # Some widths beyond `fall.last` pass less often than `fall.last` and narrower
             # ones. If `units` itself lies beyond, these are the widths in between.
@@ -204,15 +204,16 @@ def _lines_on_width(answer: "Answer", units: int) -> list[str]:
             f"This answer is for lag {question.lag} alone. It was not measured whether such a"
             " net is also right at shorter lags, and often it is not."
         )
-    measured = answer.point is not None or answer.trains_longer
-    if not answer.as_asked or not measured:
+    if answer.is_known:
+        lines += ["To train such nets:", command_of(answer)]
+    else:
         lines += _lines_to_measure(answer)
     return lines
 
 
 def _share_passed(answer: "Answer", units: int) -> str:
-    """Say how many runs of this width and wider ones passed, with an interval of the share."""
-    points, passed, runs, widest = answer.passes
+    """Say how many runs of this width passed, with an interval of the share."""
+    points, width, passed, runs = answer.passes
     if not runs:
         return "No net so wide was trained."
     lags = [str(point.lag) for point in points]
@@ -221,13 +222,13 @@ def _share_passed(answer: "Answer", units: int) -> str:
         where = f" at lags {', '.join(lags[:-1])} and {lags[-1]}"
     elif points[0].lag == answer.question.lag:
         where = ""
-    widths = f"{units} or more" if widest is None else widths_words(units, widest)
-    noun = "unit" if widths == "1" else "units"
+    tried = "" if width == units else "No net of that width was trained. "
+    chosen = ", on seeds that chose neither recipe nor width," if answer.fresh else ""
     low, high = (100 * end for end in wilson(passed, runs))
     return (
-        f"{passed} of {plural(runs, 'training run')}{where} with {widths} {noun}"
-        f" {_passes(answer)} within {_budget(answer):,} steps (95 % interval: {low:.0f} to"
-        f" {high:.0f} %)."
+        f"{tried}{passed} of {plural(runs, 'training run')}{where} with"
+        f" {plural(width, 'unit')}{chosen} {_passes(answer)} within {_budget(answer):,} steps"
+        f" (95 % interval: {low:.0f} to {high:.0f} %)."
     )
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from memcap import commands
 from memcap.answers.answer import Question
-from memcap.answers.next_study import command
+from memcap.answers.next_study import measurement
 from memcap.answers.sources import best_answer, cell_name
 from memcap.answers.words import as_dict, code, sentences, why
 from memcap.commands.arguments import (
@@ -138,10 +138,10 @@ def run(arguments: Namespace) -> None:
         return
     answer = best_answer(question)
     is_answered = answer.is_conclusive and answer.as_asked
-    if arguments.measure and not is_answered and command(answer):
+    if arguments.measure and not is_answered and measurement(answer):
         aside = arguments.json or arguments.code
         with redirect_stdout(sys.stderr if aside else sys.stdout):
-            overrides = shlex.split(command(answer))[2:]
+            overrides = shlex.split(measurement(answer))[2:]
             commands.find("train").run(Namespace(overrides=overrides))
         answer = best_answer(replace(question, rows=OUTPUTS))
     if arguments.code:
@@ -152,7 +152,7 @@ def run(arguments: Namespace) -> None:
         _print(sentences(answer) + why(answer))
     else:
         hint = "--why says what this rests on."
-        if answer.point is None and command(answer):
+        if answer.point is None and measurement(answer):
             hint += " --measure trains what is missing, and answers then."
         _print([*sentences(answer), hint])
 

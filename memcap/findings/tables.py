@@ -34,6 +34,7 @@ from memcap.terminal.words import number
 from memcap.thresholds.curve import Threshold
 
 __all__ = [
+    "ATLAS",
     "COUNTS",
     "STEPS_TO",
     "STUDIES",
@@ -152,7 +153,7 @@ def point(label: str, lag: int, *studies: str) -> Point:
 @cache
 def advised(task: str, *knobs: str) -> Answer:
     """Return the answer of `memcap answer` at lag 50."""
-    return from_rows(atlas_rows(), Question(task_of(task, list(knobs)), 50))
+    return from_rows(atlas_rows(), Question(task_of(task, list(knobs)), 50), ATLAS)
 
 
 def width(threshold: Threshold) -> str:
@@ -199,12 +200,12 @@ def marks(points: Iterable[Point]) -> str:
 
 
 def outcome(result: Answer) -> str:
-    """Say how many runs of the advised width and wider ones passed."""
-    return (
-        ""
-        if result.units is None
-        else f"{result.passes.passed} of {result.passes.runs}"
-    )
+    """Say how many runs of the advised width passed, or else of the next wider one."""
+    counts = result.passes
+    if not counts.runs:
+        return ""
+    wider = "" if counts.units == result.units else f" with {counts.units} units"
+    return f"{counts.passed} of {counts.runs}{wider}"
 
 
 def passes(rows: pl.DataFrame, *by: str | pl.Expr) -> pl.DataFrame:

@@ -120,16 +120,10 @@ class Point:
         by_width = zip(self.units, self.solved, self.runs, strict=True)
         return next((u for u, s, n in by_width if s >= share * n), None)
 
-    def passed_from(self, units: int) -> tuple[int, int]:
-        """Count the seeds that passed, and all, from this width to `widest_from`."""
-        widest = self.widest_from(units)
-        wide = [k for k, u in enumerate(self.units) if units <= u <= widest]
-        return sum(self.solved[k] for k in wide), sum(self.runs[k] for k in wide)
-
-    def widest_from(self, units: int) -> int:
-        """Return the widest width that counts with this one: the last before a fall."""
-        fall = self.fit.fall
-        return fall.last if fall and units <= fall.last else self.units[-1]
+    def passed(self, units: int) -> tuple[int, int]:
+        """Count the seeds that passed, and all, of a width that was tried."""
+        place = self.units.index(units)
+        return self.solved[place], self.runs[place]
 
     def stretched_at(self, units: int) -> tuple[int, float] | None:
         """Return the nearest width from this one on, and its stretched score."""

@@ -64,6 +64,9 @@ STUDIES = {
     "cell_map_tasks": ("cell_map_tasks", "cell_map_tasks_again"),
 }
 NAMES = tuple(STUDIES)
+# Nets of advised widths, on seeds that chose neither recipe nor width: `memcap answer`
+# counts those that passed. No width is chosen by them.
+FRESH = ("up_to_fresh_seeds", "advice_fresh_seeds")
 
 
 @dataclass(frozen=True)

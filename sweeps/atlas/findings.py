@@ -140,7 +140,7 @@ def lag_and_width() -> str:
 
 
 def questions(names: Iterable[str] = QUESTIONS) -> str:
-    """Units to take up to lag 50, and how many runs of this width and wider ones passed."""
+    """Units to take up to lag 50, and how many runs of this width passed."""
     lines = []
     for name in names:
         task, *knobs = QUESTIONS[name]

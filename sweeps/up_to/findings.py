@@ -3,6 +3,7 @@ to its own, as it is asked by `memcap answer`?"""
 
 from memcap import Task
 from memcap.findings.tables import (
+    ATLAS,
     Question,
     atlas_rows,
     filled,
@@ -21,7 +22,7 @@ def up_to() -> str:
     for task, subject in tasks():
         cells = []
         for at in ("up_to", "steady"):
-            found = from_rows(atlas_rows(), Question(task, 50, at=at))
+            found = from_rows(atlas_rows(), Question(task, 50, at=at), ATLAS)
             u90 = "" if found.point is None else width(found.point.fit.u90)
             cells += [found.units or "", u90, outcome(found)]
         lines.append((subject.replace("_", " "), *cells))

@@ -23,7 +23,7 @@ from memcap.tasks import task_class
 
 DELAY = task_class("delay_line")()
 LATCH = task_class("latch")()
-KEYS = {"task", "lag", "u50", "u90_low", "estimate", "trains", "passed_from", "runs"}
+KEYS = {"task", "lag", "u50", "u90_low", "estimate", "trains", "passed", "nets"}
 MIXED = {4: (0, 8), 5: (3, 8), 6: (6, 8), 7: (8, 8), 8: (8, 8)}
 BETWEEN = "It lies between lags 4 and 8. The"
 
@@ -77,8 +77,8 @@ def test_measured():
     references = ("information_floor", "one_per_number", "constructed")
     assert [values[name] for name in references] == [1, 3, 5]
     assert words.startswith(
-        f"delay_line at lag 4: {values['units']} units. {values['passed_from']} of"
-        f" {values['runs_from']} training runs with {values['units']} or more units succeed, also"
+        f"delay_line at lag 4: {values['units']} units. 8 of 8 training runs with"
+        f" {values['units']} units succeed, also"
         " in sequences 4.44 times as long with the same lag, within 3,000 steps ("
     )
     assert (
@@ -89,7 +89,9 @@ def test_measured():
 
 def test_first_comes_the_width_and_a_sentence_and_what_it_rests_on_only_where_asked_for():
     found = answer(Question(DELAY, 4), measured())
-    assert [str(found)] == sentences(found)
+    first, train, line = sentences(found)
+    assert str(found) == "\n".join([first, train, line])
+    assert (train, line) == ("To train such nets:", command(found))
     assert found.why == "\n".join(why(found))
     assert "A net must hold" in found.why
 
@@ -107,12 +109,7 @@ def test_the_share_moves_the_answer():
 @pytest.mark.parametrize(
     ("lag", "between", "counted", "place"),
     [
-        (
-            6,
-            (4, 8),
-            "{passed_from} of {runs_from} training runs at lag 8 with",
-            BETWEEN,
-        ),
+        (6, (4, 8), "{passed} of {nets} training runs at lag 8 with", BETWEEN),
         (12, None, "No net so wide was", "It lies OUTSIDE the measured lags"),
     ],
 )
@@ -231,7 +228,7 @@ def test_where_wider_nets_fail_more_widths_that_pass_are_advised_and_it_is_said(
     found = ask(Question(LATCH, 5), group(counts=counts))
     words = words_of(found)
     assert (found.units, as_dict(found)["falls_from"]) == (4, 6)
-    assert "31 of 32 training runs with 4 or 5 units succeed" in words
+    assert "16 of 16 training runs with 4 units succeed" in words
     assert (
         "Wider nets fail more: 7 of 32 passed with 6 to 8 units, 31 of 32 with 4 or 5."
         in words
@@ -247,12 +244,8 @@ def test_where_wider_nets_fail_more_widths_that_pass_are_advised_and_it_is_said(
 @pytest.mark.parametrize(("top", "said"), [((6, 8), True), ((8, 8), False)])
 def test_counts_below_the_share_at_the_width_to_take_stand_beside_it(top, said):
     found = ask(Question(LATCH, 5), group(counts={1: (0, 8), 2: (7, 8), 3: top}))
-    passed, runs = found.point.passed_from(found.units)
-    assert (passed < 0.9 * runs) == said
-    assert (
-        f"{passed} of {runs} training runs with {found.units} or more units succeed"
-        in words_of(found)
-    )
+    assert found.units == 3
+    assert f"{top[0]} of 8 training runs with 3 units succeed" in words_of(found)
     assert (
         "Some runs fail at any width, so train several, and keep the best."
         in words_of(found)
@@ -336,8 +329,7 @@ def test_beyond_the_lags_measured_the_time_grows_as_it_did():
         members.with_columns(run_seconds=pl.col("lag").cast(pl.Float64) ** 2)
     )
     found = answer(Question(DELAY, 64), rows)
-    measured_seconds = seconds(answer(Question(DELAY, 16), rows))
-    assert seconds(found) == pytest.approx(16 * measured_seconds)
+    assert seconds(found) == pytest.approx(16 * rows[-1].seconds)
     assert "(very roughly 4.55 hours on one core, as the" in words_of(found)
 
 
@@ -429,20 +421,33 @@ def test_advice_never_falls_with_the_lag_and_a_stricter_verdict_never_takes_less
 
 
 @pytest.mark.parametrize(
-    ("lag", "beside", "named"), [(12, (8, 16), "lags 8 and 16"), (20, (16,), "lag 16")]
+    ("lag", "passed", "runs", "named"),
+    [(12, 13, 16, "lags 8 and 16"), (20, 5, 8, "lag 16")],
 )
-def test_a_prediction_says_how_many_passed_at_the_lags_next_to_it(lag, beside, named):
-    some = {1: (0, 8), 2: (6, 8), 3: (5, 8)}
-    counts = {4: some, 8: {1: (0, 8), 2: (8, 8)}, 16: some}
-    points = frontier(table(*(group("latch", k, counts[k]) for k in counts)))
-    found = answer(Question(LATCH, lag), points)
-    pairs = [p.passed_from(found.units) for p in points if p.lag in beside]
-    passed, runs = map(sum, zip(*pairs, strict=True))
-    assert (found.passes.passed, found.passes.runs) == (passed, runs)
-    assert (
-        f"{passed} of {runs} training runs at {named} with {found.units} or more units"
-        in words_of(found)
+def test_a_prediction_says_how_many_passed_at_the_lags_next_to_it(
+    lag, passed, runs, named
+):
+    counts = {1: (0, 8), 2: (6, 8), 3: (8, 8), 4: (8, 8)}
+    fewer = {1: (0, 8), 2: (6, 8), 3: (5, 8), 4: (5, 8)}
+    lags = {4: counts, 8: counts, 16: fewer}
+    found = answer(
+        Question(LATCH, lag),
+        frontier(table(*(group("latch", k, lags[k]) for k in lags))),
     )
+    assert (found.passes.passed, found.passes.runs) == (passed, runs)
+    said = (
+        f"{passed} of {runs} training runs at {named} with {found.units} units succeed"
+    )
+    assert said in words_of(found)
+
+
+def test_where_no_net_has_the_width_the_next_wider_ones_are_counted():
+    counts = {4: (0, 8), 5: (6, 8), 9: (8, 8), 14: (8, 8)}
+    found = ask(Question(LATCH, 5), group(counts=counts))
+    assert found.units not in counts
+    assert (as_dict(found)["nets"], as_dict(found)["nets_units"]) == (8, 9)
+    said = "No net of that width was trained. 8 of 8 training runs with 9 units succeed"
+    assert said in words_of(found)
 
 
 # Every lag up to one
@@ -459,9 +464,8 @@ def test_rows_of_every_lag_answer_before_those_of_one_lag():
     everywhere = group(lag=20, counts=counts, up_to={4: 0, 5: 0}, **UP_TO)
     found = ask(Question(LATCH, 20), alone, everywhere)
     assert (found.units, found.at, found.as_asked) == (6, "up_to", True)
-    (first,) = sentences(found)
-    assert first.startswith(
-        "latch at every lag up to 20: 6 units. 32 of 32 training runs with 6 or more units"
+    assert sentences(found)[0].startswith(
+        "latch at every lag up to 20: 6 units. 16 of 16 training runs with 6 units succeed"
     )
     points = frontier(table(alone, everywhere), "steady")
     found = answer(Question(LATCH, 20, at="steady"), points)

@@ -1,14 +1,18 @@
 """Whose rows answer: the user's own where they measure the lag, else the published
 ones; or only those of a folder."""
 
+import shlex
 from pathlib import Path
 
 import pytest
 from study_rows import group, table, write
 
+from memcap import store
 from memcap.answers.answer import Question
+from memcap.answers.next_study import command
 from memcap.answers.sources import best_answer, cell_name, rows_for
 from memcap.answers.words import as_dict, sentences, why
+from memcap.launch.app import compose_jobs
 from memcap.models.model import Model
 from memcap.store import files, shards
 from memcap.store.shards import rows_file
@@ -38,6 +42,20 @@ def place(tmp_path, monkeypatch):
     )
     files.write_table(rows_file("ggt"), table(sharp(8, 9)))
     return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("recipe", "counted"), [("hold", (19, 20)), ("chrono", (8, 8))]
+)
+def test_of_the_advised_nets_those_of_fresh_seeds_are_counted(place, recipe, counted):
+    file = rows_file("up_to_fresh_seeds")
+    file.parent.mkdir()
+    counts = {9: (19, 20), 10: (20, 20)}
+    files.write_table(file, table(group("delay_line", 8, counts, recipe=recipe)))
+    found = best_answer(Question(DELAY, 8))
+    assert (found.units, found.passes[1:]) == (9, (9, *counted))
+    chose = ", on seeds that chose neither recipe nor width," in sentences(found)[0]
+    assert chose == (counted == (19, 20))
 
 
 def own(place, *groups):
@@ -145,3 +163,23 @@ def test_a_knob_that_was_not_measured_has_the_nearest_that_were_beside_it():
     )
     wider = best_answer(Question(latch(symbols=16), 50, rows=Path("atlas")))
     assert [each.question.task.symbols for each in wider.beside] == [8, 32]
+
+
+@pytest.mark.parametrize(
+    ("name", "lag", "knobs"),
+    [
+        ("latch", 50, {}),
+        ("copy", 19, {}),  # which nets that were trained up to lag 50 answer
+        ("copy", 50, {"items": 16}),
+        ("delay_line", 50, {}),
+    ],
+)
+def test_the_command_trains_the_nets_that_the_answer_counts(name, lag, knobs):
+    task = task_class(name)(**knobs)
+    found = best_answer(Question(task, lag, rows=Path("atlas")))
+    assert as_dict(found)["command"] == command(found) == sentences(found)[-1]
+    fresh = store.read(rows_file("up_to_fresh_seeds"))
+    overrides = shlex.split(command(found))[2:]
+    ((job,),) = compose_jobs([*overrides, f"seed={fresh['seed'].min()}"])
+    assert len(job.members) == 8
+    assert {member.key for member in job.members} <= set(fresh["key"])
