@@ -297,15 +297,16 @@ def is_recommended(task: str) -> bool:
     return task in _recommendations() and task not in ("default", "up_to", "race")
 
 
-def race_names() -> list[str]:
-    """Return the recipes that race by default: all of the user's own, then those of
-    conf/recommended.yaml."""
+def race_names(up_to: bool = False) -> list[str]:
+    """Return the recipes that race by default, for one lag, or for every lag up to one:
+    all of the user's own, then those of conf/recommended.yaml."""
     names = []
     for folder in _folders:
         if folder != ROOT / "conf":
             files = sorted((folder / "recipe").glob("*.yaml"))
             names += [file.stem for file in files]
-    return list(dict.fromkeys([*names, *_recommendations()["race"]]))
+    published = _recommendations()["race"]["up_to" if up_to else "lag"]
+    return list(dict.fromkeys([*names, *published]))
 
 
 def starts_itself(cell: str) -> bool:
@@ -318,7 +319,7 @@ def race_axes(own_start: bool, up_to: bool = False) -> dict[str, list[Any]]:
     """Return the axes that race by default: recipes or, for cells that start
     themselves, learning rates; if members are to be right up to their lag, also whether
     lags are drawn up to it."""
-    axes: dict[str, list[Any]] = {"recipe": race_names()}
+    axes: dict[str, list[Any]] = {"recipe": race_names(up_to)}
     if own_start:
         axes = {"recipe": [OWN_START], "recipe.lr": [*RATES]}
     if up_to:

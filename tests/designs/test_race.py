@@ -6,6 +6,7 @@ from study_checks import config
 
 import memcap
 from memcap.config import recipes
+from memcap.config.recipes import Recipe
 from memcap.designs.axes import raced_axes
 from memcap.designs.design import Outcome
 from memcap.designs.race import (
@@ -16,12 +17,14 @@ from memcap.designs.race import (
     WIDE_PER_SYMBOL,
     Race,
 )
-from memcap.knobs import UserError
+from memcap.knobs import UserError, field_values
 from memcap.store import shards
+from memcap.tasks import task_class
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
 RECIPES = ("curriculum", "curriculum_chrono", "hold", "forget_bias")
+LATCH = task_class("latch")()
 
 
 def winners(race):
@@ -258,6 +261,19 @@ def test_recipes_are_added_where_a_race_is_asked_for_and_none_is_named():
         UserError, match="design=race: recipe=hold is one recipe; leave recipe=auto"
     ):
         raced_axes(config(GRID, recipe__name="hold"), "race")
+
+
+def test_for_every_lag_up_to_one_the_recipe_that_is_recommended_for_it_races_first():
+    own = {"task": "bandlimited_delay", "evaluation__until": "up_to"}
+    (raced,) = raced_axes(config(GRID, **own), "bisect")
+    (member,) = memcap.members(task="latch", lag=5, seed=[0], until="up_to")
+    assert raced["recipe"][0] == member.recipe.name
+    assert raced["recipe.lags"] == [member.recipe.lags]
+    fields = [
+        field_values(recipes.complete(Recipe(name, lags="uniform"), LATCH, 5, "lstm"))
+        for name in raced["recipe"]
+    ]
+    assert len({tuple(values.values())[1:] for values in fields}) == len(fields)
 
 
 @pytest.mark.parametrize("cell", ["delta_net", "LSTMCell"])
