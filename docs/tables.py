@@ -33,7 +33,14 @@ import polars as pl
 from memcap import cli, figures, findings, store
 from memcap.findings import resample
 from memcap.findings.tables import counts, filled, table
-from memcap.rule import Criterion, Evaluation, solved_words, steady_words, up_to_words
+from memcap.rule import (
+    Criterion,
+    Evaluation,
+    anywhere_words,
+    solved_words,
+    steady_words,
+    up_to_words,
+)
 from memcap.store.rows import COLUMNS
 from memcap.store.shards import STUDIES, folder, sweeps
 
@@ -76,6 +83,11 @@ def solved() -> str:
 def steady() -> str:
     """The rule by which it is steady."""
     return filled(steady_words(Evaluation().stretch, Evaluation().every))
+
+
+def anywhere_rule() -> str:
+    """Say what "anywhere" means."""
+    return filled(anywhere_words(Evaluation().every))
 
 
 def up_to_rule() -> str:
@@ -384,6 +396,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "solved": solved,
     "steady": steady,
     "up to": up_to_rule,
+    "anywhere": anywhere_rule,
     "papers": redrawn,
     "studies": index_of_studies,
     "claims resampled": resampled,

@@ -352,7 +352,7 @@ def _checked_members(members: Any) -> list[Member]:
 
 def frontier(
     rows: pl.DataFrame | str | Path,
-    at: At = "up_to",
+    at: At = "anywhere",
     budget: int | None = None,
     confidence: float = 0.95,
 ) -> pl.DataFrame:
@@ -362,10 +362,12 @@ def frontier(
     Args:
         rows: the result of `train`, the folder of a study, or "atlas", the rows that
             memcap publishes.
-        at: "up_to", members that also pass at every shorter lag count, where they were
-            trained until that, and elsewhere "steady", those that also pass at the
-            stretched length, where the task is a stream or they were trained until
-            steady; "trained", those that are solved at the trained length.
+        at: "anywhere", members count that also pass at every shorter lag, wherever in a
+            sequence it begins, where they were trained until that; elsewhere "up_to",
+            those that also pass at every shorter lag, where they were trained until
+            that; elsewhere "steady", those that also pass at the stretched length, where
+            the task is a stream or they were trained until steady; "trained", those that
+            are solved at the trained length.
             `u50_trained` and `u90_trained` are always of the latter.
         budget: most training steps of a recipe that competes; None: any.
         confidence: level of the intervals.
@@ -385,7 +387,7 @@ def answer(
     rows: pl.DataFrame | str | Path | None = None,
     *,
     share: float = 0.9,
-    at: At = "up_to",
+    at: At = "anywhere",
     budget: int | None = None,
     cell: str | type = "lstm",
     layers: int = 1,

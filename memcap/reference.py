@@ -227,10 +227,13 @@ def train(member: Member) -> Net:
     its budget. Then test it on longer sequences.
 
     Raises:
-        ValueError: the recipe trains at other lags, too, which only the engine does.
+        ValueError: the recipe trains at other lags, too, or nets are to be right anywhere,
+            which only the engine does.
     """
     if member.recipe.with_other_lags:
         raise ValueError(f"recipe={member.recipe.name}: trains at other lags")
+    if member.evaluation.until == Verdict.ANYWHERE:
+        raise ValueError("evaluation.until=anywhere: only the engine confirms it")
     start = member.architecture.init(member.init, member.seed_parts)
     net = Net(member, jnp.asarray(member.architecture.flatten(start)))
     state = optimizer(member).init(net.weights)

@@ -13,6 +13,7 @@ from memcap.config.member import Member
 from memcap.knobs import key_of, keyed
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
+from memcap.rule import SHORTER_LAGS
 from memcap.store import files
 from memcap.store.columns import DERIVED, EVALUATION, MODEL, START
 from memcap.store.columns import RECIPE as RECIPE_COLUMNS
@@ -60,6 +61,7 @@ def row_of(**columns):
         "solved": False,
         "steady": False,
         "up_to": False,
+        "anywhere": False,
         "steps": 100,
         "train_loss": 0.5,
         "carry_numbers": 2 * units * layers,
@@ -135,13 +137,14 @@ def group(
     counts: {units: (solved, runs)}; diverged: how many of the unsolved of each width
     are called so; steps: to solve, of the first solved, 10 more for each next, and 5
     more to be steady; steady: {units: how many of the solved are}, all where not named;
-    up_to: the same, of members trained until that; knobs: that differ from the task's
+    up_to: the same, of members trained until that or "anywhere"; knobs: that differ from the task's
     defaults; columns: as in the schema.
     """
     generator = replace(task_class(task)(), **(knobs or {}))
     length = columns.get("length") or generator.length(lag)
     best, worst = (1.0, 0.5) if generator.higher_is_better else (0.0, 10.0)
-    asked = columns.get("evaluation_until") == "up_to"
+    until = columns.get("evaluation_until")
+    asked = until in SHORTER_LAGS
     shared = {
         "task": task,
         "lag": lag,
@@ -167,14 +170,17 @@ def group(
                 "status": "solved" if done else "diverged" if fails else "unsolved",
                 "solved": done,
                 "steady": lasts,
-                "up_to": everywhere,
+                "up_to": everywhere and until == "up_to",
+                "anywhere": everywhere and until == "anywhere",
                 "steps": taken + 5 * lasts,
                 "steps_to_solve": taken if done else None,
                 "steps_to_steady": taken + 5 if lasts else None,
-                "steps_to_up_to": taken if everywhere else None,
+                **({f"steps_to_{until}": taken} if everywhere else {}),
                 "final": score,
                 "best": score,
                 "mean_up_to": best if everywhere else None,
+                "worst_up_to": best if everywhere else None,
+                "exact_lags": 0 if everywhere and until == "anywhere" else None,
                 "stretched": stretched if done else None,
             }
             rows.append(row_of(**shared | outcome | columns))

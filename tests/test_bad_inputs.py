@@ -88,7 +88,7 @@ NO_ROWS = {  # commands of places without rows, and what is said of these
     f"frontier {'x' * 300}": "",
     "frontier text.parquet": "text.parquet: not a readable table of rows",
     "frontier weights.npz": "weights.npz: not a readable table of rows",
-    "frontier other.parquet": "other.parquet: not a readable table of rows",
+    "frontier other.parquet": "other.parquet: no column key; not a table of rows",
     "collect nowhere": "nowhere: no such folder",
     "verify nowhere": "nowhere: no such folder",
     "figure frontier zero.parquet": "zero.parquet: not a readable table of rows",

@@ -99,7 +99,7 @@ def compare(name):
     (engine,) = train([member], memcap.Engine(workers=1, lanes=1))
     own = reference.train(member)
     assert own.status == engine.status == STATUS.get(name, "solved")
-    verdicts = engine.solved, engine.steady, engine.up_to
+    verdicts = [getattr(engine, verdict) for verdict in Verdict]
     assert (own.steps, *map(own.verdicts.get, Verdict)) == (engine.steps, *verdicts)
     assert ("up_to" in own.verdicts) == ("until" in MEMBERS[name])
     # Squared errors of .01 in outputs of about 1, each to 1e-7.

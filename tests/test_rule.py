@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from memcap import rule
 from memcap.knobs import UserError
@@ -232,6 +233,49 @@ def test_lags_are_tested_if_a_solved_net_has_just_passed_and_at_the_end():
     assert not new(status="solved").is_due(Stream.UP_TO, 10, 1.0)
 
 
+def looked(scores=None, **state):
+    score = new(replace(UP_TO, until="anywhere"), 117, **state)
+    evaluate(score, 20, PASS)
+    score.update(Stream.LOOK, 20, scores or dict.fromkeys(LAGS, PASS))
+    return score
+
+
+def test_a_look_that_passes_is_confirmed_at_each_lag_by_itself():
+    score = looked()
+    assert (score.looks_right, score.running, score.anywhere) == (True, True, None)
+    score.confirm(20, dict.fromkeys(LAGS, PASS) | {7: 0.99}, exact_lags=2)
+    assert (score.status, score.anywhere, score.exact_lags) == ("solved", 20, 2)
+    assert (score.worst, score.worst_lag, score.looks_right) == (0.99, 7, False)
+
+
+def test_a_look_that_is_not_confirmed_trains_on():
+    score = looked()
+    mean = score.mean
+    score.confirm(20, {3: PASS, 4: 0.9899}, exact_lags=0)
+    assert (score.status, score.anywhere, score.looks_right) == ("running", None, False)
+    assert (score.worst, score.worst_lag, score.mean) == (0.9899, 4, mean)
+    assert score.confirmations == 1
+    evaluate(score, 117, PASS)
+    score.update(Stream.LOOK, 117, dict.fromkeys(LAGS, PASS))
+    score.confirm(117, {4: 0.9899}, exact_lags=0)
+    assert (score.status, score.anywhere) == ("solved", None)
+
+
+def test_a_look_that_fails_is_not_confirmed_nor_is_that_of_a_net_that_ended():
+    assert not looked(dict.fromkeys(LAGS, FAIL)).looks_right
+    assert not looked(solved=5, status="solved").looks_right
+
+
+def test_confirming_tells_nets_apart():
+    """A net that is weak at one lag passes in fewer than one of twenty trainings,
+    although it is looked at 48 times; one a little better than the criterion passes."""
+    number = 256 * rule.FEWEST_BLOCKS
+    least = math.ceil(ACCURACY.value * number) - 1
+    looks = 24_000 // (100 * rule.CHUNKS_BETWEEN_TESTS)
+    assert 1 - binom.cdf(least, number, 0.985) ** looks < 0.05
+    assert binom.sf(least, number, 0.9935) ** 50 > 0.95
+
+
 def test_the_lowest_loss_counts_and_patience_ends_it():
     lowest = LossRule(ACCURACY, replace(SOLVED, every=20), 1500)
     step = 0
@@ -291,3 +335,6 @@ def test_the_rules_in_words_hold_the_numbers_of_the_code():
         3,
         rule.CHUNKS_BETWEEN_TESTS * every,
     ]
+    words = rule.anywhere_words(every)
+    blocks = rule.FEWEST_BLOCKS, rule.MOST_BLOCKS
+    assert numbers(words) == [*blocks, 256, rule.CHUNKS_BETWEEN_TESTS * every]

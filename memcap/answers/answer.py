@@ -32,6 +32,7 @@ from memcap.config.recipes import ResolvedRecipe
 from memcap.frontiers.frontier import At, Point, longer_point, next_to
 from memcap.knobs import UserError
 from memcap.models.model import MOST_UNITS, Model
+from memcap.rule import SHORTER_LAGS
 from memcap.store.shards import OUTPUTS
 from memcap.tasks import Task
 from memcap.thresholds.curve import threshold
@@ -58,9 +59,10 @@ class Question:
     model: Model = ONE_UNIT  # the network, at one unit
     # the share of seeds that should pass, of those that train at all
     share: float = 0.9
-    # the verdict that counts as a pass ("up_to", "steady" or "trained", not a lag), and
-    # the budget within which it counts, as in `memcap.frontiers.frontier.frontier`
-    at: At = "up_to"
+    # the verdict that counts as a pass ("anywhere", "up_to", "steady" or "trained", not a
+    # lag), and the budget within which it counts, as in
+    # `memcap.frontiers.frontier.frontier`
+    at: At = "anywhere"
     budget: int | None = None
     # the only rows that count: a table, a folder, or a name of
     # `memcap.store.shards.NAMES`; None: those in `outputs`, and the published ones
@@ -71,7 +73,7 @@ class Question:
     @property
     def up_to(self) -> bool:
         """Tell whether the question is about every lag from the smallest up to this one."""
-        return self.at == "up_to" and self.task.has_other_lags(self.lag)
+        return self.at in SHORTER_LAGS and self.task.has_other_lags(self.lag)
 
     @property
     def folder(self) -> Path:
@@ -205,7 +207,7 @@ class Answer:
     def as_asked(self) -> bool:
         """Tell whether the rows were judged as the question asks. If the question is
         about every lag, rows about a single lag are not enough."""
-        return self.at == "up_to" or not self.question.up_to
+        return self.at in SHORTER_LAGS or not self.question.up_to
 
     @property
     def is_conclusive(self) -> bool:
@@ -280,12 +282,13 @@ def answer(
     their rows."""
     lag = question.lag
     points = [p for p in points if (p.task, p.model) == (question.task, question.model)]
-    # A question about every lag takes nets that trained to be right at every lag. A
-    # question about a single lag takes nets that trained for another verdict. If there
-    # are no such nets, either takes all there are.
-    until_up_to = [p for p in points if p.evaluation.until == "up_to"]
-    other = [p for p in points if p.evaluation.until != "up_to"]
-    points = (until_up_to if question.up_to else other) or points
+    # A question about every lag takes nets that trained to be right anywhere, or else at
+    # every lag. A question about a single lag takes nets that trained for another
+    # verdict. If there are no such nets, either takes all there are.
+    anywhere = [p for p in points if p.at == "anywhere"]
+    up_to = [p for p in points if p.at == "up_to"]
+    other = [p for p in points if p.evaluation.until not in SHORTER_LAGS]
+    points = (anywhere or up_to if question.up_to else other) or points
     # If the lag was measured in several ways (`Point.label` names the way), take the
     # usual length and rule, or else the way with the most runs.
     at_lag = [p for p in points if p.lag == lag]
@@ -297,8 +300,8 @@ def answer(
     can_advise = point.trains if point else len(result.trainable) > 1
     if not can_advise:
         return result
-    up_to = result.points[0].at == "up_to"
-    advice = advise(result.trainable, lag, question.share, up_to)
+    every_lag = result.points[0].at in SHORTER_LAGS
+    advice = advise(result.trainable, lag, question.share, every_lag)
     return replace(result, **advice._asdict())
 
 

@@ -12,6 +12,7 @@ from memcap.config.recipes import race_axes, starts_itself
 from memcap.frontiers.frontier import Point, longer_point
 from memcap.knobs import set_words
 from memcap.models.model import MOST_UNITS
+from memcap.rule import SHORTER_LAGS
 from memcap.thresholds.falls import possible_fall
 
 if TYPE_CHECKING:
@@ -58,11 +59,11 @@ def measurement(answer: "Answer") -> str:
     # the widest net to try, in units: twice the number of symbols that a net must hold
     most = max(LEAST_WIDEST, 2.0 * held)
     measured = point or longer_point(answer.points, question.lag)
-    if measured is None or (question.up_to and measured.at != "up_to"):
+    if measured is None or (question.up_to and measured.at not in SHORTER_LAGS):
         # Take the recommended recipe. Rows about a single lag, if there are any, only say
         # how wide to go.
         if question.up_to:
-            start.append("evaluation.until=up_to")
+            start.append(f"evaluation.until={question.at}")
         if answer.high is not None:
             most = max(most, (1 + MARGIN) * answer.high)
         return " ".join([*start, study, _bisection(1, most)])
@@ -146,7 +147,8 @@ def _start(question: "Question", lag: int) -> list[str]:
 
 def _race(question: "Question", widest: int) -> str:
     """Return the part of a command that tries other recipes on nets up to a width."""
-    axes = race_axes(starts_itself(question.model.cell), question.up_to)
+    until = question.at if question.task.filler else "up_to"
+    axes = race_axes(starts_itself(question.model.cell), until)
     recipes = [f"{name}: [{', '.join(map(str, axes[name]))}]" for name in axes]
     units = f"model.units: 1..{min(widest, MOST_UNITS)}"
     return f"design=race 'axes={{{', '.join(recipes)}, {units}, seed: {SEEDS}}}'"

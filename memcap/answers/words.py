@@ -28,7 +28,7 @@ from memcap.frontiers.words import (
 )
 from memcap.knobs import UserError
 from memcap.models.model import MOST_UNITS, Model
-from memcap.rule import Evaluation
+from memcap.rule import SHORTER_LAGS, Evaluation
 from memcap.scripts import check_network, script
 from memcap.store.shards import ATLAS, NAMES
 from memcap.terminal.words import duration, plural
@@ -89,7 +89,7 @@ def code(
         answer.training_lag or question.lag,
         model=Model(question.model.cell, answer.units, layers=question.model.layers),
         recipe=answer.recipe or Recipe(),
-        evaluation=Evaluation(until="up_to" if answer.at == "up_to" else None),
+        evaluation=Evaluation(until=answer.at if answer.at in SHORTER_LAGS else None),
     )
     heading = textwrap.fill(sentences(answer)[0], HEADING_WIDTH)
     return script(member, framework, heading, file, command)
@@ -316,8 +316,9 @@ def _subject(answer: "Answer") -> str:
     name = label(question.task, question.model)
     if answer.example is not None:
         name = answer.example.subject
-    lags = "every lag up to" if answer.at == "up_to" else "lag"
-    return f"{name} at {lags} {question.lag}"
+    lags = "every lag up to" if answer.at in SHORTER_LAGS else "lag"
+    anywhere = ", wherever it begins" if answer.at == "anywhere" else ""
+    return f"{name} at {lags} {question.lag}{anywhere}"
 
 
 def _budget(answer: "Answer") -> int | None:
@@ -347,7 +348,7 @@ def _passes(answer: "Answer") -> str:
     """Return the verb for runs that pass, such as "succeed at every lag"."""
     task = answer.question.task
     lag = answer.question.lag
-    if answer.at == "up_to":
+    if answer.at in SHORTER_LAGS:
         return "succeed at every lag"
     if answer.at == "steady" and answer.example is not None:
         stretch = answer.example.evaluation.stretch
@@ -485,7 +486,7 @@ def _lines_on_measurement(answer: "Answer", point: Point) -> list[str]:
         f"This lag alone: u50 {interval_text(fit.u50)}, u90 {interval_text(fit.u90)} units."
     )
     if point.at != "trained":
-        alone = f"lag {point.lag}" if point.at == "up_to" else "the trained length"
+        alone = f"lag {point.lag}" if point.at in SHORTER_LAGS else "the trained length"
         u90 = interval_text(point.trained_fit.u90)
         lines.append(f"At {alone} alone, by the same training: u90 {u90} units.")
     more = seeds_to_close(point)

@@ -40,9 +40,11 @@ def add_knobs(parser: argparse.ArgumentParser) -> None:
 def add_verdict(parser: argparse.ArgumentParser) -> None:
     """Add `--at` and `--budget`, for `memcap.frontiers.frontier.frontier`."""
     about = (
-        "up_to: right at every shorter lag, too, where members were trained until that, and"
-        " elsewhere steady (default); steady: right on longer sequences, too, where the task is a"
-        " stream; trained: at the trained lag and length"
+        "anywhere: right at every shorter lag, too, wherever in a sequence it begins, where"
+        " members were trained until that, and elsewhere up_to (default); up_to: right at every"
+        " shorter lag, where members were trained until that, and elsewhere steady; steady: right"
+        " on longer sequences, too, where the task is a stream; trained: at the trained lag and"
+        " length"
     )
     parser.add_argument("--at", choices=AT, default=AT[0], help=about)
     about = "only recipes of at most so many training steps (default: all)"

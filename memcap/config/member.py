@@ -29,11 +29,15 @@ from memcap.knobs import (
     whole,
 )
 from memcap.models.model import Model, preset
-from memcap.rule import Criterion, Evaluation, ScoreRule, Stream, Verdict
+from memcap.rule import SHORTER_LAGS, Criterion, Evaluation, ScoreRule, Stream, Verdict
 from memcap.runtime.plugins import names_in_data
 from memcap.tasks import Facts, FileTask, Task, contract, is_own, make, task_class
 from memcap.tasks.chance import without_memory
 from memcap.terminal.words import bound
+
+GOLDEN = (
+    0.618034  # multiples of the golden section are spread evenly between whole numbers
+)
 
 if TYPE_CHECKING:
     from memcap.models.architecture import Architecture
@@ -130,13 +134,12 @@ class Member:
         recipe = _checked(recipe or Recipe(), Recipe, "recipe")
         check_contract(model.cell, task.features, model.units)
         evaluation = _evaluation(task, lag, evaluation)
-        up_to = evaluation.until == Verdict.UP_TO
         vars(self).update(
             task=task,
             lag=lag,
             length=length,
             model=model,
-            recipe=complete(recipe, task, lag, model.cell, up_to),
+            recipe=complete(recipe, task, lag, model.cell, str(evaluation.until)),
             evaluation=evaluation,
             seed=whole(seed, "seed", 0, MOST),
         )
@@ -162,6 +165,12 @@ class Member:
             return self.length
         return min(self.task.length(lag), self.length)
 
+    def lengths_at(self, lag: int) -> tuple[int, int]:
+        """Return the shortest and the longest length of its sequences at a lag up to its
+        own. They differ if filler may come before what counts."""
+        shortest = self.length_at(lag)
+        return shortest, self.length if self.task.filler else shortest
+
     @cached_property
     def lags_up_to(self) -> tuple[tuple[int, int], ...]:
         """Lag and length of each evaluation for `evaluation.until=up_to`, the shortest first."""
@@ -175,18 +184,30 @@ class Member:
         EVALUATE has one, at the member's own lag and length. STRETCH has one, at
         `evaluation.stretch` times the lag or length, and LENGTHS has one for each of
         `lengths`: these sequences are longer, so a quarter as many are drawn. UP_TO has
-        one block at each of `lags_up_to`.
+        one block at each of `lags_up_to`; so has LOOK, at lengths that are spread evenly
+        over those of the lag.
         """
         rule = self.evaluation
         if stream == Stream.EVALUATE:
             return ((self.lag, self.length, -(-rule.sequences // rule.block)),)
         if stream == Stream.UP_TO:
             return tuple((*size, 1) for size in self.lags_up_to)
+        if stream == Stream.LOOK:
+            return tuple(
+                (lag, self._spread_length(lag, k), 1)
+                for k, (lag, _) in enumerate(self.lags_up_to)
+            )
         blocks = max(1, -(-(rule.sequences // 4) // rule.block))
         sizes = self.lengths
         if stream == Stream.STRETCH:
             sizes = (self.task.stretched(self.lag, rule.stretch),)
         return tuple((*size, blocks) for size in sizes)
+
+    def _spread_length(self, lag: int, k: int) -> int:
+        """Return the k-th of some lengths at a lag, which are spread evenly."""
+        shortest, longest = self.lengths_at(lag)
+        share = (k + 1) * GOLDEN % 1
+        return shortest + int(share * (longest + 1 - shortest))
 
     @property
     def seed_parts(self) -> tuple[int, int, int]:
@@ -295,12 +316,13 @@ def _length(task: Task, lag: int, length: int | None) -> int:
 
 def _evaluation(task: Task, lag: int, evaluation: Evaluation | None) -> Evaluation:
     evaluation = _checked(evaluation or Evaluation(), Evaluation, "evaluation")
-    if evaluation.until == Verdict.UP_TO and not task.has_other_lags(lag):
+    until = evaluation.until
+    if until in SHORTER_LAGS and not task.has_other_lags(lag):
         raise UserError(
-            f"evaluation.until=up_to: the lag of {task.name} is part of the question, and"
+            f"evaluation.until={until}: the lag of {task.name} is part of the question, and"
             " sequences do not show it; leave it null"
         )
-    return replace(evaluation, until=evaluation.until or usual_until(task))
+    return replace(evaluation, until=until or usual_until(task))
 
 
 def _check_by_loss(member: Member) -> None:

@@ -11,6 +11,7 @@ from typing import Any, get_args, get_type_hints
 from memcap import cells
 from memcap.knobs import MOST, UserError, check, completed, field_values, knob, typed
 from memcap.models.model import PRESETS, preset
+from memcap.rule import SHORTER_LAGS, Verdict
 from memcap.runtime import ROOT
 from memcap.tasks import Task
 
@@ -139,6 +140,13 @@ class Recipe:
         "cell: the layers stay as they start, and only the read-out is trained; null: everything"
         " is trained",
         choices=("cell",),
+        before=None,
+    )
+    before: str | None = knob(
+        None,
+        "drawn: in each batch as many steps of the task's filler come before what counts as are"
+        " drawn, up to the length at the member's own lag; null: none",
+        choices=("drawn",),
         before=None,
     )
 
@@ -279,14 +287,17 @@ def _recommendations() -> dict[str, Any]:
     return _plain(ROOT / "conf" / "recommended.yaml")
 
 
-def recommended(task: Task, lag: int, up_to: bool = False) -> str:
-    """Return the name of the recipe that is recommended for a task at a lag, or at
-    every lag up to it."""
+def recommended(task: Task, lag: int, until: str = "solved") -> str:
+    """Return the name of the recipe that is recommended for a task at a lag; or, if
+    members train until "up_to" or "anywhere", at every lag up to it."""
     values = vars(task) | {"lag": lag}
+    if until == Verdict.ANYWHERE and not task.filler:
+        until = Verdict.UP_TO  # nothing can come before
     lines = _recommendations()[task.name if is_recommended(task.name) else "default"]
-    lines = [line for line in lines if line.get("up_to", False) == up_to]
-    for line in lines or _recommendations()["up_to"]:
-        limits = {k: most for k, most in line.items() if k not in ("recipe", "up_to")}
+    wanted = until if until in SHORTER_LAGS else None
+    lines = [line for line in lines if line.get("until") == wanted]
+    for line in lines or _recommendations()[until]:
+        limits = {k: most for k, most in line.items() if k not in ("recipe", "until")}
         if all(values[k] <= most for k, most in limits.items()):
             return line["recipe"]
     raise AssertionError(f"{task.name}, lag {lag}: recommended.yaml has no line")
@@ -294,10 +305,10 @@ def recommended(task: Task, lag: int, up_to: bool = False) -> str:
 
 def is_recommended(task: str) -> bool:
     """Return whether a recipe is recommended for a task of this name."""
-    return task in _recommendations() and task not in ("default", "up_to", "race")
+    return task in _recommendations() and task not in ("default", *SHORTER_LAGS, "race")
 
 
-def race_names(up_to: bool = False) -> list[str]:
+def race_names(every_lag: bool = False) -> list[str]:
     """Return the recipes that race by default, for one lag, or for every lag up to one:
     all of the user's own, then those of conf/recommended.yaml."""
     names = []
@@ -305,7 +316,7 @@ def race_names(up_to: bool = False) -> list[str]:
         if folder != ROOT / "conf":
             files = sorted((folder / "recipe").glob("*.yaml"))
             names += [file.stem for file in files]
-    published = _recommendations()["race"]["up_to" if up_to else "lag"]
+    published = _recommendations()["race"]["every_lag" if every_lag else "lag"]
     return list(dict.fromkeys([*names, *published]))
 
 
@@ -315,28 +326,30 @@ def starts_itself(cell: str) -> bool:
     return cells.cell_class(cell).gates is None
 
 
-def race_axes(own_start: bool, up_to: bool = False) -> dict[str, list[Any]]:
+def race_axes(own_start: bool, until: str = "solved") -> dict[str, list[Any]]:
     """Return the axes that race by default: recipes or, for cells that start
-    themselves, learning rates; if members are to be right up to their lag, also whether
-    lags are drawn up to it."""
-    axes: dict[str, list[Any]] = {"recipe": race_names(up_to)}
+    themselves, learning rates. If members train until "up_to" or "anywhere", lags are
+    drawn up to their own, and for the latter also what comes before."""
+    every_lag = until in SHORTER_LAGS
+    axes: dict[str, list[Any]] = {"recipe": race_names(every_lag)}
     if own_start:
         axes = {"recipe": [OWN_START], "recipe.lr": [*RATES]}
-    if up_to:
+    if every_lag:
         axes["recipe.lags"] = ["uniform"]
+    if until == Verdict.ANYWHERE:
+        axes["recipe.before"] = ["drawn"]
     return axes
 
 
 @lru_cache(maxsize=4096)
 def complete(
-    recipe: Recipe, task: Task, lag: int, cell: str, up_to: bool = False
+    recipe: Recipe, task: Task, lag: int, cell: str, until: str = "solved"
 ) -> ResolvedRecipe:
     """Return the recipe with every value: missing ones come from its file.
 
     Args:
         recipe, task, lag, cell: those of a member.
-        up_to: whether it is to be right at every lag up to its own, for which another
-            recipe may be recommended.
+        until: its `evaluation.until`, on which the recommended recipe depends.
 
     Raises:
         UserError: a value is set nowhere, or does not fit others or the cell.
@@ -345,7 +358,7 @@ def complete(
     if name == "auto" and recipe.init is None and starts_itself(cell):
         name = OWN_START
     elif name == "auto":
-        name = recommended(task, lag, up_to)
+        name = recommended(task, lag, until)
     given = {k: v for k, v in field_values(recipe).items() if v is not None}
     is_whole = all(k in given for k in NEEDED)  # like a row's, whose nulls are meant
     if given.get("init", "forget_bias") != "forget_bias":
@@ -436,4 +449,16 @@ def _check_parts(recipe: ResolvedRecipe, task: Task, lag: int) -> None:
         raise UserError(
             f"recipe.lags={recipe.lags}: the lag of {task.name} is part of the question, and"
             " sequences do not show it; leave it null"
+        )
+    if recipe.before is None:
+        return
+    if not task.filler:
+        raise UserError(
+            f"recipe.before={recipe.before}: nothing can come before a sequence of"
+            f" {task.name}; leave it null"
+        )
+    if not recipe.with_other_lags:
+        raise UserError(
+            f"recipe.before={recipe.before}: the longest sequences have nothing before them;"
+            " train at shorter lags, too, as by recipe.lags=uniform"
         )

@@ -196,16 +196,17 @@ def raced_axes(config: dict[str, Any], design: str) -> list[Grid] | None:
         (
             grid
             if "recipe" in grid
-            else grid | race_axes(kind == {True}, _is_up_to(grid, config)) | grid
+            else grid | race_axes(kind == {True}, _until(grid, config)) | grid
         )
         for grid, kind in zip(axes, kinds, strict=True)
     ]
 
 
-def _is_up_to(grid: Grid, config: dict[str, Any]) -> bool:
-    """Return whether the members of a grid are to be right at every lag up to their own."""
+def _until(grid: Grid, config: dict[str, Any]) -> str:
+    """Return the verdict until which all members of a grid train; "solved" if they differ."""
     until = grid.get("evaluation.until", [(config["evaluation"] or {}).get("until")])
-    return set(until if isinstance(until, list) else [until]) == {"up_to"}
+    verdicts = set(until if isinstance(until, list) else [until])
+    return str(verdicts.pop()) if len(verdicts) == 1 else "solved"
 
 
 def _kinds_of_cells(grid: Grid, config: dict[str, Any]) -> set[bool]:

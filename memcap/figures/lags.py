@@ -22,6 +22,7 @@ from memcap.figures.lines import (
 from memcap.figures.style import budgets, choice_of_recipe, seeds
 from memcap.frontiers.frontier import Point, ends, frontier
 from memcap.knobs import UserError
+from memcap.rule import SHORTER_LAGS
 
 SHADES = {
     False: "Blues",
@@ -44,11 +45,11 @@ def draw(rows: pl.DataFrame) -> Drawn:
     # the figure `cells` compares other cells
     points = [p for p in points if p.model.cell == "lstm"] or points
     lines = [line for line in by_label(points).values() if line[0].lag < line[-1].lag]
-    up_to = {line[0].task.name for line in lines if line[0].at == "up_to"}
+    every_lag = {line[0].task.name for line in lines if line[0].at in SHORTER_LAGS}
     lines = [
         line
         for line in lines
-        if line[0].at == "up_to" or line[0].task.name not in up_to
+        if line[0].at in SHORTER_LAGS or line[0].task.name not in every_lag
     ]
     if not lines:
         raise UserError(
@@ -93,7 +94,7 @@ def plot(lines: Sequence[Sequence[Point]], seed_words: str) -> Figure:
     shaded_lines = []
     key = []
     every = all(
-        p.at == "up_to" or shifts(p) for line in lines for p in line
+        p.at in SHORTER_LAGS or shifts(p) for line in lines for p in line
     )  # then no name says so
     for kind in (True, False):
         own = [line for line in lines if shifts(line[0]) == kind]

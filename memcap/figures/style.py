@@ -18,6 +18,7 @@ from memcap.rule import (
     Criterion,
     Evaluation,
     Verdict,
+    anywhere_words,
     solved_words,
     steady_words,
     up_to_words,
@@ -206,8 +207,10 @@ def pass_rules(points: Sequence[Point]) -> list[str]:
                 " or ".join(several) if len(several) > 1 else min(stretches), every
             )
         )
-    up_to = {p.evaluation.every for p in points if p.at == "up_to"}
-    return sentences + [up_to_words(every) for every in sorted(up_to)]
+    for verdict, words in (("up_to", up_to_words), ("anywhere", anywhere_words)):
+        intervals = {p.evaluation.every for p in points if p.at == verdict}
+        sentences += [words(every) for every in sorted(intervals)]
+    return sentences
 
 
 def _criteria(thresholds: dict[str, set[float]]) -> Iterable[str]:

@@ -92,6 +92,7 @@ STEPS_TO = {  # the column of the steps after which a net has a verdict
     "solved": "steps_to_solve",
     "steady": "steps_to_steady",
     "up_to": "steps_to_up_to",
+    "anywhere": "steps_to_anywhere",
 }
 
 

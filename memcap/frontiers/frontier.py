@@ -11,6 +11,8 @@ The verdict, `at`, decides which members pass:
   members trained until steady; for others, "trained" is used.
 * "up_to": those that are also right at every shorter lag. It applies to members trained
   until they are; for others, "steady" is used.
+* "anywhere": those that are right at every shorter lag, too, wherever in a sequence it
+  begins. It applies to members trained until they are; for others, "up_to" is used.
 
 Rows of a user's own sequences with task.criterion=best have no verdict:
 `memcap.own.losses` compares their widths.
@@ -30,7 +32,7 @@ import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -41,7 +43,7 @@ from memcap.config.recipes import ResolvedRecipe
 from memcap.knobs import UserError, field_values, set_words
 from memcap.models.constructed import constructed_units
 from memcap.models.model import Model
-from memcap.rule import Evaluation
+from memcap.rule import SHORTER_LAGS, Evaluation
 from memcap.store.columns import IDENTITY, evaluation_of, model_of, recipe_of, task_of
 from memcap.store.rows import AT, IS_BY_LOSS, At, without_failed
 from memcap.tasks import Task, information_floor, least_bits, one_per_number
@@ -64,8 +66,8 @@ class Point:
     evaluation: Evaluation
     recipe: ResolvedRecipe  # the best of those that competed
     recipes: int  # how many did
-    # The verdict that counts as a pass: "up_to", "steady", or "trained" (solved at the
-    # trained length).
+    # The verdict that counts as a pass: "anywhere", "up_to", "steady", or "trained"
+    # (solved at the trained length).
     at: At
     u_exist: int | None  # narrowest width at which any seed passed, with any recipe
     units: tuple[int, ...]  # W widths, ascending; the next three are (W,) counts
@@ -172,13 +174,14 @@ class Point:
     @property
     def label(self) -> str:
         """Name of the line in a table or figure, which has the points that were measured
-        in one way: the task, values that are not the default, and "every lag" if the
-        verdict is about all lags up to its own."""
-        return self._label(*["every lag"] * (self.at == "up_to"))
+        in one way: the task, values that are not the default, and "every lag" or
+        "anywhere" if the verdict is about all lags up to its own."""
+        words = {"up_to": ["every lag"], "anywhere": ["anywhere"]}
+        return self._label(*words.get(self.at, []))
 
     @property
     def subject(self) -> str:
-        """The label without "every lag", for a sentence that says which lags count."""
+        """The label without these words, for a sentence that says which lags count."""
         return self._label()
 
     def _label(self, *others: str) -> str:
@@ -197,7 +200,7 @@ class Point:
         values.pop("every", None)
         if not self.task.stream and self.evaluation.until != "steady":
             values.pop("stretch", None)
-        if self.at == "up_to":
+        if self.at in SHORTER_LAGS:
             values.pop("until")
         forms = {
             "sequences": "{} sequences",
@@ -319,7 +322,7 @@ def columns(point: Point) -> dict[str, Any]:
 
 def frontier(
     rows: pl.DataFrame,
-    at: At = "up_to",
+    at: At = "anywhere",
     budget: int | None = None,
     confidence: float = 0.95,
 ) -> list[Point]:
@@ -337,7 +340,7 @@ def frontier(
 
 def fit_all_recipes(
     rows: pl.DataFrame,
-    at: At = "up_to",
+    at: At = "anywhere",
     budget: int | None = None,
     confidence: float = 0.95,
 ) -> list[Point]:
@@ -350,7 +353,7 @@ def fit_all_recipes(
         rows = rows.filter(pl.col("budget") <= budget)
     stretched = pl.col("stretched").filter("solved").median()
     widths = rows.group_by(*IDENTITY, "units").agg(
-        pl.col("solved", "steady", "up_to").sum(),
+        pl.col("solved", "steady", "up_to", "anywhere").sum(),
         pl.len().alias("runs"),
         pl.col("seed").n_unique().alias("seeds"),
         stretched,
@@ -361,6 +364,7 @@ def fit_all_recipes(
         pl.col("steps_to_solve").filter("solved").median(),
         pl.col("steps_to_steady").filter("steady").median(),
         pl.col("steps_to_up_to").filter("up_to").median(),
+        pl.col("steps_to_anywhere").filter("anywhere").median(),
         stretched.alias("stretched_median"),
         pl.col("run_seconds").sum(),
     )
@@ -400,8 +404,8 @@ def _rank(point: Point) -> tuple[float, ...]:
 def _verdict(at: At, task: Task, until: str) -> At:
     """Return the strictest verdict, no stricter than `at`, that applies to members
     trained until `until`."""
-    if at == "up_to" and until == "up_to":
-        return "up_to"
+    if until in SHORTER_LAGS and AT.index(at) <= AT.index(until):
+        return cast(At, until)
     if at != "trained" and (task.stream or until == "steady"):
         return "steady"
     return "trained"

@@ -20,6 +20,7 @@ from memcap.frontiers.words import (
 from memcap.knobs import UserError
 from memcap.own.losses import LossCurve, loss_curves
 from memcap.own.words import loss_table
+from memcap.rule import SHORTER_LAGS
 from memcap.store.columns import IDENTITY, START
 from memcap.store.rows import IS_BY_LOSS, JUDGED, right_at_every_lag, without_failed
 from memcap.terminal.words import Column, Listing, number, plural, show
@@ -61,6 +62,10 @@ FRONTIER = (
     Column("passed", "passed of trained seeds, by units", folds=True),
 )
 VERDICT_NOTES = {
+    "anywhere": (
+        "anywhere: the same weights also pass at every shorter lag, wherever in a sequence it"
+        " begins."
+    ),
     "up_to": "up_to: the same weights also pass at every shorter lag.",
     "steady": "steady: the same weights also pass at the stretched length.",
     "trained": (
@@ -375,8 +380,11 @@ def par2_score(rows: pl.DataFrame) -> float:
     """
     if rows.is_empty():
         return 0.0
-    is_up_to = pl.when(evaluation_until="up_to")
-    steps = is_up_to.then("steps_to_up_to").otherwise("steps_to_solve")
+    steps = pl.col("steps_to_solve")
+    for until in SHORTER_LAGS:
+        steps = (
+            pl.when(evaluation_until=until).then(f"steps_to_{until}").otherwise(steps)
+        )
     return rows.select(steps.fill_null(2 * pl.col("budget")).mean()).item()
 
 

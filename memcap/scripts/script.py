@@ -43,8 +43,9 @@ KNOBS = frozenset(
         *("recipe.name", "recipe.init", "recipe.forget_bias", "recipe.decay"),
         *("recipe.lr", "recipe.lr_width", "recipe.falls_above", "recipe.schedule"),
         *("recipe.floor", "recipe.warmup", "recipe.warmup_share", "recipe.budget"),
-        *("recipe.batch", "recipe.lags", "recipe.curriculum", "recipe.advance"),
-        *("recipe.deadline", "recipe.clip", "recipe.clip_by", "recipe.optimizer"),
+        *("recipe.batch", "recipe.lags", "recipe.before", "recipe.curriculum"),
+        *("recipe.advance", "recipe.deadline", "recipe.clip", "recipe.clip_by"),
+        "recipe.optimizer",
     ]
 )
 

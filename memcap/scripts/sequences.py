@@ -1,19 +1,24 @@
 """The sequences of a script, in the form of a file that `memcap fit` reads."""
 
 import math
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from memcap.config.member import Member
+from memcap.rule import SHORTER_LAGS, Verdict
 from memcap.tasks import FileTask, Task
 from memcap.tasks.base import random_key
 
 # Steps in a file, padding included: about a third each for training at the member's own
 # lag, for training at shorter ones, and for tests. A number takes two steps' space.
 STEPS = 1 << 22
+MORE = 4  # times as many steps where lengths differ at each lag, too
 MOST_LAGS = 64  # of training; lags between them train at the next longer one
 MOST = 1 << 14  # sequences of training at one lag
+MOST_LENGTHS = 64  # at one lag
 BLOCK = 256  # sequences of a test at a shorter lag
 FEWEST = 32
 
@@ -31,15 +36,20 @@ def counts(member: Member) -> dict[tuple[str, int], int]:
     task: Any = member.task
     last = member.lag
     room = _room(task, member.length)
+    if member.recipe.before is not None:
+        room *= MORE
     first = first_lag(member) if member.recipe.lags is None else task.smallest_lag
     lags = sorted({int(lag) for lag in np.linspace(first, last, MOST_LAGS)} - {last})
     until = member.evaluation.until
-    tests = [lag for lag, _ in member.lags_up_to if until == "up_to" and lag < last]
+    tests = [
+        lag for lag, _ in member.lags_up_to if until in SHORTER_LAGS and lag < last
+    ]
     held_out = task.part_sizes[1] if isinstance(task, FileTask) else 0
+    block = MORE * BLOCK if until == Verdict.ANYWHERE else BLOCK
     return {
         **{("train", lag): _count(MOST, room // len(lags)) for lag in lags},
         ("train", last): len(task.parts[0]) if held_out else _count(MOST, room),
-        **{("test", lag): _count(BLOCK, room // 2 // len(tests)) for lag in tests},
+        **{("test", lag): _count(block, room // 2 // len(tests)) for lag in tests},
         ("test", last): held_out or _count(member.evaluation.sequences, room // 2),
     }
 
@@ -63,32 +73,59 @@ def sequences(member: Member) -> Arrays:
         `split` (N,), train or test. Until steady also `longer_inputs`, `longer_targets`
         and `longer_mask`, of longer sequences.
     """
-    import jax
-
     task: Any = member.task
-    sample = jax.jit(task.sample, static_argnums=(3, 4))
     parts = []
     for number, ((split, lag), count) in enumerate(counts(member).items()):
-        sizes = (lag, member.length_at(lag), member.length)
-        if isinstance(task, FileTask):  # where each counts once
-            places = task.parts[0 if split == "train" else 2]
-            chosen = np.random.default_rng(lag).permutation(places)[:count]
-            batch = task.laid_out(chosen, *sizes, np)
-        else:
-            batch = sample(random_key(member.seed, number), *sizes, count)
-        part = _arrays(task, batch, sizes[1])
-        labels = {"lengths": sizes[1], "lags": lag, "split": split}
-        parts.append(
-            part | {k: np.full(len(part["mask"]), v) for k, v in labels.items()}
-        )
+        for length, batch in _batches(member, number, split, lag, count):
+            part = _arrays(task, batch, length)
+            labels = {"lengths": length, "lags": lag, "split": split}
+            parts.append(
+                part | {k: np.full(len(part["mask"]), v) for k, v in labels.items()}
+            )
     result = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     if member.evaluation.until == "steady":
         lag, length = task.stretched(member.lag, member.evaluation.stretch)
         count = _count(member.evaluation.sequences // 4, _room(task, length))
-        batch = sample(random_key(member.seed, number + 1), lag, length, length, count)
+        batch = _sample(task)(
+            random_key(member.seed, number + 1), lag, length, length, count
+        )
         longer = _arrays(task, batch, length)
         result |= {f"longer_{name}": array for name, array in longer.items()}
     return result
+
+
+def _batches(
+    member: Member, number: int, split: str, lag: int, count: int
+) -> Iterator[tuple[int, Any]]:
+    """Yield the sequences of a split and a lag, in batches of one length."""
+    task: Any = member.task
+    length = member.length_at(lag)
+    if isinstance(task, FileTask):  # where each counts once
+        places = task.parts[0 if split == "train" else 2]
+        chosen = np.random.default_rng(lag).permutation(places)[:count]
+        yield length, task.laid_out(chosen, lag, length, member.length, np)
+        return
+    sample = _sample(task)
+    has_places = member.evaluation.until == Verdict.ANYWHERE
+    if split == "train":
+        has_places = member.recipe.before is not None
+    if not has_places:
+        key = random_key(member.seed, number)
+        yield length, sample(key, lag, length, member.length, count)
+        return
+    ends = member.lengths_at(lag)
+    lengths = sorted({round(length) for length in np.linspace(*ends, MOST_LENGTHS)})
+    for k, length in enumerate(lengths):
+        key = random_key(member.seed, number, k)
+        share = math.ceil(count / len(lengths))
+        yield length, sample(key, lag, length, member.length, share)
+
+
+@lru_cache(maxsize=1)
+def _sample(task: Task) -> Any:
+    import jax
+
+    return jax.jit(task.sample, static_argnums=(3, 4))
 
 
 def _arrays(task: Task, batch: Any, length: int) -> Arrays:

@@ -12,6 +12,7 @@ import contextlib
 import errno
 import glob
 import hashlib
+import io
 import json
 import os
 import re
@@ -85,7 +86,8 @@ def state_of(path: Path) -> State:
 
 
 def read_table(path: Path, kind: str, columns: list[str] | None = None) -> pl.DataFrame:
-    """Read a Parquet file, or some of its columns, after a look at its digest.
+    """Read a Parquet file, or those of some columns that it has, after a look at its
+    digest.
 
     A file that has just been replaced by one of the same stem is read there.
 
@@ -102,6 +104,9 @@ def read_table(path: Path, kind: str, columns: list[str] | None = None) -> pl.Da
             return read_table(later[0], kind, columns)
         if digest_of(path) not in (None, _digest(content)):
             raise BadFileError("damaged: its bytes are not those of its digest")
+        if columns is not None:
+            there = pl.read_parquet_schema(io.BytesIO(content))
+            columns = [name for name in columns if name in there]
         return pl.read_parquet(content, columns=columns)
 
 

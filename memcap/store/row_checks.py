@@ -106,7 +106,9 @@ def _contradiction(config: dict[str, Any], results: Sequence[Any]) -> str | None
 def _with_two_verdicts(table: pl.DataFrame) -> dict[str, str]:
     measured = table.filter(pl.col("status") != "failed")
     verdicts = measured.group_by("key", *SAME_WAY, maintain_order=True).agg(
-        pl.struct("status", "solved", "steady", "up_to").n_unique().alias("verdicts")
+        pl.struct("status", "solved", "steady", "up_to", "anywhere")
+        .n_unique()
+        .alias("verdicts")
     )
     keys = verdicts.filter(pl.col("verdicts") > 1)["key"]
     return dict.fromkeys(map(str, keys), "two rows of one training have two verdicts")
@@ -178,7 +180,9 @@ def _rules() -> dict[str, pl.Expr]:
     to_solve = pl.col("steps_to_solve")
     accuracy = pl.col("metric") == "accuracy"
     up_to = pl.col("up_to")
+    anywhere = pl.col("anywhere")
     worst_lag = pl.col("worst_lag")
+    exact_lags = pl.col("exact_lags")
 
     def score(name: str, passed: pl.Expr) -> pl.Expr:
         """Return the rule of a score: it may be null, and must meet the criterion where
@@ -217,6 +221,7 @@ def _rules() -> dict[str, pl.Expr]:
         "solved": (solved == (status == "solved")) | (status == "diverged"),
         "steady": ~steady | solved,
         "up_to": ~up_to | (solved & (pl.col("evaluation_until") == "up_to")),
+        "anywhere": ~anywhere | (solved & (pl.col("evaluation_until") == "anywhere")),
         "steps": steps.is_between(0, pl.col("budget")),
         "steps_to_solve": (
             pl.when(solved)
@@ -225,12 +230,18 @@ def _rules() -> dict[str, pl.Expr]:
         ),
         "steps_to_steady": steps_to("steady"),
         "steps_to_up_to": steps_to("up_to"),
+        "steps_to_anywhere": steps_to("anywhere"),
         "metric": pl.col("metric").is_in(METRICS),
         "best": score("best", solved),
         "final": score("final", pl.lit(value=False)),
         "stretched": score("stretched", steady),
-        "mean_up_to": score("mean_up_to", up_to),
-        "worst_up_to": score("worst_up_to", pl.lit(value=False)),
+        "mean_up_to": score("mean_up_to", up_to | anywhere),
+        "worst_up_to": score("worst_up_to", anywhere),
+        "exact_lags": (
+            pl.when(anywhere)
+            .then(exact_lags.is_between(0, pl.col("lag")))
+            .otherwise(exact_lags.is_null())
+        ),
         "worst_lag": worst_lag.is_null() | worst_lag.is_between(1, pl.col("lag")),
         "score_at_lengths": (
             pl.when(accuracy)

@@ -6,11 +6,12 @@ from typing import Any, Literal, get_args
 
 import polars as pl
 
-from memcap.rule import Verdict
+from memcap.rule import SHORTER_LAGS, Verdict
 from memcap.store.columns import (
     DERIVED,
     EVALUATION,
     MODEL,
+    OPTIONAL,
     RECIPE,
     START,
     TASK,
@@ -22,7 +23,7 @@ from memcap.store.columns import (
 from memcap.store.files import BadFileError
 
 At = Literal[
-    "up_to", "steady", "trained"
+    "anywhere", "up_to", "steady", "trained"
 ]  # the verdict that counts: see `memcap.frontiers.frontier`
 AT = get_args(At)
 
@@ -53,6 +54,12 @@ COLUMNS: Columns = {
         "true if it is solved, and the same weights are right at every shorter lag; false if this"
         " was not tested",
     ),
+    "anywhere": RowColumn(
+        pl.Boolean,
+        "true if it is solved, and the same weights are right at every lag up to its own, wherever"
+        " in a sequence it begins, confirmed on fresh sequences; false if this was not tested",
+        {"before": False},
+    ),
     "steps": RowColumn(pl.Int64, "training steps taken"),
     "steps_to_solve": RowColumn(
         pl.Int64, "training steps until solved; null if not solved"
@@ -62,6 +69,9 @@ COLUMNS: Columns = {
     ),
     "steps_to_up_to": RowColumn(
         pl.Int64, "training steps until up_to; null if not up_to"
+    ),
+    "steps_to_anywhere": RowColumn(
+        pl.Int64, "training steps until anywhere; null if not anywhere", OPTIONAL
     ),
     "metric": RowColumn(pl.String, "accuracy, or mse (mean squared error)"),
     **THRESHOLD,
@@ -84,6 +94,12 @@ COLUMNS: Columns = {
     ),
     "worst_up_to": RowColumn(pl.Float64, "worst metric of these lags"),
     "worst_lag": RowColumn(pl.Int64, "lag with the worst metric"),
+    "exact_lags": RowColumn(
+        pl.Int64,
+        "number of lags at which all sequences there are were tried, at every length; null if the"
+        " member is not right anywhere",
+        OPTIONAL,
+    ),
     "lengths": EVALUATION["lengths"],
     "score_at_lengths": RowColumn(pl.String, "metric at each of `lengths`, JSON"),
     "whole_at_lengths": RowColumn(
@@ -157,10 +173,19 @@ def complete(table: pl.DataFrame) -> pl.DataFrame:
         BadFileError: it lacks a result.
         polars.exceptions.PolarsError: a column cannot be cast to the schema's type.
     """
-    if missing := [name for name in RESULTS if name not in table.columns]:
-        raise BadFileError(f"no column {missing[0]}; not a table of rows")
-    results = table.select(pl.col(name).cast(SCHEMA[name]) for name in RESULTS)
-    return results.hstack(derive(results["config"])).select(*SCHEMA)
+    own = results(table)
+    return own.hstack(derive(own["config"])).select(*SCHEMA)
+
+
+def results(table: pl.DataFrame) -> pl.DataFrame:
+    """Return the columns `RESULTS` of a table of rows. A column that came later has its
+    value `before` in an older table. Raises as `complete` does."""
+    missing = [name for name in RESULTS if name not in table.columns]
+    if never := [name for name in missing if "before" not in COLUMNS[name].limits]:
+        raise BadFileError(f"no column {never[0]}; not a table of rows")
+    later = [pl.lit(COLUMNS[name].limits["before"]).alias(name) for name in missing]
+    whole = table.with_columns(later)
+    return whole.select(pl.col(name).cast(SCHEMA[name]) for name in RESULTS)
 
 
 def stack(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
@@ -195,8 +220,9 @@ def without_failed(rows: pl.DataFrame) -> pl.DataFrame:
 def right_at_every_lag(rows: pl.DataFrame) -> int | None:
     """Count the members that are right at every lag up to their own; None if none was
     tested for this."""
-    rows = rows.filter(evaluation_until="up_to")
-    return None if rows.is_empty() else int(rows["up_to"].sum())
+    rows = rows.filter(pl.col("evaluation_until").is_in(SHORTER_LAGS))
+    right = rows["up_to"] | rows["anywhere"]
+    return None if rows.is_empty() else int(right.sum())
 
 
 def passed_column() -> pl.Expr:

@@ -41,7 +41,7 @@ from memcap.runtime import ROOT, plugins
 from memcap.store import files
 from memcap.store.files import BadFileError, State, write_weights
 from memcap.store.row_checks import BadRowsError, check_rows
-from memcap.store.rows import RESULTS, SCHEMA, complete, frame, one_per_key, stack
+from memcap.store.rows import RESULTS, complete, frame, one_per_key, results, stack
 from memcap.terminal.words import warn_once
 
 OUTPUTS = Path("outputs")  # where studies are by default
@@ -295,8 +295,7 @@ def read_results(path: Path) -> pl.DataFrame:
     """Read the columns of one file that do not follow from the configs; raise
     BadFileError if it is damaged, or no table of rows."""
     with files.reading(TABLE):
-        table = files.read_table(path, TABLE, RESULTS)
-        return table.select(pl.col(name).cast(SCHEMA[name]) for name in RESULTS)
+        return results(files.read_table(path, TABLE, RESULTS))
 
 
 def every_row(tables: Iterable[pl.DataFrame]) -> pl.DataFrame:

@@ -29,6 +29,7 @@ SUMMARIZED = (
     "steps_to_solve",
     "steps_to_steady",
     "steps_to_up_to",
+    "steps_to_anywhere",
     "run_seconds",
     "validation_loss",
     "held_out_loss",

@@ -25,7 +25,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, NamedTuple, Self
 
 import jax
@@ -315,6 +315,25 @@ class Executables:
         program to compile.
         """
         return self.evaluate_future.result()[0]
+
+    @cached_property
+    def evaluate_places(self) -> Any:
+        """`Trainer.evaluate_places` of all lanes, compiled when it is first called."""
+        return self._compiled_when_called(self.program.trainer.evaluate_places)
+
+    @cached_property
+    def evaluate_all(self) -> Any:
+        """`Trainer.evaluate_all` of all lanes, compiled when it is first called."""
+        return self._compiled_when_called(self.program.trainer.evaluate_all)
+
+    def _compiled_when_called(self, function: Callable[..., Any]) -> Any:
+        mapped = jax.jit(self.program.map_over_lanes(function))
+
+        def call(params: Any, operands: EvalOperands) -> np.ndarray:
+            with jax_setup.precision():
+                return np.asarray(mapped(params, operands))
+
+        return call
 
     @property
     def seconds(self) -> float:

@@ -60,6 +60,8 @@ class EvalOperands(NamedTuple):
     length: Any  # steps of a sequence
     blocks: Any  # number of blocks of sequences; 0 skips the evaluation
     units: Any  # as for training
+    # the longest length of the blocks, if `length` is the shortest; () if all have `length`
+    longest: Any = ()
 
 
 class TrainState(NamedTuple):
@@ -149,6 +151,14 @@ def right_sequences(outputs: Float[Array, "O *T B"], batch: Batch) -> Bool[Array
     return is_right if batch.mask is None else (is_right | ~batch.mask).all(0)
 
 
+def block_length(k: Any, start: Any, operands: EvalOperands) -> Any:
+    """Return the length of block k, () int32. Those of all blocks are spread evenly from
+    `operands.length` to `operands.longest`, and all of these lengths occur if there are
+    as many blocks. `start`, below their number, decides where the first one lies."""
+    lengths = operands.longest + 1 - operands.length
+    return operands.length + (k * lengths + start) // operands.blocks
+
+
 @dataclass(frozen=True)
 class Trainer:
     """The pure functions that train and evaluate one member."""
@@ -176,18 +186,23 @@ class Trainer:
         """Return the lag and the length of the next batch, both () int32.
 
         They are the member's own, or those of its curriculum. If the recipe trains at
-        uniform lags (`recipe.lags`), the lag is drawn: at most the curriculum's.
+        uniform lags (`recipe.lags`), the lag is drawn: at most the curriculum's. With
+        `recipe.before` the length is drawn, from that of the lag to the member's own.
         """
         if not self.spec.has_curriculum:
             return operands.lag, operands.length
         lag = state.progress.lag
+        # The batch of step k is drawn with k folded into the key, and its lag with
+        # -(k + 1), so that no two draws have the same key.
+        key = jax.random.wrap_key_data(operands.key)
+        key = jax.random.fold_in(key, -1 - state.step)
         if self.spec.recipe.lags:
-            # The batch of step k is drawn with k folded into the key, and its lag with
-            # -(k + 1), so that no two draws have the same key.
-            key = jax.random.wrap_key_data(operands.key)
-            key = jax.random.fold_in(key, -1 - state.step)
             lag = integers(key, (), self.spec.task.smallest_lag, lag + 1)
-        return lag, operands.curriculum.lengths[lag]
+        length = operands.curriculum.lengths[lag]
+        if self.spec.recipe.before:
+            key = jax.random.fold_in(key, 0)
+            length = integers(key, (), length, operands.length + 1)
+        return lag, length
 
     def learning_rate(
         self, step: Any, progress: Any, operands: TrainOperands, xp: Any = jnp
@@ -371,6 +386,51 @@ class Trainer:
         sequences = operands.blocks * self.spec.evaluation.block
         return jnp.stack([score / number, number_right / sequences])
 
+    def evaluate_places(
+        self, params: Float[Array, " P"], operands: EvalOperands
+    ) -> Float[Array, ""]:
+        """Return the mean score over held-out sequences at one lag. Each block has its
+        own length (`block_length`); in a longer sequence the task's filler comes first."""
+        source = jax.random.wrap_key_data(operands.source)
+        lengths = operands.longest + 1 - operands.length
+        start = integers(source, (), 0, lengths)
+
+        def add_block(k: jax.Array, totals: Float[Array, 2]) -> Float[Array, 2]:
+            length = block_length(k, start, operands)
+            key = jax.random.fold_in(source, k)
+            sizes = self.max_length, self.spec.evaluation.block
+            batch = self.spec.task.unseen(key, operands.lag, length, *sizes)
+            return totals + self._score(params, operands, batch, length)
+
+        score, number = lax.fori_loop(0, operands.blocks, add_block, jnp.zeros(2))
+        return score / number
+
+    def evaluate_all(
+        self, params: Float[Array, " P"], operands: EvalOperands
+    ) -> Float[Array, ""]:
+        """Return the mean score over all sequences that there are at one lag, at each
+        length from `operands.length` to `operands.longest`. The first number of
+        `operands.source` is how many there are of a length."""
+        number = operands.source[0].astype(jnp.int32)
+        size = self.spec.evaluation.block
+        blocks_of_a_length = (number + size - 1) // size
+
+        def add_block(k: jax.Array, totals: Float[Array, 2]) -> Float[Array, 2]:
+            length = operands.length + k // blocks_of_a_length
+            numbers = k % blocks_of_a_length * size + jnp.arange(size)
+            # The last block is filled up with sequences that the mask leaves out.
+            batch = self.spec.task.enumerated(
+                jnp.minimum(numbers, number - 1), operands.lag, length, self.max_length
+            )
+            return totals + self._score(
+                params, operands, batch, length, numbers < number
+            )
+
+        lengths = operands.longest + 1 - operands.length
+        blocks = jnp.minimum(operands.blocks, 1) * lengths * blocks_of_a_length
+        score, count = lax.fori_loop(0, blocks, add_block, jnp.zeros(2))
+        return score / count
+
     def evaluate_part(
         self, params: Float[Array, " P"], operands: EvalOperands
     ) -> Float[Array, 2]:
@@ -401,6 +461,24 @@ class Trainer:
         key = jax.random.fold_in(jax.random.wrap_key_data(operands.source), k)
         batch = self.spec.task.unseen(key, *self._sizes(operands))
         return batch, self._outputs(params, operands, batch)
+
+    def _score(
+        self,
+        params: Float[Array, " P"],
+        operands: EvalOperands,
+        batch: Batch,
+        length: Any,
+        counts: Bool[Array, " B"] | None = None,
+    ) -> Float[Array, 2]:
+        """Return the sum of the scores of a batch of this length, and their number;
+        `counts` is a mask of the sequences that count."""
+        outputs = self._outputs(params, operands._replace(length=length), batch)
+        mask = batch.mask
+        if counts is not None:
+            mask = counts if mask is None else mask & counts
+        targets = Targets(batch.targets, mask, self.spec.task.loss)
+        _, score, number = loss_and_score_sums(outputs, targets)
+        return jnp.stack([score, jnp.float32(number)])
 
     def _sizes(self, operands: EvalOperands) -> tuple[Any, Any, int, int]:
         """Return the sizes of a block: its lag, its length, the steps of its buffer,

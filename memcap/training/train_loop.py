@@ -25,6 +25,7 @@ from memcap.training.host import (
     empty_state,
     eval_operands,
     initial_state,
+    place_operands,
     train_operands,
     weights_of,
 )
@@ -202,6 +203,9 @@ class Lanes:
             lane.add_losses(steps[k], finite[k], losses[k])
 
         tests = {stream: self._test(stream, steps, train_scores) for stream in TESTS}
+        for k, lane in active.items():
+            if lane.rule.looks_right:
+                self._confirm(k, lane, steps[k])
         ended = {k: lane for k, lane in active.items() if not lane.rule.running}
         for k, evaluations in self._evaluate(ended, Stream.LENGTHS).items():
             active[k].at_lengths = [(score, whole) for score, whole in evaluations]
@@ -215,6 +219,7 @@ class Lanes:
             count = steps[k] - lane.steps
             if count or k in tests[Stream.EVALUATE]:
                 (evaluation,) = tests[Stream.EVALUATE].get(k, [[None]])
+                has_lags = k in tests[Stream.UP_TO] or k in tests[Stream.LOOK]
                 chunk = CurveChunk(
                     lane.member,
                     lane.steps,
@@ -223,7 +228,7 @@ class Lanes:
                     score=evaluation[0],
                     lag=lags.get(k),
                     lr=rates[k],
-                    worst=lane.rule.worst if k in tests[Stream.UP_TO] else None,
+                    worst=lane.rule.worst if has_lags else None,
                     validation_loss=evaluation[-1] if lane.rule.by_loss else None,
                 )
                 chunks.append(chunk)
@@ -254,6 +259,27 @@ class Lanes:
             if k in due and lane.rule.by_loss and stream == Stream.STRETCH:
                 lane.lowest = np.array(self.states.params[k])
         return evaluations
+
+    def _confirm(self, k: int, lane: Lane, step: int) -> None:
+        """Score a lane at every lag up to its own, at all lengths, and let its rule
+        decide; stop at the first lag that fails, and begin with the worst known."""
+        member = lane.member
+        lags = [*range(member.task.smallest_lag, member.lag + 1)]
+        lags.sort(key=lambda lag: lag != lane.rule.worst_lag)
+        longest = np.zeros(len(self.lanes), np.int32)
+        operands = self.eval_operands._replace(longest=longest)
+        operands.blocks[:] = 0  # of all other lanes
+        scores = {}
+        exact_lags = 0
+        for lag in lags:
+            own, is_exact = place_operands(member, lag, lane.rule.confirmations)
+            _write(operands, k, own)
+            code = self.code.evaluate_all if is_exact else self.code.evaluate_places
+            scores[lag] = float(code(self.states.params, operands)[k])
+            exact_lags += is_exact
+            if not member.criterion.passes(scores[lag]):
+                break
+        lane.rule.confirm(step, scores, exact_lags)
 
     def _lags(self, lanes: Mapping[int, Lane]) -> dict[int, int]:
         if not self.trainer.spec.has_curriculum:

@@ -481,7 +481,7 @@ def test_where_one_lag_alone_was_measured_the_answer_says_so_and_how_to_measure_
         in sentences(found)[1]
     )
     assert (
-        "task=latch task.lag=20 evaluation.until=up_to study=latch_L20"
+        "task=latch task.lag=20 evaluation.until=anywhere study=latch_L20"
         in sentences(found)[-1]
     )
     stream = answer(Question(DELAY, 4), measured())

@@ -219,10 +219,13 @@ OF_ONE_LAG = (
 def test_every_recipe_fits_every_task_and_those_that_it_recommends_exist(task):
     for recipe in RECIPES:
         given = values({"recipe.name": recipe, "task.lag": 12}, task)
-        if recipe == "uniform" and task in OF_ONE_LAG:
-            assert "recipe.lags=uniform: the lag of" in refusal(
-                lambda given=given: resolve(given)
-            )
+        refused = ""
+        if recipe in ("uniform", "anywhere") and task in OF_ONE_LAG:
+            refused = "recipe.lags=uniform: the lag of"
+        elif recipe == "anywhere" and not task_class(task)().filler:
+            refused = "recipe.before=drawn: nothing can come before"
+        if refused:
+            assert refused in refusal(lambda given=given: resolve(given))
             continue
         if recipe_file(recipe).get("init") == "flax":
             given["model"]["cell"] = "LSTMCell"
@@ -273,6 +276,7 @@ CHANGES = {
     "recipe.clip_by": "element",
     "recipe.lr_width": 0.5,
     "recipe.freeze": "cell",
+    "recipe.before": "drawn",
     "evaluation.every": 99,
     "evaluation.sequences": 2047,
     "evaluation.successive": 3,
@@ -294,6 +298,8 @@ def changed(name):
         return values({"recipe.name": "forget_bias", name: CHANGES[name]})
     if name == "recipe.lags":  # a delay line's lag is part of the question
         return values({name: CHANGES[name]}, "latch")
+    if name == "recipe.before":
+        return values({"recipe.name": "uniform", name: CHANGES[name]}, "latch")
     return values({name: CHANGES[name]})
 
 

@@ -101,7 +101,7 @@ MISTAKES = [
     ({"model.units": {"from": 1}}, "axes.model.units", "a plain list"),
     ({"seed": [-1]}, "seed=-1", "at least 0"),
     ({"seed": ["a"]}, "seed=a", "a whole number"),
-    ({"recipe": ["best"]}, "recipe=best", "one of auto"),
+    ({"recipe": ["best"]}, "recipe=best", "one of anywhere, auto"),
     ({"task.lag": [1, 2.5]}, "task.lag=2.5", "a whole number"),
     ({"recipe.lr": [None, 99]}, "recipe.lr=99", "at most 10"),
 ]

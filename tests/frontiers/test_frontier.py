@@ -219,7 +219,9 @@ def test_the_best_recipe_is_that_of_the_verdict_asked_for():
 
 
 def test_an_unknown_verdict_is_refused():
-    with pytest.raises(UserError, match=r"at=nope: must be one of up_to, steady, trai"):
+    with pytest.raises(
+        UserError, match=r"at=nope: must be one of anywhere, up_to, stea"
+    ):
         point_of(group(), at="nope")
 
 

@@ -145,9 +145,15 @@ def test_a_job_of_one_width_ends_with_its_members(tmp_path, capsys):
     assert not list(tmp_path.iterdir())
 
 
-NAMES = ("steps_to_solve", "budget", "evaluation_until", "steps_to_up_to")
-SOLVED = [(100, 300, "solved", None), (300, 300, "solved", None)]
-UNSOLVED = (None, 1000, "steady", None)
+NAMES = (
+    "steps_to_solve",
+    "budget",
+    "evaluation_until",
+    "steps_to_up_to",
+    "steps_to_anywhere",
+)
+SOLVED = [(100, 300, "solved", None, None), (300, 300, "solved", None, None)]
+UNSOLVED = (None, 1000, "steady", None, None)
 
 
 @pytest.mark.parametrize(

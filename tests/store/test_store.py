@@ -24,12 +24,14 @@ FAILED = dict.fromkeys(
         "steps_to_solve",
         "steps_to_steady",
         "steps_to_up_to",
+        "steps_to_anywhere",
+        "exact_lags",
         "best",
         "final",
         "stretched",
     )
 )
-FAILED |= dict.fromkeys(("solved", "steady", "up_to"), False)
+FAILED |= dict.fromkeys(("solved", "steady", "up_to", "anywhere"), False)
 FAILED |= {"status": "failed", "reason": "died", "steps": 0}
 
 
@@ -39,7 +41,7 @@ def key(name):
 
 
 def row(name="a", **changes):
-    """A row with something in every column but `reason`, as far as rows can have that."""
+    """A row with something in every column, as far as rows can have that."""
     known = row_of() | {
         **dict.fromkeys(("solved", "steady", "up_to"), True),
         "status": "solved",
@@ -47,6 +49,7 @@ def row(name="a", **changes):
         "steps_to_solve": 70,
         "steps_to_steady": 80,
         "steps_to_up_to": 80,
+        "anywhere": False,
         "evaluation_until": "up_to",
         "mean_up_to": 1.0,
         "worst_up_to": 0.9,
@@ -59,13 +62,15 @@ def row(name="a", **changes):
         "clip_by": "element",
         "initial_carry": "learned",
         "freeze": "cell",
+        "before": "drawn",
         "lengths": "7 9",
         "score_at_lengths": "[1.0, 0.5]",
         "whole_at_lengths": "[1.0, 0.0]",
     }
     whole = {column: EXAMPLES[kind] for column, kind in SCHEMA.items()}
     whole |= {column: value for column, value in known.items() if value is not None}
-    return sealed(whole | {"reason": None, "finished": NOW} | changes, name)
+    absent = dict.fromkeys(("reason", "steps_to_anywhere", "exact_lags"))
+    return sealed(whole | absent | {"finished": NOW} | changes, name)
 
 
 def names(rows):
@@ -227,14 +232,20 @@ def test_a_file_that_is_no_table_is_named_and_passed_over(folder, capsys, conten
 
 
 @pytest.mark.parametrize(
-    "change",
-    [pl.exclude("finished"), [pl.exclude("steps"), pl.lit("three").alias("steps")]],
+    ("change", "why"),
+    [
+        (pl.exclude("finished"), "no column finished; not a table of rows"),
+        (
+            [pl.exclude("steps"), pl.lit("three").alias("steps")],
+            "not a readable table of rows",
+        ),
+    ],
 )
-def test_a_table_of_other_columns_is_named(folder, change):
+def test_a_table_of_other_columns_is_named(folder, change, why):
     path = folder / "rows" / "p.parquet"
     write_table(path, frame([row()]).select(change))
     text = refusal(lambda: store.read(folder, strict=True))
-    assert text.startswith(f"{path}: not a readable table of rows")
+    assert text.startswith(f"{path}: {why}")
 
 
 def test_a_column_that_is_new_to_this_version_is_left_out(folder):
@@ -304,3 +315,11 @@ def test_collect_again_gives_the_same_rows(folder):
     assert rows["lag"].is_sorted()
     assert_frame_equal(shards.collect(folder)[1], rows)
     assert_frame_equal(store.read(path), rows)
+
+
+def test_a_column_that_came_later_is_filled_in_where_a_table_lacks_it(folder):
+    later = ["anywhere", "steps_to_anywhere", "exact_lags"]
+    write_table(folder / "rows" / "p.parquet", frame([row()]).drop(later))
+    rows = store.read(folder)
+    assert rows.select(later).row(0) == (False, None, None)
+    assert dict(rows.schema) == SCHEMA

@@ -55,7 +55,8 @@ def test_each_member_has_one_row(trained):
 NOT_SET = {
     *("steps_to_up_to", "mean_up_to", "worst_up_to", "worst_lag", "reason"),
     *("curriculum", "falls_above", "advance", "deadline", "decay", "floor"),
-    *("warmup_share", "lags", "freeze", "lengths", "score_at_lengths"),
+    *("warmup_share", "lags", "freeze", "before", "lengths", "score_at_lengths"),
+    *("steps_to_anywhere", "exact_lags"),
     *("whole_at_lengths", "validation_loss", "held_out_loss"),
 }
 OFTEN_NULL = {"steps_to_solve", "steps_to_steady", "git_commit", "final", "best"}

@@ -150,5 +150,11 @@ def test_the_sweep_of_the_examples_starts_what_memcap_takes():
     ((job,),) = app.compose_jobs(overrides)
     assert len(job.members) > 1
     assert job.settings.tracking.mode in MODES
-    row = {"status": "solved", "solved": True, "steady": True, "up_to": False}
+    row = {
+        "status": "solved",
+        "solved": True,
+        "steady": True,
+        "up_to": False,
+        "anywhere": False,
+    }
     assert sweep["metric"]["name"] in summary_of([row])

@@ -90,6 +90,7 @@ def test_many_points_are_thinned():
 
 def test_a_summary_counts_members_and_has_quartiles_over_them():
     row = {"status": "solved", "solved": True, "steady": False, "up_to": False}
+    row["anywhere"] = False
     unsolved = row | {"status": "diverged", "solved": False, "steps": None}
     summary = runs.summary_of([row | {"steps": 10}, unsolved, row | {"steps": 30}])
     wanted = {"members": 3, "members_solved": 2, "members_diverged": 1}
