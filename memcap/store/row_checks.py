@@ -237,11 +237,7 @@ def _rules() -> dict[str, pl.Expr]:
         "stretched": score("stretched", steady),
         "mean_up_to": score("mean_up_to", up_to | anywhere),
         "worst_up_to": score("worst_up_to", anywhere),
-        "exact_lags": (
-            pl.when(anywhere)
-            .then(exact_lags.is_between(0, pl.col("lag")))
-            .otherwise(exact_lags.is_null())
-        ),
+        "exact_lags": exact_lags.is_not_null() == anywhere,
         "worst_lag": worst_lag.is_null() | worst_lag.is_between(1, pl.col("lag")),
         "score_at_lengths": (
             pl.when(accuracy)
