@@ -16,6 +16,7 @@ import polars as pl
 
 from memcap.config.member import member_of
 from memcap.knobs import BOUNDS, MOST, UserError, allowed, key_of
+from memcap.rule import SHORTER_LAGS
 from memcap.runtime.plugins import is_import_path
 from memcap.store.columns import DERIVED, SEED, RowColumn
 from memcap.store.files import BadFileError
@@ -179,10 +180,8 @@ def _rules() -> dict[str, pl.Expr]:
     )
     to_solve = pl.col("steps_to_solve")
     accuracy = pl.col("metric") == "accuracy"
-    up_to = pl.col("up_to")
     anywhere = pl.col("anywhere")
     worst_lag = pl.col("worst_lag")
-    exact_lags = pl.col("exact_lags")
 
     def score(name: str, passed: pl.Expr) -> pl.Expr:
         """Return the rule of a score: it may be null, and must meet the criterion where
@@ -220,8 +219,6 @@ def _rules() -> dict[str, pl.Expr]:
         # a solved member trains on until it is steady, and may diverge before that
         "solved": (solved == (status == "solved")) | (status == "diverged"),
         "steady": ~steady | solved,
-        "up_to": ~up_to | (solved & (pl.col("evaluation_until") == "up_to")),
-        "anywhere": ~anywhere | (solved & (pl.col("evaluation_until") == "anywhere")),
         "steps": steps.is_between(0, pl.col("budget")),
         "steps_to_solve": (
             pl.when(solved)
@@ -229,15 +226,13 @@ def _rules() -> dict[str, pl.Expr]:
             .otherwise(to_solve.is_null())
         ),
         "steps_to_steady": steps_to("steady"),
-        "steps_to_up_to": steps_to("up_to"),
-        "steps_to_anywhere": steps_to("anywhere"),
         "metric": pl.col("metric").is_in(METRICS),
         "best": score("best", solved),
         "final": score("final", pl.lit(value=False)),
         "stretched": score("stretched", steady),
-        "mean_up_to": score("mean_up_to", up_to | anywhere),
+        "mean_up_to": score("mean_up_to", pl.col("up_to") | anywhere),
         "worst_up_to": score("worst_up_to", anywhere),
-        "exact_lags": exact_lags.is_not_null() == anywhere,
+        "exact_lags": pl.col("exact_lags").is_not_null() == anywhere,
         "worst_lag": worst_lag.is_null() | worst_lag.is_between(1, pl.col("lag")),
         "score_at_lengths": (
             pl.when(accuracy)
@@ -252,6 +247,10 @@ def _rules() -> dict[str, pl.Expr]:
         "parameters": pl.col("parameters") >= 1,
         "reason": (status == "failed") | pl.col("reason").is_null(),
     }
+    for verdict in SHORTER_LAGS:
+        was_asked = pl.col("evaluation_until") == verdict
+        rules[verdict] = ~pl.col(verdict) | (solved & was_asked)
+        rules[f"steps_to_{verdict}"] = steps_to(verdict)
     rules |= {name: pl.col(name).is_finite() & (pl.col(name) >= 0) for name in SECONDS}
     rules |= {name: pl.col(name).is_not_null() for name in ("study", "finished")}
     # a file's name, no path
