@@ -147,7 +147,9 @@ def _start(question: "Question", lag: int) -> list[str]:
 
 def _race(question: "Question", widest: int) -> str:
     """Return the part of a command that tries other recipes on nets up to a width."""
-    until = question.at if question.task.filler else "up_to"
+    until = "solved"
+    if question.up_to:
+        until = question.at if question.task.filler else "up_to"
     axes = race_axes(starts_itself(question.model.cell), until)
     recipes = [f"{name}: [{', '.join(map(str, axes[name]))}]" for name in axes]
     units = f"model.units: 1..{min(widest, MOST_UNITS)}"

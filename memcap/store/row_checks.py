@@ -173,6 +173,25 @@ def _word(value: Any) -> str:
 SECONDS = ("compile_seconds", "run_seconds")
 
 
+def _steps_to(verdict: str) -> pl.Expr:
+    """Return the rule of the steps to a verdict stricter than solved."""
+    taken = pl.col(f"steps_to_{verdict}")
+    return (
+        pl.when(verdict)
+        .then(taken.is_between("steps_to_solve", "steps"))
+        .otherwise(taken.is_null())
+    )
+
+
+def _rules_of_every_lag() -> dict[str, pl.Expr]:
+    rules = {}
+    for verdict in SHORTER_LAGS:
+        was_asked = pl.col("evaluation_until") == verdict
+        rules[verdict] = ~pl.col(verdict) | (pl.col("solved") & was_asked)
+        rules[f"steps_to_{verdict}"] = _steps_to(verdict)
+    return rules
+
+
 @cache
 def _rules() -> dict[str, pl.Expr]:
     status, solved, steady, steps = (
@@ -192,16 +211,6 @@ def _rules() -> dict[str, pl.Expr]:
         most = pl.when(accuracy).then(1.0).otherwise(float("inf"))
         possible = value.is_null() | (value.is_finite() & value.is_between(0, most))
         return possible & (~passed | meets.fill_null(False))
-
-    def steps_to(verdict: str) -> pl.Expr:
-        """Return the rule of the steps to a verdict stricter than solved."""
-        taken = pl.col(f"steps_to_{verdict}")
-        passed = pl.col(verdict)
-        return (
-            pl.when(passed)
-            .then(taken.is_between(to_solve, steps))
-            .otherwise(taken.is_null())
-        )
 
     def at_lengths(name: str, number: str) -> pl.Expr:
         """Return the rule of a JSON list with a number or null per length; null if the
@@ -225,7 +234,8 @@ def _rules() -> dict[str, pl.Expr]:
             .then(to_solve.is_between(1, steps))
             .otherwise(to_solve.is_null())
         ),
-        "steps_to_steady": steps_to("steady"),
+        "steps_to_steady": _steps_to("steady"),
+        **_rules_of_every_lag(),
         "metric": pl.col("metric").is_in(METRICS),
         "best": score("best", solved),
         "final": score("final", pl.lit(value=False)),
@@ -247,10 +257,6 @@ def _rules() -> dict[str, pl.Expr]:
         "parameters": pl.col("parameters") >= 1,
         "reason": (status == "failed") | pl.col("reason").is_null(),
     }
-    for verdict in SHORTER_LAGS:
-        was_asked = pl.col("evaluation_until") == verdict
-        rules[verdict] = ~pl.col(verdict) | (solved & was_asked)
-        rules[f"steps_to_{verdict}"] = steps_to(verdict)
     rules |= {name: pl.col(name).is_finite() & (pl.col(name) >= 0) for name in SECONDS}
     rules |= {name: pl.col(name).is_not_null() for name in ("study", "finished")}
     # a file's name, no path
