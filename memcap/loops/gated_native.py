@@ -52,6 +52,7 @@ KNOBS = {
     "recipe.budget",
     "recipe.batch",
     "recipe.lags",
+    "recipe.before",
     "recipe.curriculum",
     "recipe.advance",
     "recipe.deadline",
