@@ -80,7 +80,7 @@ def test_help_teaches(tmp_path, monkeypatch):
         "-m task=latch",
         "--cfg job",
         "-sc install=bash",
-        "recipe=    auto, chrono",
+        "recipe=    anywhere, auto",
         "task=      adding, bandit, bandlimited_delay",
     ):
         assert part in train

@@ -204,10 +204,18 @@ class Answer:
         return self.example.at if self.example else "trained"
 
     @property
-    def as_asked(self) -> bool:
-        """Tell whether the rows were judged as the question asks. If the question is
-        about every lag, rows about a single lag are not enough."""
+    def every_lag_as_asked(self) -> bool:
+        """Tell whether the rows are about every lag where the question is; rows about a
+        single lag are not enough."""
         return self.at in SHORTER_LAGS or not self.question.up_to
+
+    @property
+    def as_asked(self) -> bool:
+        """Tell whether the rows were judged as the question asks. If it may begin
+        anywhere, rows of nets for which it began at the first step are not enough."""
+        begins_first = self.at == "up_to" and self.question.at == "anywhere"
+        can_begin_later = begins_first and bool(self.question.task.filler)
+        return self.every_lag_as_asked and not can_begin_later
 
     @property
     def is_conclusive(self) -> bool:

@@ -12,7 +12,6 @@ from memcap.config.recipes import race_axes, starts_itself
 from memcap.frontiers.frontier import Point, longer_point
 from memcap.knobs import set_words
 from memcap.models.model import MOST_UNITS
-from memcap.rule import SHORTER_LAGS
 from memcap.thresholds.falls import possible_fall
 
 if TYPE_CHECKING:
@@ -59,9 +58,9 @@ def measurement(answer: "Answer") -> str:
     # the widest net to try, in units: twice the number of symbols that a net must hold
     most = max(LEAST_WIDEST, 2.0 * held)
     measured = point or longer_point(answer.points, question.lag)
-    if measured is None or (question.up_to and measured.at not in SHORTER_LAGS):
-        # Take the recommended recipe. Rows about a single lag, if there are any, only say
-        # how wide to go.
+    if measured is None or not answer.as_asked:
+        # Take the recommended recipe. Rows judged in another way, if there are any, only
+        # say how wide to go.
         if question.up_to:
             start.append(f"evaluation.until={question.at}")
         if answer.high is not None:

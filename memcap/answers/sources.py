@@ -47,7 +47,8 @@ def best_answer(question: Question) -> Answer:
         tables[source] = table
         answers.append(from_rows(table, question, source))
         is_from_others = source != str(OUTPUTS)
-        if is_from_others and answers[-1].is_conclusive and answers[-1].as_asked:
+        is_enough = answers[-1].is_conclusive and answers[-1].every_lag_as_asked
+        if is_from_others and is_enough:
             break  # so the other published studies need not be read
     best = max(answers, key=_evidence, default=Answer(question))
     if not best.points:
@@ -140,18 +141,21 @@ def _neighbours(task: Task, others: Iterable[Task]) -> Iterator[list[Task]]:
         yield [task_at[number] for number in (*smaller[-1:], *greater[:1])]
 
 
-def _evidence(answer: Answer) -> tuple[bool, bool, bool, int]:
+def _evidence(answer: Answer) -> tuple[bool, bool, bool, bool, int]:
     """Return the evidence of an answer, to compare with that of others.
 
-    First come answers whose rows were judged as the question asks, then those that are
-    conclusive, then those that measured the lag. The last number is that of the runs at
-    the lag if the answer is conclusive, and otherwise that of the lags it is made from.
+    First come answers whose rows are about every lag if the question is, then those
+    whose rows were judged as it asks, then those that are conclusive, then those that
+    measured the lag. The last number is that of the runs at the lag if the answer is
+    conclusive, and otherwise that of the lags it is made from.
     """
     is_asked = answer.as_asked and bool(answer.points)
+    every_lag = answer.every_lag_as_asked and bool(answer.points)
     number = len(answer.lags)
     if answer.point is not None and answer.is_conclusive:
         number = sum(answer.point.runs)
-    return is_asked, answer.is_conclusive, answer.point is not None, number
+    is_measured = answer.point is not None
+    return every_lag, is_asked, answer.is_conclusive, is_measured, number
 
 
 def rows_for(rows: pl.DataFrame, task: Task, model: Model) -> pl.DataFrame:

@@ -199,10 +199,16 @@ def _lines_on_width(answer: "Answer", units: int) -> list[str]:
             # ones. If `units` itself lies beyond, these are the widths in between.
             which = "Wider nets" if units <= fall.last else "Nets in between"
             lines.append(f"{fall_words(fall, which)}.")
-    if not answer.as_asked:
+    if not answer.every_lag_as_asked:
         lines.append(
             f"This answer is for lag {question.lag} alone. It was not measured whether such a"
             " net is also right at shorter lags, and often it is not."
+        )
+    elif not answer.as_asked:
+        lines.append(
+            "In these nets' sequences what counts began at the first step. It was not measured"
+            f" whether such a net is also right after {question.task.filler}, and often it is"
+            " not."
         )
     if answer.is_known:
         lines += ["To train such nets:", command_of(answer)]
@@ -307,7 +313,7 @@ def _lines_without_width(answer: "Answer", point: Point) -> list[str]:
         return [*lines, f"Nets beyond {MOST_UNITS:,} units are not allowed."]
     more = "wider nets" if fall is None else "more seeds of the widths that pass most"
     if not answer.as_asked:
-        more = "every lag up to it"
+        more = "every lag up to it, wherever it begins"
     return [*lines, f"To measure {more}:", command]
 
 

@@ -462,7 +462,7 @@ def test_rows_of_every_lag_answer_before_those_of_one_lag():
     counts = {3: (0, 16), 4: (16, 16), 5: (16, 16), 6: (16, 16), 7: (16, 16)}
     alone = group(lag=20, counts=counts)
     everywhere = group(lag=20, counts=counts, up_to={4: 0, 5: 0}, **UP_TO)
-    found = ask(Question(LATCH, 20), alone, everywhere)
+    found = ask(Question(LATCH, 20, at="up_to"), alone, everywhere)
     assert (found.units, found.at, found.as_asked) == (6, "up_to", True)
     assert sentences(found)[0].startswith(
         "latch at every lag up to 20: 6 units. 16 of 16 training runs with 6 units succeed"
@@ -471,6 +471,23 @@ def test_rows_of_every_lag_answer_before_those_of_one_lag():
     found = answer(Question(LATCH, 20, at="steady"), points)
     assert (found.units, found.at, found.as_asked) == (4, "trained", True)
     assert sentences(found)[0].startswith("latch at lag 20: 4 units.")
+
+
+def test_rows_of_nets_that_are_right_anywhere_answer_before_others():
+    """Where it begins at the first step 4 units are enough, and anywhere 5."""
+    counts = {4: (16, 16), 5: (16, 16), 6: (16, 16)}
+    first = group(lag=20, counts=counts, **UP_TO)
+    anywhere = group(lag=20, counts=counts, up_to={4: 0}, evaluation_until="anywhere")
+    found = ask(Question(LATCH, 20), first, anywhere)
+    assert (found.units, found.at, found.as_asked) == (5, "anywhere", True)
+    words = sentences(found)[0]
+    assert words.startswith("latch at every lag up to 20, wherever it begins: 5 units.")
+    found = ask(Question(LATCH, 20), first)
+    assert (found.units, found.at, found.as_asked) == (4, "up_to", False)
+    assert "right after distractors, and often it is not." in sentences(found)[1]
+    assert "evaluation.until=anywhere" in sentences(found)[-1]
+    count = task_class("count")()  # before which nothing can come
+    assert ask(Question(count, 20), group(task="count", lag=20, **UP_TO)).as_asked
 
 
 def test_where_one_lag_alone_was_measured_the_answer_says_so_and_how_to_measure_the_others():

@@ -176,7 +176,7 @@ def test_a_knob_that_was_not_measured_has_the_nearest_that_were_beside_it():
 )
 def test_the_command_trains_the_nets_that_the_answer_counts(name, lag, knobs):
     task = task_class(name)(**knobs)
-    found = best_answer(Question(task, lag, rows=Path("atlas")))
+    found = best_answer(Question(task, lag, at="up_to", rows=Path("atlas")))
     assert as_dict(found)["command"] == command(found) == sentences(found)[-1]
     fresh = store.read(rows_file("up_to_fresh_seeds"))
     overrides = shlex.split(command(found))[2:]
