@@ -192,14 +192,17 @@ class Trainer:
         if not self.spec.has_curriculum:
             return operands.lag, operands.length
         lag = state.progress.lag
-        # The batch of step k is drawn with k folded into the key, and its lag with
-        # -(k + 1), so that no two draws have the same key.
+        recipe = self.spec.recipe
+        if not (recipe.lags or recipe.before):
+            return lag, operands.curriculum.lengths[lag]
+        # The batch of step k is drawn with k folded into the key, its lag with -(k + 1),
+        # and its length with 0 after that, so that no two draws have the same key.
         key = jax.random.wrap_key_data(operands.key)
         key = jax.random.fold_in(key, -1 - state.step)
-        if self.spec.recipe.lags:
+        if recipe.lags:
             lag = integers(key, (), self.spec.task.smallest_lag, lag + 1)
         length = operands.curriculum.lengths[lag]
-        if self.spec.recipe.before:
+        if recipe.before:
             key = jax.random.fold_in(key, 0)
             length = integers(key, (), length, operands.length + 1)
         return lag, length
