@@ -31,6 +31,8 @@ DEVIATIONS = 3
 # .9935 at each of 50 lags nearly always at the first (tests/test_rule.py).
 FEWEST_BLOCKS = 24
 MOST_BLOCKS = 64
+# A lag that has at most so many sequences of a length is scored on all of them.
+MOST_SEQUENCES = 1 << 10
 # Where the loss decides, training ends once the loss has not fallen for ten evaluations
 # or for .4 of all steps so far, whichever is longer: a loss that fell late may fall late
 # again.
@@ -446,6 +448,19 @@ class LossRule(ScoreRule):
         patience = max(PATIENCE * self.evaluation.every, PATIENT_SHARE * step)
         if self._at_end(step) or step - self.lowest_step >= patience:
             self.status = "unsolved"
+
+
+def number_of_blocks(lengths: int) -> int:
+    """Return the number of blocks of sequences that confirm a lag with so many lengths."""
+    return max(FEWEST_BLOCKS, min(MOST_BLOCKS, lengths))
+
+
+def block_length(k: Any, start: Any, blocks: Any, shortest: Any, longest: Any) -> Any:
+    """Return the length of block k, () int32. Those of all blocks are spread evenly from
+    the shortest to the longest, and all of these lengths occur if there are as many
+    blocks. `start`, below their number, decides where the first one lies."""
+    lengths = longest + 1 - shortest
+    return shortest + (k * lengths + start) // blocks
 
 
 def solved_words(criterion: str, evaluation: Evaluation, has_file: bool = False) -> str:

@@ -29,7 +29,15 @@ from memcap.knobs import (
     whole,
 )
 from memcap.models.model import Model, preset
-from memcap.rule import SHORTER_LAGS, Criterion, Evaluation, ScoreRule, Stream, Verdict
+from memcap.rule import (
+    MOST_SEQUENCES,
+    SHORTER_LAGS,
+    Criterion,
+    Evaluation,
+    ScoreRule,
+    Stream,
+    Verdict,
+)
 from memcap.runtime.plugins import names_in_data
 from memcap.tasks import Facts, FileTask, Task, contract, is_own, make, task_class
 from memcap.tasks.chance import without_memory
@@ -170,6 +178,12 @@ class Member:
         own. They differ if filler may come before what counts."""
         shortest = self.length_at(lag)
         return shortest, self.length if self.task.filler else shortest
+
+    def sequences_at(self, lag: int) -> int | None:
+        """Return the number of its sequences of a length at a lag up to its own, if all
+        of them are tried; None if they are drawn."""
+        number = self.task.sequences_in_all(lag, self.length_at(lag))
+        return number if number is not None and number <= MOST_SEQUENCES else None
 
     @cached_property
     def lags_up_to(self) -> tuple[tuple[int, int], ...]:

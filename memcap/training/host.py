@@ -12,14 +12,11 @@ import jax
 import numpy as np
 
 from memcap.config.member import Member
-from memcap.rule import FEWEST_BLOCKS, MOST_BLOCKS, Assessment, Stream
+from memcap.rule import Assessment, Stream, number_of_blocks
 from memcap.tasks.base import FileTask, random_key
 from memcap.training import curriculum
 from memcap.training.curriculum import Curriculum, CurriculumState
 from memcap.training.step import EvalOperands, Trainer, TrainOperands, TrainState
-
-# A lag that has at most so many sequences of a length is scored on all of them.
-MOST_SEQUENCES = 1 << 10
 
 
 @dataclass(kw_only=True)
@@ -255,13 +252,12 @@ def place_operands(
     whether it is over all sequences there are (`Trainer.evaluate_all`); `confirmation`
     numbers the attempts, each of which draws sequences of its own."""
     shortest, longest = member.lengths_at(lag)
-    number = member.task.sequences_in_all(lag, shortest)
-    is_exact = number is not None and number <= MOST_SEQUENCES
-    if is_exact:
+    number = member.sequences_at(lag)
+    if number is not None:
         source = np.array([number, 0], np.uint32)
     else:
         index = confirmation * (member.lag + 1) + lag
         source = stream_key(member, Stream.CONFIRM, index)
-    blocks = max(FEWEST_BLOCKS, min(MOST_BLOCKS, longest + 1 - shortest))
+    blocks = number_of_blocks(longest + 1 - shortest)
     sizes = map(np.int32, (lag, shortest, blocks, member.model.units, longest))
-    return EvalOperands(source, *sizes), is_exact
+    return EvalOperands(source, *sizes), number is not None

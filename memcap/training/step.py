@@ -27,7 +27,7 @@ from memcap.loops.base import select
 from memcap.models.architecture import Architecture
 from memcap.models.network import Network, forward_pass
 from memcap.optimizers import CANNOT_PAD, optimizer_of
-from memcap.rule import Evaluation
+from memcap.rule import Evaluation, block_length
 from memcap.tasks import Batch, FileTask, Task
 from memcap.tasks.base import integers
 from memcap.training.curriculum import lr_scale, next_progress
@@ -149,14 +149,6 @@ def right_sequences(outputs: Float[Array, "O *T B"], batch: Batch) -> Bool[Array
     """
     is_right = jnp.argmax(outputs, axis=0) == batch.targets
     return is_right if batch.mask is None else (is_right | ~batch.mask).all(0)
-
-
-def block_length(k: Any, start: Any, operands: EvalOperands) -> Any:
-    """Return the length of block k, () int32. Those of all blocks are spread evenly from
-    `operands.length` to `operands.longest`, and all of these lengths occur if there are
-    as many blocks. `start`, below their number, decides where the first one lies."""
-    lengths = operands.longest + 1 - operands.length
-    return operands.length + (k * lengths + start) // operands.blocks
 
 
 @dataclass(frozen=True)
@@ -395,11 +387,11 @@ class Trainer:
         """Return the mean score over held-out sequences at one lag. Each block has its
         own length (`block_length`); in a longer sequence the task's filler comes first."""
         source = jax.random.wrap_key_data(operands.source)
-        lengths = operands.longest + 1 - operands.length
-        start = integers(source, (), 0, lengths)
+        ends = operands.length, operands.longest
+        start = integers(source, (), 0, operands.longest + 1 - operands.length)
 
         def add_block(k: jax.Array, totals: Float[Array, 2]) -> Float[Array, 2]:
-            length = block_length(k, start, operands)
+            length = block_length(k, start, operands.blocks, *ends)
             key = jax.random.fold_in(source, k)
             sizes = self.max_length, self.spec.evaluation.block
             batch = self.spec.task.unseen(key, operands.lag, length, *sizes)

@@ -10,11 +10,10 @@ from training_checks import ONE, member, verdict
 
 from memcap.config.member import Engine
 from memcap.knobs import UserError
-from memcap.rule import Stream
+from memcap.rule import Stream, block_length
 from memcap.training.engine import train
 from memcap.training.host import initial_state, place_operands, train_operands
 from memcap.training.program import Program
-from memcap.training.step import EvalOperands, block_length
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
@@ -84,8 +83,7 @@ def test_all_sequences_are_tried_where_they_are_few():
 )
 def test_each_length_of_a_lag_is_tried(shortest, number, blocks, start):
     longest = shortest + number - 1
-    operands = EvalOperands((), 1, shortest, np.int32(blocks), 1, longest)
-    lengths = block_length(np.arange(blocks), start % number, operands)
+    lengths = block_length(np.arange(blocks), start % number, blocks, shortest, longest)
     assert lengths.min() >= shortest
     assert lengths.max() <= longest
     assert len(set(lengths.tolist())) == min(number, blocks)
