@@ -442,23 +442,27 @@ def judge(
     seed: int = 0,
     **knobs: Any,
 ) -> Judgement:
-    """Judge a network of any library by its answers to fresh sequences of a task. Print
-    it for words.
+    """Judge a network of any library by the rule that memcap has for its own: by its
+    answers to fresh sequences of a task. Print it for words. A slow network's progress is
+    shown on stderr.
 
     Args:
         net: a function of inputs (N, T, F) float32, one-hot symbols or numbers, that
             returns logits or values (N, T, O), or (N, O) of the last step; or, of
             classes, whole numbers (N, T). A Keras model is one.
         task: name, class or object.
-        lag: the longest lag; the net is judged at about eight lags per doubling up to
-            it, except for streams.
+        lag: the longest lag. Except of streams the net is judged at each lag up to it,
+            wherever in a sequence it begins.
         one_hot: False: symbols are given as whole numbers (N, T), as an embedding takes them.
-        sequences: fresh ones at each lag; of a file all held-out ones are taken, each once.
+        sequences: how many the net gets at once. At each lag it gets so many fresh ones
+            24 to 64 times, or all that there are if these are at most 1,024 of a length;
+            of a file all held-out ones are taken, each once.
         seed: seed of these sequences.
         knobs: knobs of a task given by name, such as `symbols=4`.
 
     Raises:
-        UserError: no such task or lag, or outputs of another shape.
+        UserError: no such task or lag, or outputs that are no answers: of another shape,
+            not finite, or no classes of the task.
 
     Example:
         >>> predict = lambda inputs: net(torch.from_numpy(inputs))

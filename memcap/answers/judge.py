@@ -1,9 +1,9 @@
-"""Judgement of a network of any library, as memcap judges its own: by its answers to
-fresh sequences of a task."""
+"""Judgement of a network of any library by the rule that memcap has for its own: by its
+answers to fresh sequences of a task."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,10 +14,22 @@ import polars as pl
 
 from memcap.config.member import Member
 from memcap.knobs import MOST, UserError, whole
-from memcap.rule import Evaluation
+from memcap.rule import Evaluation, block_length, number_of_blocks
 from memcap.runtime import jax_setup
 from memcap.tasks import FileTask, Task, chance
-from memcap.terminal.words import bound, number
+from memcap.tasks.base import Batch, integers
+from memcap.terminal.words import Waiting, bound, number
+
+# Outputs that differ by no more, or by no larger share, may differ by rounding alone.
+ROUNDING = 1e-3
+KEEPS_STATE = (
+    " Its outputs change if the same sequences come again: it keeps a state between calls"
+    " (Keras: stateful=True, reset it), or it is random (dropout)."
+)
+LOOKS_AHEAD = (
+    " Its answers change with inputs that come after them: it looks ahead, so this shows"
+    " no memory."
+)
 
 
 @dataclass(frozen=True)
@@ -26,15 +38,18 @@ class Judgement:
 
     Args:
         task, lag: the task and lag at which it was judged.
-        table: a row for each lag and length: `lag`, `length`, the score (`accuracy` or
-            `mse`), `chance`, the score of a net without memory, and `passes`. Where
-            there are several lags, `passes` allows each score a margin, which their
-            mean does not have.
+        table: a row for each lag: `lag`, `length`, the score (`accuracy` or `mse`),
+            `chance`, the score of a net without memory, and `passes`. Except of a
+            stream `exact` says whether the score is over all sequences that there are.
+            Where filler may come before what counts, the score is over all lengths from
+            `length` to `longest`, and `first_step` is the score at `length` alone, where
+            what counts begins at the first step.
         right: whether the network reaches what members are trained for. On a stream it
-            must be steady, otherwise right at every lag up to its own. If the task has
-            no other lags, it must be right at its own.
-        up_to: the longest lag up to which the network is right at every lag. None if it
-            is wrong at the shortest, or if the task is a stream or has one lag alone.
+            must be steady, otherwise right at every lag up to its own, wherever in a
+            sequence it begins. If the task has no other lags, it must be right at its
+            own.
+        up_to: the longest lag up to which the network is right at every lag, wherever
+            it begins. None if it is wrong at the shortest, or if there is one lag alone.
         words: the verdict in words.
     """
 
@@ -65,80 +80,159 @@ def judge(
     `memcap.judge`.
 
     Raises:
-        UserError: the task has no such lag or no criterion, or outputs have another
-            shape or are NaN.
+        UserError: the task has no such lag or no criterion, or outputs are no answers.
     """
     if not callable(net):
         raise UserError(f"net: must be a function of inputs, not {type(net).__name__}")
     jax_setup.setup()
+    whole(sequences, "sequences", 1, MOST)
     if isinstance(task, FileTask):
         sequences = task.part_sizes[1]  # all that are held out, whatever was asked for
-    else:
-        whole(sequences, "sequences", 1, MOST)
+    key = jax.random.key(whole(seed, "seed", 0, MOST))
     every_lag = task.has_other_lags(lag)
     # The network is judged like a member with the same task and lag.
-    evaluation = Evaluation(until="up_to" if every_lag else None)
-    member = Member(task, lag, evaluation=evaluation)
+    until = "anywhere" if every_lag else None
+    member = Member(task, lag, evaluation=Evaluation(until=until))
     if task.rule.by_loss:
         raise UserError(
             "judge: criterion=best compares nets by their loss; give a score, as criterion=0.95"
         )
-    # pairs of a lag and a length
-    sizes = member.lags_up_to if every_lag else ((member.lag, member.length),)
+    lags = range(task.smallest_lag, lag + 1) if every_lag else [lag]
+    sizes = [(lag, *member.lengths_at(lag)) for lag in lags]
     if task.stream:
-        sizes = (*sizes, task.stretched(lag, member.evaluation.stretch))
-    draw = jax.jit(
-        partial(task.unseen, steps=max(length for _, length in sizes), batch=sequences)
-    )
-    criterion = member.criterion
-    if every_lag:
-        criterion = criterion.with_margin(sequences)
-    key = jax.random.key(whole(seed, "seed", 0, MOST))
+        longer, length = task.stretched(lag, member.evaluation.stretch)
+        sizes.append((longer, length, length))
+    *_, steps = sizes[-1]
+    draw = jax.jit(partial(task.unseen, steps=steps, batch=sequences))
+    enumerated = jax.jit(partial(task.enumerated, steps=steps))
+    candidate = _Candidate(net, member, one_hot, sequences, key, draw, enumerated)
     rows = []
-    for index, (test_lag, length) in enumerate(sizes):
-        batch = draw(jax.random.fold_in(key, index), test_lag, length)
-        batch = jax.tree.map(np.asarray, batch)
-        # `sequences` puts the batch into arrays (N, T); `score` scores the net's answers.
-        inputs, targets, mask = chance.sequences(task, batch, length)
-        outputs = net(_net_inputs(task, inputs, one_hot))
-        answers = _net_answers(task, outputs, mask.shape)
-        score = chance.score(task, answers, targets, mask).mean
-        facts = task.facts(test_lag, length)
-        rows.append(
-            {
-                "lag": test_lag,
-                "length": length,
-                task.metric: score,
-                "chance": facts.chance,
-                "passes": criterion.passes(score),
-            }
-        )
-    return _verdict(member, pl.DataFrame(rows), sequences)
+    with Waiting("judging") as waiting:
+        hint = candidate.hint()
+        for each, shortest, longest in sizes:
+            waiting.now(f"judging at lag {each} of {lag}")
+            score = candidate.score(each, shortest, longest)
+            first = score
+            if longest > shortest:
+                first = candidate.score(each, shortest, shortest)
+            rows.append(
+                {
+                    "lag": each,
+                    "length": shortest,
+                    "longest": longest,
+                    task.metric: score,
+                    "first_step": first,
+                    "chance": task.facts(each, shortest).chance,
+                    "exact": member.sequences_at(each) is not None,
+                    "passes": member.criterion.passes(score),
+                }
+            )
+    return _verdict(member, pl.DataFrame(rows), hint)
 
 
-def _net_inputs(task: Task, inputs: np.ndarray, one_hot: bool) -> np.ndarray:
-    """Return a task's inputs as a network takes them: values, symbols, or vectors with a
-    1 at the symbol."""
-    if task.vocabulary is None:
-        return inputs.astype(np.float32)
-    if one_hot:
-        return np.eye(task.vocabulary, dtype=np.float32)[inputs]
-    return inputs.astype(np.int64)
+@dataclass(frozen=True)
+class _Candidate:
+    """A network to judge, and the sequences that it gets."""
+
+    net: Callable[[np.ndarray], Any]
+    member: Member  # with the task and the longest lag
+    one_hot: bool
+    sequences: int  # of a block
+    key: jax.Array  # of all draws
+    draw: Callable[..., Batch]  # draws a block, given a key, a lag and a length
+    enumerated: Callable[..., Batch]  # the same, given numbers of sequences
+
+    def hint(self) -> str:
+        """Say whether its outputs show that it keeps a state between calls, or that it
+        looks ahead."""
+        task = self.member.task
+        length = self.member.length
+        batch = self.draw(self.key, self.member.lag, length)
+        inputs, _, mask = chance.sequences(task, batch, length)
+        outputs = self._outputs(inputs)
+        _answers(task, outputs, mask)
+        if not np.allclose(outputs, self._outputs(inputs), ROUNDING, ROUNDING):
+            return KEEPS_STATE
+        if task.answers == "last":
+            return ""  # nothing comes after the step that counts
+        # From some step on each sequence goes on as another one. Half of the answers are
+        # due before that step, or fewer if all sequences end alike.
+        changed = np.roll(inputs, 1, axis=0)
+        last = np.argwhere((changed != inputs).any(0))[:, 0].max(initial=0)
+        before = np.arange(length) < min(np.median(np.nonzero(mask)[1]), last)
+        changed[:, before] = inputs[:, before]
+        mask = mask & before
+        others = self._outputs(changed)[mask]
+        is_same = np.allclose(outputs[mask], others, ROUNDING, ROUNDING)
+        return "" if is_same else LOOKS_AHEAD
+
+    def score(self, lag: int, shortest: int, longest: int) -> float:
+        """Return the mean score at a lag and lengths, as the engine confirms a net."""
+        task = self.member.task
+        scores = []
+        numbers = []
+        for length, batch, counts in self._blocks(lag, shortest, longest):
+            inputs, targets, mask = chance.sequences(task, batch, length)
+            answers = _answers(task, self._outputs(inputs), mask)
+            mask = mask & counts
+            scores.append(chance.score(task, answers, targets, mask).mean)
+            numbers.append(mask.sum())
+        return float(np.average(scores, weights=numbers))
+
+    def _blocks(
+        self, lag: int, shortest: int, longest: int
+    ) -> Iterator[tuple[int, Batch, Any]]:
+        """Yield blocks of sequences: their length, the sequences, and a mask (B, 1) of
+        those that count, or true."""
+        number = self.member.sequences_at(lag)
+        if number is not None:
+            for length in range(shortest, longest + 1):
+                for first in range(0, number, self.sequences):
+                    # The last block is filled up, so that all have the same size.
+                    numbers = first + np.arange(self.sequences)
+                    tried = np.minimum(numbers, number - 1)
+                    counts = numbers[:, None] < number
+                    yield length, self.enumerated(tried, lag, length), counts
+            return
+        lengths = longest + 1 - shortest
+        blocks = number_of_blocks(lengths)
+        task = self.member.task
+        if task.stream or isinstance(task, FileTask):
+            blocks = 1
+        key = jax.random.fold_in(self.key, lag)
+        start = integers(key, (), 0, lengths)
+        for k in range(blocks):
+            length = int(block_length(k, start, blocks, shortest, longest))
+            yield length, self.draw(jax.random.fold_in(key, k), lag, length), True
+
+    def _outputs(self, inputs: np.ndarray) -> np.ndarray:
+        """Return its outputs for a task's inputs, which it gets as values, as symbols, or
+        as vectors with a 1 at the symbol."""
+        vocabulary = self.member.task.vocabulary
+        if vocabulary is None:
+            inputs = inputs.astype(np.float32)
+        elif self.one_hot:
+            inputs = np.eye(vocabulary, dtype=np.float32)[inputs]
+        else:
+            inputs = inputs.astype(np.int64)
+        outputs = self.net(inputs)
+        if hasattr(outputs, "detach"):  # PyTorch's, which may have a gradient
+            outputs = outputs.detach().cpu()
+        try:
+            array = np.asarray(outputs)
+        except (ValueError, TypeError, RuntimeError):  # outputs with a carry, say
+            raise UserError(
+                f"net: gave {type(outputs).__name__}; it must be one array of outputs"
+            ) from None
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise UserError("net: gave outputs that are infinite or NaN")
+        return array
 
 
-def _net_answers(task: Task, outputs: Any, shape: tuple[int, int]) -> np.ndarray:
+def _answers(task: Task, array: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Return the answers in a net's outputs: (N, T), or (N, T, O) if each answer has
-    several values. `shape` is (N, T)."""
-    if hasattr(outputs, "detach"):  # PyTorch's, which may have a gradient
-        outputs = outputs.detach().cpu()
-    try:
-        array = np.asarray(outputs)
-    except (ValueError, TypeError, RuntimeError):  # outputs with a carry, say
-        raise UserError(
-            f"net: gave {type(outputs).__name__}; it must be one array of outputs"
-        ) from None
-    if array.dtype.kind == "f" and np.isnan(array).any():
-        raise UserError("net: gave outputs that are NaN")
+    several values. `mask` (N, T) is true where an answer is due."""
+    shape = mask.shape
     count, steps = shape
     given = f"{array.dtype} of shape {array.shape}"
     has_classes = task.loss == "classes"
@@ -153,10 +247,16 @@ def _net_answers(task: Task, outputs: Any, shape: tuple[int, int]) -> np.ndarray
     at_last = task.answers == "last"
     if at_last and array.shape == (count, *answer_shape):
         array = np.repeat(array[:, None], steps, 1)  # only the last step counts
-    has_numbers = array.dtype.kind in "biu" or not has_classes
+    has_numbers = array.dtype.kind in ("biu" if has_classes else "biuf")
     if has_numbers and array.shape == (*shape, *answer_shape):
+        due = array[mask]
+        if has_classes and not np.isin(due, range(task.outputs)).all():
+            raise UserError(
+                f"net: gave classes from {due.min()} to {due.max()}; {task.name} has 0 to"
+                f" {task.outputs - 1}"
+            )
         return array
-    noun = "logits" if has_classes else "values"
+    noun = "float logits" if has_classes else "values"
     forms = [f"{noun} {(*shape, task.outputs)}"]
     if at_last:
         forms.append(f"{noun} {(count, task.outputs)} of the last step")
@@ -165,20 +265,25 @@ def _net_answers(task: Task, outputs: Any, shape: tuple[int, int]) -> np.ndarray
     raise UserError(f"net: gave {given}; {task.name} takes {', or '.join(forms)}")
 
 
-def _verdict(member: Member, table: pl.DataFrame, sequences: int) -> Judgement:
+def _verdict(member: Member, table: pl.DataFrame, hint: str) -> Judgement:
     """Return the verdict that the scores of a table give a member, with its words."""
     task = member.task
     lag = member.lag
-    scores = table[task.metric].to_numpy()
-    worst = member.criterion.index_of_worst(scores)
+    right = table["passes"].all()
+    scores = table[task.metric].to_list()
+    index = member.criterion.index_of_worst(scores)
     note = (
-        f"without memory {number(table['chance'][worst])}; criterion"
+        f"without memory {number(table['chance'][index])}; criterion"
         f" {bound(member.facts.threshold)}"
     )
+    verdict = "RIGHT" if right else "NOT RIGHT"
+    worst = f"{task.metric} {scores[index]:.4f}"
+    up_to = None
+    unused = ["longest", "first_step"]
     if task.stream:
         # A stream is judged at one lag, so there are two rows: the first one is at the
         # trained length, the second one at the stretched length.
-        right = bool(table["passes"].all())
+        unused.append("exact")
         verdict = "STEADY" if right else "NOT SOLVED"
         if table["passes"][0] and not right:
             verdict = "SOLVED, and not steady"
@@ -186,25 +291,25 @@ def _verdict(member: Member, table: pl.DataFrame, sequences: int) -> Judgement:
             f"{verdict} at lag {lag}: {task.metric} {scores[0]:.4f} on sequences of"
             f" {member.length} steps, {scores[1]:.4f} on those of {table['length'][1]} ({note})."
         )
-        return Judgement(task, lag, table, right, None, words)
-    # A net is right up to lag k if its scores at all lags from the first to k pass
-    # together. They may pass up to k although they do not up to a shorter lag, so all
-    # lags are tried, and the longest that passes counts.
-    up_to = None
-    for index, test_lag in enumerate(table["lag"]):
-        if member.criterion.passes_at_all_lags(scores[: index + 1], sequences):
-            up_to = test_lag
-    right = up_to == lag
-    verdict = "RIGHT" if right else "NOT RIGHT"
-    if len(table) == 1:
-        words = f"{verdict} AT LAG {lag}: {task.metric} {scores[0]:.4f} ({note})."
-        return Judgement(task, lag, table, right, None, words)
-    less = ""
-    if not right:
-        less = f" (up to {up_to} it is)" if up_to else " (nor at the shortest)"
-    words = (
-        f"{verdict} AT EVERY LAG UP TO {lag}{less}: {task.metric} {scores.mean():.4f} on"
-        f" the mean of {len(table)} lags, at worst {scores[worst]:.4f}, at lag"
-        f" {table['lag'][worst]} ({note})."
-    )
-    return Judgement(task, lag, table, right, up_to, words)
+    elif len(table) == 1:
+        words = f"{verdict} AT LAG {lag}: {worst} ({note})."
+    else:
+        where = ""
+        if task.filler:
+            where = f", WHEREVER IT BEGINS WITHIN {member.length} STEPS"
+            unused = []
+        wrong = table["lag"].filter(~table["passes"]).to_list()
+        if task.smallest_lag not in wrong:
+            up_to = min(wrong, default=lag + 1) - 1
+        extent = ""
+        first = ""
+        if not right:
+            longest = f"up to {up_to} it is" if up_to else "nor at the shortest"
+            extent = f" ({longest}; wrong at {len(wrong)} of {len(table)} lags)"
+            if member.criterion.passes(table["first_step"]).all():
+                first = " Where it begins at the first step, it is right at every lag."
+        words = (
+            f"{verdict} AT EVERY LAG UP TO {lag}{where}{extent}: {worst} at worst, at lag"
+            f" {table['lag'][index]} ({note}).{first}"
+        )
+    return Judgement(task, lag, table.drop(unused), right, up_to, words + hint)

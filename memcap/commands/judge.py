@@ -1,5 +1,5 @@
 """Judge your own net, of any library: its scores by lag, and whether it is right at
-every lag up to one.
+every lag up to one, wherever in a sequence it begins.
 
   memcap judge my_net:predict --task copy --lag 50 --knob items=16
 
@@ -9,11 +9,18 @@ or classes as whole numbers (N, T). For a PyTorch module `net`:
 
   def predict(inputs):
       return net(torch.from_numpy(inputs))
+
+Adjacent lags that pass alike stand in one line with their worst scores; --json has each
+lag. `first_step` is the score where what counts begins at the first step, and `length`
+the length of these sequences. `exact` says whether all sequences that there are were
+tried.
 """
 
 from argparse import ArgumentParser, Namespace
 
-from memcap.answers.judge import judge
+import polars as pl
+
+from memcap.answers.judge import Judgement, judge
 from memcap.commands.arguments import add_json, add_knobs, positive, steps
 from memcap.config.member import task_of
 from memcap.runtime.plugins import import_object
@@ -35,8 +42,10 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--sequences",
         type=positive,
         default=256,
-        help="fresh sequences at each lag (default 256; of a file all held-out ones)",
+        help="sequences that the net gets at once (default 256), some 24 to 64 times at each"
+        " lag; of a file all held-out ones",
     )
+    add("--seed", type=int, default=0, help="seed of the sequences (default 0)")
     add_json(parser)
 
 
@@ -45,7 +54,12 @@ def run(arguments: Namespace) -> None:
     task = task_of(arguments.task, arguments.knob)
     net = import_object(arguments.net, "net")
     judgement = judge(
-        net, task, arguments.lag, not arguments.indices, arguments.sequences
+        net,
+        task,
+        arguments.lag,
+        not arguments.indices,
+        arguments.sequences,
+        arguments.seed,
     )
     if arguments.json:
         verdict = {
@@ -53,7 +67,23 @@ def run(arguments: Namespace) -> None:
         }
         print_json(verdict | {"lags": judgement.table.to_dicts()})
         return
-    table = judgement.table
+    table = judgement.table if task.stream else _folded(judgement)
     columns = [Column(head, right=True) for head in table.columns]
     show(Listing(f"{arguments.net} on {task.name}", columns, table.rows()))
     show(judgement.words)
+
+
+def _folded(judgement: Judgement) -> pl.DataFrame:
+    """Fold adjacent lags that pass alike into one row, with their worst scores."""
+    is_accuracy = judgement.task.higher_is_better
+    worst, best = (pl.min, pl.max) if is_accuracy else (pl.max, pl.min)
+    ends = pl.col("lag", "length").gather([0, -1]).unique(maintain_order=True)
+    runs = judgement.table.group_by(
+        run=pl.struct("exact", "passes").rle_id(), maintain_order=True
+    )
+    return runs.agg(
+        ends.cast(pl.String).str.join(" to "),
+        worst("^(accuracy|mse|first_step)$"),
+        best("chance"),
+        pl.first("exact", "passes"),
+    ).drop("run")
