@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 import pytest
 from command import memcap as command
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lstm_reference import keras_outputs
 
@@ -65,6 +65,8 @@ def copies(inputs):
 
 @settings(max_examples=10, deadline=None)
 @given(pairs=st.sets(PAIRS))
+@example(pairs={(2, 6)})  # one place of one lag
+@example(pairs={(lag, length) for lag in range(1, 5) for length in range(lag + 3, 8)})
 def test_each_lag_counts_by_itself_wherever_it_begins(pairs):
     """Where all sequences are tried, so that each score is known."""
     net = latch_net(lambda lag, length: (lag, length) in pairs)
