@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
@@ -89,6 +90,38 @@ class Batch(NamedTuple):
     targets: Int[Array, "*T B"] | Float[Array, "*O B"]
     mask: Bool[Array, "T B"] | None = None
     window_starts: Bool[Array, " T"] | None = None
+
+
+class Machine(NamedTuple):
+    """A finite automaton that reads the sequences of a task, of all lags and lengths, and
+    knows their answers. It begins in the state "start".
+
+    Args:
+        edges: a state, a symbol that may come next, and the state after it. Edges from
+            "start" to itself are of filler.
+        answers: the class that is due in each state in which a sequence ends.
+    """
+
+    edges: list[tuple[str, int, str]]
+    answers: dict[str, int]
+
+    @property
+    def without_filler(self) -> Machine:
+        """The machine of the sequences in which nothing comes before what counts."""
+        edges = [edge for edge in self.edges if edge[2] != "start"]
+        return Machine(edges, self.answers)
+
+    def paths(self, steps: int) -> float:
+        """Count the sequences within so many steps, as far as a float goes."""
+        total = 0.0
+        ways = defaultdict(float, start=1.0)
+        for _ in range(steps):
+            before = ways
+            ways = defaultdict(float)
+            for source, _, target in self.edges:
+                ways[target] += before[source]
+            total += sum(ways[state] for state in self.answers)
+        return total
 
 
 @dataclass(frozen=True)
@@ -253,6 +286,11 @@ class Task(ABC):
         above = (round(8 * 2 ** (k / 8)) for k in range(8 * lag.bit_length()))
         lags = sorted({*range(1, 8), *above, lag})
         return tuple(other for other in lags if self.smallest_lag <= other <= lag)
+
+    @property
+    def machine(self) -> Machine | None:
+        """The automaton whose paths are the task's sequences; None: none is written."""
+        return None
 
     @property
     def higher_is_better(self) -> bool:

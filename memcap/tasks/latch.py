@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from memcap.knobs import knob
-from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
+from memcap.tasks.base import Batch, Facts, Machine, Operand, RandomKey, Task, integers
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Int
@@ -121,6 +121,22 @@ class Latch(Task):
         inputs = jnp.where(step == length - 2 - lag, symbol, filler)
         trigger = self.features - 1
         return Batch(jnp.where(step == length - 1, trigger, inputs), symbol)
+
+    @property
+    def machine(self) -> Machine | None:
+        """Read distractors up to the symbol, hold it from the first distractor on, and
+        answer after the trigger."""
+        if self.noise:
+            return None
+        trigger = self.features - 1
+        symbols = range(self.symbols)
+        edges = [("start", s, f"new {s}") for s in symbols]
+        edges += [(f"old {s}", trigger, f"due {s}") for s in symbols]
+        for filler in range(self.symbols, trigger):
+            edges += [("start", filler, "start")]
+            edges += [(f"new {s}", filler, f"old {s}") for s in symbols]
+            edges += [(f"old {s}", filler, f"old {s}") for s in symbols]
+        return Machine(edges, {f"due {s}": s for s in symbols})
 
     def facts(self, lag: int, length: int) -> Facts:
         """Hold one symbol, log2 S bits, whatever the lag; chance is 1 / S."""
