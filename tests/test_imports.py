@@ -27,7 +27,7 @@ FLOORS = [
     "frontiers",
     "answers",
     "figures",
-    "own findings probes",
+    "own findings probes proofs",
     "report tracking",
     "api",
     "launch",

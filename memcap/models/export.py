@@ -143,6 +143,40 @@ LAYOUTS: dict[str, Callable[[Model, dict[str, Any]], Arrays]] = {
 }
 
 
+FLAX_LSTM = [
+    "cell.dense_i.kernel",
+    "cell.dense_h.kernel",
+    "cell.dense_h.bias",
+    "readout.kernel",
+    "readout.bias",
+]
+
+
+def lstm_weights(arrays: Arrays) -> dict[str, Any]:
+    """Return the weights of one layer of an LSTM with a dense read-out, the inverse of
+    `export`: from arrays in the order of Keras or PyTorch, or by Flax's names.
+
+    Raises:
+        ValueError: there are more arrays, or fewer.
+    """
+    values = list(arrays.values())
+    if arrays.keys() == set(FLAX_LSTM):
+        values = [arrays[name] for name in FLAX_LSTM]
+    elif len(values) == 6:  # PyTorch's are transposed, with a second bias
+        kernel, recurrent, bias, second, *readout = (array.T for array in values)
+        values = [kernel, recurrent, bias + second, *readout]
+    if len(values) != 5:
+        raise ValueError(
+            f"{len(values)} arrays: an LSTM of one layer with a dense read-out has 5, or 6"
+            " in PyTorch, as `memcap export` writes them"
+        )
+    kernel, recurrent, bias, readout, end = values
+    return {
+        "cell": {"kernel": kernel, "recurrent": recurrent, "bias": bias},
+        "readout": {"kernel": readout, "bias": end},
+    }
+
+
 def _lstms(
     model: Model, weights: dict[str, Any], layout: str
 ) -> list[tuple[np.ndarray, ...]]:

@@ -1,0 +1,86 @@
+"""Prove that a net is right on all sequences within N steps, or find one on which it is
+wrong.
+
+  memcap prove atlas:latch-L50                      a published net
+  memcap prove 'atlas:copy*'                        several
+  memcap prove KEY outputs/mine                     a member of your own
+  memcap prove net.npz --task latch --lag 50        an LSTM of Keras, PyTorch or Flax
+
+N is the length of the net's own sequences. Where there are at most 65,536 sequences of a
+lag and a length, each is tried. A latch among distractors is proved by bounds of the
+carry, which hold for real numbers and for float32. An .npz file has the arrays of one
+layer of an LSTM and a dense read-out, in the order of the library's own.
+"""
+
+import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from fnmatch import filter as matches
+from pathlib import Path
+
+from memcap.api import load
+from memcap.commands.arguments import NET, add_knobs, add_results, steps
+from memcap.config.member import Member, task_of
+from memcap.knobs import UserError
+from memcap.models.export import lstm_weights
+from memcap.models.model import Model
+from memcap.proofs.proof import prove
+from memcap.store.files import BadFileError, read_npz
+from memcap.store.nets import names
+from memcap.terminal.words import Column, Listing, Waiting, show
+from memcap.trained import Trained
+
+# Before what counts may come filler, within so many steps.
+HEADS = ("net", "before", "steps", "seconds", "verdict", "sequences", "reason")
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    add = parser.add_argument
+    add("run", metavar="NET", help=f"{NET}; or several, as 'atlas:copy*'; or a file")
+    add_results(parser)
+    add("--task", default="latch", help="task of a file (default latch)")
+    add("--lag", type=steps, default=50, help="its lag, in time steps (default 50)")
+    add_knobs(parser)
+
+
+def run(arguments: Namespace) -> None:
+    """Print a verdict on each net, first with nothing before what counts, then with
+    filler, and a sequence on which it is wrong."""
+    rows = []
+    notes = []
+    for name, net in _nets(arguments):
+        for filler in dict.fromkeys(["", net.member.task.filler]):
+            start = time.perf_counter()
+            with Waiting(f"proving {name}"):
+                proof = prove(net, anywhere=bool(filler))
+            seconds = time.perf_counter() - start
+            rows.append([name, filler, net.member.length, seconds, *proof[:3]])
+            if proof.counterexample:
+                notes.append(f"{name} is wrong on {proof.counterexample}")
+                break  # with filler it would be the same
+    show(Listing("Proofs", [*map(Column, HEADS)], rows, notes=notes))
+
+
+def _nets(arguments: Namespace) -> Iterator[tuple[str, Trained]]:
+    """Load the nets that a user names."""
+    run = arguments.run
+    if run.endswith(".npz"):
+        yield run, _net_of_file(arguments)
+        return
+    for name in matches(names(), run) or [run]:
+        yield name, load(arguments.results, name)
+
+
+def _net_of_file(arguments: Namespace) -> Trained:
+    """Load an LSTM from an .npz file."""
+    path = Path(arguments.run)
+    task = task_of(arguments.task, arguments.knob)
+    try:
+        arrays = read_npz(path, lambda npz: dict(npz))
+        weights = lstm_weights(arrays)
+        model = Model(units=len(weights["cell"]["recurrent"]))
+        member = Member(task, arguments.lag, model=model)
+        member.architecture.check(weights)
+    except (BadFileError, ValueError) as error:
+        raise UserError(f"{path}: {error}") from error
+    return Trained(member, weights)

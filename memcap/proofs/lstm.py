@@ -1,0 +1,167 @@
+"""Bounds of an LSTM's carry over all sequences of a task's machine: boxes that hold all
+carries after a step, of real numbers and of the float32 net that runs."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from memcap.tasks.base import Machine
+
+# Float64 arrays. Intervals: (2, ...), the lower ends and the upper ones. Boxes:
+# (2, N, 2U), intervals of N carries (c, h).
+Array = np.ndarray
+UNIT = 2.0**-24  # the most that float32 rounds a result by, as a share of it
+# The most by which a float32 gate or tanh of a loop is off, with the step's roundings of
+# products and sums. tests/proofs/test_lstm.py measures less than half of this.
+ACTIVATION = 16 * UNIT
+SIDES = np.array([-1.0, 1.0])[:, None, None]
+WIDTH = 8  # sequences that a search goes on with, per state
+
+
+class BoundedLSTM(NamedTuple):
+    """An LSTM of one layer with a dense read-out, in float64.
+
+    Args:
+        kernel (F, 4U), recurrent (U, 4U), bias (4U,): of the gates i, f, g, o.
+        readout (U, O), readout_bias (O,).
+    """
+
+    kernel: Array
+    recurrent: Array
+    bias: Array
+    readout: Array
+    readout_bias: Array
+
+    def step(self, boxes: Array, symbols: Array) -> Array:
+        """Return boxes that hold all carries after a step, from any carry in each of N
+        boxes, on N symbols: the LSTM's equations in interval arithmetic, as each gate
+        rises with its argument, rounded outward.
+
+        Within the step float64 rounds by 2^-53 where `rounding` allows for 2^-24; a
+        hundredth of that allowance covers it.
+        """
+        c, h = np.split(boxes, 2, -1)
+        z = self.kernel[symbols] + self.bias + h.mean(0) @ self.recurrent
+        spread = np.ptp(h, 0) / 2 @ np.abs(self.recurrent)
+        # sigmoid(z) = tanh(z / 2) / 2 + 1/2
+        half = np.repeat([0.5, 0.5, 1.0, 0.5], c.shape[-1])
+        tanh = np.tanh(half * (z + SIDES * spread))
+        i, f, g, o = np.split(half * tanh + 1 - half, 4, -1)
+        c = product(f, c) + product(i, g)
+        h = product(o, np.tanh(c))
+        ends = np.concatenate([c, h], -1) + SIDES * self.rounding(boxes)
+        return np.nextafter(ends, np.inf * SIDES)
+
+    def rounding(self, boxes: Array) -> Array:
+        """Bound the distance of float32 steps from the real ones, (N, 2U).
+
+        In any order, with or without fused products, the sum of a gate's n = U + 3 terms
+        (an input, two biases, U products with an h of at most 1) is off by at most n u /
+        (1 - n u) times the sum of their sizes, where u is `UNIT` (Higham 2002, section
+        3.1). Gates and tanh have slopes and values up to 1. So c' = f c + i g is off by
+        |c| + 2 errors of a gate; h' = o tanh(c') by that, and an error of o and of tanh.
+        Two hundredths more cover 1 / (1 - n u), products of two errors, and float64.
+        """
+        rows = np.abs(self.kernel).max(0) + np.abs(self.recurrent).sum(0)
+        terms = rows + np.abs(self.bias)
+        gate = (len(self.recurrent) + 3) * UNIT * terms.max() + ACTIVATION
+        c, _ = np.split(np.abs(boxes).max(0), 2, -1)
+        return 1.02 * gate * np.tile(c + 4, 2)
+
+    def margins(self, boxes: Array, classes: Array) -> Array:
+        """Return by how much the logit of each of N classes is at least above all
+        others, (N,), for all carries in N boxes, also in float32."""
+        _, h = np.split(boxes, 2, -1)
+        rows = self.readout.T
+        weights = rows[classes][:, None] - rows  # (N, O, U)
+        margins = (h[:, :, None] * weights).min(0).sum(-1)
+        margins += self.readout_bias[classes][:, None] - self.readout_bias
+        margins[np.arange(len(classes)), classes] = np.inf
+        terms = np.abs(self.readout).sum(0) + np.abs(self.readout_bias)
+        error = 1.02 * (len(self.readout) + 1) * UNIT * terms.max()
+        return margins.min(1) - 2 * error  # as it is that of two logits
+
+
+def product(a: Array, b: Array) -> Array:
+    """Return the product of intervals, (2, N, U)."""
+    ends = a[:, None] * b
+    return np.stack([ends.min((0, 1)), ends.max((0, 1))])
+
+
+def extend(
+    net: BoundedLSTM, machine: Machine, states: Array, boxes: Array
+) -> tuple[Array, ...]:
+    """Continue paths through a machine by every edge of the states that they are in.
+
+    Args:
+        states: (N,), names.
+        boxes: (2, N, 2U), of the carry there.
+
+    Returns:
+        For each longer path: the index of the path that it continues, the symbol of the
+        edge, the new state, and its box; and by how much the logit of the right class is
+        at least above all others, infinite where no answer is due.
+    """
+    source, symbol, target = map(np.array, zip(*machine.edges, strict=True))
+    parents, edges = np.nonzero(states[:, None] == source)
+    boxes = net.step(boxes[:, parents], symbol[edges])
+    classes = np.array([machine.answers.get(state, -1) for state in target[edges]])
+    margins = np.where(classes < 0, np.inf, net.margins(boxes, classes))
+    return parents, symbol[edges], target[edges], boxes, margins
+
+
+def least_margin(net: BoundedLSTM, machine: Machine, steps: int) -> float:
+    """Return by how much the logit of the right class is at least above all others, in
+    all sequences of a machine within `steps` steps.
+
+    A box per state holds all carries with which the net can be in it: the hull of the
+    images of all boxes that lead there.
+    """
+    states = np.array(["start"])
+    boxes = np.zeros((2, 1, 2 * len(net.recurrent)))
+    least = np.inf
+    for _ in range(steps):
+        _, _, targets, images, margins = extend(net, machine, states, boxes)
+        least = min(least, margins.min())
+        states = np.unique(targets)
+        parts = [images[:, targets == state] for state in states]
+        boxes = np.stack([(low.min(0), high.max(0)) for low, high in parts], 1)
+    return least
+
+
+def worst_sequence(
+    net: BoundedLSTM, machine: Machine, steps: int
+) -> tuple[float, list[int], int]:
+    """Search for the sequence within `steps` steps with the least margin, by a beam: at
+    each step, of the paths in a state those go on that would have the least margin if
+    they ended now, or any where none can end.
+
+    Returns:
+        The margin, the symbols (T,), and the right class.
+    """
+    rng = np.random.default_rng(0)
+    states = np.array(["start"])
+    boxes = np.zeros((2, 1, 2 * len(net.recurrent)))
+    sequences = np.zeros((1, 0), int)
+    worst = (np.inf, [0], -1)
+    for _ in range(steps):
+        parents, symbols, targets, images, margins = extend(net, machine, states, boxes)
+        sequences = np.column_stack([sequences[parents], symbols])
+        k = margins.argmin()
+        path = sequences[k].tolist()
+        worst = min(worst, (margins[k], path, machine.answers.get(targets[k], -1)))
+        order = rng.random(len(states))
+        ends = np.isfinite(margins)
+        order[parents[ends]] = margins[ends]
+        ranks = order.argsort()
+        beam = [
+            path
+            for state in np.unique(states)
+            for path in ranks[states[ranks] == state][:WIDTH]
+        ]
+        children = np.isin(parents, beam)
+        states = targets[children]
+        sequences = sequences[children]
+        # points, as the bounds of rounding would add up
+        boxes = np.stack(2 * [images[:, children].mean(0)])
+    return worst

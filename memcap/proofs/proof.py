@@ -1,0 +1,140 @@
+"""The way to a proof: trials of a net, bounds of its carry, and a search."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from memcap.config.member import Member
+from memcap.models.export import export
+from memcap.models.model import Model
+from memcap.proofs.lstm import BoundedLSTM, least_margin, worst_sequence
+from memcap.tasks import Batch
+from memcap.tasks.base import Machine, random_key
+from memcap.tasks.chance import sequences
+from memcap.terminal.words import number
+from memcap.trained import Trained
+
+MOST = 1 << 16  # sequences of a lag and a length that are all tried
+BLOCK = 1024  # sequences that run at once
+BLOCKS = 256  # that are drawn
+
+Sizes = list[tuple[int, int]]  # lags and lengths
+Blocks = Iterator[tuple[int, int, Batch]]  # each of a lag and a length
+
+
+class Proof(NamedTuple):
+    """A verdict on a net.
+
+    Args:
+        verdict: "proved", right on all sequences; "counterexample", wrong on one; or
+            "unknown".
+        sequences: how many there are; None: not counted.
+        reason: how it was found, in words.
+        counterexample: the sequence, T symbols, or numbers (T, F).
+    """
+
+    verdict: str
+    sequences: float | None
+    reason: str
+    counterexample: list | None = None
+
+
+def prove(net: Trained, anywhere: bool = True) -> Proof:
+    """Prove that a net is right on all sequences of all lags up to its own, or find one
+    on which it is wrong.
+
+    Where at most `MOST` sequences have the same lag and length, each is tried.
+    Otherwise some are drawn. If the net is right on these, is one layer of an LSTM, and
+    its task has a machine, the carry is bounded over all sequences; if that proves
+    nothing, a beam searches for a mistake.
+
+    Args:
+        anywhere: True: whatever filler comes before what counts, up to the length of
+            the net's own sequences; False: nothing before it.
+    """
+    task = net.member.task
+    model = net.member.model
+    if task.reset_carry:
+        return Proof("unknown", None, "its task sets the carry to zero")
+    sizes = sizes_of(net.member, anywhere)
+    totals = [task.sequences_in_all(*size) or MOST + 1 for size in sizes]
+    if max(totals) <= MOST:
+        mistake = disproof(net, all_blocks(net, sizes))
+        return mistake or Proof("proved", float(sum(totals)), "each was tried")
+    if mistake := disproof(net, random_blocks(net, sizes)):
+        return mistake
+    if task.machine is None or model != Model("lstm", model.units):
+        return Proof("unknown", None, "those that were drawn are right")
+    machine = task.machine if anywhere else task.machine.without_filler
+    return bound(net, machine)
+
+
+def sizes_of(member: Member, anywhere: bool) -> Sizes:
+    """Return each lag and length of the sequences that a proof is about."""
+    task = member.task
+    least = task.smallest_lag if task.has_other_lags(member.lag) else member.lag
+    sizes = []
+    for lag in range(least, member.lag + 1):
+        shortest, longest = member.lengths_at(lag)
+        last = longest if anywhere else shortest
+        sizes += [(lag, length) for length in range(shortest, last + 1)]
+    return sizes
+
+
+def all_blocks(net: Trained, sizes: Sizes) -> Blocks:
+    """Lay out every sequence of some lags and lengths, in blocks; the last block of a
+    size is filled up with its first sequences."""
+    task = net.member.task
+    lay_out = jax.jit(partial(task.enumerated, steps=net.member.length))
+    for size in sizes:
+        total = task.sequences_in_all(*size) or 0
+        for start in range(0, total, BLOCK):
+            yield *size, lay_out((start + np.arange(BLOCK)) % total, *size)
+
+
+def random_blocks(net: Trained, sizes: Sizes) -> Blocks:
+    """Draw blocks of fresh sequences of some lags and lengths, the same at each call."""
+    steps = net.member.length
+    draw = jax.jit(partial(net.member.task.unseen, steps=steps, batch=BLOCK))
+    order = np.random.default_rng(0).permutation(sizes)
+    for size in order[:BLOCKS].tolist():
+        yield *size, draw(random_key(0, *size), *size)
+
+
+def disproof(net: Trained, blocks: Blocks) -> Proof | None:
+    """Return, as a verdict, the first sequence on which the net is wrong: says another
+    class, or a value whose squared error is above the criterion."""
+    task = net.member.task
+    for lag, length, batch in blocks:
+        inputs, targets, due = sequences(task, batch, length)
+        outputs = net.run(batch.inputs)[0].swapaxes(0, 1)[:, :length]
+        if task.loss == "classes":
+            right = outputs.argmax(-1) == targets
+        else:
+            squares = (outputs - targets.reshape(outputs.shape)) ** 2
+            right = squares.mean(-1) <= task.facts(lag, length).threshold
+        wrong = (due & ~right).any(1)
+        if wrong.any():
+            reason = f"wrong on {wrong.mean():.1%} of lag {lag}, length {length}"
+            sequence = inputs[wrong.argmax()].tolist()
+            return Proof("counterexample", None, reason, sequence)
+    return None
+
+
+def bound(net: Trained, machine: Machine) -> Proof:
+    """Prove by bounds of the carry of one layer of an LSTM, or search for a mistake."""
+    arrays = export(net.member.model, net.weights, "keras").values()
+    lstm = BoundedLSTM(*(array.astype(np.float64) for array in arrays))
+    steps = net.member.length
+    total = machine.paths(steps)
+    if (margin := least_margin(lstm, machine, steps)) > 0:
+        return Proof("proved", total, f"bounds of the carry, margin {number(margin)}")
+    margin, sequence, answer = worst_sequence(lstm, machine, steps)
+    outputs, _ = net.run(np.array(sequence)[:, None])
+    if outputs[-1, 0].argmax() != answer:
+        return Proof("counterexample", total, "by a search", sequence)
+    reason = f"bounds are too wide, least margin of a search {number(margin)}"
+    return Proof("unknown", total, reason)

@@ -1,0 +1,52 @@
+"""`memcap prove`: nets of the atlas, and LSTMs of other libraries in an .npz file."""
+
+import re
+
+import numpy as np
+import pytest
+from command import memcap
+
+pytestmark = pytest.mark.usefixtures("quick_file")
+
+
+def proofs(folder, *words):
+    """The lines that it prints, without the names of nets and the seconds."""
+    done = memcap(folder, "prove", *words)
+    assert done.status == 0, done.err
+    _, head, *lines = done.out.splitlines()
+    assert head.split()[1:5] == ["before", "steps", "seconds", "verdict"]
+    return [re.sub(r"^\S+| \d*\.\d+  ", "", line).split() for line in lines]
+
+
+def test_it_prints_a_verdict_without_and_with_filler_and_a_wrong_sequence(tmp_path):
+    first, anywhere, wrong = proofs(tmp_path, "atlas:latch-L5")
+    assert first[:3] == ["7", "proved", "2728"]
+    assert anywhere[:3] == ["distractors", "7", "counterexample"]
+    assert wrong[:3] == ["is", "wrong", "on"]
+
+
+@pytest.mark.parametrize("layout", ["keras", "torch", "flax"])
+def test_arrays_of_other_libraries_are_the_same_net(tmp_path, layout):
+    memcap(tmp_path, "export", "atlas:latch-L5", "--layout", layout, "-o", "net.npz")
+    rows = proofs(tmp_path, "net.npz", "--task", "latch", "--lag", "5")
+    assert rows == proofs(tmp_path, "atlas:latch-L5")
+
+
+def test_a_star_stands_for_several_nets(tmp_path):
+    rows = proofs(tmp_path, "atlas:count-scale=null-L*")
+    verdicts = [row[1] for row in rows if row[1] in ("proved", "counterexample")]
+    assert len(verdicts) == 10
+
+
+@pytest.mark.parametrize(
+    ("arrays", "reason"),
+    [
+        ([np.zeros(3)], "1 arrays: an LSTM of one layer with a dense read-out has 5"),
+        ([*map(np.zeros, ((2, 4), (1, 4), 4, (1, 2), 2))], "cell/bias is float64[4]"),
+    ],
+)
+def test_other_arrays_are_refused(tmp_path, arrays, reason):
+    np.savez(tmp_path / "net.npz", *arrays)
+    done = memcap(tmp_path, "prove", "net.npz")
+    assert done.status == 2
+    assert f"net.npz: {reason}" in done.err
