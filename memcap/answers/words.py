@@ -323,8 +323,9 @@ def _subject(answer: "Answer") -> str:
     if answer.example is not None:
         name = answer.example.subject
     lags = "every lag up to" if answer.at in SHORTER_LAGS else "lag"
-    anywhere = ", wherever it begins" if answer.at == "anywhere" else ""
-    return f"{name} at {lags} {question.lag}{anywhere}"
+    begins_anywhere = answer.at == "anywhere" and question.task.filler
+    where = ", wherever it begins" if begins_anywhere else ""
+    return f"{name} at {lags} {question.lag}{where}"
 
 
 def _budget(answer: "Answer") -> int | None:

@@ -176,8 +176,10 @@ class Point:
         """Name of the line in a table or figure, which has the points that were measured
         in one way: the task, values that are not the default, and "every lag" or
         "anywhere" if the verdict is about all lags up to its own."""
-        words = {"up_to": ["every lag"], "anywhere": ["anywhere"]}
-        return self._label(*words.get(self.at, []))
+        if self.at not in SHORTER_LAGS:
+            return self._label()
+        begins_anywhere = self.at == "anywhere" and self.task.filler
+        return self._label("anywhere" if begins_anywhere else "every lag")
 
     @property
     def subject(self) -> str:
