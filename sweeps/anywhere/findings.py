@@ -35,7 +35,9 @@ def anywhere() -> str:
         ]
         lines.append((name.replace("_", " "), *counts, *widths))
     heads = [f"passed by units, up to {lag}" for lag in LAGS]
-    return table(("task", *heads, "units to take up to 50", "from the first step"), lines)
+    return table(
+        ("task", *heads, "units to take up to 50", "from the first step"), lines
+    )
 
 
 TABLES = {"anywhere by width": anywhere}

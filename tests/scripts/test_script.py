@@ -74,6 +74,7 @@ MEMBERS = {
     "soap": member(recipe="curriculum", optimizer="soap", layers=2),
     "elman": member("latch", 5, 2, recipe="hold", init="keras", cell="SimpleCell"),
     "up to": member("copy", 12, 4, recipe="uniform", until="up_to"),
+    "anywhere": member("copy", 12, 4, recipe="anywhere", until="anywhere"),
     "values up to": member(
         "adding", 12, 2, recipe="hold", lags="uniform", until="up_to"
     ),

@@ -51,6 +51,18 @@ def test_a_delay_line_is_due_what_it_saw():
     assert arrays["longer_mask"][:, 4:].all()
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_latch_begins_anywhere(split):
+    arrays = sequences(member("latch", 6, recipe="anywhere", until="anywhere"))
+    rows = np.flatnonzero(arrays["split"] == split)
+    lags, lengths = arrays["lags"][rows], arrays["lengths"][rows]
+    for lag in range(1, 7):
+        assert set(lengths[lags == lag]) == set(range(lag + 2, 9))
+    np.testing.assert_array_equal(arrays["mask"][rows].argmax(1), lengths - 1)
+    symbols = arrays["inputs"][rows, lengths - 2 - lags]
+    np.testing.assert_array_equal(arrays["targets"][rows, lengths - 1], symbols)
+
+
 def test_a_latch_answers_at_its_end():
     arrays = sequences(member("latch", 6, **UP_TO))
     rows = np.arange(len(arrays["lags"]))
