@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import IntEnum, StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -25,6 +25,8 @@ NEAR_ERROR = 1.5
 CHUNKS_BETWEEN_TESTS = 5
 # A score on few sequences may miss the criterion by so many standard deviations.
 DEVIATIONS = 3
+# The worst of more than a thousand scores on few sequences may miss it by more.
+PLACE_DEVIATIONS = 5
 # Each lag is confirmed on at least so many blocks of sequences (6,144 sequences), and on as
 # many as there are lengths, up to the second number. So a net with an accuracy of .985 at
 # some lag passes in fewer than one of twenty trainings, with all its looks, and one with
@@ -188,10 +190,10 @@ class Criterion:
             return training_score >= self.value - NEAR_ACCURACY
         return training_score <= NEAR_ERROR * self.value
 
-    def with_margin(self, sequences: int) -> "Criterion":
+    def with_margin(self, sequences: int, deviations: int = DEVIATIONS) -> "Criterion":
         """Return the criterion for a score on a few sequences, which chance makes worse.
 
-        It is weaker by `DEVIATIONS` standard deviations. For an accuracy, the standard
+        It is weaker by so many standard deviations. For an accuracy, the standard
         deviation is that of the share of right sequences, where each is right with a
         probability equal to the criterion. For an error, it is that of the mean of
         squared Gaussian errors. Sequences are counted, not answers, as answers in one
@@ -199,9 +201,18 @@ class Criterion:
         """
         if self.higher_is_better:
             deviation = math.sqrt(self.value * (1 - self.value) / sequences)
-            return Criterion(self.metric, self.value - DEVIATIONS * deviation)
+            return Criterion(self.metric, self.value - deviations * deviation)
         relative = math.sqrt(2 / sequences)
-        return Criterion(self.metric, self.value * (1 + DEVIATIONS * relative))
+        return Criterion(self.metric, self.value * (1 + deviations * relative))
+
+    def passes_at_lag(self, score: "LagScore", sequences: int) -> bool:
+        """Tell whether a net is right at a lag: its mean score meets the criterion, and
+        so does that of the worst length, with a margin if it is for so many drawn
+        `sequences`."""
+        at_length = self
+        if not score.is_exact:
+            at_length = self.with_margin(sequences, PLACE_DEVIATIONS)
+        return self.passes(score.mean) and at_length.passes(score.worst)
 
     def passes_at_all_lags(
         self, scores: Sequence[float] | np.ndarray, sequences: int
@@ -216,6 +227,14 @@ class Criterion:
     def index_of_worst(self, scores: Sequence[float] | np.ndarray) -> int:
         """Return the index of the worst score."""
         return int(np.argmin(scores) if self.higher_is_better else np.argmax(scores))
+
+
+class LagScore(NamedTuple):
+    """The score of a net at one lag, on sequences of all lengths that have it."""
+
+    mean: float
+    worst: float  # at the worst length
+    is_exact: bool  # whether it is over all sequences that there are
 
 
 @dataclass(kw_only=True)
@@ -330,23 +349,23 @@ class ScoreRule(Assessment):
             else:
                 self._update_stricter(Verdict.ANYWHERE, step, passes=False)
 
-    def confirm(self, step: int, scores: Mapping[int, float], exact_lags: int) -> None:
+    def confirm(self, step: int, scores: Mapping[int, LagScore]) -> None:
         """Record the attempt to confirm a look (`looks_right`), and its verdict.
 
         Args:
             step: the steps taken.
             scores: at every lag; or, if one fails, at those tried up to then.
-            exact_lags: how many of these scores are over all sequences that there are.
         """
         self.looks_right = False
         self.confirmations += 1
-        passes = all(map(self.criterion.passes, scores.values()))
+        *_, (lag, last) = scores.items()
+        passes = self.criterion.passes_at_lag(last, self.evaluation.block)
         if passes:
-            self._record_lags(scores)
-            self.exact_lags = exact_lags
+            self._record_lags({lag: score.mean for lag, score in scores.items()})
+            self.exact_lags = sum(score.is_exact for score in scores.values())
         else:
-            (*_, self.worst_lag) = scores
-            self.worst = scores[self.worst_lag]
+            self.worst_lag = lag
+            self.worst = last.worst if self.criterion.passes(last.mean) else last.mean
         self._update_stricter(Verdict.ANYWHERE, step, passes)
 
     def _record_lags(self, scores: Mapping[int, float]) -> None:
@@ -504,9 +523,11 @@ def anywhere_words(every: int) -> str:
         "Anywhere: solved, and the same weights are right at every lag, from the smallest to the"
         " net's own, wherever in a sequence no longer than the net's longest it begins. A net"
         " that looks right is confirmed on fresh sequences: at each lag by itself the score"
-        f" meets the criterion, over all sequences where there are few, otherwise over"
-        f" {FEWEST_BLOCKS} to {MOST_BLOCKS} lengths (all, where there are no more) of 256"
-        f" sequences each. {_tested_words(every)}"
+        " meets the criterion, over all sequences where there are few, otherwise over"
+        f" {FEWEST_BLOCKS} to {MOST_BLOCKS} blocks of 256 sequences, whose lengths are all that"
+        " there are, if no more; and so does the score at each length by itself, or where"
+        f" sequences are drawn it misses the criterion by at most {PLACE_DEVIATIONS} standard"
+        f" deviations. {_tested_words(every)}"
     )
 
 

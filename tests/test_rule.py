@@ -11,7 +11,7 @@ from scipy.stats import binom
 
 from memcap import rule
 from memcap.knobs import UserError
-from memcap.rule import Criterion, Evaluation, LossRule, ScoreRule, Stream
+from memcap.rule import Criterion, Evaluation, LagScore, LossRule, ScoreRule, Stream
 
 ACCURACY = Criterion("accuracy", 0.99)
 ERROR = Criterion("mse", 0.05)
@@ -243,21 +243,31 @@ def looked(scores=None, **state):
 def test_a_look_that_passes_is_confirmed_at_each_lag_by_itself():
     score = looked()
     assert (score.looks_right, score.running, score.anywhere) == (True, True, None)
-    score.confirm(20, dict.fromkeys(LAGS, PASS) | {7: 0.99}, exact_lags=2)
-    assert (score.status, score.anywhere, score.exact_lags) == ("solved", 20, 2)
+    at_lag = LagScore(PASS, PASS, is_exact=False)
+    at_7 = LagScore(0.99, 0.99, is_exact=True)
+    score.confirm(20, dict.fromkeys(LAGS, at_lag) | {7: at_7})
+    assert (score.status, score.anywhere, score.exact_lags) == ("solved", 20, 1)
     assert (score.worst, score.worst_lag, score.looks_right) == (0.99, 7, False)
 
 
-def test_a_look_that_is_not_confirmed_trains_on():
+@pytest.mark.parametrize(
+    ("fails", "worst"),
+    [
+        (LagScore(0.9899, 0.9899, is_exact=False), 0.9899),
+        (LagScore(0.995, 0.95, is_exact=False), 0.95),  # at one length alone
+        (LagScore(0.995, 0.989, is_exact=True), 0.989),
+    ],
+)
+def test_a_look_that_is_not_confirmed_trains_on(fails, worst):
     score = looked()
     mean = score.mean
-    score.confirm(20, {3: PASS, 4: 0.9899}, exact_lags=0)
+    score.confirm(20, {3: LagScore(PASS, PASS, False), 4: fails})
     assert (score.status, score.anywhere, score.looks_right) == ("running", None, False)
-    assert (score.worst, score.worst_lag, score.mean) == (0.9899, 4, mean)
+    assert (score.worst, score.worst_lag, score.mean) == (worst, 4, mean)
     assert score.confirmations == 1
     evaluate(score, 117, PASS)
     score.update(Stream.LOOK, 117, dict.fromkeys(LAGS, PASS))
-    score.confirm(117, {4: 0.9899}, exact_lags=0)
+    score.confirm(117, {4: fails})
     assert (score.status, score.anywhere) == ("solved", None)
 
 
@@ -274,6 +284,10 @@ def test_confirming_tells_nets_apart():
     looks = 24_000 // (100 * rule.CHUNKS_BETWEEN_TESTS)
     assert 1 - binom.cdf(least, number, 0.985) ** looks < 0.05
     assert binom.sf(least, number, 0.9935) ** 50 > 0.95
+    at_length = ACCURACY.with_margin(256, rule.PLACE_DEVIATIONS).value
+    least = math.ceil(at_length * 256) - 1
+    assert binom.sf(least, 256, 0.9935) ** (50 * 51 / 2) > 0.95
+    assert binom.sf(least, 256, 0.9) < 0.01
 
 
 def test_the_lowest_loss_counts_and_patience_ends_it():
@@ -337,4 +351,6 @@ def test_the_rules_in_words_hold_the_numbers_of_the_code():
     ]
     words = rule.anywhere_words(every)
     blocks = rule.FEWEST_BLOCKS, rule.MOST_BLOCKS
-    assert numbers(words) == [*blocks, 256, rule.CHUNKS_BETWEEN_TESTS * every]
+    deviations = rule.PLACE_DEVIATIONS
+    steps = rule.CHUNKS_BETWEEN_TESTS * every
+    assert numbers(words) == [*blocks, 256, deviations, steps]

@@ -14,7 +14,7 @@ import polars as pl
 
 from memcap.config.member import Member
 from memcap.knobs import MOST, UserError, whole
-from memcap.rule import Evaluation, block_length, number_of_blocks
+from memcap.rule import Evaluation, LagScore, block_length, number_of_blocks
 from memcap.runtime import jax_setup
 from memcap.tasks import FileTask, Task, chance
 from memcap.tasks.base import Batch, integers
@@ -120,11 +120,12 @@ def judge(
                     "lag": each,
                     "length": shortest,
                     "longest": longest,
-                    task.metric: score,
-                    "first_step": first,
+                    task.metric: score.mean,
+                    "worst_length": score.worst,
+                    "first_step": first.mean,
                     "chance": task.facts(each, shortest).chance,
-                    "exact": member.sequences_at(each) is not None,
-                    "passes": member.criterion.passes(score),
+                    "exact": score.is_exact,
+                    "passes": member.criterion.passes_at_lag(score, sequences),
                 }
             )
     return _verdict(member, pl.DataFrame(rows), hint)
@@ -166,18 +167,23 @@ class _Candidate:
         is_same = np.allclose(outputs[mask], others, ROUNDING, ROUNDING)
         return "" if is_same else LOOKS_AHEAD
 
-    def score(self, lag: int, shortest: int, longest: int) -> float:
-        """Return the mean score at a lag and lengths, as the engine confirms a net."""
+    def score(self, lag: int, shortest: int, longest: int) -> LagScore:
+        """Return the score at a lag and lengths, as the engine confirms a net."""
         task = self.member.task
-        scores = []
-        numbers = []
+        blocks = []
         for length, batch, counts in self._blocks(lag, shortest, longest):
             inputs, targets, mask = chance.sequences(task, batch, length)
             answers = _answers(task, self._outputs(inputs), mask)
             mask = mask & counts
-            scores.append(chance.score(task, answers, targets, mask).mean)
-            numbers.append(mask.sum())
-        return float(np.average(scores, weights=numbers))
+            score = chance.score(task, answers, targets, mask).mean
+            blocks.append((length, score * mask.sum(), mask.sum()))
+        table = pl.DataFrame(blocks, ("length", "score", "number"), orient="row")
+        by_length = table.group_by("length").sum()
+        scores = (by_length["score"] / by_length["number"]).to_numpy()
+        worst = scores[self.member.criterion.index_of_worst(scores)]
+        mean = float(table["score"].sum()) / int(table["number"].sum())
+        is_exact = self.member.sequences_at(lag) is not None
+        return LagScore(mean, float(worst), is_exact)
 
     def _blocks(
         self, lag: int, shortest: int, longest: int
@@ -279,7 +285,7 @@ def _verdict(member: Member, table: pl.DataFrame, hint: str) -> Judgement:
     verdict = "RIGHT" if right else "NOT RIGHT"
     worst = f"{task.metric} {scores[index]:.4f}"
     up_to = None
-    unused = ["longest", "first_step"]
+    unused = ["longest", "first_step", "worst_length"]
     if task.stream:
         # A stream is judged at one lag, so there are two rows: the first one is at the
         # trained length, the second one at the stretched length.

@@ -54,11 +54,11 @@ MOST_TABLES = 1 << 15  # tables kept in memory
 ATLAS = "atlas"
 # Studies whose rows have a name that may be used in place of a folder of rows.
 # `memcap answer` reads them in this order. Tasks that were added later are a study of
-# their own, and so are nets that are right at every lag up to their own, from the first
-# step or anywhere, delay lines trained by Muon and by GGT, and cells of the map with
-# other seeds and by recipes of the atlas.
+# their own, and so are nets that are right at every lag up to their own, delay lines
+# trained by Muon and by GGT, and cells of the map with other seeds and by recipes of
+# the atlas.
 STUDIES = {
-    ATLAS: (ATLAS, "other_tasks", "up_to", "anywhere", "up_to_cells", "muon", "ggt"),
+    ATLAS: (ATLAS, "other_tasks", "up_to", "up_to_cells", "muon", "ggt"),
     "layers": ("layers", "up_to_layers"),
     "cell_map": ("cell_map", "cell_map_again", "cell_map_recipes"),
     "cell_map_tasks": ("cell_map_tasks", "cell_map_tasks_again"),

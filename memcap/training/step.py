@@ -383,48 +383,56 @@ class Trainer:
 
     def evaluate_places(
         self, params: Float[Array, " P"], operands: EvalOperands
-    ) -> Float[Array, ""]:
-        """Return the mean score over held-out sequences at one lag. Each block has its
-        own length (`block_length`); in a longer sequence the task's filler comes first."""
+    ) -> Float[Array, 2]:
+        """Return the mean score over held-out sequences at one lag, and the score at the
+        worst length. Each block has its own length (`block_length`); in a longer sequence
+        the task's filler comes first."""
         source = jax.random.wrap_key_data(operands.source)
         ends = operands.length, operands.longest
         start = integers(source, (), 0, operands.longest + 1 - operands.length)
 
-        def add_block(k: jax.Array, totals: Float[Array, 2]) -> Float[Array, 2]:
+        def add_block(k: jax.Array, sums: Float[Array, "L 2"]) -> Float[Array, "L 2"]:
             length = block_length(k, start, operands.blocks, *ends)
             key = jax.random.fold_in(source, k)
             sizes = self.max_length, self.spec.evaluation.block
             batch = self.spec.task.unseen(key, operands.lag, length, *sizes)
-            return totals + self._score(params, operands, batch, length)
+            return sums.at[length].add(self._score(params, operands, batch, length))
 
-        score, number = lax.fori_loop(0, operands.blocks, add_block, jnp.zeros(2))
-        return score / number
+        return self._over_lengths(add_block, operands.blocks)
 
     def evaluate_all(
         self, params: Float[Array, " P"], operands: EvalOperands
-    ) -> Float[Array, ""]:
+    ) -> Float[Array, 2]:
         """Return the mean score over all sequences that there are at one lag, at each
-        length from `operands.length` to `operands.longest`. The first number of
-        `operands.source` is how many there are of a length."""
+        length from `operands.length` to `operands.longest`, and the score at the worst
+        length. The first number of `operands.source` is how many there are of a length."""
         number = operands.source[0].astype(jnp.int32)
         size = self.spec.evaluation.block
         blocks_of_a_length = (number + size - 1) // size
 
-        def add_block(k: jax.Array, totals: Float[Array, 2]) -> Float[Array, 2]:
+        def add_block(k: jax.Array, sums: Float[Array, "L 2"]) -> Float[Array, "L 2"]:
             length = operands.length + k // blocks_of_a_length
             numbers = k % blocks_of_a_length * size + jnp.arange(size)
             # The last block is filled up with sequences that the mask leaves out.
             batch = self.spec.task.enumerated(
                 jnp.minimum(numbers, number - 1), operands.lag, length, self.max_length
             )
-            return totals + self._score(
-                params, operands, batch, length, numbers < number
-            )
+            counts = numbers < number
+            score = self._score(params, operands, batch, length, counts)
+            return sums.at[length].add(score)
 
         lengths = operands.longest + 1 - operands.length
         blocks = jnp.minimum(operands.blocks, 1) * lengths * blocks_of_a_length
-        score, count = lax.fori_loop(0, blocks, add_block, jnp.zeros(2))
-        return score / count
+        return self._over_lengths(add_block, blocks)
+
+    def _over_lengths(self, add_block: Any, blocks: Any) -> Float[Array, 2]:
+        """Add up blocks by their length; return the mean score and that of the worst
+        length, NaN if there is no block."""
+        sums = jnp.zeros((self.max_length + 1, 2))
+        sums = lax.fori_loop(0, blocks, add_block, sums)
+        scores = sums[:, 0] / sums[:, 1]  # NaN where a length has no block
+        worst = jnp.nanmin if self.spec.task.higher_is_better else jnp.nanmax
+        return jnp.stack([sums[:, 0].sum() / sums[:, 1].sum(), worst(scores)])
 
     def evaluate_part(
         self, params: Float[Array, " P"], operands: EvalOperands

@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from memcap.config.member import Member
-from memcap.rule import TESTS, ScoreRule, Stream
+from memcap.rule import TESTS, LagScore, ScoreRule, Stream
 from memcap.training.host import (
     Checkpoint,
     CurveChunk,
@@ -270,16 +270,16 @@ class Lanes:
         operands = self.eval_operands._replace(longest=longest)
         operands.blocks[:] = 0  # of all other lanes
         scores = {}
-        exact_lags = 0
         for lag in lags:
             own, is_exact = place_operands(member, lag, lane.rule.confirmations)
             _write(operands, k, own)
             code = self.code.evaluate_all if is_exact else self.code.evaluate_places
-            scores[lag] = float(code(self.states.params, operands)[k])
-            exact_lags += is_exact
-            if not member.criterion.passes(scores[lag]):
+            mean, worst = code(self.states.params, operands)[k].tolist()
+            scores[lag] = LagScore(mean, worst, is_exact)
+            block = member.evaluation.block
+            if not member.criterion.passes_at_lag(scores[lag], block):
                 break
-        lane.rule.confirm(step, scores, exact_lags)
+        lane.rule.confirm(step, scores)
 
     def _lags(self, lanes: Mapping[int, Lane]) -> dict[int, int]:
         if not self.trainer.spec.has_curriculum:

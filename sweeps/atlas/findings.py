@@ -70,14 +70,11 @@ def short_answer() -> str:
     dearer, tasks = dearer_by_lag()
     adam = from_rows(rows_of("atlas"), stream.question)
     optimizers = [OPTIMIZERS[answer.recipe.optimizer] for answer in (adam, stream)]
-    latch = advised("latch")
-    longest = latch.question.task.length(latch.question.lag)
     one = load("learned").controls()["uniform", task_of("latch", []), 50, 1]
     frozen, bias = (f"{good} of {nets}" for good, nets in (one.frozen, one.bias))
     return filled(
-        "**A net that sees one bit once, anywhere in a sequence, and holds it for 50 steps or"
-        f" less needs {latch.units} unit ({outcome(latch)} nets are right wherever it comes in"
-        f" sequences of up to {longest} steps). A net that must give the bit of 50 steps ago at every"
+        "**A net that sees one thing once and holds it for 50 steps or less needs"
+        f" {advised('latch').units} unit. A net that must give the bit of 50 steps ago at every"
         f" step, and so holds 50 bits all the time, needs {adam.units} units with"
         f" {optimizers[0]}, and {stream.units} with {optimizers[1]} ({outcome(stream)} nets), in"
         f" up to {stream.recipe.budget:,} training steps.** Lag alone costs next to no width in"
