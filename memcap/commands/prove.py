@@ -14,7 +14,6 @@ layer of an LSTM and a dense read-out, in the order of the library's own.
 
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
 from fnmatch import filter as matches
 from pathlib import Path
 
@@ -48,7 +47,9 @@ def run(arguments: Namespace) -> None:
     filler, and a sequence on which it is wrong."""
     rows = []
     notes = []
-    for name, net in _nets(arguments):
+    for name in matches(names(), arguments.run) or [arguments.run]:
+        is_file = name.endswith(".npz")
+        net = _net_of_file(arguments) if is_file else load(arguments.results, name)
         for filler in dict.fromkeys(["", net.member.task.filler]):
             start = time.perf_counter()
             with Waiting(f"proving {name}"):
@@ -61,26 +62,14 @@ def run(arguments: Namespace) -> None:
     show(Listing("Proofs", [*map(Column, HEADS)], rows, notes=notes))
 
 
-def _nets(arguments: Namespace) -> Iterator[tuple[str, Trained]]:
-    """Load the nets that a user names."""
-    run = arguments.run
-    if run.endswith(".npz"):
-        yield run, _net_of_file(arguments)
-        return
-    for name in matches(names(), run) or [run]:
-        yield name, load(arguments.results, name)
-
-
 def _net_of_file(arguments: Namespace) -> Trained:
     """Load an LSTM from an .npz file."""
-    path = Path(arguments.run)
     task = task_of(arguments.task, arguments.knob)
     try:
-        arrays = read_npz(path, lambda npz: dict(npz))
-        weights = lstm_weights(arrays)
+        weights = lstm_weights(read_npz(Path(arguments.run), lambda npz: dict(npz)))
         model = Model(units=len(weights["cell"]["recurrent"]))
         member = Member(task, arguments.lag, model=model)
         member.architecture.check(weights)
     except (BadFileError, ValueError) as error:
-        raise UserError(f"{path}: {error}") from error
+        raise UserError(f"{arguments.run}: {error}") from error
     return Trained(member, weights)

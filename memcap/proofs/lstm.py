@@ -65,21 +65,22 @@ class BoundedLSTM(NamedTuple):
         rows = np.abs(self.kernel).max(0) + np.abs(self.recurrent).sum(0)
         terms = rows + np.abs(self.bias)
         gate = (len(self.recurrent) + 3) * UNIT * terms.max() + ACTIVATION
-        c, _ = np.split(np.abs(boxes).max(0), 2, -1)
+        c = np.abs(boxes).max(0)[:, : len(self.recurrent)]
         return 1.02 * gate * np.tile(c + 4, 2)
 
     def margins(self, boxes: Array, classes: Array) -> Array:
         """Return by how much the logit of each of N classes is at least above all
         others, (N,), for all carries in N boxes, also in float32."""
-        _, h = np.split(boxes, 2, -1)
+        h = boxes[..., len(self.readout) :]
         rows = self.readout.T
         weights = rows[classes][:, None] - rows  # (N, O, U)
         margins = (h[:, :, None] * weights).min(0).sum(-1)
         margins += self.readout_bias[classes][:, None] - self.readout_bias
         margins[np.arange(len(classes)), classes] = np.inf
         terms = np.abs(self.readout).sum(0) + np.abs(self.readout_bias)
-        error = 1.02 * (len(self.readout) + 1) * UNIT * terms.max()
-        return margins.min(1) - 2 * error  # as it is that of two logits
+        # as in `rounding`, of two logits
+        error = 2.04 * (len(self.readout) + 1) * UNIT * terms.max()
+        return margins.min(1) - error
 
 
 def product(a: Array, b: Array) -> Array:
@@ -104,10 +105,12 @@ def extend(
     """
     source, symbol, target = map(np.array, zip(*machine.edges, strict=True))
     parents, edges = np.nonzero(states[:, None] == source)
-    boxes = net.step(boxes[:, parents], symbol[edges])
-    classes = np.array([machine.answers.get(state, -1) for state in target[edges]])
+    symbols = symbol[edges]
+    targets = target[edges]
+    boxes = net.step(boxes[:, parents], symbols)
+    classes = np.array([machine.answers.get(state, -1) for state in targets])
     margins = np.where(classes < 0, np.inf, net.margins(boxes, classes))
-    return parents, symbol[edges], target[edges], boxes, margins
+    return parents, symbols, targets, boxes, margins
 
 
 def least_margin(net: BoundedLSTM, machine: Machine, steps: int) -> float:
@@ -139,7 +142,6 @@ def worst_sequence(
     Returns:
         The margin, the symbols (T,), and the right class.
     """
-    rng = np.random.default_rng(0)
     states = np.array(["start"])
     boxes = np.zeros((2, 1, 2 * len(net.recurrent)))
     sequences = np.zeros((1, 0), int)
@@ -150,7 +152,7 @@ def worst_sequence(
         k = margins.argmin()
         path = sequences[k].tolist()
         worst = min(worst, (margins[k], path, machine.answers.get(targets[k], -1)))
-        order = rng.random(len(states))
+        order = np.random.default_rng(0).random(len(states))
         ends = np.isfinite(margins)
         order[parents[ends]] = margins[ends]
         ranks = order.argsort()

@@ -11,15 +11,14 @@ from memcap.config.member import Member
 from memcap.models.export import export
 from memcap.models.model import Model
 from memcap.proofs.lstm import BoundedLSTM, least_margin, worst_sequence
-from memcap.tasks import Batch
-from memcap.tasks.base import Machine, random_key
+from memcap.tasks.base import Batch, Machine, random_key
 from memcap.tasks.chance import sequences
 from memcap.terminal.words import number
 from memcap.trained import Trained
 
-MOST = 1 << 16  # sequences of a lag and a length that are all tried
+MOST = 65_536  # sequences of a lag and a length that are all tried
 BLOCK = 1024  # sequences that run at once
-BLOCKS = 256  # that are drawn
+BLOCKS = 256  # that are drawn, where there are more sequences
 
 Sizes = list[tuple[int, int]]  # lags and lengths
 Blocks = Iterator[tuple[int, int, Batch]]  # each of a lag and a length
@@ -61,15 +60,16 @@ def prove(net: Trained, anywhere: bool = True) -> Proof:
         return Proof("unknown", None, "its task sets the carry to zero")
     sizes = sizes_of(net.member, anywhere)
     totals = [task.sequences_in_all(*size) or MOST + 1 for size in sizes]
-    if max(totals) <= MOST:
-        mistake = disproof(net, all_blocks(net, sizes))
-        return mistake or Proof("proved", float(sum(totals)), "each was tried")
-    if mistake := disproof(net, random_blocks(net, sizes)):
+    are_few = max(totals) <= MOST
+    if not are_few:
+        sizes = np.random.default_rng(0).permutation(sizes)[:BLOCKS].tolist()
+    if mistake := disproof(net, blocks(net, sizes, are_few)):
         return mistake
+    if are_few:
+        return Proof("proved", sum(totals), "each was tried")
     if task.machine is None or model != Model("lstm", model.units):
         return Proof("unknown", None, "those that were drawn are right")
-    machine = task.machine if anywhere else task.machine.without_filler
-    return bound(net, machine)
+    return bound(net, task.machine if anywhere else task.machine.without_filler)
 
 
 def sizes_of(member: Member, anywhere: bool) -> Sizes:
@@ -84,24 +84,21 @@ def sizes_of(member: Member, anywhere: bool) -> Sizes:
     return sizes
 
 
-def all_blocks(net: Trained, sizes: Sizes) -> Blocks:
+def blocks(net: Trained, sizes: Sizes, every: bool) -> Blocks:
     """Lay out every sequence of some lags and lengths, in blocks; the last block of a
-    size is filled up with its first sequences."""
+    size is filled up with its first sequences. Or draw a block of each, the same one at
+    each call."""
     task = net.member.task
-    lay_out = jax.jit(partial(task.enumerated, steps=net.member.length))
+    steps = net.member.length
+    lay_out = jax.jit(partial(task.enumerated, steps=steps))
+    draw = jax.jit(partial(task.unseen, steps=steps, batch=BLOCK))
     for size in sizes:
+        if not every:
+            yield *size, draw(random_key(0, *size), *size)
+            continue
         total = task.sequences_in_all(*size) or 0
         for start in range(0, total, BLOCK):
             yield *size, lay_out((start + np.arange(BLOCK)) % total, *size)
-
-
-def random_blocks(net: Trained, sizes: Sizes) -> Blocks:
-    """Draw blocks of fresh sequences of some lags and lengths, the same at each call."""
-    steps = net.member.length
-    draw = jax.jit(partial(net.member.task.unseen, steps=steps, batch=BLOCK))
-    order = np.random.default_rng(0).permutation(sizes)
-    for size in order[:BLOCKS].tolist():
-        yield *size, draw(random_key(0, *size), *size)
 
 
 def disproof(net: Trained, blocks: Blocks) -> Proof | None:
