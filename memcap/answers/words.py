@@ -221,7 +221,10 @@ def _share_passed(answer: "Answer", units: int) -> str:
     """Say how many runs of this width passed, with an interval of the share."""
     points, width, passed, runs = answer.passes
     if not runs:
-        return "No net so wide was trained."
+        return (
+            "No net so wide was trained: it is enough if wider nets do not fail more often"
+            " than those that were."
+        )
     lags = [str(point.lag) for point in points]
     where = f" at lag {lags[0]}"
     if len(lags) > 1:
@@ -446,8 +449,8 @@ def why(answer: "Answer") -> list[str]:
             f"Best estimate of the width at which {_share(answer)} runs that train at all pass:"
             f" {_rounded(answer.estimate, 'unit')}, 95 % interval {answer.low:.3g} to"
             f" {answer.high:.3g}, from {plural(len(answer.lags), 'lag')} together. The width to"
-            f" take is enough with a probability of {100 * PROBABILITY:.0f} %, and never less"
-            " than at a shorter lag."
+            f" take is enough with a probability of {100 * PROBABILITY:.0f} %, if nets of up to"
+            " half as many units more do not fail again, and never less than at a shorter lag."
         )
     if answer.units is not None:
         lines.append(f"The carry has {_carry_numbers(answer)} numbers.")

@@ -45,8 +45,8 @@ from memcap.thresholds.curve import (
 
 PRIOR = 0.2  # of a fall
 ALARM = 0.9  # posterior of a fall from which counts are said to fall
-SLOPES = np.array([3, 6, 12, 25, 60, 150.0])  # of the rise
-SLOPE_PRIOR = np.array([0.5, 1, 1, 1, 0.6, 0.3])
+SLOPES = np.array([1.5, 3, 6, 12, 25, 60, 150])  # of the rise
+SLOPE_PRIOR = np.array([0.4, 0.5, 1, 1, 1, 0.6, 0.3])
 LAPSES = np.array([0.01, 0.04, 0.08, 0.15, 0.3, 0.5])
 LAPSE_PRIOR = np.array([0.3, 0.3, 0.2, 0.1, 0.06, 0.04])
 DEPTHS = (0.3, 0.5, 0.7, 0.9)  # of a fall
@@ -59,7 +59,10 @@ COARSEST = 1 / 8  # doublings between values
 LEAST_DROP = 6.0  # twice the log likelihood ratio of a drop from which counts may fall
 SMALL_DROP = 2.0  # the same below which a curve that cannot fall is trusted
 DOUBT = 0.1  # posterior of a fall from which it is not
-CERTAINTY = 0.8  # then: the least probability that a width reaches the share
+# then: the probability that a width reaches the share, from which the narrowest is
+# taken, and the least of the likeliest width
+CERTAINTY = 0.9
+LEAST_CERTAINTY = 0.8
 SLACK = 0.1  # and by how much the width's own seeds may miss it
 LEVELS = 1000  # values of P(passes) at which counts have their likelihood
 
@@ -229,22 +232,26 @@ def width_to_take(data: Counts, share: float, units: int | None) -> int | None:
     None if none is known to be enough. `units` is the one to take if the curve cannot
     fall.
 
-    It is `units` if the counts hardly fall and reach that far. Otherwise it is the
-    narrowest width tried that is enough both by the posterior over curves that may fall
-    and by its own counts. If counts do not fall and `units` is wider than any width
-    tried, it is the widest one, if that is enough as surely as `units` would be.
+    It is `units` if the counts hardly fall and reach that far. Otherwise it is a width
+    tried that is enough both by its own counts and by the posterior over curves that
+    may fall: the narrowest that surely is, or else the likeliest. If counts do not fall
+    and `units` is wider than any width tried, it is the widest one, if that is likely
+    enough: beyond it a fall would not be seen.
     """
     widest = int(data.widths[-1])
     doubtful = _doubtful(data)
     if doubtful is not None:
         by_counts = data.solved >= (share - SLACK) * data.runs
-        by_curves = doubtful.reached(share, data.widths) >= CERTAINTY
-        enough = data.widths[by_counts & by_curves]
-        return int(enough[0]) if enough.size else None
+        reached = by_counts * doubtful.reached(share, data.widths)
+        likeliest = reached.max()
+        if likeliest < LEAST_CERTAINTY:
+            return None
+        first = np.argmax(reached >= min(likeliest, CERTAINTY))
+        return int(data.widths[first])
     if units is None or units <= widest:
         return units
     (reached,) = curves(data).reached(share, [widest])
-    return widest if reached >= ALARM else units
+    return widest if reached >= LEAST_CERTAINTY else units
 
 
 def _doubtful(data: Counts) -> Curves | None:

@@ -40,7 +40,7 @@ from memcap.thresholds.curve import (
 )
 
 STEP = 1 / 48  # doublings of units between values of mu
-SLOPES = np.geomspace(2, 200, 12)  # steepness, in logits per doubling of units
+SLOPES = np.geomspace(1, 200, 13)  # steepness, in logits per doubling of units
 SLOPE_SPREAD = 0.5  # standard deviation of log steepness from lag to lag
 LAPSES = 0.6 * ((np.arange(8) + 0.5) / 8) ** 2  # of a lag; finest near 0
 LAPSE_MEANS = np.array([0.02, 0.06, 0.15, 0.3])

@@ -1,19 +1,27 @@
 """Counts that fall with the width, against curves that we simulate.
 
 As `pytest -s -m slow -k nine_in_ten tests/thresholds/test_falls.py` prints it, of 60
-studies, or 180 where few of them name a width (nets fail soon): the share of those that
-name one in which nine in ten of the seeds that train at all pass there, what passes
-there on average, and the share in which no width is known to be enough; by a curve that
-cannot fall, which is printed no more, and as it is done:
+studies, or 180 where few of them name a width (nets fail soon), or 150 (the curve is
+shallow, or nets fail near u90): the share of those that name one in which nine in ten
+of the seeds that train at all pass there, what passes there on average, and the share
+in which no width is known to be enough. Beside it what was before: a curve that cannot
+fall or, in the last six lines, a prior that had no curves so shallow. It is printed no
+more.
 
-| wider nets | cannot fall: nine in ten | mean | unknown | may fall: nine in ten | mean | unknown |
+| wider nets | before: nine in ten | mean | unknown | now: nine in ten | mean | unknown |
 | --- | --- | --- | --- | --- | --- | --- |
 | pass, too | .98 | .99 | .03 | .98 | .99 | .05 |
-| fail soon: .3 to .8 doublings behind u90 | .68 | .84 | .12 | .93 | .97 | .67 |
-| fail soon, and seeds are alike (correlation .2) | .57 | .80 | .22 | .76 | .91 | .58 |
-| fail for about a doubling | .98 | .98 | .02 | .95 | .97 | .07 |
-| fail later: .5 to 2 doublings behind u90 | .91 | .96 | .07 | .96 | .98 | .13 |
+| fail soon: .3 to .8 doublings behind u90 | .68 | .84 | .12 | .95 | .97 | .68 |
+| fail soon, and seeds are alike (correlation .2) | .57 | .80 | .22 | .75 | .90 | .56 |
+| fail for about a doubling | .98 | .98 | .02 | .96 | .97 | .07 |
+| fail later: .5 to 2 doublings behind u90 | .91 | .96 | .07 | .96 | .99 | .13 |
 | fail slowly, by .15 to .5 a doubling | 1.00 | .99 | .02 | .98 | .99 | .03 |
+| fail near: 0 to .6 doublings behind u90 | .77 | .90 | .74 | .73 | .89 | .75 |
+| fail near, and seeds are alike | .73 | .88 | .67 | .69 | .87 | .70 |
+| pass, too; from .1 to .9 over 1 to 2 doublings | .88 | .95 | .03 | .94 | .97 | .05 |
+| the same, and seeds are alike | .68 | .91 | .03 | .80 | .94 | .05 |
+| pass, too; from .1 to .9 over 2 to 4 doublings | .40 | .88 | .03 | .90 | .95 | .07 |
+| the same, and seeds are alike | .36 | .84 | .01 | .71 | .91 | .05 |
 """
 
 import numpy as np
@@ -35,6 +43,8 @@ GRIDS = {
     "some widths": np.array([1, 2, 3, 4, 6, 8, 12, 16, 24]),
 }
 DESIGNS = (*GRIDS, "bisection")
+# doublings of the width over which the share that passes rises from .1 to .9
+SHALLOW = {"rather shallow": (1, 2), "shallow": (2, 4)}
 LATCH = (
     [2, 3, 4, 5, 6, 7, 9, 11, 14],
     [0, 4, 7, 6, 2, 3, 3, 7, 8],
@@ -44,13 +54,14 @@ LATCH = (
 
 def left(rng, kind, x, u90):
     """What a fall leaves of the share that passes; `u90`: where the rise is over, in doublings."""
-    if kind == "none":
+    if kind in ("none", *SHALLOW):
         return np.ones(len(x))
     if kind == "slow":
         return 1 - np.clip(
             rng.uniform(0.15, 0.5) * (x - u90 - rng.uniform(0.7, 2)), 0, 0.95
         )
-    start = u90 + (rng.uniform(0.3, 0.8) if kind == "soon" else rng.uniform(0.5, 2))
+    distance = {"near": (0, 0.6), "soon": (0.3, 0.8)}.get(kind, (0.5, 2))
+    start = u90 + rng.uniform(*distance)
     steep = np.exp(rng.uniform(*np.log([8, 40])))
     depth = rng.uniform(0.4, 0.95)
     fall = expit(steep * (x - start))
@@ -63,13 +74,17 @@ def left(rng, kind, x, u90):
 
 def truth(rng, kind):
     """The share of the seeds that train at all that passes at each width, somewhere 93
-    % at least."""
+    % at least; of a shallow curve nine in ten from 16 units on at the latest."""
     x = np.log2(ALL)
     share = np.zeros(1)
-    while share.max() < 0.93:
+    u90 = np.inf
+    while share.max() < 0.93 or (kind in SHALLOW and u90 > 4):
         mu = rng.uniform(0.3, 4)
         slope = np.exp(rng.uniform(*np.log([5, 60])))
-        share = expit(slope * (x - mu)) * left(rng, kind, x, mu + logit(0.9) / slope)
+        if kind in SHALLOW:
+            slope = 2 * logit(0.9) / rng.uniform(*SHALLOW[kind])
+        u90 = mu + logit(0.9) / slope
+        share = expit(slope * (x - mu)) * left(rng, kind, x, u90)
     return share, rng.uniform(0, 0.1)
 
 
@@ -134,10 +149,29 @@ def test_nine_in_ten_pass_at_the_width_to_take_where_wider_nets_fail_more(kind):
 
 
 @pytest.mark.slow
-def test_nine_in_ten_pass_on_average_where_they_fail_soon_and_seeds_are_alike():
-    _, mean, unknown = outcomes("soon", correlation=0.2)
-    assert mean >= 0.9
-    assert unknown <= 0.75
+@pytest.mark.parametrize("kind", SHALLOW)
+def test_nine_in_ten_pass_at_the_width_to_take_of_a_shallow_curve(kind):
+    share, mean, unknown = outcomes(kind, 150)
+    assert share >= 0.88  # .9 but for the chance of so few studies
+    assert mean >= 0.93
+    assert unknown <= 0.1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "correlation", "least"),
+    [
+        ("soon", 0.2, 0.89),
+        ("near", 0.0, 0.85),
+        *((kind, 0.2, 0.89) for kind in SHALLOW),
+    ],
+)
+def test_about_nine_in_ten_pass_on_average_where_they_fail_near_or_seeds_are_alike(
+    kind, correlation, least
+):
+    _, mean, unknown = outcomes(kind, 150, correlation)
+    assert mean >= least
+    assert unknown <= 0.8
 
 
 @pytest.mark.slow
