@@ -594,7 +594,7 @@ def test_the_command_prints_a_script_and_names_the_one_that_writes_it(
     assert not list(tmp_path.iterdir())
     monkeypatch.setattr("sys.argv", ["memcap", *WORDS, "-o", "net.py"])
     words = memcap(tmp_path, *WORDS, "-o", "net.py").out
-    assert words == "net.py, and its sequences in net.npz (0.2 MB)\n"
+    assert words == "net.py, and its sequences in net.npz (0.1 MB)\n"
     assert (tmp_path / "net.py").read_text() == done.out
 
 
