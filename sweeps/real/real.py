@@ -40,6 +40,7 @@ from memcap.own.search import WidthSearch
 from memcap.own.table import Columns, read_table
 from memcap.own.task import Data
 from memcap.store.columns import model_of, recipe_of
+from memcap.store.rows import complete
 
 OUTPUTS = Path("outputs/real")
 PLACE = Path(__file__).parent
@@ -152,7 +153,7 @@ def set_of(file: str) -> str:
 def curves() -> dict[str, Published]:
     """Return the curve of each set, and of each with its steps shuffled, from the
     published rows."""
-    rows = pl.read_parquet(PLACE / "fits.parquet").filter(
+    rows = complete(pl.read_parquet(PLACE / "fits.parquet")).filter(
         pl.col("held_out_loss").is_not_null()
     )
     task = [json.loads(text) for text in rows["knobs"]]
