@@ -398,7 +398,8 @@ def answer(
     width to take.
 
     Args:
-        task: name, class or object.
+        task: name, class or object. By name or class it has the knobs of its question
+            (`Task.question_knobs`) unless others are given.
         lag: time steps.
         rows: the result of `train`, a folder of studies, or "atlas", the rows that
             memcap publishes. None: the folder `outputs` and, if it does not measure the
@@ -420,6 +421,8 @@ def answer(
         raise UserError(
             f'knobs={knobs!r}: must be a list of texts, as in ["symbols=4"]'
         )
+    if not isinstance(task, Task):
+        knobs = [*_task_class(task).question_knobs, *knobs]
     task = _task(task, knobs, values)
     lag = whole(_plain(lag), "lag", 1, LONGEST)
     layers = whole(_plain(layers), "layers", 1, MOST_LAYERS)

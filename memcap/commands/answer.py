@@ -32,7 +32,7 @@ from memcap.commands.arguments import (
     share,
     steps,
 )
-from memcap.config.member import task_of
+from memcap.config.member import question_task
 from memcap.config.recipes import use_config_folders
 from memcap.knobs import UserError, allowed, typed
 from memcap.models.model import Model
@@ -187,7 +187,7 @@ def _subject(arguments: Namespace) -> tuple[Task, int] | None:
         except EOFError as error:
             out.print()  # ends the line of the question
             raise UserError(NOBODY) from error
-    task = task_of(arguments.task, arguments.knob)
+    task = question_task(arguments.task, arguments.knob)
     lag = arguments.lag or task.longest_lag
     if lag is None:
         raise UserError(
@@ -231,12 +231,12 @@ def _ask(out: "Console") -> tuple[Task, int] | None:
         _print(OTHERS[questions[which - 1]])
         return None
     cls = offered[which - 1]
-    knobs = {
-        field.name: _knob(out, cls, field)
+    knobs = [
+        f"{field.name}={_knob(out, cls, field)}"
         for field in fields(cls)
         if field.name in cls.asks
-    }
-    task = typed(cls, knobs, "task")
+    ]
+    task = question_task(cls.name, knobs)
     question = f"Over how many steps (at least {task.smallest_lag})"
     lag = 0
     while lag < task.smallest_lag:

@@ -452,6 +452,12 @@ def task_of(name: str, knobs: Sequence[str]) -> Task:
     return make(task_class(name), values)
 
 
+def question_task(name: str, knobs: Sequence[str]) -> Task:
+    """Return the task that `memcap answer` asks about: as `task_of`, with the knobs of
+    its question (`Task.question_knobs`) unless others are given."""
+    return task_of(name, [*task_class(name).question_knobs, *knobs])
+
+
 def _knob(text: str) -> tuple[str, Any]:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException

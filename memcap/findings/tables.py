@@ -11,7 +11,7 @@ from memcap import store
 from memcap.answers.answer import Answer, Question, answer
 from memcap.answers.sources import from_rows
 from memcap.answers.words import wilson
-from memcap.config.member import task_of
+from memcap.config.member import question_task, task_of
 from memcap.frontiers.comparison import count_by_units, count_bytes, in_numbers, shift
 from memcap.frontiers.costs import content, costs, family, sentence
 from memcap.frontiers.frontier import (
@@ -154,7 +154,7 @@ def point(label: str, lag: int, *studies: str) -> Point:
 @cache
 def advised(task: str, *knobs: str) -> Answer:
     """Return the answer of `memcap answer` at lag 50."""
-    return from_rows(atlas_rows(), Question(task_of(task, list(knobs)), 50), ATLAS)
+    return from_rows(atlas_rows(), Question(question_task(task, knobs), 50), ATLAS)
 
 
 def width(threshold: Threshold) -> str:

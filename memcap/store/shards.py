@@ -54,11 +54,14 @@ MOST_TABLES = 1 << 15  # tables kept in memory
 ATLAS = "atlas"
 # Studies whose rows have a name that may be used in place of a folder of rows.
 # `memcap answer` reads them in this order. Tasks that were added later are a study of
-# their own, and so are nets that are right at every lag up to their own, delay lines
-# trained by Muon and by GGT, and cells of the map with other seeds and by recipes of
-# the atlas.
+# their own, and so are nets that are right at every lag up to their own, counts that are
+# right when rounded, delay lines trained by Muon and by GGT, and cells of the map with
+# other seeds and by recipes of the atlas.
 STUDIES = {
-    ATLAS: (ATLAS, "other_tasks", "up_to", "up_to_cells", "muon", "ggt"),
+    ATLAS: (
+        *(ATLAS, "other_tasks", "up_to", "up_to_cells"),
+        *("whole_counts", "muon", "ggt"),
+    ),
     "layers": ("layers", "up_to_layers"),
     "cell_map": ("cell_map", "cell_map_again", "cell_map_recipes"),
     "cell_map_tasks": ("cell_map_tasks", "cell_map_tasks_again"),
@@ -66,7 +69,7 @@ STUDIES = {
 NAMES = tuple(STUDIES)
 # Nets of advised widths, on seeds that chose neither recipe nor width: `memcap answer`
 # counts those that passed. No width is chosen by them.
-FRESH = ("up_to_fresh_seeds", "advice_fresh_seeds")
+FRESH = ("anywhere_fresh_seeds", "up_to_fresh_seeds", "advice_fresh_seeds")
 
 
 @dataclass(frozen=True)

@@ -142,6 +142,8 @@ class Task(ABC):
     # what has to be remembered, in a user's words; "": not offered in plain words
     question: ClassVar[str] = ""
     asks: ClassVar[tuple[str, ...]] = ()  # the knobs that this user is asked for
+    # knobs, as NAME=VALUE, that `memcap answer` sets unless the user does
+    question_knobs: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
         if not cls.__module__.startswith("memcap."):

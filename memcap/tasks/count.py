@@ -50,9 +50,18 @@ class Count(Task):
         at_most=LONGEST,
         before=None,
     )
+    right: float | None = knob(
+        None,
+        "share of the counts that are right when they are rounded, at the least; null: the"
+        " criterion is a root mean squared error of half a count",
+        above=0,
+        below=1,
+        before=None,
+    )
     name = "count"
     question = "how many steps have passed, or how often something came"
     asks = ("kind",)
+    question_knobs = ("right=0.99",)
     filler = ""  # the count begins at the first step, and is due at each
     answers = "every"
     loss = "values"
@@ -102,7 +111,12 @@ class Count(Task):
 
     def facts(self, lag: int, length: int) -> Facts:
         """Hold one number, up to `length` counts; solved at a root mean squared error
-        of half a count, the precision of `bits`.
+        of half a count, or at one that is so small that at least the share `right` of
+        the counts is right when they are rounded. It is the precision of `bits`.
+
+        A count is wrong when rounded if its error is half a count or more. By Markov's
+        inequality the share of those is at most the mean squared error in units of a
+        quarter, so at most 1 - right at this criterion.
 
         Chance, with T the length. Time: (T^2 - 1) / 12 counts squared, the variance of
         t uniform on 1..T. Tokens: (T - 1) / 8 + (T^2 - 1) / 48. There the best answer
@@ -116,7 +130,7 @@ class Count(Task):
             chance = (length**2 - 1) / 12 / scale**2
         else:
             chance = ((length - 1) / 8 + (length**2 - 1) / 48) / scale**2
-        error = (0.5 / scale) ** 2
+        error = (0.5 / scale) ** 2 * (1 - (self.right or 0))
         bits = 0.5 * math.log2(chance / error)
         return Facts(held=1, bits=bits, chance=chance, threshold=error)
 

@@ -1,13 +1,15 @@
 """Whose rows answer: the user's own where they measure the lag, else the published
 ones; or only those of a folder."""
 
+import json
 import shlex
 from pathlib import Path
 
 import pytest
+from command import memcap
 from study_rows import group, table, write
 
-from memcap import store
+from memcap import api, store
 from memcap.answers.answer import Question
 from memcap.answers.next_study import command
 from memcap.answers.sources import best_answer, cell_name, rows_for
@@ -183,3 +185,17 @@ def test_the_command_trains_the_nets_that_the_answer_counts(name, lag, knobs):
     ((job,),) = compose_jobs([*overrides, f"seed={fresh['seed'].min()}"])
     assert len(job.members) == 8
     assert {member.key for member in job.members} <= set(fresh["key"])
+
+
+@pytest.mark.parametrize(
+    ("knobs", "right"), [((), 0.99), (("right=null",), None), (("right=0.9",), 0.9)]
+)
+def test_a_count_is_asked_about_so_that_it_is_right_when_rounded(
+    knobs, right, tmp_path
+):
+    words = [word for knob in knobs for word in ("--knob", knob)]
+    line = ["answer", "--task", "count", "--lag", "50", *words, "--json"]
+    found = json.loads(memcap(tmp_path, *line).out)
+    assert found["knobs"]["right"] == right
+    task = api.answer("count", 50, "atlas", knobs=knobs).question.task
+    assert task == task_class("count")(right=right)

@@ -7,6 +7,8 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from task_checks import STEPS, draw, few, seeds
 
 from memcap.config.recipes import recommended
@@ -331,6 +333,19 @@ def test_states_that_differ_in_what_is_due_though_nothing_more_comes(ones, lag, 
     assert 2 ** task.facts(lag, length).bits == pytest.approx(most)
     if not longer:
         assert most_answers(length - 1) < most, "a shorter sequence asks for less"
+
+
+@given(arrays(int, 100, elements=st.integers(-9, 9)), st.sampled_from([0.5, 0.9, 0.99]))
+def test_at_the_criterion_of_a_count_the_share_is_right_when_rounded(errors, right):
+    """However the errors are spread; at the worst the others are off by half a count."""
+    task = Count(right=right)
+    criterion = task.facts(50, 50).threshold
+    errors[0] += not errors.any()
+    errors = errors * np.sqrt(criterion / np.mean(errors**2))
+    wrong = np.abs(task.scale * errors) >= 0.5 + 1e-9
+    assert wrong.mean() <= 1 - right + 1e-9
+    worst = np.where(np.arange(100) < round(100 * (1 - right)), 0.5 / task.scale, 0.0)
+    assert np.mean(worst**2) == pytest.approx(criterion)
 
 
 @pytest.mark.parametrize("kind", ["time", "tokens"])
