@@ -56,9 +56,8 @@ class Stream(IntEnum):
     PROBE = 4  # of memcap/probes/
     UP_TO = 5  # held-out ones at each lag up to the member's own
     LOOK = 6  # at these lags, and at lengths with filler before what counts
-    CONFIRM = (
-        7  # at every lag up to the member's own and at drawn lengths, fresh each time
-    )
+    # at every lag up to the member's own and at drawn lengths, fresh each time
+    CONFIRM = 7
 
 
 class Verdict(StrEnum):
@@ -162,6 +161,14 @@ class Evaluation:
         }
 
 
+class LagScore(NamedTuple):
+    """The score of a net at one lag, on sequences of all lengths that have it."""
+
+    mean: float
+    worst: float  # at the worst length
+    is_exact: bool  # whether it is over all sequences that there are
+
+
 @dataclass(frozen=True)
 class Criterion:
     """The score that a net must reach."""
@@ -205,7 +212,7 @@ class Criterion:
         relative = math.sqrt(2 / sequences)
         return Criterion(self.metric, self.value * (1 + deviations * relative))
 
-    def passes_at_lag(self, score: "LagScore", sequences: int) -> bool:
+    def passes_at_lag(self, score: LagScore, sequences: int) -> bool:
         """Tell whether a net is right at a lag: its mean score meets the criterion, and
         so does that of the worst length, with a margin if it is for so many drawn
         `sequences`."""
@@ -227,14 +234,6 @@ class Criterion:
     def index_of_worst(self, scores: Sequence[float] | np.ndarray) -> int:
         """Return the index of the worst score."""
         return int(np.argmin(scores) if self.higher_is_better else np.argmax(scores))
-
-
-class LagScore(NamedTuple):
-    """The score of a net at one lag, on sequences of all lengths that have it."""
-
-    mean: float
-    worst: float  # at the worst length
-    is_exact: bool  # whether it is over all sequences that there are
 
 
 @dataclass(kw_only=True)

@@ -271,9 +271,9 @@ class Answer:
         if self.units is None:
             return Passes((), 0, 0, 0)
         for points in (self.fresh, self.nearest, self.trainable.values()):
-            tried = [u for point in points for u in point.units if u >= self.units]
-            if tried:
-                units = min(tried)
+            widths = [u for point in points for u in point.units if u >= self.units]
+            if widths:
+                units = min(widths)
                 same = [point for point in points if units in point.units]
                 counts = [point.passed(units) for point in same]
                 passed = sum(good for good, _ in counts)

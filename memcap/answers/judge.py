@@ -196,9 +196,9 @@ class _Candidate:
                 for first in range(0, number, self.sequences):
                     # The last block is filled up, so that all have the same size.
                     numbers = first + np.arange(self.sequences)
-                    tried = np.minimum(numbers, number - 1)
+                    places = np.minimum(numbers, number - 1)
                     counts = numbers[:, None] < number
-                    yield length, self.enumerated(tried, lag, length), counts
+                    yield length, self.enumerated(places, lag, length), counts
             return
         lengths = longest + 1 - shortest
         blocks = number_of_blocks(lengths)

@@ -66,22 +66,22 @@ def from_rows(
     them, runs of `FRESH` are counted at the width to take."""
     rows = rows_for(rows, question.task, question.model)
     points = frontier(rows, question.at, question.budget)
-    found = answer(question, points, source)
-    return replace(found, fresh=_fresh(found)) if source in NAMES else found
+    result = answer(question, points, source)
+    return replace(result, fresh=_fresh(result)) if source in NAMES else result
 
 
-def _fresh(found: Answer) -> tuple[Point, ...]:
+def _fresh(result: Answer) -> tuple[Point, ...]:
     """Return the measurements of `FRESH` whose nets are those that an answer advises."""
-    question = found.question
+    question = result.question
     files = [file for file in map(rows_file, FRESH) if file.exists()]
-    if found.units is None or not files:
+    if result.units is None or not files:
         return ()
     rows = pl.concat(map(store.read, files))
     rows = rows_for(rows, question.task, question.model)
-    rows = rows.filter(lag=found.training_lag, units=found.units)
+    rows = rows.filter(lag=result.training_lag, units=result.units)
     points = fit_all_recipes(rows, question.at, question.budget)
-    label = found.points[0].label
-    return tuple(p for p in points if (p.label, p.recipe) == (label, found.recipe))
+    label = result.points[0].label
+    return tuple(p for p in points if (p.label, p.recipe) == (label, result.recipe))
 
 
 def _sources(question: Question) -> Iterator[tuple[str | None, pl.DataFrame]]:

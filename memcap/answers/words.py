@@ -231,11 +231,11 @@ def _share_passed(answer: "Answer", units: int) -> str:
         where = f" at lags {', '.join(lags[:-1])} and {lags[-1]}"
     elif points[0].lag == answer.question.lag:
         where = ""
-    tried = "" if width == units else "No net of that width was trained. "
+    caveat = "" if width == units else "No net of that width was trained. "
     chosen = ", on seeds that chose neither recipe nor width," if answer.fresh else ""
     low, high = (100 * end for end in wilson(passed, runs))
     return (
-        f"{tried}{passed} of {plural(runs, 'training run')}{where} with"
+        f"{caveat}{passed} of {plural(runs, 'training run')}{where} with"
         f" {plural(width, 'unit')}{chosen} {_passes(answer)} within {_budget(answer):,} steps"
         f" (95 % interval: {low:.0f} to {high:.0f} %)."
     )

@@ -43,12 +43,11 @@ from memcap.tasks import Facts, FileTask, Task, contract, is_own, make, task_cla
 from memcap.tasks.chance import without_memory
 from memcap.terminal.words import bound
 
-GOLDEN = (
-    0.618034  # multiples of the golden section are spread evenly between whole numbers
-)
-
 if TYPE_CHECKING:
     from memcap.models.architecture import Architecture
+
+# Multiples of the golden section are spread evenly between whole numbers.
+GOLDEN = 0.618034
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ import contextlib
 import errno
 import glob
 import hashlib
-import io
 import json
 import os
 import re
@@ -104,10 +103,13 @@ def read_table(path: Path, kind: str, columns: list[str] | None = None) -> pl.Da
             return read_table(later[0], kind, columns)
         if digest_of(path) not in (None, _digest(content)):
             raise BadFileError("damaged: its bytes are not those of its digest")
-        if columns is not None:
-            there = pl.read_parquet_schema(io.BytesIO(content))
-            columns = [name for name in columns if name in there]
-        return pl.read_parquet(content, columns=columns)
+        try:
+            return pl.read_parquet(content, columns=columns)
+        except pl.exceptions.ColumnNotFoundError:
+            # an older table, without columns that came later
+            whole = pl.read_parquet(content)
+            names = set(columns or whole.columns)
+            return whole.select(name for name in whole.columns if name in names)
 
 
 def stem(path: Path) -> str:

@@ -172,7 +172,7 @@ class Task(ABC):
 
     @property
     def filler(self) -> str:
-        """What may come before what counts, in the steps by which a sequence is longer
+        """Name what may come before what counts, in the steps by which a sequence is longer
         than the shortest: a noun, as "blanks". No answer is due there, and none depends
         on it. "": nothing, as what counts begins at the first step."""
         return ""

@@ -54,7 +54,8 @@ class EvalOperands(NamedTuple):
     """The operands of one evaluation of a member. Scalars unless noted."""
 
     # (2,) uint32, where the sequences come from: a random key to draw them from. For a
-    # file it is no key: its first number is the part, 0 for validation, 1 for held out
+    # file it is no key: its first number is the part, 0 for validation, 1 for held out;
+    # nor for `evaluate_all`, where it is the number of sequences of a length
     source: Any
     lag: Any
     length: Any  # steps of a sequence

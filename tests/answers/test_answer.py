@@ -474,7 +474,7 @@ def test_rows_of_every_lag_answer_before_those_of_one_lag():
 
 
 def test_rows_of_nets_that_are_right_anywhere_answer_before_others():
-    """Where it begins at the first step 4 units are enough, and anywhere 5."""
+    """Ask for 5 units, where 4 are enough if it begins at the first step."""
     counts = {4: (16, 16), 5: (16, 16), 6: (16, 16)}
     first = group(lag=20, counts=counts, **UP_TO)
     anywhere = group(lag=20, counts=counts, up_to={4: 0}, evaluation_until="anywhere")

@@ -68,7 +68,7 @@ def copies(inputs):
 @example(pairs={(2, 6)})  # one place of one lag
 @example(pairs={(lag, length) for lag in range(1, 5) for length in range(lag + 3, 8)})
 def test_each_lag_counts_by_itself_wherever_it_begins(pairs):
-    """Where all sequences are tried, so that each score is known."""
+    """Judge it where all sequences are tried, so that each score is known."""
     net = latch_net(lambda lag, length: (lag, length) in pairs)
     judged = memcap.judge(net, "latch", 5, distractors=0, sequences=2)
     lags = [1, 2, 3, 4, 5]

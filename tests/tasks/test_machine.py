@@ -36,7 +36,8 @@ def test_the_machine_reads_all_sequences_and_knows_their_answers(
 
 @pytest.mark.parametrize("task", LATCHES)
 def test_the_machine_has_as_many_paths_as_there_are_sequences(task):
-    symbols, distractors = task.symbols, task.distractors
+    symbols = task.symbols
+    distractors = task.distractors
     sizes = [(lag, extra) for lag in range(1, 9) for extra in range(9 - lag)]
     total = sum(symbols * distractors ** (lag + extra) for lag, extra in sizes)
     assert task.machine.paths(10) == total

@@ -407,8 +407,8 @@ def test_every_task_with_filler_is_tried():
     """A file's: tests/own/test_task.py."""
     tasks = [task for task in every_task() if task.filler]
     assert {task.filler for task in tasks} == {*FILLERS}
-    tried = {type(pair.values[1]) for pair in WITH_FILLER}
-    assert {type(task) for task in tasks} == {*tried, Data}
+    kinds = {type(pair.values[1]) for pair in WITH_FILLER}
+    assert {type(task) for task in tasks} == {*kinds, Data}
 
 
 @pytest.mark.parametrize(("oracle", "task"), WITH_FILLER)
