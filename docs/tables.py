@@ -29,6 +29,7 @@ from functools import cache
 from pathlib import Path
 
 import polars as pl
+import yaml
 
 from memcap import cli, figures, findings, store
 from memcap.findings import resample
@@ -379,6 +380,25 @@ def recipes_in_rows() -> str:
     )
 
 
+def colab() -> str:
+    """Say how to run the notebooks in Colab, which opens those of a repository on GitHub."""
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    repository = yaml.safe_load(citation).get("repository-code")
+    if repository is None:
+        return (
+            "In [Colab](https://colab.research.google.com), choose File and Upload notebook;"
+            " the first cell installs memcap."
+        )
+    place = repository.replace("//", "//colab.research.google.com/").replace(
+        "/github.com/", "/github/"
+    )
+    links = [
+        f"[{path.name}]({place}/blob/HEAD/examples/{path.name})"
+        for path in sorted(ROOT.glob("examples/*.ipynb"))
+    ]
+    return f"In Colab: {', '.join(links)}. The first cell installs memcap."
+
+
 def core_hours() -> str:
     """Say what all published rows took."""
     rows = trained_rows()
@@ -405,6 +425,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "designs": designs,
     "tables of rows": tables_of_rows,
     "columns": columns,
+    "notebooks": colab,
     "recipes in rows": recipes_in_rows,
     "core hours": core_hours,
 }

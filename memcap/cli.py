@@ -24,6 +24,7 @@ ABOUT = "How many units does a recurrent network need to remember this? Answered
 FIRST_STEPS = """First steps:
   memcap answer --task delay_line --lag 50               how many units, from what was measured
   memcap tasks                                           what there is to remember
+  memcap docs start                                      ten minutes of memcap; all pages: memcap docs
   memcap inspect --units 5 --timesteps 2 --features 3    what `units` sets, and what it doesn't
   memcap train sweeps=first_study                        measure (minutes); memcap train --help says more
   memcap my_module:my_command                            a command of your own, from my_module.py
@@ -197,7 +198,7 @@ def _top() -> CommandParser:
     parser = CommandParser(
         prog="memcap",
         description=ABOUT,
-        epilog=FIRST_STEPS,
+        epilog=FIRST_STEPS + address(),
         formatter_class=HelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"memcap {__version__}")
@@ -206,6 +207,19 @@ def _top() -> CommandParser:
     for name, summary in commands.summaries().items():
         names.add_parser(name, help=summary.replace("%", "%%"))
     return parser
+
+
+def address() -> str:
+    """Say where the documentation is, by the package's metadata; "" if nobody hosts it."""
+    # help alone needs it, and its import takes as long as half of memcap's
+    from importlib import metadata
+
+    try:
+        urls = metadata.metadata("memcap").get_all("Project-URL") or []
+    except metadata.PackageNotFoundError:  # a checkout that is not installed
+        urls = []
+    pages = [url for url in urls if url.startswith("Documentation, ")]
+    return "".join(f"\n{url.replace(',', ':')}" for url in pages)
 
 
 def _call(name: str, words: list[str]) -> None:

@@ -22,3 +22,15 @@ def test_every_page_is_as_its_rows_are(tables, capsys):
 def test_an_unknown_block_is_refused(tables):
     with pytest.raises(KeyError, match="nonsense"):
         tables.renewed("<!-- nonsense -->\n<!-- end -->")
+
+
+def test_notebooks_open_in_colab_once_the_project_is_on_github(
+    tables, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(tables, "ROOT", tmp_path)
+    (tmp_path / "examples").mkdir()
+    (tmp_path / "examples" / "a.ipynb").touch()
+    citation = tmp_path / "CITATION.cff"
+    citation.write_text("repository-code: https://github.com/b/c\n")
+    colab = "https://colab.research.google.com/github/b/c/blob/HEAD/examples/a.ipynb"
+    assert f"[a.ipynb]({colab})" in tables.colab()

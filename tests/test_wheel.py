@@ -70,6 +70,18 @@ def test_it_judges_a_papers_rows_in_an_empty_folder(run, tmp_path):
     assert drawn == {"figure.csv", "figure.pdf", "figure.png", "verdicts.csv"}
 
 
+def test_it_prints_pages_and_where_they_are_hosted(run, installed):
+    assert run("-m", "memcap", "docs", "start").startswith("# Ten minutes of memcap\n")
+    assert "Documentation" not in run("-m", "memcap", "--help")
+    (metadata,) = installed.glob("*.dist-info/METADATA")
+    text = metadata.read_text()
+    metadata.write_text(
+        text.replace("\n", "\nProject-URL: Documentation, https://d\n", 1)
+    )
+    assert run("-m", "memcap", "--help").endswith("\nDocumentation: https://d\n")
+    metadata.write_text(text)
+
+
 def test_it_finds_every_study(run):
     text = run("-m", "memcap", "train", "--help")
     assert f" sweeps= {', '.join(NAMES)} " in " ".join(text.split())
@@ -105,6 +117,7 @@ def test_all_but_figures_is_in_it(installed):
     there = {path.relative_to(package) for path in package.rglob("*") if path.is_file()}
     files = [(path, path.relative_to(ROOT / "memcap")) for path in sources("memcap")]
     files += [(path, path.relative_to(ROOT)) for path in sources("sweeps")]
+    files += [(path, path.relative_to(ROOT)) for path in ROOT.glob("docs/*.md")]
     assert {name for _, name in files} <= there
     assert not [name for name in there if name.suffix == ".png"]
     (wheel,) = installed.parent.glob("*.whl")

@@ -1,4 +1,7 @@
-"""Write a trained member's weights as npz, in another library's layout."""
+"""Write a trained member's weights as npz, in another library's layout.
+
+Read more: memcap docs train
+"""
 
 from argparse import ArgumentParser, Namespace
 

@@ -5,6 +5,8 @@ and `step`, the features that the net sees, and the target that it must predict.
 also be an .npz file (python -m pydoc memcap.own.task describes it), or a folder with
 the arrays of such a file as .npy files. A width is enough if its loss on sequences that
 training never saw equals the best width's within chance.
+
+Read more: memcap docs sequences
 """
 
 from argparse import ArgumentParser, Namespace

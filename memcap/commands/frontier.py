@@ -1,4 +1,7 @@
-"""Print the units that each task and lag needs, with 95 % intervals, from a study's rows."""
+"""Print the units that each task and lag needs, with 95 % intervals, from a study's rows.
+
+Read more: memcap docs decides
+"""
 
 from argparse import ArgumentParser, Namespace
 

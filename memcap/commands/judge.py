@@ -14,6 +14,8 @@ Adjacent lags that pass alike stand in one line with their worst scores; --json 
 lag. `first_step` is the score where what counts begins at the first step, and `length`
 the length of these sequences. `exact` says whether all sequences that there are were
 tried.
+
+Read more: memcap docs train
 """
 
 from argparse import ArgumentParser, Namespace

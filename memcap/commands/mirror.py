@@ -1,5 +1,8 @@
 """Send a study's rows and curves to W&B or trackio, while it trains (--follow) or long
-afterwards. If a run exists already, it is continued."""
+afterwards. If a run exists already, it is continued.
+
+Read more: memcap docs tracking
+"""
 
 import sys
 import time

@@ -8,6 +8,8 @@ nothing.
   memcap plan --device h100 sweeps=delay_line_frontier        on one H100: needs
                                                               memcap[targets], and no GPU
   memcap plan -m task=latch task.lag=5,50 model.units=1,2     all jobs of a multirun
+
+Read more: memcap docs accelerators
 """
 
 from argparse import ArgumentParser, Namespace

@@ -7,6 +7,8 @@
   memcap probe KEY --what my_module:mine            your own probe
 
 Figures, with the numbers drawn as CSV, go to RESULTS/probes/KEY.
+
+Read more: memcap docs probes
 """
 
 from argparse import ArgumentParser, Namespace

@@ -10,6 +10,8 @@ N is the length of the net's own sequences. Where there are at most 65,536 seque
 lag and a length, each is tried. A latch among distractors is proved by bounds of the
 carry, which hold for real numbers and for float32. An .npz file has the arrays of one
 layer of an LSTM and a dense read-out, in the order of the library's own.
+
+Read more: memcap docs train
 """
 
 import time

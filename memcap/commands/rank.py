@@ -12,6 +12,8 @@ known: "3 to 7 of 16" are the places that the cell may have.
       into outputs/rank_my_cells_Fast; a rerun trains only what is missing
   memcap rank delta_net
       a cell that is on the map: nothing is trained
+
+Read more: memcap docs cell_map
 """
 
 import re

@@ -20,6 +20,8 @@ sweeps/NAME.
       further words are overrides, as `memcap train` takes them
   memcap reproduce my_papers:hello --config-dir my_conf
       your own paper, with the study my_conf/sweeps/hello.yaml
+
+Read more: memcap docs papers
 """
 
 from argparse import ArgumentParser, Namespace

@@ -4,6 +4,8 @@ Run it from another shell while the study trains, or afterwards. Counts come fro
 rows, which a job writes every few seconds. A member counts as running after its first
 chunk of training steps. If a job was killed, the command says so, with the time of its
 last heartbeat.
+
+Read more: memcap docs train
 """
 
 import re
