@@ -36,7 +36,7 @@ import numpy as np
 from memcap.config.member import Member
 from memcap.designs.bisect import REACH, Search
 from memcap.designs.design import Design, Outcome, SearchKey, grouped
-from memcap.knobs import UserError
+from memcap.knobs import UserError, set_words
 from memcap.thresholds.curve import SMALLEST, Counts, Floats, logistic, logit
 from memcap.thresholds.lags import Belief, believe
 
@@ -95,6 +95,8 @@ class LagLine:
                     f" {', '.join(map(str, lengths))}; give each a study of its own, or set"
                     " design=bisect"
                 )
+        task = next(iter(groups.values()))[0].task
+        self.name = " ".join([task.name, *set_words(task)])
         self.precision = precision
         self.searches = {lag: Search(groups[lag]) for lag in sorted(groups)}
         self.in_training: set[Member] = set()
@@ -109,6 +111,7 @@ class LagLine:
         # shares of their budgets that passing members took, by lag
         self._pass_steps: dict[int, list[float]] = {lag: [] for lag in groups}
         self._open = list(self.searches)  # the lags that are not done
+        self._u90: dict[int, Floats] = {}  # ends and middle, of the lags with results
 
     def record(self, member: Member, outcome: Outcome) -> None:
         """Count one result."""
@@ -141,6 +144,7 @@ class LagLine:
         beliefs = believe(self._counts(), lags, NEGLIGIBLE)
         u50 = {lag: beliefs[lag].quantiles(0.5, ENDS) for lag in lags}
         u90 = {lag: beliefs[lag].quantiles(SHARE, ENDS) for lag in lags}
+        self._u90 = {lag: u90[lag] for lag in lags if self.searches[lag].total}
         self._open = [lag for lag in lags if not self._is_done(lag, u90[lag])]
         while self._open:
             unsettled = [
@@ -157,6 +161,16 @@ class LagLine:
             # no member there would tell much
             self._open = [lag for lag in self._open if lag not in round_lags]
         return []
+
+    @property
+    def frontier(self) -> str:
+        """The 95 % interval of u90 by now of each lag with results, in a line; empty
+        before the first results."""
+        intervals = [
+            f"{low:.2g} to {high:.2g} at lag {lag}"
+            for lag, (low, _, high) in self._u90.items()
+        ]
+        return ", ".join(intervals)
 
     @property
     def most_left(self) -> int:
@@ -305,6 +319,15 @@ class Adaptive(Design):
         line.in_training.remove(member)
         line.record(member, outcome)
         return [] if line.in_training else line.advance()
+
+    @property
+    def frontier(self) -> list[str]:
+        """The units that 90 % of the seeds need, by 95 % intervals."""
+        return [
+            f"{line.name}, units: {line.frontier}"
+            for line in self._lines
+            if line.frontier
+        ]
 
     @property
     def estimate(self) -> int:

@@ -102,6 +102,12 @@ class Design(ABC):
         """The number of members that are still to end in most simulated studies, if known."""
         return None
 
+    @property
+    def frontier(self) -> list[str]:
+        """The units that each lag needs, as far as the results say by now, a line for
+        each task; empty for a design that reads no frontier."""
+        return []
+
     @abstractmethod
     def first_members(self) -> list[Member]:
         """Return the first members to train; empty if the store has all that are wanted."""

@@ -181,6 +181,7 @@ class JobProgress:
         self.solved_before = solved_before
         # members are judged by their held-out loss, so that none counts as solved
         self.by_loss = False
+        self.frontier: list[str] = []  # what a search knows by now, in lines
         self.folder = str(Path.cwd())
         self.started = time.time()
         self.clock_started = time.monotonic()

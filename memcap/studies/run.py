@@ -149,6 +149,7 @@ def _train(todo: Todo, engine: Engine, writer: StudyWriter) -> None:
                 outcome = Outcome.of(end.member, end.passed, end.steps, end.best)
                 more += search.next_members(end.member, outcome)
             writer.progress.expect(search.estimate)
+            writer.progress.frontier = search.frontier
             return more
 
         train(todo.first, engine, writer, next_members, todo.candidates)
@@ -181,7 +182,8 @@ class ProgressBar:
         heartbeat = self.progress.heartbeat()
         ends = _ends(heartbeat, self.progress)
         line = f"training {_members(heartbeat, self.progress.before)}, {ends}, {_left(heartbeat)}"
-        print(line, file=sys.stderr, flush=True)
+        lines = [line, *self.progress.frontier]
+        print(*lines, sep="\n", file=sys.stderr, flush=True)
         self.last_line = now
         self.done = heartbeat.done
 
@@ -238,6 +240,7 @@ class _Bar(Progress):
             self.update(row, completed=done, total=members, note=note, left=left)
         yield self.make_tasks_table(self.tasks)
         if self.stderr.is_terminal:
+            yield from map(Text, self.progress.frontier)
             longest = [each for each in heartbeat.longest if each.seconds >= LONG]
             yield from (Text(_line(each)) for each in longest[:MOST_SHOWN])
 

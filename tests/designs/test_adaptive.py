@@ -2,6 +2,7 @@
 kill, and as precise as was asked for. What it saves is measured by `python -m
 tests.designs.simulation`, and held in test_designs.py."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -166,6 +167,22 @@ def test_an_interval_is_as_narrow_as_was_asked_for_or_a_unit_or_the_seeds_are_sp
             assert narrow or spent
             assert low < 0.8 * lag + 1 < high
     assert counts[0.7] < counts[0.1]
+
+
+def test_it_says_by_now_what_each_lag_takes():
+    members = line((2, 5))
+    design = Adaptive(members, {})
+    design.first_members()
+    assert design.frontier == []
+    known = {member: outcome(member, step(member)) for member in members}
+    design = Adaptive(members, known)
+    assert design.first_members() == []
+    (said,) = design.frontier
+    intervals = re.findall(r"([\d.]+) to ([\d.]+) at lag (\d+)", said)
+    assert said.startswith("delay_line, units: ")
+    assert [int(lag) for *_, lag in intervals] == [2, 5]
+    for low, high, lag in intervals:
+        assert float(low) < 0.8 * int(lag) + 1 < float(high)
 
 
 def test_no_lag_ends_by_a_few_that_happen_to_pass():

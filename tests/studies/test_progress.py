@@ -51,11 +51,13 @@ def test_what_is_still_to_come_may_change(clock, capsys):
     job = JobProgress(3, Study(design="bisect"))
     bar = ProgressBar(job)
     job.expect(7)
+    job.frontier = ["latch, units: 1 to 2 at lag 4"]
     clock.now = 40
     job.ended("", "solved", True)
     bar.print_line()
     assert capsys.readouterr().err.splitlines() == [
-        "training 1/7 members at most, 1 solved, about 4 minutes left"
+        "training 1/7 members at most, 1 solved, about 4 minutes left",
+        "latch, units: 1 to 2 at lag 4",
     ]
 
 
