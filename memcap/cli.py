@@ -174,7 +174,7 @@ def _run(arguments: list[str]) -> None:
     name = arguments[0]
     if plugins.is_import_path(name):
         jax_setup.setup()  # its module may use JAX on import
-    elif name not in commands.FOLDER.names:
+    elif name.startswith("-"):
         _top().parse_args(arguments[:1])  # prints the help or the version, or complains
     _call(name, arguments[1:])
 

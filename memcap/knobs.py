@@ -1,12 +1,13 @@
 """Knobs: dataclass fields with a default, a range and a meaning; and the one error for
 a user's mistake."""
 
+import difflib
 import errno
 import hashlib
 import math
 import operator
 import types
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import MISSING, field, fields
 from functools import cache, lru_cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -55,6 +56,20 @@ def of_disk(error: OSError) -> str | None:
     if error.filename is None and error.errno not in DISK_ERRORS:
         return None
     return f"{error.filename or 'disk'}: cannot be read or written ({error.strerror})"
+
+
+def alternatives(
+    name: str, known: Iterable[str], own: str = "", most: int = MOST
+) -> str:
+    """Say what may be meant by an unknown name: the known ones that look like it. If none
+    does, name the first `most` of all, and what else may be given, `own`."""
+    known = list(known)
+    if alike := difflib.get_close_matches(name, known):
+        return f"did you mean {' or '.join(alike)}?"
+    text = f"one of {', '.join(known[:most])}"
+    if len(known) > most:
+        text += f" and {len(known) - most} more (memcap train --help lists all)"
+    return f"{text}, or {own}" if own else text
 
 
 def field_values(owner: Any) -> dict[str, Any]:

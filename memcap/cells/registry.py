@@ -11,7 +11,7 @@ from flax import nnx
 from memcap.cells.base import Cell
 from memcap.cells.sizes import ALIASES, CellFacts
 from memcap.cells.variants import FewBits, variant
-from memcap.knobs import UserError
+from memcap.knobs import UserError, alternatives
 from memcap.runtime import plugins
 
 
@@ -65,11 +65,9 @@ def cell_class(name: str) -> type[Cell]:
             )
         return _adopted(cls, name)
     if name not in flax_cell_names():
-        names = dict.fromkeys([*cell_classes(), *flax_cell_names()])
-        raise UserError(
-            f"model.cell={name}: no such cell; one of {', '.join(names)}, or MODULE:CLASS for"
-            " your own"
-        )
+        known = dict.fromkeys([*cell_classes(), *flax_cell_names()])
+        names = alternatives(name, known, "MODULE:CLASS for your own")
+        raise UserError(f"model.cell={name}: no such cell; {names}")
     return _adopted(getattr(nnx, name), name)
 
 

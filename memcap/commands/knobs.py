@@ -17,7 +17,7 @@ from typing import Any, get_type_hints
 from memcap.commands.arguments import add_json
 from memcap.config.member import task_defaults
 from memcap.config.recipes import recipe_file
-from memcap.knobs import LONGEST, UserError, allowed
+from memcap.knobs import LONGEST, UserError, allowed, alternatives
 from memcap.launch.jobs import GROUPS
 from memcap.runtime import ROOT, plugins
 from memcap.tasks import Task, task_class, task_classes
@@ -107,10 +107,8 @@ def groups(name: str | None = None) -> list[KnobGroup]:
         return groups_of[name]
     if name in tasks or plugins.is_import_path(name):
         return [_any_task(), _task(task_class(name))]
-    raise UserError(
-        f"{name}: no such group of knobs; one of {', '.join([*groups_of, *tasks])}, or"
-        " MODULE:TASK of your own"
-    )
+    names = alternatives(name, [*groups_of, *tasks], "MODULE:TASK of your own")
+    raise UserError(f"{name}: no such group of knobs; {names}")
 
 
 def recipe_values() -> dict[str, dict[str, Any]]:

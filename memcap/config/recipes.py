@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from memcap import cells
-from memcap.knobs import MOST, UserError, check, completed, field_values, knob, typed
+from memcap.knobs import (
+    MOST,
+    UserError,
+    alternatives,
+    check,
+    completed,
+    field_values,
+    knob,
+    typed,
+)
 from memcap.models.model import PRESETS, preset
 from memcap.rule import SHORTER_LAGS, Verdict
 from memcap.runtime import ROOT
@@ -235,10 +244,9 @@ def recipe_file(name: str) -> dict[str, Any]:
     path = _file(name)
     if path is None:
         files = [file for folder in _searched() for file in folder.glob("*.yaml")]
-        names = ", ".join(sorted({file.stem for file in files}))
-        raise UserError(
-            f"recipe={name}: no such recipe; one of {names}, or a file of recipe/ in --config-dir"
-        )
+        known = sorted({file.stem for file in files})
+        names = alternatives(name, known, "a file of recipe/ in --config-dir")
+        raise UserError(f"recipe={name}: no such recipe; {names}")
     return _plain(path)
 
 

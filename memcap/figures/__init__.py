@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import polars as pl
 
-from memcap.knobs import UserError
+from memcap.knobs import UserError, alternatives
 from memcap.runtime import plugins
 from memcap.store import files
 from memcap.store.shards import folder, load_findings, with_findings
@@ -98,10 +98,8 @@ def find(name: str) -> Draws:
         return FOLDER.find(name)
     study = load_findings(name) if name in with_findings() else None
     if not hasattr(study, "draw"):
-        raise UserError(
-            f"{name}: no such figure; one of {', '.join(summaries())}, or MODULE:NAME of your"
-            " own"
-        )
+        names = alternatives(name, summaries(), "MODULE:NAME of your own")
+        raise UserError(f"{name}: no such figure; {names}")
     return study
 
 

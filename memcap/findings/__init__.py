@@ -51,7 +51,7 @@ import polars as pl
 import yaml
 
 from memcap.figures import Drawn
-from memcap.knobs import UserError
+from memcap.knobs import UserError, alternatives
 from memcap.runtime import plugins
 from memcap.store.lengths import first_failures, over_lengths
 from memcap.store.shards import folder, sweeps
@@ -210,10 +210,8 @@ def find(name: str) -> Reproduction:
     elif name in papers():
         paper = load(name)
     else:
-        raise UserError(
-            f"{name}: no such paper; one of {', '.join(papers())}, or MODULE:NAME of your"
-            " own"
-        )
+        names = alternatives(name, papers(), "MODULE:NAME of your own")
+        raise UserError(f"{name}: no such paper; {names}")
     if not callable(getattr(paper, "draw", None)):
         raise UserError(
             f"paper={name}: has no function draw; memcap.findings says what a paper must"

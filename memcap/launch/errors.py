@@ -1,6 +1,5 @@
 """Mistakes of a user in one line: what was wrong, what is allowed, where to set it."""
 
-import difflib
 import re
 import sys
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from memcap.config.recipes import of_yaml
-from memcap.knobs import UserError, of_disk
+from memcap.knobs import UserError, alternatives, of_disk
 from memcap.launch.jobs import GROUPS, JOB_KEYS, chosen_tasks, fields_of
 from memcap.terminal.words import complain
 
@@ -59,8 +58,8 @@ def explain(error: BaseException, overrides: Sequence[str] = ()) -> str:
             own = f"a file of {group}/ in --config-dir"
             if group == "task":
                 own = "MODULE:CLASS for your own"
-            names = alternatives(choice, error.options)
-            return f"{group}={choice}: no such choice; {names}, or {own}"
+            names = alternatives(choice, error.options, own, NAMED)
+            return f"{group}={choice}: no such choice; {names}"
     if isinstance(error, OverrideParseException):
         return (
             f"{error.override}: Hydra cannot read it; write KEY=VALUE, as in task.lag=8, and"
@@ -89,16 +88,6 @@ def explain(error: BaseException, overrides: Sequence[str] = ()) -> str:
     )
     text = " ".join(re.sub(r"^In '[^']*': ", "", text).split()).replace(" )", ")")
     return f"{key}: {text}" if key else text
-
-
-def alternatives(typed: str, names: Sequence[str]) -> str:
-    """Suggest names: those that look like the typed one, and the first `NAMED` of all."""
-    text = f"one of {', '.join(names[:NAMED])}"
-    if len(names) > NAMED:
-        text += f" and {len(names) - NAMED} more (memcap train --help lists all)"
-    if near := difflib.get_close_matches(typed, names):
-        text = f"did you mean {' or '.join(near)}? {text}"
-    return text
 
 
 def _unknown_key(key: str, overrides: Sequence[str]) -> str:

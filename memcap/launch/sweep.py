@@ -12,9 +12,9 @@ from hydra.utils import get_class
 from omegaconf import DictConfig
 
 from memcap.designs.axes import MOST_MEMBERS
-from memcap.knobs import UserError
+from memcap.knobs import UserError, alternatives
 from memcap.launch.composer import Composer
-from memcap.launch.errors import alternatives
+from memcap.launch.errors import NAMED
 from memcap.launch.jobs import Job, job_of, typed_overrides
 from memcap.runtime import signals
 
@@ -41,7 +41,7 @@ def jobs_of(config: DictConfig, loader: ConfigLoader) -> Iterator[Job]:
     if 0 in counts:
         override = overrides[counts.index(0)]
         names = loader.get_group_options(override.key_or_group)
-        hint = f"; {alternatives('', names)}" if names else ""
+        hint = f"; {alternatives('', names, most=NAMED)}" if names else ""
         raise UserError(
             f"{override.input_line}: matches nothing, so there is no job{hint}"
         )

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
-from memcap.knobs import UserError, unknown_knob
+from memcap.knobs import UserError, alternatives, unknown_knob
 from memcap.loops.base import Loop, Request
 from memcap.loops.base import Pass as Pass
 from memcap.loops.base import Readout as Readout
@@ -72,10 +72,8 @@ def _named(name: str) -> list[Loop]:
         return [_outside(name)]
     matches = [loop for loop in loops() if loop.name == name]
     if not matches:
-        raise UserError(
-            f"engine.loop={name}: no such loop; one of {', '.join(names())}, or MODULE:OBJECT for"
-            " your own"
-        )
+        known = alternatives(name, names(), "MODULE:OBJECT for your own")
+        raise UserError(f"engine.loop={name}: no such loop; {known}")
     return matches
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any, Generic, TypeVar, cast
 
-from memcap.knobs import UserError
+from memcap.knobs import UserError, alternatives
 from memcap.terminal.words import first_paragraph
 
 T = TypeVar("T")
@@ -166,10 +166,8 @@ class Folder(Generic[T]):
         elif name in self.names:
             plugin = importlib.import_module(self._module(name))
         else:
-            names = ", ".join(self.names)
-            raise UserError(
-                f"{name}: no such {self.what}; one of {names}, or MODULE:NAME of your own"
-            )
+            names = alternatives(name, self.names, "MODULE:NAME of your own")
+            raise UserError(f"{name}: no such {self.what}; {names}")
         for function in self.functions:
             if not callable(getattr(plugin, function, None)):
                 raise UserError(

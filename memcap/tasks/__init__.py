@@ -6,7 +6,7 @@ from dataclasses import Field
 from functools import cache
 from typing import Any
 
-from memcap.knobs import UserError, typed
+from memcap.knobs import UserError, alternatives, typed
 from memcap.runtime import plugins
 from memcap.tasks.base import (
     Batch,
@@ -64,10 +64,8 @@ def task_class(name: str) -> type[Task]:
             )
         return cls
     if name not in task_classes():
-        names = ", ".join(task_classes())
-        raise UserError(
-            f"task.name={name}: no such task; one of {names}, or MODULE:CLASS for your own"
-        )
+        names = alternatives(name, task_classes(), "MODULE:CLASS for your own")
+        raise UserError(f"task.name={name}: no such task; {names}")
     return task_classes()[name]
 
 

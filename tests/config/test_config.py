@@ -54,7 +54,7 @@ MISTAKES = [
     ("evaluation.until", "dawn", "one of solved, steady"),
     ("task.distractors", 4, "lag, length, symbols, reals"),
     ("model.units", 5000, "at most 4096"),
-    ("model.cell", "LSTMM", f"one of {', '.join(cell_classes())}, LSTMCell, or "),
+    ("model.cell", "Foo", f"one of {', '.join(cell_classes())}, LSTMCell, or "),
     ("model.cell", "RNNCellBase", f"one of {', '.join(cell_classes())}, LSTMCell, or "),
     ("model.readout", "relu", "one of dense, lstm"),
     ("model.width", 3, "cell, units, readout"),
