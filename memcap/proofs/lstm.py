@@ -15,7 +15,8 @@ UNIT = 2.0**-24  # the most that float32 rounds a result by, as a share of it
 # products and sums. tests/proofs/test_lstm.py measures less than half of this.
 ACTIVATION = 16 * UNIT
 SIDES = np.array([-1.0, 1.0])[:, None, None]
-WIDTH = 8  # sequences that a search goes on with, per state
+WIDTH = 4  # sequences that a search goes on with, per state and end of a c or h
+MOST = 65_536  # boxes after a step, before a proof gives up
 
 
 class BoundedLSTM(NamedTuple):
@@ -113,31 +114,68 @@ def extend(
     return parents, symbols, targets, boxes, margins
 
 
-def least_margin(net: BoundedLSTM, machine: Machine, steps: int) -> float:
+def least_margin(
+    net: BoundedLSTM, machine: Machine, steps: int, cells: int = 1
+) -> float:
     """Return by how much the logit of the right class is at least above all others, in
-    all sequences of a machine within `steps` steps.
+    all sequences of a machine within `steps` steps; or at most 0, where that is not
+    shown.
 
-    A box per state holds all carries with which the net can be in it: the hull of the
-    images of all boxes that lead there.
+    The boxes of a state hold all carries with which the net can be in it, by `cover`.
+    If there are several, each is halved before a step, as bounds of parts are closer.
     """
     states = np.array(["start"])
     boxes = np.zeros((2, 1, 2 * len(net.recurrent)))
     least = np.inf
     for _ in range(steps):
+        if cells > 1:
+            states = np.tile(states, 2)
+            boxes = halves(net, boxes)
         _, _, targets, images, margins = extend(net, machine, states, boxes)
         least = min(least, margins.min())
-        states = np.unique(targets)
-        parts = [images[:, targets == state] for state in states]
-        boxes = np.stack([(low.min(0), high.max(0)) for low, high in parts], 1)
+        if least <= 0 or len(targets) > MOST:
+            return min(least, 0)
+        states, boxes = cover(targets, images, cells)
     return least
+
+
+def halves(net: BoundedLSTM, boxes: Array) -> Array:
+    """Halve each of N boxes, (2, 2N, 2U), along the h that moves the gates most."""
+    units = len(net.recurrent)
+    moves = np.ptp(boxes, 0)[:, units:] * np.abs(net.recurrent).sum(1)
+    cut = np.arange(len(moves)), units + moves.argmax(1)
+    low = boxes.copy()
+    high = boxes.copy()
+    low[1][cut] = high[0][cut] = boxes.mean(0)[cut]
+    return np.concatenate([low, high], 1)
+
+
+def cover(states: Array, boxes: Array, cells: int) -> tuple[Array, Array]:
+    """Replace the boxes of a state by fewer that hold them: the hull of all boxes of
+    the state is a grid with `cells` cells along each axis, and those whose middles lie
+    in the same cell become their hull."""
+    names, state = np.unique(states, return_inverse=True)
+    low, high = hulls(state, boxes)[1][:, state]
+    cell = cells * (boxes.mean(0) - low) // (high - low)
+    groups, boxes = hulls(np.column_stack([state, cell]), boxes)
+    return names[groups[:, 0].astype(int)], boxes
+
+
+def hulls(groups: Array, boxes: Array) -> tuple[Array, Array]:
+    """Return each group once, and the least box that holds all of its boxes."""
+    once, group = np.unique(groups, return_inverse=True, axis=0)
+    ends = np.full((len(once), 2, boxes.shape[-1]), -np.inf)
+    np.maximum.at(ends, group.ravel(), (SIDES * boxes).swapaxes(0, 1))
+    return once, SIDES * ends.swapaxes(0, 1)
 
 
 def worst_sequence(
     net: BoundedLSTM, machine: Machine, steps: int
 ) -> tuple[float, list[int], int]:
     """Search for the sequence within `steps` steps with the least margin, by a beam: at
-    each step, of the paths in a state those go on that would have the least margin if
-    they ended now, or any where none can end.
+    each step, of the paths into a state those go on that have the least and the largest
+    c and h of a unit. They find what drifts, as filler that drives a carry so far that
+    no symbol moves it any more.
 
     Returns:
         The margin, the symbols (T,), and the right class.
@@ -152,18 +190,15 @@ def worst_sequence(
         k = margins.argmin()
         path = sequences[k].tolist()
         worst = min(worst, (margins[k], path, machine.answers.get(targets[k], -1)))
-        order = np.random.default_rng(0).random(len(states))
-        ends = np.isfinite(margins)
-        order[parents[ends]] = margins[ends]
-        ranks = order.argsort()
-        beam = [
-            path
-            for state in np.unique(states)
-            for path in ranks[states[ranks] == state][:WIDTH]
-        ]
-        children = np.isin(parents, beam)
-        states = targets[children]
-        sequences = sequences[children]
+        carries = images.mean(0)
+        beam = []
+        for state in np.unique(targets):
+            (paths,) = np.nonzero(targets == state)
+            ranked = paths[carries[paths].argsort(0)]
+            beam += [*ranked[:WIDTH].flat, *ranked[-WIDTH:].flat]
+        beam = np.unique(beam)
+        states = targets[beam]
+        sequences = sequences[beam]
         # points, as the bounds of rounding would add up
-        boxes = np.stack(2 * [images[:, children].mean(0)])
+        boxes = np.stack(2 * [carries[beam]])
     return worst

@@ -19,6 +19,7 @@ from memcap.trained import Trained
 MOST = 65_536  # sequences of a lag and a length that are all tried
 BLOCK = 1024  # sequences that run at once
 BLOCKS = 256  # that are drawn, where there are more sequences
+CELLS = 1, 4, 8, 16  # per axis of the carry, until bounds are close enough
 
 Sizes = list[tuple[int, int]]  # lags and lengths
 Blocks = Iterator[tuple[int, int, Batch]]  # each of a lag and a length
@@ -47,8 +48,8 @@ def prove(net: Trained, anywhere: bool = True) -> Proof:
 
     Where at most `MOST` sequences have the same lag and length, each is tried.
     Otherwise some are drawn. If the net is right on these, is one layer of an LSTM, and
-    its task has a machine, the carry is bounded over all sequences; if that proves
-    nothing, a beam searches for a mistake.
+    its task has a machine, a beam searches for a mistake, and if it finds none, the
+    carry is bounded over all sequences.
 
     Args:
         anywhere: True: whatever filler comes before what counts, up to the length of
@@ -122,16 +123,18 @@ def disproof(net: Trained, blocks: Blocks) -> Proof | None:
 
 
 def bound(net: Trained, machine: Machine) -> Proof:
-    """Prove by bounds of the carry of one layer of an LSTM, or search for a mistake."""
+    """Search for a mistake of one layer of an LSTM, or bound its carry."""
     arrays = export(net.member.model, net.weights, "keras").values()
     lstm = BoundedLSTM(*(array.astype(np.float64) for array in arrays))
     steps = net.member.length
     total = machine.paths(steps)
-    if (margin := least_margin(lstm, machine, steps)) > 0:
-        return Proof("proved", total, f"bounds of the carry, margin {number(margin)}")
     margin, sequence, answer = worst_sequence(lstm, machine, steps)
     outputs, _ = net.run(np.array(sequence)[:, None])
     if outputs[-1, 0].argmax() != answer:
         return Proof("counterexample", total, "by a search", sequence)
+    for cells in CELLS:
+        if (least := least_margin(lstm, machine, steps, cells)) > 0:
+            reason = f"bounds of the carry, margin {number(least)}"
+            return Proof("proved", total, reason)
     reason = f"bounds are too wide, least margin of a search {number(margin)}"
     return Proof("unknown", total, reason)

@@ -13,9 +13,19 @@ from task_checks import draw, few, seeds
 
 import memcap
 from memcap.cells.lstm import lstm_step, sigmoid
+from memcap.config.member import Member
+from memcap.models.constructed import constructed
 from memcap.models.export import export
-from memcap.proofs.lstm import ACTIVATION, BoundedLSTM, least_margin, worst_sequence
+from memcap.proofs.lstm import (
+    ACTIVATION,
+    BoundedLSTM,
+    cover,
+    halves,
+    least_margin,
+    worst_sequence,
+)
 from memcap.proofs.proof import bound
+from memcap.tasks.latch import Latch
 from memcap.trained import Trained
 
 pytestmark = pytest.mark.usefixtures("quick_file")
@@ -24,6 +34,26 @@ ONE_UNIT = [
     f"atlas:latch-L{lag}" for lag in (1, 2, 3, 5, 8, 12, 16, 20, 25, 32, 40, 50)
 ]
 run_step = jax.jit(lstm_step)
+
+# A trained net of one unit, rounded. The more its h is, the less it keeps of its c, so a
+# box of both is much larger than what they can be together.
+ROUNDED = BoundedLSTM(
+    kernel=np.array(
+        [
+            [3.1, -3.1, -2.3, 2.1],
+            [1.7, -0.2, 1.3, 0.0],
+            [-0.1, -0.4, 0.2, -0.9],
+            [0.3, -0.8, 0.1, -1.2],
+            [0.1, -0.5, 0.2, -0.9],
+            [0.1, -0.1, 0.1, -1.2],
+            [4.0, 3.0, 0.7, 2.2],
+        ]
+    ),
+    recurrent=np.array([[-1.3, -1.8, 2.7, -2.1]]),
+    bias=np.array([-0.8, 2.9, -0.1, 2.2]),
+    readout=np.array([[-5.6, 5.1]]),
+    readout_bias=np.array([-0.4, 0.4]),
+)
 
 
 @cache
@@ -80,13 +110,55 @@ def test_a_second_program_finds_the_same_margin(name, anywhere):
     assert 0 < ours < theirs < 1.01 * ours
 
 
+@given(seeds)
+@few
+def test_halves_and_covers_hold_what_the_boxes_held(seed):
+    rng = np.random.default_rng(seed)
+    boxes = np.sort(rng.normal(0, 1, (2, 40, 2)), 0)
+    states = rng.choice(["a", "b"], 40)
+    low, high = halves(ROUNDED, boxes)
+    assert (low[:40] == boxes[0]).all()
+    assert (high[40:] == boxes[1]).all()
+    assert (high[:40, 0] == boxes[1, :, 0]).all()
+    assert (high[:40, 1] == low[40:, 1]).all()
+    for cells, most in ((1, 2), (4, 32)):
+        names, (low, high) = cover(states, boxes, cells)
+        assert len(names) <= most
+        for state, box in zip(states, boxes.swapaxes(0, 1), strict=True):
+            inside = (low <= box[0]) & (box[1] <= high) & (names == state)[:, None]
+            assert inside.all(1).any()
+
+
+def test_several_boxes_prove_what_one_cannot():
+    machine = Latch().machine
+    one, several = (least_margin(ROUNDED, machine, 22, cells) for cells in (1, 16))
+    assert one <= 0 < several <= worst_sequence(ROUNDED, machine, 22)[0]
+
+
+@pytest.mark.parametrize(
+    ("drift", "verdict"), [(0.0155, "proved"), (0.0165, "counterexample")]
+)
+def test_a_search_finds_filler_that_adds_up(drift, verdict):
+    """A symbol adds -0.8 or 0.8 to c and keeps the rest, and half of the distractors add
+    a little to it, the others take it off. 0.8 / 50 is 0.016, so only above that can 50
+    distractors hide a symbol, and only if nearly all pull the same way."""
+    model, weights = constructed(Latch(), 50)
+    kernel = weights["cell"]["kernel"]
+    kernel[:2, 1] = 20
+    kernel[2:6, 0] = 20
+    kernel[2:6, 2] = np.arctanh([drift, -drift, drift, -drift])
+    net = Trained(Member(Latch(), 50, model=model), weights)
+    proof = bound(net, Latch().machine)
+    assert proof.verdict == verdict
+
+
 @given(st.sampled_from(ONE_UNIT[3::4]), seeds)
 @few
 def test_no_sequence_has_a_smaller_margin_than_the_bound(name, seed):
     net, arrays = load(name)
     member = net.member
     machine = member.task.machine.without_filler
-    least = least_margin(bounded(arrays), machine, member.length)
+    least = least_margin(bounded(arrays), machine, member.length, 1 + seed % 3)
     lag = 1 + seed % member.lag
     batch = draw(member.task, lag, seed=seed, steps=member.length)
     logits = net.run(batch.inputs)[0][lag + 1]
