@@ -92,7 +92,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--confidence",
         type=share,
         default=0.9,
-        help="share of the seeds that should pass, of those that train at all (default .9)",
+        help="share of nets that should pass, without those that pass at no width (default 0.9)",
     )
     add_verdict(parser)
     add(

@@ -40,11 +40,10 @@ def add_knobs(parser: argparse.ArgumentParser) -> None:
 def add_verdict(parser: argparse.ArgumentParser) -> None:
     """Add `--at` and `--budget`, for `memcap.frontiers.frontier.frontier`."""
     about = (
-        "anywhere: right at every shorter lag, too, wherever in a sequence it begins, where"
-        " members were trained until that, and elsewhere up_to (default); up_to: right at every"
-        " shorter lag, where members were trained until that, and elsewhere steady; steady: right"
-        " on longer sequences, too, where the task is a stream; trained: at the trained lag and"
-        " length"
+        "anywhere (default): right at this lag and all shorter ones, wherever in a sequence it"
+        " begins; up_to: right at this lag and all shorter ones; steady: right on longer"
+        " sequences, too, where the task is a stream; trained: right at the trained lag and length."
+        " Nets that were not trained until a verdict are judged by the next one"
     )
     parser.add_argument("--at", choices=AT, default=AT[0], help=about)
     about = "only recipes of at most so many training steps (default: all)"

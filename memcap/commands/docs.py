@@ -11,7 +11,6 @@ On a terminal the page is laid out; into a pipe it is Markdown, as in memcap doc
 less.
 """
 
-import difflib
 import sys
 from argparse import ArgumentParser, Namespace
 from textwrap import indent
@@ -20,7 +19,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markdown import CodeBlock, Markdown
 from rich.text import Text
 
-from memcap.knobs import UserError
+from memcap.knobs import UserError, alternatives
 from memcap.runtime import ROOT
 from memcap.terminal.words import Column, Listing, fold_help, show
 
@@ -66,9 +65,8 @@ def run(arguments: Namespace) -> None:
         return
     studies = {path.parent.name: path for path in ROOT.glob("sweeps/*/README.md")}
     if name not in {*guides, *studies}:
-        near = difflib.get_close_matches(name, [*guides, *studies])
-        guess = f" did you mean {' or '.join(near)}?" if near else ""
-        raise UserError(f"{name}: no such page;{guess} all: memcap docs")
+        guess = alternatives(name, guides, "a study", len(guides))
+        raise UserError(f"{name}: no such page; {guess}")
     text = guides.get(name) or studies[name].read_text(encoding="utf-8")
     if sys.stdout.isatty():
         show(Page(text, hyperlinks=False))

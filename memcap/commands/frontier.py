@@ -13,7 +13,8 @@ from memcap.own.losses import loss_curves
 from memcap.own.words import as_dict, loss_table
 from memcap.report import tables
 from memcap.store.rows import IS_BY_LOSS
-from memcap.terminal.words import order, print_json, show
+from memcap.store.status import status, studies
+from memcap.terminal.words import order, plural, print_json, show
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -27,17 +28,18 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> None:
     """Print one line per task and lag."""
-    rows = store.read(arguments.results, arguments.strict)
-    others = store.unknown(arguments.results).filter(~IS_BY_LOSS)
+    results = arguments.results
+    rows = store.read(results, arguments.strict)
+    others = store.unknown(results).filter(~IS_BY_LOSS)
     if rows.is_empty() and others.is_empty():
-        raise store.no_rows(arguments.results)
+        raise store.no_rows(results)
     if (task := arguments.task) is not None:
         tasks = sorted({*rows["task"], *others["task"]})
         rows = rows.filter(task=task)
         others = others.filter(task=task)
         if task not in tasks:
             raise UserError(
-                f"--task {task}: {arguments.results} has no rows of it; one of {', '.join(tasks)}"
+                f"--task {task}: {results} has no rows of it; one of {', '.join(tasks)}"
             )
     points = frontier(rows, arguments.at, arguments.budget)
     curves = loss_curves(rows)
@@ -50,3 +52,8 @@ def run(arguments: Namespace) -> None:
         show(tables.counts_table(others))
     if points or not (curves or others.height):
         show(tables.frontier_table(points))
+    if results.is_dir():
+        known = [*map(status, studies(results))]
+        if missing := sum(study.members - study.done for study in known):
+            count = plural(missing, "member")
+            show(f"Not complete: {count} without a row. See: memcap status {results}")

@@ -42,26 +42,24 @@ from memcap.launch import app
 from memcap.runtime import ROOT, plugins
 from memcap.store import files, rows_of
 from memcap.store.shards import OUTPUTS, rows_file
-from memcap.terminal.words import Column, Listing, complain, order, show
+from memcap.terminal.words import Blocks, Column, complain, plural, show
 
 CLAIMS = (
-    Column("claim", folds=True),
+    Column("claim"),
+    Column("verdict"),
     Column(
         "whose",
-        "the paper's claim; one that stand-ins make for it: another cell, group or length than"
-        " the paper's; or ours about its experiment",
+        "paper, the paper's claim; stand-in, a similar claim, about another cell, group or"
+        " length; or ours, about the paper's experiment",
     ),
-    Column("paper", "the paper's number", folds=True),
-    Column("here", "our number", folds=True),
-    Column("verdict", "verdict on these rows"),
-    Column("read", "where the claim was read", folds=True),
+    Column("here", "our number"),
+    Column("paper", "the paper's number"),
+    Column("read", "where the claim was read"),
 )
 RESAMPLED = (
-    Column("claim", folds=True),
-    Column("verdict", "verdict on these rows"),
-    Column(
-        "within", "columns in which nets agree whose outcomes are shuffled", folds=True
-    ),
+    Column("claim"),
+    Column("verdict"),
+    Column("within", "columns in which nets agree whose outcomes are shuffled"),
     Column(
         "shuffled",
         f"share of shuffles in which it holds; it counts up to {resample.BY_CHANCE:g}",
@@ -72,20 +70,15 @@ RESAMPLED = (
 )
 LISTED = (
     Column("name"),
-    Column("question", folds=True),
+    Column("question"),
     Column("paper", "claims of the paper that hold"),
     Column("stand-in", "claims about another cell, group or length that hold"),
     Column("ours", "our claims about its experiment that hold"),
-    Column(
-        "read",
-        "what we read: the paper, the authors' code, or notes of others",
-        folds=True,
-    ),
-    Column("cost", "measured cost of the default study", folds=True),
-    Column("hardware", folds=True),
-    Column("source", folds=True),
+    Column("read", "what we read: the paper, the authors' code, or notes of others"),
+    Column("cost", "measured cost of the default study"),
+    Column("hardware"),
+    Column("source"),
 )
-DROPS = ("read",)
 LISTED_DROPS = ("source", "hardware", "read")
 TINY_BUDGET = 20
 TINY_SEQUENCES = 256
@@ -134,7 +127,6 @@ def add_arguments(parser: ArgumentParser) -> None:
         f" {OUTPUTS}/NAME/published)"
     )
     add_output(parser, about)
-    parser.epilog = order(DROPS)
 
 
 def run(arguments: Namespace) -> None:
@@ -160,7 +152,7 @@ def run(arguments: Namespace) -> None:
     if arguments.tiny:
         notes.append("A tiny run shows that all parts work; its verdicts mean nothing.")
     lines = table.select(column.head for column in CLAIMS).rows()
-    show(Listing(f"{arguments.name}: {paper.source}", CLAIMS, lines, DROPS, notes))
+    show(Blocks(f"{arguments.name}: {paper.source}", CLAIMS, lines, notes=notes))
     print(f"Figure: {picture} (numbers and verdicts beside it)")
     others = table.filter(~pl.col("expected"))["claim"]
     wrong = {f"not as {arguments.name} expects": others}
@@ -168,10 +160,13 @@ def run(arguments: Namespace) -> None:
         words = f"in over {resample.BY_CHANCE:.0%} of shuffles these hold, too"
         wrong[words] = _resample(paper, rows, arguments.resample, place)
     wrong = {words: claims for words, claims in wrong.items() if len(claims)}
-    if arguments.check and wrong:
-        for words, claims in wrong.items():
-            complain(f"{words}: {'; '.join(claims)}")
+    if not arguments.check:
+        return
+    for words, claims in wrong.items():
+        complain(f"{words}: {'; '.join(claims)}")
+    if wrong:
         raise SystemExit(1)
+    print(f"Checked: {plural(len(lines), 'verdict')}, as {arguments.name} expects.")
 
 
 def _resample(
@@ -184,7 +179,7 @@ def _resample(
     shares = pl.col("shuffled", "bootstrapped").round(3).cast(pl.String).fill_null("-")
     selection = table.with_columns(shares).select(column.head for column in RESAMPLED)
     title = f"Of {number} shuffles of outcomes, and {number} draws of seeds"
-    show(Listing(title, RESAMPLED, selection.rows()))
+    show(Blocks(title, RESAMPLED, selection.rows()))
     return table.filter(pl.col("shuffled") > resample.BY_CHANCE)["claim"]
 
 
@@ -278,4 +273,4 @@ def _list() -> None:
         ),
         f"Claims that hold here, by whose they are: {totals}.",
     ]
-    show(Listing(title, LISTED, rows, LISTED_DROPS, notes))
+    show(Blocks(title, LISTED, rows, LISTED_DROPS, notes, leads=2))

@@ -29,11 +29,11 @@ TITLE = "Training frontier: units that a task needs at a lag"
 SHOWN_ROWS = 20
 OPEN_NOTE = "open: so few seeds set no bound there; [20, open] is at least 20."
 MOST_NOTES = 3  # lags for which the table says how to close their intervals
-UNTRAINED = "too few pass"
+UNTRAINED = "most failed"
 MISFIT = "misfit"
 FALLS = "falls"
 HALF = (
-    "units at which half of the seeds that train at all pass, with a 95 % interval (<=: the"
+    "width at which half of the seeds that train at all pass, with a 95 % interval (<=: the"
     " narrowest width tried is enough; >: the widest is not)"
 )
 FRONTIER = (
@@ -43,7 +43,7 @@ FRONTIER = (
     Column("any seed", "smallest width at which a seed passed", right=True),
     Column("75 %", "smallest width at which 75 % of the seeds passed", right=True),
     Column("u50", HALF),
-    Column("u90", "units at which 90 % of the seeds that train at all pass"),
+    Column("u90", "the same for 90 % of them"),
     Column("u50 trained", "u50 at the trained length alone"),
     Column("u90 trained"),
     Column(
@@ -56,7 +56,7 @@ FRONTIER = (
     ),
     Column("constructed", "units with which weights set by hand solve it", right=True),
     Column("recipe"),
-    Column("lr", "learning rate", right=True),
+    Column("lr", right=True),
     Column("budget", "most training steps", right=True),
     Column("seeds", "most seeds per width", right=True),
     Column("passed", "passed of trained seeds, by units", folds=True),
@@ -124,12 +124,12 @@ NOT_SWEPT = (
 )  # follow from others
 CHANCE = "chance"
 MEMBERS_DROPS = (
-    "cell",
     "budget",
-    "recipe",
     "stretched",
     "final",
     "steps",
+    "cell",
+    "recipe",
     "task",
     "seed",
     "lag",
@@ -216,8 +216,8 @@ def _warnings(points: Sequence[Point]) -> list[str]:
     untrained = {point: scores_words(point) for point in points if not point.trains}
     if untrained:
         notes.append(
-            f"{UNTRAINED}: under half of the seeds at every width, and no more with more units,"
-            " which says nothing of wider nets; try other recipes first."
+            f"{UNTRAINED}: under half of the seeds passed at every width, and wider nets did no"
+            " better. Train longer, or change the recipe; still wider nets may pass."
             f" {_some(untrained)}."
         )
     if any(not point.fit.fits for point in points):

@@ -34,6 +34,9 @@ from memcap.terminal.words import member_name
 SECONDS = 2.0  # between two heartbeats
 HEARTBEAT_TIMEOUT = 60.0  # seconds without a heartbeat after which a job counts as gone
 MOST_LISTED = 20  # members in training that a heartbeat lists one by one
+# members that have ended when the pace is known: most end long before their budget, and
+# until some do, an estimate is many times too long
+ENOUGH = 3
 NO_STUDY = Study()
 
 # The columns of a list of members: the name is `long_name`'s, the metric the task's, and
@@ -85,7 +88,7 @@ class Heartbeat:
     failed: int = 0
     to_come: int = 0  # most members that have yet to end
     running: int = 0  # members in training
-    # seconds to the end, at the pace so far; None before anything has trained
+    # seconds to the end, at the pace so far; None before `ENOUGH` members have ended
     seconds_left: float | None = None
     # the members that have trained longest, the longest first
     longest: tuple[Running, ...] = ()
@@ -261,12 +264,12 @@ class JobProgress:
 
     def _seconds_left(self) -> float | None:
         """Estimate the seconds left. Members in training count by the share of their budgets."""
+        if self.done < ENOUGH:
+            return None
         # Only what this job has trained shows its pace: a member may have been
         # half-trained when it began.
         members = self.training.values()
         trained = self.done + sum(each.share(each.resumed_at) for each in members)
-        if not trained:
-            return None
         to_come = self.to_come - sum(each.share() for each in members)
         return (time.monotonic() - self.clock_started) / trained * max(0.0, to_come)
 

@@ -217,6 +217,10 @@ def write(
 
 def no_rows(folder: Path) -> UserError:
     """Return the error for a place without rows."""
+    if (folder / "jobs").is_dir():
+        return UserError(
+            f"{folder}: holds no rows yet; what its training does: memcap status {folder}"
+        )
     return UserError(
         f"{folder}: holds no rows; train a study first, as in: memcap train sweeps=first_study"
     )

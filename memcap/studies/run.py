@@ -163,7 +163,11 @@ class ProgressBar:
 
     def __init__(self, progress: JobProgress, quiet: bool = False):
         self.progress = progress
-        self.console = Console(stderr=True, force_jupyter=False)
+        # a notebook asks Rich for colours, but is no terminal, and would keep each state
+        is_terminal = sys.stderr.isatty()
+        self.console = Console(
+            stderr=True, force_jupyter=False, force_terminal=is_terminal
+        )
         self.shows = not quiet and progress.to_come > 0
         self.bar = _Bar(progress, self.console, disable=not self.shows)
         self.last_line = time.monotonic()
@@ -174,16 +178,22 @@ class ProgressBar:
         )
 
     def print_line(self) -> None:
-        """Print a line for a log file, if members have ended since the last one, long ago."""
+        """Print a line for a log file if the last one was long ago, and since then members
+        have ended, or if none has begun."""
         now = time.monotonic()
-        is_due = now - self.last_line > SECONDS_BETWEEN_LINES
-        if not (self.shows and is_due and self.progress.done != self.done):
+        if not self.shows or now - self.last_line < SECONDS_BETWEEN_LINES:
             return
         heartbeat = self.progress.heartbeat()
-        ends = _ends(heartbeat, self.progress)
-        line = f"training {_members(heartbeat, self.progress.before)}, {ends}, {_left(heartbeat)}"
-        lines = [line, *self.progress.frontier]
-        print(*lines, sep="\n", file=sys.stderr, flush=True)
+        begun = heartbeat.done or heartbeat.running
+        if begun and heartbeat.done == self.done:
+            return
+        parts = [
+            _members(heartbeat, self.progress.before),
+            _ends(heartbeat, self.progress),
+            _left(heartbeat),
+        ]
+        line = f"training {', '.join(filter(None, parts))}"
+        print(line, *self.progress.frontier, sep="\n", file=sys.stderr, flush=True)
         self.last_line = now
         self.done = heartbeat.done
 
@@ -231,9 +241,7 @@ class _Bar(Progress):
     def get_renderables(self) -> Iterable[RenderableType]:
         heartbeat = self.progress.heartbeat()
         done, members = _counts(heartbeat, self.progress.before)
-        ends = "compiling, and the first steps"
-        if heartbeat.done or heartbeat.running:
-            ends = _ends(heartbeat, self.progress)
+        ends = _ends(heartbeat, self.progress)
         note = f"{_members(heartbeat, self.progress.before)}, {ends}"
         left = _left(heartbeat) if done < members else ""
         for row in self.task_ids:  # none at first, then one
@@ -258,6 +266,9 @@ def _members(heartbeat: Heartbeat, before: int) -> str:
 
 
 def _ends(heartbeat: Heartbeat, progress: JobProgress) -> str:
+    if not heartbeat.done and not heartbeat.running:
+        seconds = round(heartbeat.updated - heartbeat.started)
+        return f"compiling, and the first steps: {duration(seconds)}"
     ends = [f"{progress.solved_before + heartbeat.solved} solved"]
     if progress.by_loss:
         ends = ["judged by loss"]

@@ -153,8 +153,9 @@ class Column:
 class Listing:
     """A table with a line that explains its heads.
 
-    On a narrow terminal columns are hidden in the order of `drops`, and named below the
-    table; no cell is cut. Elsewhere it is plain: all columns, one line per row.
+    On a narrow terminal columns of `drops` are hidden, first those that are the same in
+    all rows, then the others in this order, and named below the table; no cell is cut.
+    Elsewhere it is plain: all columns, one line per row.
     """
 
     title: str  # the line above
@@ -168,6 +169,16 @@ class Listing:
         """The rows as they are printed."""
         return [[printable(text_of(cell)) for cell in row] for row in self.rows]
 
+    @property
+    def constants(self) -> dict[str, str]:
+        """The text of each column that is the same in all of several rows, by its head."""
+        columns = zip(self.columns, zip(*self.texts, strict=True), strict=False)
+        return {
+            column.head: texts[0]
+            for column, texts in columns
+            if len(texts) > len({*texts}) == 1
+        }
+
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
     ) -> RenderResult:
@@ -176,12 +187,13 @@ class Listing:
 
         unbounded = options.update(width=UNBOUNDED, max_width=UNBOUNDED)
         plain = not console.is_terminal
-        droppable = [] if plain else list(self.drops)
+        constants = self.constants
+        droppable = sorted(self.drops, key=lambda head: head not in constants)
         dropped: list[str] = []
         while True:
             table = self._table(dropped, plain)
             width = Measurement.get(console, unbounded, table).minimum
-            if width <= options.max_width or not droppable:
+            if plain or width <= options.max_width or not droppable:
                 break
             dropped.append(droppable.pop(0))
         yield Text(printable(self.title), style="bold")
@@ -219,24 +231,58 @@ class Listing:
         return table
 
     def _below(self, dropped: Sequence[str]) -> Iterable[str]:
-        heads = [
-            f"{each.head}: {each.about}"
-            for each in self.columns
-            if each.about and each.head not in dropped
-        ]
-        if heads:
-            yield "; ".join(heads) + "."
+        for each in self.columns:
+            if each.about and each.head not in dropped:
+                yield f"{each.head}: {each.about}."
         yield from self.notes
-        if dropped:
+        constants = self.constants
+        same = [f"{head} {constants[head]}" for head in dropped if constants.get(head)]
+        if same:
+            yield f"In all lines: {', '.join(same)}."
+        if hidden := [head for head in dropped if head not in constants]:
             yield (
-                f"Hidden on a narrow terminal: {', '.join(dropped)}. Piped, the table has all"
+                f"Hidden on a narrow terminal: {', '.join(hidden)}. Piped, the table has all"
                 " columns."
             )
 
 
+@dataclass(frozen=True)
+class Blocks(Listing):
+    """A table of sentences: on a terminal a paragraph per row, without the columns of
+    `drops`. Elsewhere it is plain, as other listings are."""
+
+    leads: int = 1  # columns that the first line of a paragraph has
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> RenderResult:
+        from rich.padding import Padding
+        from rich.text import Text
+
+        if not console.is_terminal:
+            yield from super().__rich_console__(console, options)
+            return
+        yield Text(printable(self.title), style="bold")
+        heads = [f"{column.head}: " for column in self.columns[self.leads :]]
+        for texts in self.texts:
+            yield Text(": ".join(texts[: self.leads]))
+            words = [
+                head + text
+                for head, text in zip(heads, texts[self.leads :], strict=True)
+                if text not in ("", "-") and head[:-2] not in self.drops
+            ]
+            rest = Text("; ".join(words))
+            rest.highlight_words(heads, "bold")
+            yield Padding(rest, (0, 0, 0, HANGING))
+        yield from (Text(printable(note)) for note in self._below(self.drops))
+
+
 def order(drops: Sequence[str]) -> str:
     """Say in which order a listing hides columns, for a command's help."""
-    return f"A narrow terminal hides columns in this order: {', '.join(drops)}."
+    return (
+        "A narrow terminal hides columns that are the same in all lines, then others in this"
+        f" order: {', '.join(drops)}."
+    )
 
 
 def show(what: RenderableType) -> None:

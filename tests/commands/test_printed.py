@@ -71,6 +71,7 @@ STUDIES = {
 }
 LINES = [
     *(f"frontier {name}" for name in list(STUDIES)[:9]),
+    "frontier training",
     "compare a b",
     "compare a a/rows/made_up.parquet",
     "status training",

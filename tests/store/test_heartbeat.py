@@ -55,16 +55,20 @@ def test_a_member_that_trains_has_its_step_loss_pace_and_time_left(clock):
     one, two = progress.longest(9)
     assert (one.step, one.seconds, one.left, one.loss) == (200, 22, 800 / 5 - 2, 0.3)
     assert (two.step, two.seconds, two.left) == (50, 2, None)
-    # 0.2 and 0.05 of a budget in 32 seconds, of three
-    assert progress.heartbeat().seconds_left == pytest.approx(32 / 0.25 * 2.75)
 
 
-def test_what_was_trained_before_a_member_was_resumed_is_no_pace(clock):
-    progress = JobProgress(2)
-    clock.now = 10
-    train(progress, "a", 500, 100)
-    # a tenth of a budget in 10 seconds; 0.4 of it and a whole one to come
-    assert progress.heartbeat().seconds_left == pytest.approx(10 / 0.1 * 1.4)
+def test_time_left_is_not_known_before_some_members_have_ended(clock):
+    progress = JobProgress(5)
+    train(progress, "a", 0, 100)
+    # resumed: what was trained before is no pace
+    train(progress, "b", 500, 100)
+    clock.now = 32
+    for key in "cd":
+        progress.ended(key, "solved", True)
+    assert progress.heartbeat().seconds_left is None
+    progress.ended("e", "solved", True)
+    # three members, and two tenths of budgets; 0.9 and 0.4 of them to come
+    assert progress.heartbeat().seconds_left == pytest.approx(32 / 3.2 * 1.3)
 
 
 def test_what_has_ended_is_counted_and_no_longer_runs(clock):

@@ -16,6 +16,9 @@ from memcap.studies.run import ProgressBar
 def test_a_log_file_gets_a_line_now_and_then(clock, capsys):
     job = JobProgress(4, before=2, solved_before=1)
     bar = ProgressBar(job)
+    clock.now = -1  # compiling
+    bar.last_line = -31
+    bar.print_line()
     ends = (
         (10, "solved", True),
         (40, "diverged", False),
@@ -29,7 +32,8 @@ def test_a_log_file_gets_a_line_now_and_then(clock, capsys):
     clock.now = 200  # nobody has ended since
     bar.print_line()
     assert capsys.readouterr().err.splitlines() == [
-        "training 4/6 members, 2 solved, 1 diverged, about 40 seconds left",
+        "training 2/6 members, compiling, and the first steps: 0 seconds",
+        "training 4/6 members, 2 solved, 1 diverged",
         "training 6/6 members, 3 solved, 2 diverged, about 0 seconds left",
     ]
 
@@ -42,7 +46,7 @@ def test_in_a_log_file_it_comes_by_itself(monkeypatch):
     with ProgressBar(job):
         job.ended("", "solved", True)
         end = time.monotonic() + 60
-        while "training 1/2 members, 1 solved, about " not in lines.getvalue():
+        while "training 1/2 members, 1 solved\n" not in lines.getvalue():
             assert time.monotonic() < end
             time.sleep(0.01)
 
@@ -50,13 +54,14 @@ def test_in_a_log_file_it_comes_by_itself(monkeypatch):
 def test_what_is_still_to_come_may_change(clock, capsys):
     job = JobProgress(3, Study(design="bisect"))
     bar = ProgressBar(job)
-    job.expect(7)
+    job.expect(9)
     job.frontier = ["latch, units: 1 to 2 at lag 4"]
     clock.now = 40
-    job.ended("", "solved", True)
+    for _ in range(3):
+        job.ended("", "solved", True)
     bar.print_line()
     assert capsys.readouterr().err.splitlines() == [
-        "training 1/7 members at most, 1 solved, about 4 minutes left",
+        "training 3/9 members at most, 3 solved, about 80 seconds left",
         "latch, units: 1 to 2 at lag 4",
     ]
 
@@ -82,14 +87,15 @@ def test_a_member_that_trains_long_is_shown_on_a_terminal_alone(
             file=file, width=100, force_terminal=terminal, color_system=None
         ),
     )
-    job = JobProgress(1)
+    job = JobProgress(4)
     shown = ProgressBar(job)
-
+    for _ in range(3):
+        job.ended("", "solved", True)
     for step, now in ((100, 40), (200, 45), (300, 60)):
         clock.now = now
         job.chunk("a", "latch-L3-u1-s0", 1000, step - 100, step, 0.5)
     shown.bar.console.print(*shown.bar.get_renderables())
     text = file.getvalue()
-    assert "0/1 members, 0 solved" in text
-    assert "about 2.33 minutes left" in text
+    assert "3/4 members, 3 solved" in text
+    assert "about 13 seconds left" in text
     assert ("latch-L3-u1-s0: step 300 of 1,000, loss 0.5" in text) == terminal

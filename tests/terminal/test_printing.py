@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from memcap.terminal.words import (
+    Blocks,
     Column,
     Listing,
     Waiting,
@@ -70,9 +71,43 @@ def test_columns_are_left_out_in_their_order_and_no_key_is_cut(width, left_out):
     assert (said in text) == bool(left_out)
 
 
+def test_what_is_the_same_in_all_rows_is_left_out_first_and_said_once():
+    columns = [Column(head) for head in ("key", "task", "lr", "note")]
+    rows = [[KEY, "latch", "0.1", ""], [KEY[::-1], "latch", "0.2", ""]]
+    table = Listing("Nets", columns, rows, drops=["lr", "note", "task"])
+    lines = on_terminal(table, 27)
+    assert lines[1].split() == ["key", "lr"]
+    assert lines[-1] == "In all lines: task latch."
+    # of one row alone nothing varies, and the order counts
+    alone = Listing("Nets", columns, rows[:1], drops=["lr", "note", "task"])
+    assert on_terminal(alone, 27)[1].split() == ["key", "task"]
+
+
+def test_sentences_are_paragraphs_on_a_terminal(capsys):
+    columns = [Column("claim"), Column("here"), Column("paper"), Column("read")]
+    rows = [["it holds", "yes " * 12, "-", "page 1"]]
+    table = Blocks("Claims", columns, rows, ["read"])
+    yes = "yes " * 8
+    assert on_terminal(table, 44) == [
+        "Claims",
+        "it holds",
+        f"      here: {yes}".rstrip(),
+        f"      {yes[:16]}".rstrip(),
+        "Hidden on a narrow terminal: read. Piped,",
+        "the table has all columns.",
+    ]
+    show(table)
+    assert capsys.readouterr().out.splitlines()[1].split() == [
+        "claim",
+        "here",
+        "paper",
+        "read",
+    ]
+
+
 def test_only_a_column_that_folds_takes_more_lines():
-    assert len(on_terminal(TABLE, 200)) == 3 + 2 + 2
-    assert len(on_terminal(TABLE, 70)) > 3 + 2 + 2
+    assert len(on_terminal(TABLE, 200)) == 3 + 2 + 3
+    assert len(on_terminal(TABLE, 70)) > 3 + 2 + 3
 
 
 def test_of_a_word_longer_than_its_column_nothing_is_lost():
@@ -93,7 +128,8 @@ def test_elsewhere_it_is_plain_with_one_line_a_row(capsys, monkeypatch):
         "key                  size  colour        note",
         f"{KEY}        1  a dark [red]  short",
         f"{KEY[::-1]}  1000000                {' '.join(['long'] * 20)}",
-        "size: in metres; colour: what it looks like.",
+        "size: in metres.",
+        "colour: what it looks like.",
         "That is all.",
     ]
 
