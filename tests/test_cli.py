@@ -216,6 +216,7 @@ def test_answer_in_words_and_json(study, lag, measured):
     assert f"delay_line at lag {lag}: {found['units']} units. " in short
     assert ("Best estimate" in why, "Best estimate" in short) == (True, False)
     assert ("\nTo train such nets:\n" in short) == measured
+    assert f"\nlayer = keras.layers.LSTM({found['units']}, " in short
     assert f"\n{found['command']}\n" in short
     unsure = strict(memcap(study, *words, "--json", "--confidence", 0.2).out)
     assert unsure["units"] < found["units"]

@@ -231,6 +231,13 @@ class Answer:
         return known and self.as_asked
 
     @property
+    def is_width_measured(self) -> bool:
+        """True if nets of the advised width were trained and judged as the question asks."""
+        lags = {point.lag for point in self.passes.points}
+        same = self.passes.units == self.units and lags == {self.training_lag}
+        return same and self.as_asked
+
+    @property
     def trains_longer(self) -> bool:
         """Tell whether the advice is to train up to a longer lag than the question's."""
         return self.training_lag not in (None, self.question.lag)

@@ -3,6 +3,7 @@
 import math
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from memcap.answers.next_study import command as command_of
 from memcap.answers.next_study import seconds
 from memcap.cells import cell_facts
 from memcap.config.member import Member
-from memcap.config.recipes import Recipe
+from memcap.config.recipes import ResolvedRecipe
 from memcap.frontiers.frontier import (
     Point,
     References,
@@ -27,9 +28,9 @@ from memcap.frontiers.words import (
     seeds_to_close,
 )
 from memcap.knobs import UserError
-from memcap.models.model import MOST_UNITS, Model
+from memcap.models.model import MOST_UNITS
 from memcap.rule import SHORTER_LAGS, Evaluation
-from memcap.scripts import check_network, script
+from memcap.scripts import check_network, definition, lags_words, script
 from memcap.store.shards import ATLAS, NAMES
 from memcap.terminal.words import duration, plural
 from memcap.thresholds.falls import possible_fall
@@ -38,7 +39,7 @@ from memcap.thresholds.lags import PROBABILITY
 if TYPE_CHECKING:
     from memcap.answers.answer import Answer
 
-HEADING_WIDTH = 100  # of lines in a script's docstring
+HEADING_WIDTH = 115  # of lines in a script's docstring
 MOST_LAGS = 8  # that a sentence lists
 # Columns of a point (memcap.frontiers.frontier.columns) that the JSON has, too: those
 # of its fit (u_exist: the narrowest net that passed), and those of its runs
@@ -84,15 +85,61 @@ def code(
             f"code={framework}: no width is known to be enough for {question.task.name} at lag"
             f" {question.lag}, so there is nothing to write; the answer itself says what to measure"
         )
+    recipe, until = _training(answer)
     member = Member(
         question.task,
-        answer.training_lag or question.lag,
-        model=Model(question.model.cell, answer.units, layers=question.model.layers),
-        recipe=answer.recipe or Recipe(),
-        evaluation=Evaluation(until=answer.at if answer.at in SHORTER_LAGS else None),
+        answer.training_lag,
+        model=replace(question.model, units=answer.units),
+        recipe=recipe,
+        evaluation=Evaluation(until=until),
     )
     heading = textwrap.fill(sentences(answer)[0], HEADING_WIDTH)
-    return script(member, framework, heading, file, command)
+    return script(member, framework, heading, file, command, width_words(answer))
+
+
+def definition_lines(answer: "Answer") -> list[str]:
+    """Say how to define the net in Keras, and how to train it; nothing if there is no
+    width, or no script has this network or recipe."""
+    if answer.units is None:
+        return []
+    question = answer.question
+    model = replace(question.model, units=answer.units)
+    recipe, _ = _training(answer)
+    subject = question.task, answer.training_lag or question.lag, recipe
+    try:
+        lines = definition("keras", *subject, model)
+    except UserError:
+        return []
+    layer = "it" if model.layers == 1 else f"each of the {model.layers} layers"
+    return [
+        f"To define {layer} in Keras, and to train at {lags_words(*subject)}"
+        " (--code keras, torch or flax prints the whole script):",
+        *lines,
+    ]
+
+
+def _training(answer: "Answer") -> tuple[ResolvedRecipe, str | None]:
+    """Return the recipe of an answer with a width, and the verdict until which to train.
+
+    If the question is about nets for which it begins anywhere, and in the rows it began
+    at the first step, the recipe draws what comes before, too.
+    """
+    assert answer.recipe is not None
+    if answer.every_lag_as_asked and not answer.as_asked:
+        recipe = replace(answer.recipe, lags="uniform", before="drawn")
+        return recipe, answer.question.at
+    return answer.recipe, answer.at if answer.at in SHORTER_LAGS else None
+
+
+def width_words(answer: "Answer") -> str:
+    """Say how many nets of the advised width passed, or that this was not measured."""
+    if answer.is_width_measured:
+        passes = answer.passes
+        return f"{passes.passed} of {plural(passes.runs, 'training run')} passed"
+    if answer.as_asked:
+        return "not measured"
+    begins_later = " where it begins later" if answer.every_lag_as_asked else ""
+    return f"not measured{begins_later or ' at shorter lags'}"
 
 
 def as_dict(answer: "Answer") -> dict[str, Any]:

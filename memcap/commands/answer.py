@@ -15,10 +15,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from memcap import commands
-from memcap.answers.answer import Question
+from memcap.answers.answer import Answer, Question
 from memcap.answers.next_study import measurement
 from memcap.answers.sources import best_answer, cell_name
-from memcap.answers.words import as_dict, code, sentences, why
+from memcap.answers.words import (
+    as_dict,
+    code,
+    definition_lines,
+    sentences,
+    why,
+    width_words,
+)
 from memcap.commands.arguments import (
     add_code,
     add_json,
@@ -43,7 +50,7 @@ from memcap.scripts import FRAMEWORKS
 from memcap.store import rows_of
 from memcap.store.shards import OUTPUTS
 from memcap.tasks import Task, task_classes
-from memcap.terminal.words import fold, print_json, printable
+from memcap.terminal.words import complain, fold, plural, print_json, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -146,15 +153,25 @@ def run(arguments: Namespace) -> None:
         answer = best_answer(replace(question, rows=OUTPUTS))
     if arguments.code:
         print_code(arguments, partial(code, answer))
+        if not answer.is_width_measured:
+            complain(f"{plural(answer.units or 0, 'unit')}: {width_words(answer)}")
     elif arguments.json:
         print_json(as_dict(answer))
     elif arguments.why:
-        _print(sentences(answer) + why(answer))
+        _print_answer(answer, why(answer))
     else:
         hint = "--why says what this rests on."
         if answer.point is None and measurement(answer):
             hint += " --measure trains what is missing, and answers then."
-        _print([*sentences(answer), hint])
+        _print_answer(answer, [hint])
+
+
+def _print_answer(answer: Answer, more: list[str]) -> None:
+    """Print an answer and more, and then how to define the net."""
+    lines = definition_lines(answer)
+    _print([*sentences(answer), *more, *lines[:1]])
+    for line in lines[1:]:  # of code, which is not folded
+        print(line)
 
 
 def _print(lines: Iterable[str]) -> None:

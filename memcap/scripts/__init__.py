@@ -7,4 +7,6 @@ say in NumPy's.
 
 from memcap.scripts.script import FRAMEWORKS as FRAMEWORKS
 from memcap.scripts.script import check_network as check_network
+from memcap.scripts.script import definition as definition
+from memcap.scripts.script import lags_words as lags_words
 from memcap.scripts.script import script as script

@@ -3,36 +3,59 @@
 import re
 from collections import ChainMap
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from string import Template
+from textwrap import dedent
 from typing import Any
 
 import numpy as np
 
-from memcap import cells
+from memcap.cells import Init
 from memcap.config import recipes
 from memcap.config.member import Member
+from memcap.config.recipes import ResolvedRecipe
 from memcap.knobs import UserError, set_words, unknown_knob
-from memcap.models.model import Model
+from memcap.models.model import Model, preset
 from memcap.scripts.sequences import counts, first_lag, sequences
 from memcap.store.files import write_arrays
+from memcap.tasks import Task
 from memcap.terminal.words import plural
 
 TEMPLATES = Path(__file__).parent
 FRAMEWORKS = ("flax", "keras", "torch")
-# The cells whose equations all frameworks have, by `model.cell`: in words, and as layers.
+# The cells whose equations all frameworks have, by `model.cell`: in words, and as a
+# framework's layer with the letters of its gates.
 CELLS = {
     "lstm": (
         "an LSTM",
-        {"flax": "OptimizedLSTMCell", "keras": "LSTM", "torch": "LSTM"},
+        {
+            "flax": ("OptimizedLSTMCell", "i f g o"),
+            "keras": ("LSTM", "i f c o"),
+            "torch": ("LSTM", "i f g o"),
+        },
     ),
-    "GRUCell": ("a GRU", {"flax": "GRUCell", "keras": "GRU", "torch": "GRU"}),
+    "GRUCell": (
+        "a GRU",
+        {
+            "flax": ("GRUCell", "r z n"),
+            "keras": ("GRU", "z r h"),
+            "torch": ("GRU", "r z n"),
+        },
+    ),
     "SimpleCell": (
         "an Elman network",
-        {"flax": "SimpleCell", "keras": "SimpleRNN", "torch": "RNN"},
+        {
+            "flax": ("SimpleCell", "h"),
+            "keras": ("SimpleRNN", "h"),
+            "torch": ("RNN", "h"),
+        },
     ),
 }
+# The roles of gates in `Init`, by their letters; the others are the candidate.
+ROLES = {"i": "input", "f": "forget", "z": "forget", "o": "output", "r": "output"}
+DEFINITION = "#definition\n"  # stands before and after lines that define a net
 # optimizers in templates; Muon, SOAP and GGT are written out there, as the frameworks'
 # own Muon would take the matrices of all gates for one
 OPTIMIZERS = ("adam", "sgd", "rmsprop", "muon", "soap", "ggt")
@@ -56,6 +79,7 @@ def script(
     heading: str = "",
     file: Path | None = None,
     command: str = "",
+    width: str = "",
 ) -> str:
     """Write a Python script that trains and judges a member on the sequences in an .npz
     file beside it.
@@ -64,15 +88,17 @@ def script(
         member: a net of an LSTM, a GRU or an Elman network with a dense read-out, on
         sequences of the task's own length.
         framework: one of `FRAMEWORKS`.
-        heading: what the script says about the width.
+        heading: what the script's first lines say about the width.
         file: path at which to write the script and, beside it, its sequences.
         command: what the script names as the command that does.
+        width: the comment on the width, such as "not measured".
 
     Raises:
         UserError: no such framework, another network, recipe or length, or windows of
         several lengths.
     """
-    text = _script(member, framework, heading, command)
+    words = {"heading": heading, "command": command, "width": width}
+    text = _script(member, framework, words)
     if file is not None:
         if file.suffix != ".py":
             raise UserError(f"{file}: must end in .py")
@@ -81,35 +107,73 @@ def script(
     return text
 
 
-def _script(member: Member, framework: str, heading: str, command: str) -> str:
+def definition(
+    framework: str, task: Task, lag: int, recipe: ResolvedRecipe, model: Model
+) -> list[str]:
+    """Return the lines of a script that define a layer of a net and its optimizer, with
+    numbers in place of the script's constants. They need no JAX.
+
+    Raises:
+        UserError: no script has this network or recipe.
+    """
+    _check(framework, model, recipe)
+    init = _init(task, lag, model, recipe)
+    marks = _layer_marks(model, recipe, init) | {"answer"}
+    _, *parts = _template(framework).split(DEFINITION)
+    text = "".join(line for part in parts[::2] for line in _lines(dedent(part), marks))
+    values = _layer_values(framework, model, recipe, init)
+    numbers = {
+        "UNITS": model.units,
+        "RATE": f"{recipe.peak(lag, model.units):g}",
+        "CLIP": f"{recipe.clip:g}",
+        "features": task.features,
+        "rng": "np.random",
+        "rngs": "nnx.Rngs(0)",
+    }
+    names = rf"\b({'|'.join(numbers)})\b(?!=)"
+    text = Template(text).substitute(values)
+    return re.sub(names, lambda name: str(numbers[name[0]]), text).splitlines()
+
+
+def lags_words(task: Task, lag: int, recipe: ResolvedRecipe) -> str:
+    """Say at which lags a recipe trains."""
+    if recipe.lags == "uniform":
+        return f"every lag from {task.smallest_lag} to {lag}"
+    first = first_lag(task, lag, recipe)
+    return f"lags that rise from {first} to {lag}" if first < lag else f"lag {lag}"
+
+
+def _script(member: Member, framework: str, words: dict[str, str]) -> str:
     from memcap import optimizers
     from memcap.training import curriculum
 
-    _check(member, framework)
     task = member.task
     recipe = member.recipe
     model = member.model
+    _check(framework, model, recipe)
+    _check_length(member)
     knobs = ", ".join(set_words(task))
     size = plural(model.units, "unit")
     several = f"{size} in each of {model.layers} layers"
     classes = task.loss == "classes"
     window = _window(member)
     fewest = min(counts(member).values())
+    init = _init(task, member.lag, model, recipe)
     values = {
-        **_gates(member, framework),
+        **_layer_values(framework, model, recipe, init),
+        **words,
+        "heading": words["heading"] or f"The recipe is memcap's `{recipe.name}`.",
         "size": several if model.layers > 1 else size,
         "label": f"{task.name} ({knobs})" if knobs else task.name,
-        "heading": heading or f"The recipe is memcap's `{recipe.name}`.",
-        "command": command,
         "lag": member.lag,
+        "lags": lags_words(task, member.lag, recipe),
         "front": "LAG" if recipe.curriculum is None else "front",
-        "start": first_lag(member),
+        "start": first_lag(task, member.lag, recipe),
         "features": task.features,
         "outputs": task.outputs,
         "rate": f"{recipe.rate(model.units):g}",
         "warmup": recipe.warmup_steps,
         "floor": recipe.floor or 0,
-        "clipping": "clipvalue" if recipe.clip_by == "element" else "global_clipnorm",
         "window": window,
         "steps": member.length if window else None,
         "metric": task.metric,
@@ -118,58 +182,69 @@ def _script(member: Member, framework: str, heading: str, command: str) -> str:
         "threshold": f"{member.criterion.value:g}",
         "allowed": f"{member.criterion.with_margin(fewest).value:g}",
     }
-    parts = (recipe, model, member.evaluation, recipes, curriculum, optimizers)
+    parts = (recipe, model, member.evaluation, curriculum, optimizers)
     text = _template(framework).replace("$numpy\n", _template("numpy"))
-    lines = _lines(text, _marks(member, window))
+    text = re.sub(f" *{DEFINITION}", "", text)
+    marks = _layer_marks(model, recipe, init) | _marks(member, window)
+    lines = _lines(text, marks)
     return Template("".join(lines)).substitute(ChainMap(values, *map(vars, parts)))
 
 
-def _gates(member: Member, framework: str) -> dict[str, Any]:
-    """Return the names of a cell in a framework, and the start of its gates in the
-    framework's order."""
-    init = member.init
-    words, layers = CELLS[member.model.cell]
-    gates = cells.cell_class(layers["flax"]).gates
-    assert init is not None  # `_check` refuses Flax's own initialiser
-    assert gates is not None
-    roles = list(gates.roles)
-    if framework == "keras" and member.model.cell == "GRUCell":
-        roles = ["forget", "output", "candidate"]
-    biases = {role: f"{vars(init).get(role, 0):g}" for role in roles}
+def _init(task: Task, lag: int, model: Model, recipe: ResolvedRecipe) -> Init:
+    init = preset(recipe.init, lag, task.length(lag), recipe.forget_bias)
+    # an Elman network has no gate that could hold
+    return replace(init, spread=None) if model.cell == "SimpleCell" else init
+
+
+def _layer_values(
+    framework: str, model: Model, recipe: ResolvedRecipe, init: Init
+) -> dict[str, Any]:
+    """Return the names of a cell and its optimizer in a framework, and the start of its
+    gates in the framework's order."""
+    words, layers = CELLS[model.cell]
+    layer, letters = layers[framework]
+    roles = [ROLES.get(letter, "candidate") for letter in letters.split()]
+    biases = {role: repr(round(vars(init).get(role, 0.0), 3)) for role in roles}
     if init.spread is not None:
-        biases |= {"input": "-keep", "forget": "keep"}
-    return {
+        biases = dict.fromkeys(roles, "0 * keep") | {"input": "-keep", "forget": "keep"}
+    return vars(recipes) | {
         "net": words,
-        "layer": layers[framework],
-        "bias": gates.bias[0],
-        "biases": f"[{', '.join(biases[role] for role in roles)}]",
+        "layer": layer,
+        "letters": ", ".join(letters.split()),
+        "biases": ", ".join(biases[role] for role in roles),
         "gains": [init.gain if role == "candidate" else 1 for role in roles],
         "gates": len(roles),
-        "spread": init.spread,
+        "spread": f"{init.spread or 0:g}",
+        "clipping": "clipvalue" if recipe.clip_by == "element" else "global_clipnorm",
     }
+
+
+def _layer_marks(model: Model, recipe: ResolvedRecipe, init: Init) -> set[str]:
+    """Return the marks of the lines that depend on a layer and its optimizer."""
+    conditions = {
+        "spread": init.spread is not None,
+        "together": init.together,
+        "whole": recipe.optimizer in ("soap", "ggt"),
+    }
+    choices = {model.cell, recipe.optimizer, recipe.clip_by}
+    return choices | {name for name, holds in conditions.items() if holds}
 
 
 def _marks(member: Member, window: int | None) -> set[str]:
-    """Return the marks of a member's lines in the templates."""
+    """Return the marks of the lines that depend on a member's task and training."""
     task = member.task
     recipe = member.recipe
-    init = member.init
-    assert init is not None
     conditions = {
-        "symbols": task.vocabulary is not None,
         "windows": window is not None,
         "curriculum": recipe.curriculum is not None,
         "other_lags": recipe.with_other_lags,
-        "whole": recipe.optimizer in ("soap", "ggt"),
         "falls": recipe.falls_above is not None,
         "warmup": recipe.warmup_steps > 1,
-        "spread": init.spread is not None,
-        "together": init.together,
         "reset": task.reset_carry,
         "keep": not task.reset_carry,
     }
-    choices = {recipe.optimizer, recipe.schedule, recipe.clip_by, str(recipe.lags)}
-    choices |= {member.model.cell, task.loss, str(member.evaluation.until)}
+    choices = {recipe.schedule, str(recipe.lags), task.loss}
+    choices.add(str(member.evaluation.until))
     return choices | {name for name, holds in conditions.items() if holds}
 
 
@@ -210,15 +285,13 @@ def check_network(model: Model, framework: str) -> None:
         raise UserError(f"{knob}: a script does not know it; {_by_memcap(framework)}")
 
 
-def _check(member: Member, framework: str) -> None:
-    """Raise UserError if no script can train this member."""
+def _check(framework: str, model: Model, recipe: ResolvedRecipe) -> None:
+    """Raise UserError if no script has this network and trains by this recipe."""
     if framework not in FRAMEWORKS:
         raise UserError(
             f"code={framework}: no such framework; one of {', '.join(FRAMEWORKS)}"
         )
-    recipe = member.recipe
-    length = member.task.length(member.lag)
-    check_network(member.model, framework)
+    check_network(model, framework)
     if knob := unknown_knob(KNOBS, recipe=recipe):
         raise UserError(f"{knob}: a script does not know it; {_by_memcap(framework)}")
     if recipe.optimizer not in OPTIMIZERS:
@@ -230,6 +303,11 @@ def _check(member: Member, framework: str) -> None:
         raise UserError(
             "recipe.init=flax: a script starts as memcap does; set recipe.init=forget_bias"
         )
+
+
+def _check_length(member: Member) -> None:
+    """Raise UserError if a member's sequences are not as long as its task's."""
+    length = member.task.length(member.lag)
     if member.length != length:
         raise UserError(
             f"task.length={member.length}: a script is of the task's own length, {length}"

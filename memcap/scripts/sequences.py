@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from memcap.config.member import Member
+from memcap.config.recipes import Recipe
 from memcap.rule import SHORTER_LAGS, Verdict
 from memcap.tasks import FileTask, Task
 from memcap.tasks.base import random_key
@@ -25,10 +26,9 @@ FEWEST = 32
 Arrays = dict[str, np.ndarray]
 
 
-def first_lag(member: Member) -> int:
-    """Return the lag at which a member starts to train."""
-    share = member.recipe.curriculum or 1
-    return max(member.task.smallest_lag, math.ceil(share * member.lag))
+def first_lag(task: Task, lag: int, recipe: Recipe) -> int:
+    """Return the lag at which a recipe starts to train nets of a lag."""
+    return max(task.smallest_lag, math.ceil((recipe.curriculum or 1) * lag))
 
 
 def counts(member: Member) -> dict[tuple[str, int], int]:
@@ -38,7 +38,9 @@ def counts(member: Member) -> dict[tuple[str, int], int]:
     room = _room(task, member.length)
     if member.recipe.before is not None:
         room *= MORE
-    first = first_lag(member) if member.recipe.lags is None else task.smallest_lag
+    first = task.smallest_lag
+    if member.recipe.lags is None:
+        first = first_lag(task, last, member.recipe)
     lags = sorted({int(lag) for lag in np.linspace(first, last, MOST_LAGS)} - {last})
     until = member.evaluation.until
     tests = [

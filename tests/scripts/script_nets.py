@@ -82,8 +82,8 @@ class KerasNet:
 class TorchNet:
     def __init__(self, names):
         self.torch = names["torch"]
-        self.clip = lambda net: names["clip"](net.parameters(), names["CLIP"])
-        self.net = names["Net"](RNG)
+        self.clip = names["clip"]
+        self.net = names["Net"]()
         self.optimizer = names["optimizer_of"](self.net)
 
     def parameters(self):

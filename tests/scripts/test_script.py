@@ -24,7 +24,7 @@ from memcap.models.model import Model, cell_names
 from memcap.optimizers import NET_OPTIMIZERS
 from memcap.optimizers import OPTIMIZERS as DIRECTIONS
 from memcap.rule import Evaluation
-from memcap.scripts import FRAMEWORKS, script
+from memcap.scripts import FRAMEWORKS, definition, script
 from memcap.training import curriculum
 from memcap.training.host import train_operands
 from memcap.training.step import Trainer, TrainSpec
@@ -91,9 +91,43 @@ def test_a_script_needs_its_framework_and_numpy_only(framework, name):
         if isinstance(node, (ast.Import, ast.ImportFrom))
         for name in [getattr(node, "module", None) or node.names[0].name]
     }
-    assert imports == {"sys", "functools", "pathlib", "numpy"} | MODULES[framework]
+    assert imports == {"sys", "pathlib", "numpy"} | MODULES[framework]
     assert max(map(len, text.splitlines())) <= 115
     assert not HALF_WRITTEN.search(text)
+    lines = text.splitlines()
+    layer = next(k for k, line in enumerate(lines) if line.startswith("    return"))
+    assert layer < lines.index("def batches():")
+    assert layer < 25 - 1  # a heading of memcap answer has a line more
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("name", MEMBERS)
+def test_a_definition_has_six_lines(framework, name):
+    lines = defined(MEMBERS[name], framework)
+    assert len(lines) <= 6
+    assert max(map(len, lines)) <= 80
+    assert not re.search(r"[$#][A-Za-z]|UNITS|RATE|CLIP", "".join(lines))
+
+
+BIASES = {
+    "flax": lambda layer: layer.cell.dense_h.bias[...],
+    "keras": lambda layer: layer.cell.bias,
+    "torch": lambda layer: layer.bias_ih_l0.detach(),
+}
+
+
+@pytest.mark.parametrize("framework", leave(FRAMEWORKS, but="flax".__eq__))
+def test_a_definition_starts_as_the_script(framework, tmp_path):
+    names = run(MEMBERS["last"], framework, tmp_path)
+    net = NETS[framework](names).net
+    names["net"] = net
+    exec("\n".join(defined(MEMBERS["last"], framework)), names)
+    layers = names["layer"], net.layers[int(framework == "keras")]
+    np.testing.assert_array_equal(*map(BIASES[framework], layers))
+
+
+def defined(chosen, framework):
+    return definition(framework, chosen.task, chosen.lag, chosen.recipe, chosen.model)
 
 
 @pytest.mark.parametrize("framework", leave(FRAMEWORKS, but="flax".__eq__))
@@ -188,7 +222,8 @@ CURRICULUM = {"recipe": "curriculum", "budget": 400}
     ],
 )
 def test_rates_and_lags_are_the_engine_s(chosen, tmp_path):
-    names = run(chosen, "flax", tmp_path, **places(chosen.lag))
+    names = run(chosen, "flax", tmp_path)
+    names["batches"] = lambda: places(chosen.lag)
     trainer = Trainer(TrainSpec.of(chosen), chosen.length, chosen.length)
     operands = train_operands(trainer, chosen)
     plan = operands.curriculum
@@ -210,10 +245,20 @@ def test_rates_and_lags_are_the_engine_s(chosen, tmp_path):
             state = update(state, plan, chosen.lag, step + 1, np.float32(score))
         return score
 
-    names["sequences"] = lambda rows, kind="": [names["FILE"]["lags"][rows]] * 3
+    names["sequences"] = lambda data, rows: [data["lags"][rows]] * 3
     names["evaluate"] = lambda *_: np.nan
     names["train"](train_step, None, rng)
     assert list(steps) == []
+
+
+def test_data_of_one_lag_are_trained_on_from_the_start(tmp_path):
+    arrays = {"inputs": np.zeros((10, 9, 2)), "targets": np.zeros(10)}
+    names = run(member(lag=8, **CURRICULUM), "flax", tmp_path, **arrays)
+    lags = set()
+    names["sequences"] = lambda data, rows: [data["lags"][rows]] * 3
+    names["evaluate"] = lambda *_: np.nan
+    names["train"](lambda each, *_: lags.update(each) or 0.0, None, RNG)
+    assert lags == {8}
 
 
 def places(lag):
@@ -243,19 +288,21 @@ def test_verdicts(task, values, scores, verdict, tmp_path):
     """Of 256 sequences of one lag 7 may be wrong by chance, but the mean counts, too."""
     chosen = member(task, 12, recipe="hold", budget=200, **values)
     arrays = {"longer_inputs": np.zeros((1, 99))} | places(12)
-    names = run(chosen, "flax", tmp_path, **arrays)
-    lags = names["FILE"]["lags"]
-    names["sequences"] = lambda rows: ()
-    names["evaluate"] = lambda _, rows, kind="": scores[kind or lags[rows[0]]]
+    names = run(chosen, "flax", tmp_path)
+    names["batches"] = lambda: arrays
+    names["sequences"] = lambda *_: ()
+    names["evaluate"] = lambda _, data, rows, kind="": scores[
+        kind or data["lags"][rows[0]]
+    ]
     assert names["train"](lambda rate: 1.0, None, RNG).startswith(verdict)
 
 
 def test_a_score_counts_what_is_due(tmp_path):
     due = np.array([[True, True, False]])
-    names = run(MEMBERS["last"], "flax", tmp_path, **places(1))
+    names = run(MEMBERS["last"], "flax", tmp_path)
     outputs = np.array([[[0, 1], [0, 1], [1, 0]]])
     assert names["score_of"](outputs, np.array([[1, 0, 1]]), due) == 0.5
-    names = run(MEMBERS["error"], "flax", tmp_path, **places(1))
+    names = run(MEMBERS["error"], "flax", tmp_path)
     assert names["score_of"](outputs, np.zeros((1, 3, 2)), due) == 0.5
 
 
@@ -265,7 +312,7 @@ def test_no_gradient_passes_from_window_to_window(framework, carry, tmp_path):
     """From the last of three windows; what the carry brings does where it is kept."""
     knobs = ["window=10", f"carry={carry}"]
     chosen = member("windows", 24, knobs=knobs, layers=2)
-    net = NETS[framework](run(chosen, framework, tmp_path, **places(1)))
+    net = NETS[framework](run(chosen, framework, tmp_path))
     inputs = RNG.standard_normal((4, 25, 2)).astype(np.float32)
     changed = np.where(np.arange(25)[:, None] < 20, -inputs, inputs)
     gradient = np.asarray(net.gradient_of_last(inputs))
@@ -287,18 +334,54 @@ def test_a_script_trains_by_itself(framework, chosen, verdict, tmp_path):
     if framework == "torch":
         pytest.importorskip("torch")
     script(chosen, framework, file=tmp_path / "net.py")
+    done = run_script(tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].startswith(verdict)
+    assert len(list(tmp_path.glob("net.*"))) == 3
+
+
+def run_script(folder):
     threads = {"OMP_NUM_THREADS": "1", "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "net.py", "1"],
-        cwd=tmp_path,
+        cwd=folder,
         env=os.environ | threads,
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def test_arrays_of_the_user_s_are_completed(tmp_path):
+    arrays = {"inputs": np.zeros((5, 4, 3)), "targets": np.arange(5)}
+    lengths = [4, 4, 4, 2, 1]
+    names = run(MEMBERS["last"], "flax", tmp_path, lengths=lengths, **arrays)
+    data = names["batches"]()
+    np.testing.assert_array_equal(data["mask"].argmax(1), [3, 3, 3, 1, 0])
+    assert data["mask"].sum() == 5
+    np.testing.assert_array_equal(data["targets"][:, 0], np.arange(5))
+    np.testing.assert_array_equal(data["split"], [*4 * ["train"], "test"])
+    np.testing.assert_array_equal(data["lags"], 5 * [MEMBERS["last"].lag])
+    (tmp_path / "net.npz").unlink()
+    with pytest.raises(
+        SystemExit, match=r"net\.npz: is not there; batches\(\) in net\.py"
+    ):
+        names["batches"]()
+
+
+def test_a_script_trains_on_data_of_the_user_s(tmp_path):
+    """Sequences of two numbers a step, of which the first tells the class."""
+    text = script(member("latch", 7, 2, recipe="hold", budget=400), "flax")
+    for name in ("FEATURES", "OUTPUTS"):
+        text, changes = re.subn(rf"{name} = \d+  # YOURS", f"{name} = 2  #", text)
+        assert changes == 1
+    (tmp_path / "net.py").write_text(text)
+    inputs = RNG.choice([-2.0, 2.0], (500, 8, 2))
+    targets = (inputs[:, 0, 0] > 0).astype(int)
+    np.savez(tmp_path / "net.npz", inputs=inputs, targets=targets)
+    done = run_script(tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1].startswith(verdict)
-    assert len(list(tmp_path.glob("net.*"))) == 3
+    assert done.stdout.splitlines()[-1].startswith("SOLVED after")
 
 
 @pytest.mark.parametrize(
