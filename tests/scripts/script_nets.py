@@ -90,7 +90,7 @@ class TorchNet:
         return [weights for weights in self.net.parameters() if weights.requires_grad]
 
     def weights(self):
-        return [weights.detach().numpy().T for weights in self.parameters()]
+        return [weights.detach().numpy().T.copy() for weights in self.parameters()]
 
     def outputs(self, inputs):
         return self.net(self.torch.from_numpy(inputs)).detach().numpy()
