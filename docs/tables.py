@@ -71,7 +71,7 @@ TOGETHER = {  # studies that are drawn together, by the first of them and the fi
 }
 READ = {
     "paper": "",
-    "code": " The authors' code was read, and of the text the abstract.",
+    "code": " The authors' code was read, and of the text at most the abstract.",
     "notes": " A study after the paper, which is known from notes of others.",
 }
 
@@ -114,11 +114,11 @@ def redrawn() -> str:
         (notes if read == "notes" else lines).append(line)
     first = filled(
         f"memcap redraws {len(lines)} papers. For {', '.join(code[:-1])} and {code[-1]}, we"
-        " read the authors' code, but only the abstract of the text."
+        " read the authors' code, and of the text at most the abstract."
     )
     second = filled(
         f"{len(notes)} more studies follow a paper that we know from the notes of"
-        " others. We read at most the beginning of its text."
+        " others. We read at most the beginning or the end of its text."
     )
     claims = "its claims that hold here", "by stand-ins", "ours that hold"
     heads = "paper", "question", *claims
@@ -132,7 +132,8 @@ def resampled() -> str:
     lines = []
     for name in findings.papers():
         if (path := folder(name) / "resampled.csv").is_file():
-            for claim in pl.read_csv(path).to_dicts():
+            judged = findings.find(name).PAPER.claims
+            for line, claim in zip(judged, pl.read_csv(path).to_dicts(), strict=True):
                 claims.append(claim)
                 by_chance = claim["shuffled"]
                 lines.append(
@@ -140,24 +141,37 @@ def resampled() -> str:
                         f"`{name}`",
                         escaped(claim["claim"]),
                         claim["whose"],
-                        claim["verdict"],
+                        claim["verdict"] + ", post hoc" * line.post_hoc,
                         claim["within"] or "-",
                         "-" if by_chance is None else f"{by_chance:.3f}",
                         f"{claim['bootstrapped']:.2f}",
                     )
                 )
     held = [claim for claim in claims if claim["shuffled"] is not None]
+    of_effects = [claim["shuffled"] for claim in held if claim["seen"] is None]
     stands = sum(claim["bootstrapped"] >= 0.95 for claim in claims)
     whose = Counter(claim["whose"] for claim in held)
     text = (
         f"{len(held)} of {len(claims)} claims hold: {whose['paper']} of papers,"
         f" {whose['stand-in']} of stand-ins and {whose['ours']} of ours. By chance, each of them"
-        f" holds in at most {max(claim['shuffled'] for claim in held):.1%} of {resample.NUMBER}"
-        f" shuffles. {stands} of the {len(claims)} verdicts stay the same in at least 95 % of"
-        f" {resample.NUMBER} draws of the seeds."
+        f" holds in at most {max(of_effects):.1%} of {resample.NUMBER} shuffles, but for those of"
+        f" no effect. {stands} of the {len(claims)} verdicts stay the same in at least 95 % of"
+        f" {resample.NUMBER} draws of the seeds. {findings.post_hoc_count()}"
     )
     heads = "paper", "claim", "whose", "verdict", "alike in", "shuffled", "bootstrapped"
     return f"{filled(text)}\n\n{table(heads, lines)}"
+
+
+def no_effect() -> str:
+    """The claims that something has no effect, and what they would have seen."""
+    lines = []
+    for name in findings.papers():
+        if (path := folder(name) / "resampled.csv").is_file():
+            for claim in pl.read_csv(path).drop_nulls("seen").to_dicts():
+                words = escaped(claim["claim"]), claim["effect"]
+                lines.append((f"`{name}`", *words, f"{claim['seen']:.3f}"))
+    heads = "paper", "claim", "effect that it denies", "denied with the effect"
+    return table(heads, lines)
 
 
 def asked(study: str) -> list[str]:
@@ -213,14 +227,18 @@ def of_paper(name: str) -> str:
     verdicts = pl.read_csv(folder(name) / "verdicts.csv", infer_schema=False)
     lines = []
     reasons = []
-    for line in verdicts.fill_null("").to_dicts():
+    effects = []
+    judged = module.PAPER.claims
+    for of, line in zip(judged, verdicts.fill_null("").to_dicts(), strict=True):
         claim, paper, read, here, why = (
             escaped(line[key]) for key in ("claim", "paper", "read", "here", "why")
         )
-        verdict = f"**{line['verdict']}**"
+        verdict = f"**{line['verdict']}**" + ", post hoc" * of.post_hoc
         lines.append((claim, line["whose"], f"{paper} ({read})", here, verdict))
         if why:
             reasons.append(f"* *{claim}*: {why}")
+        if of.denies:
+            effects.append(f"* *{claim}*: {of.denies.size}")
     shown = " ".join(inspect.getdoc(module.draw).split()).removeprefix("Draw ")
     study = module.PAPER
     cost = f"It costs {study.cost}, and needs {study.hardware}."
@@ -229,6 +247,10 @@ def of_paper(name: str) -> str:
         f"![{' '.join(question.split())} {shown}](figure.png)",
         table(("claim", "whose", "paper", "here", "verdict"), lines),
         *(["Why not:", "\n".join(reasons)] if reasons else []),
+        *(
+            ["What would deny that there is no effect:", "\n".join(effects)]
+            * bool(effects)
+        ),
         f"```text\nmemcap reproduce {name} --rows --check\n```",
         "makes picture and verdicts again from the [rows](rows.parquet) ([numbers"
         " drawn](figure.csv), [verdicts](verdicts.csv)); `memcap reproduce"
@@ -418,8 +440,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "up to": up_to_rule,
     "anywhere": anywhere_rule,
     "papers": redrawn,
+    "papers counted": lambda: filled(findings.strict_count()),
     "studies": index_of_studies,
     "claims resampled": resampled,
+    "claims of no effect": no_effect,
     "speed": speed,
     "speed of studies": studies,
     "designs": designs,

@@ -62,7 +62,8 @@ RESAMPLED = (
     Column("within", "columns in which nets agree whose outcomes are shuffled"),
     Column(
         "shuffled",
-        f"share of shuffles in which it holds; it counts up to {resample.BY_CHANCE:g}",
+        f"share of shuffles in which it holds; it counts up to {resample.BY_CHANCE:g}, but for"
+        " claims of no effect",
     ),
     Column(
         "bootstrapped", "share of other draws of the seeds that give the same verdict"
@@ -149,6 +150,13 @@ def run(arguments: Namespace) -> None:
     _write(table, place / "verdicts.csv")
     reasons = table.select("claim", "why").rows()
     notes = [f"Why not: {claim}: {why}" for claim, why in reasons if why]
+    for claim in paper.claims:
+        if claim.post_hoc:
+            notes.append(
+                f"Post hoc (rule changed after the rows were seen): {claim.text}"
+            )
+        if claim.denies:
+            notes.append(f"No effect: {claim.text}; {claim.denies.size} would deny it")
     if arguments.tiny:
         notes.append("A tiny run shows that all parts work; its verdicts mean nothing.")
     lines = table.select(column.head for column in CLAIMS).rows()
@@ -157,7 +165,10 @@ def run(arguments: Namespace) -> None:
     others = table.filter(~pl.col("expected"))["claim"]
     wrong = {f"not as {arguments.name} expects": others}
     if arguments.resample is not None:
-        words = f"in over {resample.BY_CHANCE:.0%} of shuffles these hold, too"
+        words = (
+            f"in over {resample.BY_CHANCE:.0%} of shuffles, or of draws with the effect that they"
+            " deny, these hold, too"
+        )
         wrong[words] = _resample(paper, rows, arguments.resample, place)
     wrong = {words: claims for words, claims in wrong.items() if len(claims)}
     if not arguments.check:
@@ -179,8 +190,13 @@ def _resample(
     shares = pl.col("shuffled", "bootstrapped").round(3).cast(pl.String).fill_null("-")
     selection = table.with_columns(shares).select(column.head for column in RESAMPLED)
     title = f"Of {number} shuffles of outcomes, and {number} draws of seeds"
-    show(Blocks(title, RESAMPLED, selection.rows()))
-    return table.filter(pl.col("shuffled") > resample.BY_CHANCE)["claim"]
+    effects = table.drop_nulls("seen").select("claim", "effect", "seen").rows()
+    notes = [
+        f"No effect: {claim}; {size} would deny it in {seen:.1%} of draws"
+        for claim, size, seen in effects
+    ]
+    show(Blocks(title, RESAMPLED, selection.rows(), notes=notes))
+    return resample.find_chance(table)
 
 
 def _write(table: pl.DataFrame, path: Path) -> None:
@@ -271,6 +287,8 @@ def _list() -> None:
             f"{len(rows) - after} papers redrawn, and {after} studies after a paper, known from"
             " notes of others."
         ),
+        findings.strict_count(),
         f"Claims that hold here, by whose they are: {totals}.",
+        findings.post_hoc_count(),
     ]
     show(Blocks(title, LISTED, rows, LISTED_DROPS, notes, leads=2))

@@ -64,6 +64,7 @@ __all__ = [
     "NOT_MEASURED",
     "Claim",
     "ClaimStatus",
+    "Effect",
     "Finding",
     "OurClaim",
     "Paper",
@@ -83,6 +84,8 @@ __all__ = [
     "over_lengths",
     "papers",
     "plural",
+    "post_hoc_count",
+    "strict_count",
     "study_config",
     "tally",
     "totals",
@@ -114,13 +117,25 @@ class Finding(NamedTuple):
 NOT_MEASURED = Finding("", None)
 
 
+class Effect(NamedTuple):
+    """An effect that a claim denies, of the least size that the rows would show.
+
+    Shuffles cannot make such a claim fail: where nothing has an effect, it is true. So
+    it states its power instead: rows into which the effect was put must deny it.
+    """
+
+    size: str  # in words, as "18 units in place of 16 after 50 steps"
+    put: Callable[[pl.DataFrame], pl.DataFrame]  # puts the effect into rows
+
+
 @dataclass(frozen=True)
 class Claim:
     """A claim of a paper, or one of ours about its experiment.
 
     Rows must be able to deny it: if outcomes are shuffled over the conditions that it
-    compares, a claim that holds must fail in 95 % of the shuffles
-    (memcap/findings/resample.py; tests/findings/test_resample.py).
+    compares, a claim that holds must fail in 95 % of the shuffles. A claim that
+    something has no effect must instead fail in 95 % of the draws of seeds from rows
+    with that effect (memcap/findings/resample.py; tests/findings/test_resample.py).
     """
 
     text: str  # the claim, in one line
@@ -135,6 +150,8 @@ class Claim:
     # columns, or knobs of the task, that the claim does not compare: outcomes are
     # shuffled only among nets that are equal in these
     within: tuple[str, ...] = ()
+    denies: Effect | None = None  # of a claim of no effect: what it would have seen
+    post_hoc: bool = False  # its rule was changed after its rows had been seen
     why: str = ""  # the likely reason why it does not hold in the published rows; empty if it does
 
     @property
@@ -155,9 +172,10 @@ class Paper:
     cost: str  # measured cost of the study
     claims: tuple[Claim, ...]  # at least one
     hardware: str = "2 CPU cores"  # the hardware that the default study needs
-    # what was read: "paper", its text or figures; "code", the authors' code and the
-    # abstract; "notes", notes by others and at most the beginning of the text. With
-    # "notes" it counts as a study after a paper, not as a redrawn paper
+    # what was read: "paper", its text; "code", the authors' code and figures, and of the
+    # text at most the abstract; "notes", notes by others and at most the beginning or
+    # the end of the text. With "notes" it counts as a study after a paper, not as a
+    # redrawn paper
     read: Read = "paper"
     # maps our rows to the table on which claims are judged; by default the rows themselves
     table: Callable[[pl.DataFrame], pl.DataFrame] = pl.DataFrame.clone
@@ -254,6 +272,29 @@ def totals() -> dict[Whose, tuple[int, int]]:
         whose: (sum(t[whose][0] for t in each), sum(t[whose][1] for t in each))
         for whose in each[0]
     }
+
+
+def strict_count() -> str:
+    """Say how many papers were read, how many of their own claims were judged here, and
+    how many of these hold."""
+    read = [name for name in papers() if find(name).PAPER.read == "paper"]
+    held, judged = map(sum, zip(*(tally(name)["paper"] for name in read), strict=True))
+    return (
+        f"We read the text of {len(read)} papers. Of their own claims, {judged} are judged"
+        f" here, and {held} of these hold."
+    )
+
+
+def post_hoc_count() -> str:
+    """Say how many of the claims that hold have a rule that was changed after the rows
+    were seen."""
+    claims = [claim for name in papers() for claim in find(name).PAPER.claims]
+    held = [claim for claim in claims if claim.expected]
+    return (
+        f"{sum(claim.post_hoc for claim in held)} of the {len(held)} claims that hold are post"
+        " hoc: their rule was changed after the rows were seen. They have not been judged on"
+        " new seeds."
+    )
 
 
 def judge_claims(paper: Paper, rows: pl.DataFrame) -> pl.DataFrame:

@@ -137,6 +137,7 @@ PAPER = Paper(
         " Based, ICML 2024 (2402.18668)"
     ),
     cost="2 minutes on one core of a busy machine, without compilation (60 members)",
+    read="code",
     table=curves,
     claims=(
         StandIn(
@@ -147,6 +148,7 @@ PAPER = Paper(
             "Zoology, fig. 2",
             _wider_for_more,
             within=("units",),
+            post_hoc=True,
         ),
         StandIn(
             "what is recalled follows the size of the state (here: rank correlation with bytes"

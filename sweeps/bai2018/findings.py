@@ -158,6 +158,7 @@ PAPER = Paper(
             "fig. 5",
             _training_decides,
             within=("lag",),
+            post_hoc=True,
         ),
     ),
 )

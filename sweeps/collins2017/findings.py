@@ -16,11 +16,22 @@ neither. So a second panel has nets whose read-out sees h and c
 beyond its h.
 """
 
+from functools import partial
+
 import numpy as np
 import polars as pl
 
 from memcap.figures import Drawn
-from memcap.findings import NOT_MEASURED, Claim, Finding, Paper, StandIn, marks, plural
+from memcap.findings import (
+    NOT_MEASURED,
+    Claim,
+    Effect,
+    Finding,
+    Paper,
+    StandIn,
+    marks,
+    plural,
+)
 from memcap.findings.claims import (
     at_most,
     each,
@@ -30,6 +41,7 @@ from memcap.findings.claims import (
     over_seeds,
     within,
 )
+from memcap.findings.resample import give_narrower
 from memcap.findings.tables import claim_here, filled, point, width
 
 # the cells: the read-out sees h, or h and c
@@ -163,7 +175,11 @@ PAPER = Paper(
             '"at some time in the future"',
             "text beside fig. 2c; the delays are ours",
             _delay_moves_nothing,
-            within=("cell", "lag"),
+            within=("cell", "units"),
+            denies=Effect(
+                "18 units in place of 16 after 50 steps",
+                partial(give_narrower, steps=2, cell=H, lag=50),
+            ),
         ),
     ),
 )

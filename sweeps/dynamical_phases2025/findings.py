@@ -222,6 +222,7 @@ PAPER = Paper(
             " in their code",
             _falls,
             within=("lr",),
+            post_hoc=True,
         ),
     ),
 )

@@ -293,6 +293,7 @@ PAPER = Paper(
             "experiment 4, table",
             partial(_at, "adding"),
             within=("task", "lag", "units"),
+            post_hoc=True,
         ),
         StandIn(
             "one block of two cells learns the order of two symbols among 100 (here: all seeds,"
@@ -302,6 +303,7 @@ PAPER = Paper(
             "experiment 6a, table and text",
             partial(_at, "temporal_order"),
             within=("task", "lag", "units"),
+            post_hoc=True,
         ),
     ),
 )

@@ -363,6 +363,7 @@ PAPER = Paper(
             NOTES,
             _matrix,
             within=("symbols", "items"),
+            post_hoc=True,
         ),
     ),
 )

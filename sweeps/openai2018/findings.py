@@ -177,6 +177,7 @@ PAPER = Paper(
         " github.com/enerrio/OpenAI-XOR and github.com/jperl/xor"
     ),
     cost="3 minutes on one core of a very busy machine",
+    read="code",
     table=scores,
     claims=(
         Claim(

@@ -212,6 +212,7 @@ PAPER = Paper(
             "abstract of version 2, and text; the rates are not listed",
             _narrower,
             within=("lr",),
+            post_hoc=True,
         ),
         OurClaim(
             f"{RATE:g}, at which sweeps/arora2024 trained every cell, is in the window of"

@@ -213,6 +213,7 @@ PAPER = Paper(
             "training curves and text",
             _leaves_the_plateau,
             within=("task", "waits", "lag"),
+            post_hoc=True,
             why=(
                 "in 2,000 steps all seeds from chrono come to .30 or .31 at T = 100: they have"
                 " learnt which symbols came, and nothing of their order. Those from a constant"
@@ -227,6 +228,7 @@ PAPER = Paper(
             "training curves and text",
             _no_worse,
             within=("task", "waits", "lag"),
+            post_hoc=True,
             why=(
                 "at T = 50 waits are short and a bias of 1 is no handicap; at T = 100 chrono is"
                 " at the plateau, and a bias of 1 below it"

@@ -303,6 +303,36 @@ def test_a_claim_whose_nets_are_missing_is_not_measured(name, where, unmeasured)
     ] == unmeasured
 
 
+# Of these rows with these outcomes, claims are not measured: nothing wide enough was tried.
+TOO_NARROW = [
+    ("hewitt2020", 3, {}, {"types": 8}, {"final": 0.5}),
+    ("voelker2019", 2, {"units": [10, 15, 20]}, {"lag": 100}, {"solved": False}),
+    ("voelker2019", 3, {"units": [10, 15, 20]}, {"lag": 100}, {"solved": False}),
+]
+
+
+@pytest.mark.parametrize(("name", "claim", "rows", "where", "change"), TOO_NARROW)
+def test_a_width_that_is_wider_than_all_that_were_tried_denies_nothing(
+    name, claim, rows, where, change
+):
+    rows = store.read(findings.folder(name)).filter(having(**rows) if rows else True)
+    changes = changed(rows, where, change)
+    assert findings.find(name).PAPER.findings(changes)[claim] == NOT_MEASURED
+
+
+def test_rows_with_an_effect_deny_each_claim_that_there_is_none():
+    names = []
+    for name in MEASURED:
+        paper = findings.find(name).PAPER
+        rows = store.read(findings.folder(name))
+        for claim in paper.claims:
+            if claim.denies:
+                names.append(name)
+                found = claim.judge(paper.table(claim.denies.put(rows)))
+                assert found.holds is False, f"{claim.text}: {found}"
+    assert names == ["collins2017", "hewitt2020", "voelker2019", "voelker2019"]
+
+
 @pytest.mark.parametrize(("name", "claim", "where", "change"), FURTHER)
 def test_a_verdict_turns_where_the_words_of_its_claim_say_so(
     name, claim, where, change
