@@ -3,6 +3,7 @@ docs/_generated before."""
 
 import inspect
 import re
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -36,9 +37,18 @@ pages.write()
 
 
 def setup(app: Any) -> None:
-    """Two things that Sphinx would take for something else."""
+    """Two things that Sphinx would take for something else, and a page that it only
+    copies."""
     app.connect("source-read", files_outside)
+    app.connect("build-finished", copy_watch)
     app.connect("autodoc-process-docstring", as_written, priority=900)  # after Napoleon
+
+
+def copy_watch(app: Any, _error: Exception | None) -> None:
+    """Copy the page on which LSTMs train, beside the others."""
+    programs = shutil.ignore_patterns("*.py", "__pycache__")
+    place = Path(app.outdir) / "watch"
+    shutil.copytree(HERE / "watch", place, ignore=programs, dirs_exist_ok=True)
 
 
 def files_outside(_app: Any, page: str, source: list[str]) -> None:

@@ -63,6 +63,12 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("page")
 
 
+@pytest.fixture(autouse=True)
+def no_browser(monkeypatch):
+    """Let `memcap watch` open none."""
+    monkeypatch.setattr("webbrowser.open", lambda address: True)
+
+
 def follow(line, folder, monkeypatch):
     """Run a line of a page, in a moment; return what it prints."""
     monkeypatch.setenv("TRACKIO_DIR", str(folder / "trackio"))

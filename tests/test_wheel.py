@@ -118,6 +118,9 @@ def test_all_but_figures_is_in_it(installed):
     files = [(path, path.relative_to(ROOT / "memcap")) for path in sources("memcap")]
     files += [(path, path.relative_to(ROOT)) for path in sources("sweeps")]
     files += [(path, path.relative_to(ROOT)) for path in ROOT.glob("docs/*.md")]
+    files += [
+        (path, path.relative_to(ROOT)) for path in ROOT.glob("docs/watch/*.[chj]*")
+    ]
     assert {name for _, name in files} <= there
     assert not [name for name in there if name.suffix == ".png"]
     (wheel,) = installed.parent.glob("*.whl")
