@@ -69,9 +69,8 @@ class LSTM {
   draw(random, forgetBias) {
     this.weights.fill(forgetBias, this.units, 2 * this.units);
     this.weights.set(random.glorot(this.symbols, this.width), this.kernel);
-    for (let gate = this.recurrent; gate < this.recurrent + this.width; gate += this.units) {
-      const place = (j) => gate + j * this.width;
-      random.orthogonal(this.units).forEach((row, j) => this.weights.set(row, place(j)));
+    for (let at = this.recurrent; at < this.recurrent + this.width; at += this.units) {
+      random.orthogonal(this.units).forEach((row, j) => this.weights.set(row, at + j * this.width));
     }
     this.weights.set(random.glorot(this.units, 2), this.readout + 2);
   }
@@ -112,7 +111,8 @@ class LSTM {
     for (let u = 0, weight = readout + 2; u < units; u++, weight += 2) {
       logit += hidden[(t + 1) * units + u] * (weights[weight + 1] - weights[weight]);
     }
-    sums.loss += Math.log1p(Math.exp(target ? -logit : logit));
+    const error = target ? -logit : logit; // in logits; the two parts of the loss cannot overflow
+    sums.loss += Math.max(0, error) + Math.log1p(Math.exp(-Math.abs(error)));
     sums.right += logit > 0 === (target === 1);
     sums.due += 1;
     return 1 / (1 + Math.exp(-logit)) - target;
