@@ -4,6 +4,7 @@ wrong.
   memcap prove atlas:latch-L50                      a published net
   memcap prove 'atlas:copy*'                        several
   memcap prove KEY outputs/mine                     a member of your own
+  memcap prove '*' outputs/mine                     all of a study
   memcap prove net.npz --task latch --lag 50        an LSTM of Keras, PyTorch or Flax
 
 N is the length of the net's own sequences. Where there are at most 65,536 sequences of a
@@ -19,20 +20,22 @@ from argparse import ArgumentParser, Namespace
 from fnmatch import filter as matches
 from pathlib import Path
 
+from memcap import store
 from memcap.api import load
 from memcap.commands.arguments import NET, add_knobs, add_results, steps
 from memcap.config.member import Member, task_of
 from memcap.knobs import UserError
 from memcap.models.export import lstm_weights
 from memcap.models.model import Model
-from memcap.proofs.proof import prove
+from memcap.proofs.proof import Proof, prove
 from memcap.store.files import BadFileError, read_npz
 from memcap.store.nets import names
-from memcap.terminal.words import Column, Listing, Waiting, show
+from memcap.terminal.words import Column, Listing, Waiting, order, show
 from memcap.trained import Trained
 
 # Before what counts may come filler, within so many steps.
-HEADS = ("net", "before", "steps", "seconds", "verdict", "sequences", "reason")
+HEADS = "net", "task", "units", "steps", "before", "seconds", *Proof._fields[:-1]
+DROPS = "steps", "sequences", "seconds", "task", "units"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -42,26 +45,43 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--task", default="latch", help="task of a file (default latch)")
     add("--lag", type=steps, default=50, help="its lag, in time steps (default 50)")
     add_knobs(parser)
+    parser.epilog = order(DROPS)
 
 
 def run(arguments: Namespace) -> None:
-    """Print a verdict on each net, first with nothing before what counts, then with
-    filler, and a sequence on which it is wrong."""
+    """Print the verdicts on each net, and a sequence on which it is wrong."""
     rows = []
     notes = []
-    for name in matches(names(), arguments.run) or [arguments.run]:
+    nets = names()
+    if arguments.run == "*":
+        nets = store.read(arguments.results)["key"]
+    for name in matches(nets, arguments.run) or [arguments.run]:
         is_file = name.endswith(".npz")
         net = _net_of_file(arguments) if is_file else load(arguments.results, name)
-        for filler in dict.fromkeys(["", net.member.task.filler]):
-            start = time.perf_counter()
-            with Waiting(f"proving {name}"):
-                proof = prove(net, anywhere=bool(filler))
-            seconds = time.perf_counter() - start
-            rows.append([name, filler, net.member.length, seconds, *proof[:3]])
-            if proof.counterexample:
-                notes.append(f"{name} is wrong on {proof.counterexample}")
-                break  # with filler it would be the same
-    show(Listing("Proofs", [*map(Column, HEADS)], rows, notes=notes))
+        for *row, sequence in verdicts(name, net):
+            rows.append(row)
+            if sequence:
+                notes.append(f"{name} is wrong on {sequence}")
+    columns = [Column(head, folds=head == "reason") for head in HEADS]
+    show(Listing("Proofs", columns, rows, DROPS, notes))
+
+
+def verdicts(name: str, net: Trained) -> list[list]:
+    """Return a row for sequences in which nothing comes before what counts, and, unless
+    the net is wrong on one of them, a row for those with filler: values of `HEADS`, and
+    a sequence on which it is wrong, or None."""
+    task = net.member.task
+    about = name, task.name, net.member.model.units, net.member.length
+    rows = []
+    for filler in dict.fromkeys(["", task.filler]):
+        start = time.perf_counter()
+        with Waiting(f"proving {name}"):
+            proof = prove(net, anywhere=bool(filler))
+        seconds = time.perf_counter() - start
+        rows.append([*about, filler, seconds, *proof])
+        if proof.counterexample:
+            break  # with filler it would be the same
+    return rows
 
 
 def _net_of_file(arguments: Namespace) -> Trained:

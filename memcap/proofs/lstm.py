@@ -15,8 +15,7 @@ UNIT = 2.0**-24  # the most that float32 rounds a result by, as a share of it
 # products and sums. tests/proofs/test_lstm.py measures less than half of this.
 ACTIVATION = 16 * UNIT
 SIDES = np.array([-1.0, 1.0])[:, None, None]
-WIDTH = 4  # sequences that a search goes on with, per state and end of a c or h
-MOST = 65_536  # boxes after a step, before a proof gives up
+MOST = 65_536  # boxes after a step; and sequences of a size, where all are tried
 
 
 class BoundedLSTM(NamedTuple):
@@ -50,8 +49,7 @@ class BoundedLSTM(NamedTuple):
         i, f, g, o = np.split(half * tanh + 1 - half, 4, -1)
         c = product(f, c) + product(i, g)
         h = product(o, np.tanh(c))
-        ends = np.concatenate([c, h], -1) + SIDES * self.rounding(boxes)
-        return np.nextafter(ends, np.inf * SIDES)
+        return np.concatenate([c, h], -1) + SIDES * self.rounding(boxes)
 
     def rounding(self, boxes: Array) -> Array:
         """Bound the distance of float32 steps from the real ones, (N, 2U).
@@ -63,8 +61,8 @@ class BoundedLSTM(NamedTuple):
         |c| + 2 errors of a gate; h' = o tanh(c') by that, and an error of o and of tanh.
         Two hundredths more cover 1 / (1 - n u), products of two errors, and float64.
         """
-        rows = np.abs(self.kernel).max(0) + np.abs(self.recurrent).sum(0)
-        terms = rows + np.abs(self.bias)
+        terms = np.abs(self.kernel).max(0) + np.abs(self.bias)
+        terms += np.abs(self.recurrent).sum(0)
         gate = (len(self.recurrent) + 3) * UNIT * terms.max() + ACTIVATION
         c = np.abs(boxes).max(0)[:, : len(self.recurrent)]
         return 1.02 * gate * np.tile(c + 4, 2)
@@ -114,9 +112,7 @@ def extend(
     return parents, symbols, targets, boxes, margins
 
 
-def least_margin(
-    net: BoundedLSTM, machine: Machine, steps: int, cells: int = 1
-) -> float:
+def least_margin(net: BoundedLSTM, machine: Machine, steps: int, cells: int) -> float:
     """Return by how much the logit of the right class is at least above all others, in
     all sequences of a machine within `steps` steps; or at most 0, where that is not
     shown.
@@ -130,7 +126,7 @@ def least_margin(
     for _ in range(steps):
         if cells > 1:
             states = np.tile(states, 2)
-            boxes = halves(net, boxes)
+            boxes = halves(boxes)
         _, _, targets, images, margins = extend(net, machine, states, boxes)
         least = min(least, margins.min())
         if least <= 0 or len(targets) > MOST:
@@ -139,11 +135,12 @@ def least_margin(
     return least
 
 
-def halves(net: BoundedLSTM, boxes: Array) -> Array:
-    """Halve each of N boxes, (2, 2N, 2U), along the h that moves the gates most."""
-    units = len(net.recurrent)
-    moves = np.ptp(boxes, 0)[:, units:] * np.abs(net.recurrent).sum(1)
-    cut = np.arange(len(moves)), units + moves.argmax(1)
+def halves(boxes: Array) -> Array:
+    """Halve each of N boxes, (2, 2N, 2U), along its widest h: gates depend on h, so the
+    least i may not go with the least f, while each bound of c' is that of an end of c."""
+    units = boxes.shape[-1] // 2
+    widest = units + np.ptp(boxes[..., units:], 0).argmax(1)
+    cut = np.arange(len(widest)), widest
     low = boxes.copy()
     high = boxes.copy()
     low[1][cut] = high[0][cut] = boxes.mean(0)[cut]
@@ -154,48 +151,48 @@ def cover(states: Array, boxes: Array, cells: int) -> tuple[Array, Array]:
     """Replace the boxes of a state by fewer that hold them: the hull of all boxes of
     the state is a grid with `cells` cells along each axis, and those whose middles lie
     in the same cell become their hull."""
-    names, state = np.unique(states, return_inverse=True)
-    low, high = hulls(state, boxes)[1][:, state]
+    _, state = np.unique(states, return_inverse=True)
+    low, high = hulls(state, boxes)[:, state]
     cell = cells * (boxes.mean(0) - low) // (high - low)
-    groups, boxes = hulls(np.column_stack([state, cell]), boxes)
-    return names[groups[:, 0].astype(int)], boxes
+    _, first, group = np.unique(
+        np.column_stack([state, cell]), return_index=True, return_inverse=True, axis=0
+    )
+    return states[first], hulls(group, boxes)
 
 
-def hulls(groups: Array, boxes: Array) -> tuple[Array, Array]:
-    """Return each group once, and the least box that holds all of its boxes."""
-    once, group = np.unique(groups, return_inverse=True, axis=0)
-    ends = np.full((len(once), 2, boxes.shape[-1]), -np.inf)
-    np.maximum.at(ends, group.ravel(), (SIDES * boxes).swapaxes(0, 1))
-    return once, SIDES * ends.swapaxes(0, 1)
+def hulls(groups: Array, boxes: Array) -> Array:
+    """Return for each group, 0 and on, the least box that holds all of its boxes."""
+    ends = np.full((groups.max() + 1, 2, boxes.shape[-1]), -np.inf)
+    np.maximum.at(ends, groups, (SIDES * boxes).swapaxes(0, 1))
+    return SIDES * ends.swapaxes(0, 1)
 
 
 def worst_sequence(
     net: BoundedLSTM, machine: Machine, steps: int
-) -> tuple[float, list[int], int]:
+) -> tuple[float, list[int], str]:
     """Search for the sequence within `steps` steps with the least margin, by a beam: at
-    each step, of the paths into a state those go on that have the least and the largest
-    c and h of a unit. They find what drifts, as filler that drives a carry so far that
-    no symbol moves it any more.
+    each step, of the paths into a state those go on that have the least or the largest
+    c or h of a unit. They find what drifts, as filler that drives a carry so far that no
+    symbol moves it any more.
 
     Returns:
-        The margin, the symbols (T,), and the right class.
+        The margin, the symbols (T,), and the state after them.
     """
     states = np.array(["start"])
     boxes = np.zeros((2, 1, 2 * len(net.recurrent)))
     sequences = np.zeros((1, 0), int)
-    worst = (np.inf, [0], -1)
+    worst = (np.inf, [0], "start")
     for _ in range(steps):
         parents, symbols, targets, images, margins = extend(net, machine, states, boxes)
         sequences = np.column_stack([sequences[parents], symbols])
         k = margins.argmin()
-        path = sequences[k].tolist()
-        worst = min(worst, (margins[k], path, machine.answers.get(targets[k], -1)))
+        worst = min(worst, (margins[k], sequences[k].tolist(), targets[k]))
         carries = images.mean(0)
         beam = []
         for state in np.unique(targets):
-            (paths,) = np.nonzero(targets == state)
-            ranked = paths[carries[paths].argsort(0)]
-            beam += [*ranked[:WIDTH].flat, *ranked[-WIDTH:].flat]
+            paths = np.flatnonzero(targets == state)
+            least_and_largest = carries[paths].argsort(0)[[0, -1]]
+            beam += [*paths[least_and_largest].flat]
         beam = np.unique(beam)
         states = targets[beam]
         sequences = sequences[beam]

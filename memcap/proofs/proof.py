@@ -10,19 +10,17 @@ import numpy as np
 from memcap.config.member import Member
 from memcap.models.export import export
 from memcap.models.model import Model
-from memcap.proofs.lstm import BoundedLSTM, least_margin, worst_sequence
+from memcap.proofs.lstm import MOST, BoundedLSTM, least_margin, worst_sequence
 from memcap.tasks.base import Batch, Machine, random_key
 from memcap.tasks.chance import sequences
 from memcap.terminal.words import number
 from memcap.trained import Trained
 
-MOST = 65_536  # sequences of a lag and a length that are all tried
 BLOCK = 1024  # sequences that run at once
 BLOCKS = 256  # that are drawn, where there are more sequences
 CELLS = 1, 4, 8, 16  # per axis of the carry, until bounds are close enough
 
 Sizes = list[tuple[int, int]]  # lags and lengths
-Blocks = Iterator[tuple[int, int, Batch]]  # each of a lag and a length
 
 
 class Proof(NamedTuple):
@@ -64,7 +62,7 @@ def prove(net: Trained, anywhere: bool = True) -> Proof:
     are_few = max(totals) <= MOST
     if not are_few:
         sizes = np.random.default_rng(0).permutation(sizes)[:BLOCKS].tolist()
-    if mistake := disproof(net, blocks(net, sizes, are_few)):
+    if mistake := disproof(net, sizes, are_few):
         return mistake
     if are_few:
         return Proof("proved", sum(totals), "each was tried")
@@ -79,13 +77,13 @@ def sizes_of(member: Member, anywhere: bool) -> Sizes:
     least = task.smallest_lag if task.has_other_lags(member.lag) else member.lag
     sizes = []
     for lag in range(least, member.lag + 1):
-        shortest, longest = member.lengths_at(lag)
-        last = longest if anywhere else shortest
-        sizes += [(lag, length) for length in range(shortest, last + 1)]
+        first, last = member.lengths_at(lag)
+        lengths = range(first, last + 1) if anywhere else [first]
+        sizes += [(lag, length) for length in lengths]
     return sizes
 
 
-def blocks(net: Trained, sizes: Sizes, every: bool) -> Blocks:
+def blocks(net: Trained, sizes: Sizes, every: bool) -> Iterator[tuple[int, int, Batch]]:
     """Lay out every sequence of some lags and lengths, in blocks; the last block of a
     size is filled up with its first sequences. Or draw a block of each, the same one at
     each call."""
@@ -102,11 +100,11 @@ def blocks(net: Trained, sizes: Sizes, every: bool) -> Blocks:
             yield *size, lay_out((start + np.arange(BLOCK)) % total, *size)
 
 
-def disproof(net: Trained, blocks: Blocks) -> Proof | None:
-    """Return, as a verdict, the first sequence on which the net is wrong: says another
-    class, or a value whose squared error is above the criterion."""
+def disproof(net: Trained, sizes: Sizes, every: bool) -> Proof | None:
+    """Return, as a verdict, the first sequence of `blocks` on which the net is wrong:
+    says another class, or a value whose squared error is above the criterion."""
     task = net.member.task
-    for lag, length, batch in blocks:
+    for lag, length, batch in blocks(net, sizes, every):
         inputs, targets, due = sequences(task, batch, length)
         outputs = net.run(batch.inputs)[0].swapaxes(0, 1)[:, :length]
         if task.loss == "classes":
@@ -117,8 +115,9 @@ def disproof(net: Trained, blocks: Blocks) -> Proof | None:
         wrong = (due & ~right).any(1)
         if wrong.any():
             reason = f"wrong on {wrong.mean():.1%} of lag {lag}, length {length}"
-            sequence = inputs[wrong.argmax()].tolist()
-            return Proof("counterexample", None, reason, sequence)
+            return Proof(
+                "counterexample", None, reason, inputs[wrong.argmax()].tolist()
+            )
     return None
 
 
@@ -128,13 +127,14 @@ def bound(net: Trained, machine: Machine) -> Proof:
     lstm = BoundedLSTM(*(array.astype(np.float64) for array in arrays))
     steps = net.member.length
     total = machine.paths(steps)
-    margin, sequence, answer = worst_sequence(lstm, machine, steps)
+    margin, sequence, state = worst_sequence(lstm, machine, steps)
     outputs, _ = net.run(np.array(sequence)[:, None])
-    if outputs[-1, 0].argmax() != answer:
+    if outputs[-1, 0].argmax() != machine.answers[state]:
         return Proof("counterexample", total, "by a search", sequence)
     for cells in CELLS:
         if (least := least_margin(lstm, machine, steps, cells)) > 0:
-            reason = f"bounds of the carry, margin {number(least)}"
-            return Proof("proved", total, reason)
+            return Proof(
+                "proved", total, f"bounds of the carry, margin {number(least)}"
+            )
     reason = f"bounds are too wide, least margin of a search {number(margin)}"
     return Proof("unknown", total, reason)

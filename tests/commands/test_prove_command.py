@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from command import memcap
+from command import SMALL, memcap
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
@@ -14,14 +14,14 @@ def proofs(folder, *words):
     done = memcap(folder, "prove", *words)
     assert done.status == 0, done.err
     _, head, *lines = done.out.splitlines()
-    assert head.split()[1:5] == ["before", "steps", "seconds", "verdict"]
+    assert head.split()[1:6] == ["task", "units", "steps", "before", "seconds"]
     return [re.sub(r"^\S+| \d*\.\d+  ", "", line).split() for line in lines]
 
 
 def test_it_prints_a_verdict_without_and_with_filler_and_a_wrong_sequence(tmp_path):
     first, anywhere, wrong = proofs(tmp_path, "atlas:latch-L5")
-    assert first[:3] == ["7", "proved", "2728"]
-    assert anywhere[:3] == ["distractors", "7", "counterexample"]
+    assert first[:5] == ["latch", "1", "7", "proved", "2728"]
+    assert anywhere[2:5] == ["7", "distractors", "counterexample"]
     assert wrong[:3] == ["is", "wrong", "on"]
 
 
@@ -34,8 +34,14 @@ def test_arrays_of_other_libraries_are_the_same_net(tmp_path, layout):
 
 def test_a_star_stands_for_several_nets(tmp_path):
     rows = proofs(tmp_path, "atlas:count-scale=null-L*")
-    verdicts = [row[1] for row in rows if row[1] in ("proved", "counterexample")]
+    verdicts = [row[3] for row in rows if row[3] in ("proved", "counterexample")]
     assert len(verdicts) == 10
+
+
+def test_a_star_alone_stands_for_all_nets_of_a_study(tmp_path):
+    memcap(tmp_path, "train", *SMALL, "axes={model.units: [1, 3]}", "study=two")
+    rows = proofs(tmp_path, "*", "outputs/two")
+    assert {row[1] for row in rows if row[0] == "latch"} == {"1", "3"}
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def test_a_second_program_finds_the_same_margin(name, anywhere):
     task = net.member.task
     machine = task.machine if anywhere else task.machine.without_filler
     steps = net.member.length
-    ours = least_margin(bounded(arrays), machine, steps)
+    ours = least_margin(bounded(arrays), machine, steps, 1)
     theirs = decimal_bounds.least_margin(arrays, task, steps, anywhere)
     # ours allows for the rounding of float32, too
     assert 0 < ours < theirs < 1.01 * ours
@@ -116,7 +116,7 @@ def test_halves_and_covers_hold_what_the_boxes_held(seed):
     rng = np.random.default_rng(seed)
     boxes = np.sort(rng.normal(0, 1, (2, 40, 2)), 0)
     states = rng.choice(["a", "b"], 40)
-    low, high = halves(ROUNDED, boxes)
+    low, high = halves(boxes)
     assert (low[:40] == boxes[0]).all()
     assert (high[40:] == boxes[1]).all()
     assert (high[:40, 0] == boxes[1, :, 0]).all()
