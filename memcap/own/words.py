@@ -22,7 +22,8 @@ COLUMNS = (
     Column("units", right=True),
     Column("held-out loss", "mean over the folds or repeats, in nats or squared error"),
     Column(
-        "enough", "as good as the best within chance, or within 2 % of what state gains"
+        "enough",
+        "nearly as good as the best, by chance or 2 % of the way back to no memory",
     ),
     Column("score", "held-out accuracy, or mean squared error", right=True),
     Column("training loss", right=True),
@@ -48,7 +49,7 @@ def sentences(curve: LossCurve) -> list[str]:
     has_split = task.has_own_split
     why = "chance in training" if has_split else "chance, fold by fold"
     if curve.margin == curve.forgiven:
-        why = f"{FORGIVEN:.0%} of what state gains"
+        why = f"{FORGIVEN:.0%} of the way back to a net without memory"
     count = len(curve.folds)
     folds = f"{count} folds"
     if has_split:
@@ -127,8 +128,8 @@ def _other_rules(curve: LossCurve) -> list[str]:
         gain = curve.without_state.mean - curve.best.mean
         loss = (chosen.mean - curve.best.mean) / gain
         lines.append(
-            f"{as_good.units} are as good as the best but for chance: {loss_text(as_good)}; with"
-            f" {chosen.units}, {loss:.1%} of what state gains is lost."
+            f"{as_good.units} do no worse than the best, within chance: {loss_text(as_good)}. With"
+            f" {chosen.units} the loss goes {loss:.1%} of the way back to a net without memory."
         )
     often = curve.right_as_often
     if often is not None and often.units < chosen.units:
@@ -153,8 +154,10 @@ def loss_table(curve: LossCurve) -> Listing:
         ]
         for width in curve.widths
     ]
-    recipe = f"{curve.recipe.name} at {curve.recipe.lr:g}"
-    title = f"Held-out loss by width: {curve.task.file}, lag {curve.lag}, {recipe}"
+    recipe = (
+        f"{curve.lag + 1} steps, recipe {curve.recipe.name}, rate {curve.recipe.lr:g}"
+    )
+    title = f"Loss on sequences not trained on, by width: {curve.task.file}, {recipe}"
     optional = ("runs", "training loss", "score")
     return Listing(title, COLUMNS, rows, optional, sentences(curve))
 
@@ -245,9 +248,9 @@ def rare_words(curve: LossCurve, nets: Iterable["Trained"]) -> str:
     recall = recalls(nets)
     least = int(np.nanargmin(recall))
     return (
-        f"{names[rarest]} is only {shares[rarest]:.1%} of the answers. Balanced accuracy of"
-        f" {curve.units}: {np.nanmean(recall):.3f}, the mean of each class's share that is found;"
-        f" the least, of {names[least]}, is {recall[least]:.3f}. Who always says"
-        f" {names[commonest]}: accuracy {shares[commonest]:.3f}, balanced"
+        f"Class {names[rarest]} is rare ({shares[rarest]:.1%} of the answers). At"
+        f" width {curve.units}: balanced accuracy {np.nanmean(recall):.3f}, the mean of"
+        f" each class's share that is found; worst class, {names[least]}: {recall[least]:.3f}."
+        f" Always {names[commonest]}: accuracy {shares[commonest]:.3f}, balanced"
         f" {1 / present.sum():.3f}."
     )

@@ -156,8 +156,8 @@ def test_a_little_of_what_state_gains_is_forgiven(curve):
             (0.3, 0.01, 0.002),
             {"spread": 0.001},
             [
-                "4 are as good as the best but for chance: 0.002 +- 0.001; with 2, 1.2% of"
-                " what state gains is"
+                "4 do no worse than the best, within chance: 0.002 +- 0.001. With 2 the"
+                " loss goes 1.2% of"
             ],
             [],
         ),
@@ -270,8 +270,8 @@ def test_each_class_counts_alike(save, targets, more):
     assert recalls([net, net]).tolist() == [1, 1, 0]
     assert has_rare_class(task)
     words = rare_words(SimpleNamespace(task=task, units=4), [net])
-    assert "Balanced accuracy of 4: 0.667" in words
-    assert "the least, of storm, is 0.000." in words
+    assert "At width 4: balanced accuracy 0.667" in words
+    assert "worst class, storm: 0.000." in words
 
 
 @pytest.mark.parametrize("targets", [SYMBOLS[:, 0] + 0.5, COINS * 2])

@@ -177,7 +177,9 @@ def test_a_table_is_answered_drawn_and_written_as_a_script(tmp_path, monkeypatch
     assert "outputs/mine/sequences-" in script
     compile(script, "mine.py", "exec")
     frontier = memcap(tmp_path, "frontier", "outputs/mine")
-    assert frontier.out.startswith("Held-out loss by width: outputs/mine/sequences-")
+    assert frontier.out.startswith(
+        "Loss on sequences not trained on, by width: outputs/mine/"
+    )
 
     answered = memcap(tmp_path, "answer", "--task", "data", "outputs/mine")
     assert answered.out.startswith("1 unit: held-out loss 0.0")
