@@ -25,9 +25,7 @@ def first(**changes):
 
 def listed(keys):
     """Members of these keys, as a job writes them down."""
-    values = {
-        name: list(keys) if name == "key" else [None] * len(keys) for name in MEMBERS
-    }
+    values = {"key": list(keys), "name": MEMBER.name, "metric": None, "config": None}
     return pl.DataFrame(values, MEMBERS)
 
 

@@ -213,13 +213,17 @@ def test_answer_in_words_and_json(study, lag, measured):
     answered, _, more = short.rpartition("--why says what this rests on.")
     assert (" --measure trains what is missing" in more) == (not measured)
     assert why.startswith(answered)
-    assert f"delay_line at lag {lag}: {found['units']} units. " in short
+    width = f"{found['units']} units. " if measured else "about "
+    assert f"delay_line at lag {lag}: {width}" in short
     assert ("Best estimate" in why, "Best estimate" in short) == (True, False)
     assert ("\nTo train such nets:\n" in short) == measured
     assert f"\nlayer = keras.layers.LSTM({found['units']}, " in short
     assert f"\n{found['command']}\n" in short
     unsure = strict(memcap(study, *words, "--json", "--confidence", 0.2).out)
     assert unsure["units"] < found["units"]
+    assert memcap(study, "answer", "delay_line", lag).out == short
+    named = memcap(study, "answer", "delay_line", lag, "outputs").out
+    assert named == memcap(study, *words, "outputs").out
 
 
 @pytest.mark.parametrize("flag", [(), ("--json",), ("--code", "keras")])

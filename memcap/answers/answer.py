@@ -108,6 +108,15 @@ class Advice(NamedTuple):
     training_lag: int
 
 
+class Measurement(NamedTuple):
+    """What a published study measured, at one width: the narrowest at which the share of
+    a question passed, or else the one at which most passed."""
+
+    study: str
+    point: Point
+    units: int
+
+
 class Passes(NamedTuple):
     """How many runs passed, of nets of one width."""
 
@@ -140,7 +149,11 @@ class Answer:
             from published ones, which have more evidence: what the user's own rows
             would answer.
         beside: if the task was not measured with these knobs, answers for the nearest
-            measured values of one knob.
+            measured values of one knob, and for one layer of several.
+        elsewhere: if no width was measured for the lag, the published measurement that
+            bears most on it, by whatever verdict.
+        missing: number of members of this task and lag, in the user's own studies, that
+            have no row yet.
         fresh: published measurements of nets of the advised width, as it advises to
             train them, on seeds that chose neither recipe nor width.
     """
@@ -156,6 +169,8 @@ class Answer:
     training_lag: int | None = None
     from_own_rows: "Answer | None" = None
     beside: tuple["Answer", ...] = ()
+    elsewhere: Measurement | None = None
+    missing: int = 0
     fresh: tuple[Point, ...] = ()
 
     def __str__(self) -> str:
@@ -236,6 +251,27 @@ class Answer:
         lags = {point.lag for point in self.passes.points}
         same = self.passes.units == self.units and lags == {self.training_lag}
         return same and self.as_asked
+
+    @property
+    def is_bracketed(self) -> bool:
+        """Tell whether `beside` has a smaller and a greater value of one knob."""
+        models = [other.question.model for other in self.beside]
+        return models == [self.question.model] * 2
+
+    @property
+    def is_predicted(self) -> bool:
+        """True if there is a width, of which no net was trained at the lag or up to a
+        longer one, also none on fresh seeds."""
+        return bool(self.units) and not self.training_point and not self.fresh
+
+    @property
+    def contradicts(self) -> bool:
+        """Tell whether the user's own rows would answer otherwise, and as much of what
+        was asked."""
+        own = self.from_own_rows
+        if own is None or own.units in (None, self.units):
+            return False
+        return own.as_asked >= self.as_asked
 
     @property
     def trains_longer(self) -> bool:

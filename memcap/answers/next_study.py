@@ -58,6 +58,11 @@ def measurement(answer: "Answer") -> str:
     # the widest net to try, in units: twice the number of symbols that a net must hold
     most = max(LEAST_WIDEST, 2.0 * held)
     measured = point or longer_point(answer.points, question.lag)
+    if point is not None and not point.trains:
+        if answer.as_asked:
+            start += point.evaluation_words
+        race = _race(question, max(point.units[-1], 2 * held, 4))
+        return " ".join([*start, f"{study}_race", race])
     if measured is None or not answer.as_asked:
         # Take the recommended recipe. Rows judged in another way, if there are any, only
         # say how wide to go.
@@ -66,11 +71,7 @@ def measurement(answer: "Answer") -> str:
         if answer.high is not None:
             most = max(most, (1 + MARGIN) * answer.high)
         return " ".join([*start, study, _bisection(1, most)])
-    start += measured.evaluation_words
-    if point is not None and not point.trains:
-        race = _race(question, max(point.units[-1], 2 * held, 4))
-        return " ".join([*start, f"{study}_race", race])
-    start += [*measured.recipe.words, study]
+    start += [*measured.evaluation_words, *measured.recipe.words, study]
     least = 1.0
     if answer.low is not None and answer.high is not None:
         least = (1 - MARGIN) * answer.low
@@ -104,15 +105,30 @@ def seconds(answer: "Answer") -> float | None:
 
     Those of nets of the advised width are as many as nets took where it was measured.
     Those that measure a lag are interpolated between measured lags, or extrapolated to
-    a longer lag. If the task was not measured, they are the most seconds of the answers
-    in `beside`.
+    a longer lag. If the task was not measured, they are in proportion to `_work`, from
+    the answer in `beside` with the nearest.
     """
     point = answer.training_point
     if point is not None and answer.is_known:
         return SEEDS * point.seconds / sum(point.runs)
-    if answer.beside:
-        others = [seconds(other) for other in answer.beside]
-        return max((s for s in others if s is not None), default=None)
+    if not answer.beside:
+        return _seconds_at_lag(answer)
+    work = _work(answer.question)
+    ratios = {work / _work(other.question): other for other in answer.beside}
+    ratio = min(ratios, key=lambda ratio: abs(math.log(ratio)))
+    taken = _seconds_at_lag(ratios[ratio])
+    return taken and ratio * taken
+
+
+def _work(question: "Question") -> int:
+    """Return the steps of a sequence times the symbols to hold, in all layers."""
+    length = question.task.length(question.lag)
+    held = question.task.facts(question.lag, length).held
+    return question.model.layers * length * held
+
+
+def _seconds_at_lag(answer: "Answer") -> float | None:
+    """Return the seconds that measuring the lag takes, from those of measured lags."""
     timed = [point for point in answer.points if point.seconds > 0]
     lag = answer.question.lag
     if not timed or lag < timed[0].lag:

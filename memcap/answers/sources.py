@@ -4,16 +4,18 @@ table of rows."""
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from operator import itemgetter
 
 import polars as pl
 
 from memcap import store
-from memcap.answers.answer import Answer, Question, answer
+from memcap.answers.answer import Answer, Measurement, Question, answer
 from memcap.cells import ALIASES
 from memcap.frontiers.frontier import Point, fit_all_recipes, frontier, of_network
 from memcap.knobs import completed, typed
 from memcap.models.model import Model
 from memcap.store import shards
+from memcap.store.heartbeat import long_name
 from memcap.store.shards import (
     FRESH,
     NAMES,
@@ -21,7 +23,9 @@ from memcap.store.shards import (
     is_published,
     rows_file,
     rows_files,
+    sweeps,
 )
+from memcap.store.status import missing
 from memcap.tasks import Task
 
 # Other names of cells, also Flax's: a question about any LSTM takes rows of memcap's own.
@@ -52,10 +56,16 @@ def best_answer(question: Question) -> Answer:
             break  # so the other published studies need not be read
     best = max(answers, key=_evidence, default=Answer(question))
     if not best.points:
-        return replace(best, beside=_beside(question, tables))
+        best = replace(best, beside=_beside(question, tables))
     for other in answers:
         if other.source == str(OUTPUTS) and other.point and other is not best:
-            return replace(best, from_own_rows=other)
+            best = replace(best, from_own_rows=other)
+    is_open = best.point is None and (best.units is None or best.is_predicted)
+    if question.rows is None and is_open:
+        best = replace(best, elsewhere=_elsewhere(best))
+    is_folder = not isinstance(question.rows, pl.DataFrame) and question.folder.is_dir()
+    if is_folder and best.source not in NAMES:
+        best = replace(best, missing=_missing(question))
     return best
 
 
@@ -118,7 +128,47 @@ def _beside(
             ]
             with_width = tuple(a for a in answers if a.units is not None)
             best = max(best, with_width, key=len)
+    if question.model.layers > 1:
+        one_layer = best_answer(
+            replace(question, model=replace(question.model, layers=1))
+        )
+        if one_layer.units is not None:
+            best = (*best, one_layer)
     return best
+
+
+def _elsewhere(result: Answer) -> Measurement | None:
+    """Return the published measurement that bears most on a question without a width
+    that was measured: at its lag, with its knobs, or the most of them if no width is
+    known beside it; or if no width is predicted, with its knobs at the nearest lag."""
+    question = result.question
+    asked = vars(question.task).items()
+    found = []
+    for file in sorted(sweeps().glob("*/rows.parquet")):
+        of_task = pl.scan_parquet(file).filter(task=question.task.name)
+        if of_task.head(1).collect().is_empty():
+            continue
+        rows = shards.read(file).filter(task=question.task.name)
+        rows = rows.with_columns(pl.col("cell").replace("OptimizedLSTMCell", "lstm"))
+        rows = of_network(rows, question.model)
+        for point in frontier(rows, question.at, question.budget):
+            others = len(asked - vars(point.task).items())
+            steps = abs(point.lag - question.lag)
+            if (others and result.beside) or (steps and (others or result.units)):
+                continue
+            shares = dict(zip(point.units, point.shares, strict=True))
+            enough = point.narrowest(question.share)
+            units = enough or max(shares, key=lambda width: (shares[width], width))
+            rank = (steps, others, -min(question.share, shares[units]), units)
+            found.append((rank, Measurement(file.parent.name, point, units)))
+    return min(found, key=itemgetter(0), default=(None, None))[1]
+
+
+def _missing(question: Question) -> int:
+    """Count the members of the user's own studies that bear on a question and have no
+    row yet."""
+    name = long_name(question.task, question.lag, 1, 0)
+    return missing(question.folder, name.removesuffix("u1-s0"))
 
 
 def _neighbours(task: Task, others: Iterable[Task]) -> Iterator[list[Task]]:

@@ -22,8 +22,8 @@ from memcap.frontiers.frontier import (
     references,
 )
 from memcap.frontiers.words import (
+    enough_words,
     fall_words,
-    interval_text,
     scores_words,
     seeds_to_close,
 )
@@ -31,7 +31,8 @@ from memcap.knobs import UserError
 from memcap.models.model import MOST_UNITS
 from memcap.rule import SHORTER_LAGS, Evaluation
 from memcap.scripts import check_network, definition, lags_words, script
-from memcap.store.shards import ATLAS, NAMES
+from memcap.store.shards import ATLAS, NAMES, STUDIES
+from memcap.store.status import incomplete
 from memcap.terminal.words import duration, plural
 from memcap.thresholds.falls import possible_fall
 from memcap.thresholds.lags import PROBABILITY
@@ -39,6 +40,8 @@ from memcap.thresholds.lags import PROBABILITY
 if TYPE_CHECKING:
     from memcap.answers.answer import Answer
 
+# studies whose rows answer questions
+ANSWERING = frozenset().union(*STUDIES.values())
 HEADING_WIDTH = 115  # of lines in a script's docstring
 MOST_LAGS = 8  # that a sentence lists
 # Columns of a point (memcap.frontiers.frontier.columns) that the JSON has, too: those
@@ -83,7 +86,8 @@ def code(
     if answer.units is None:
         raise UserError(
             f"code={framework}: no width is known to be enough for {question.task.name} at lag"
-            f" {question.lag}, so there is nothing to write; the answer itself says what to measure"
+            f" {question.lag}, so there is nothing to write;"
+            f" {_all_beside(answer) or 'the answer itself says what to measure'}"
         )
     recipe, until = _training(answer)
     member = Member(
@@ -187,6 +191,13 @@ def as_dict(answer: "Answer") -> dict[str, Any]:
             {"knobs": dict(vars(other.question.task)), "units": other.units}
             for other in answer.beside
         ],
+        "elsewhere": answer.elsewhere
+        and {
+            "study": answer.elsewhere.study,
+            "units": answer.elsewhere.units,
+            **columns(answer.elsewhere.point),
+        },
+        "missing": answer.missing,
         "command": command_of(answer),
         "seconds": seconds(answer),
     }
@@ -201,13 +212,17 @@ def sentences(answer: "Answer") -> list[str]:
         lines = _lines_without_point(answer)
     else:
         lines = _lines_without_width(answer, answer.point)
-    if answer.from_own_rows is not None:
-        lines.append(_other_answer(answer.from_own_rows))
+    if answer.contradicts:
+        lines.append(_own_answer(answer))
+    if answer.missing:
+        lines.insert(1, incomplete(answer.missing, answer.question.folder))
     return lines
 
 
-def _other_answer(other: "Answer") -> str:
+def _own_answer(answer: "Answer") -> str:
     """Say what the user's own rows would answer."""
+    other = answer.from_own_rows
+    assert other is not None
     runs = plural(sum(other.point.runs), "run") if other.point else "runs"
     lag = "" if other.as_asked else f", of lag {other.question.lag} alone,"
     known = "no width" if other.units is None else plural(other.units, "unit")
@@ -222,7 +237,14 @@ def _lines_on_width(answer: "Answer", units: int) -> list[str]:
     passes = answer.passes
     layers = question.model.layers
     in_each = "" if layers == 1 else f" in each of {layers} layers"
-    first = f"{_subject(answer)}: {plural(units, 'unit')}{in_each}. {_share_passed(answer, units)}"
+    width = plural(units, "unit")
+    if answer.is_predicted and answer.estimate is not None:
+        about = max(1, round(answer.estimate))
+        width = f"about {plural(about, 'unit')}"
+        if about < units:
+            width += f", at most {units:,}"
+        in_each += "; not measured"
+    first = f"{_subject(answer)}: {width}{in_each}. {_share_passed(answer, units)}"
     if passes.passed < question.share * passes.runs:
         first += " Some runs fail at any width, so train several, and keep the best."
     lines = [first, *_whole_sequences(answer)]
@@ -234,10 +256,7 @@ def _lines_on_width(answer: "Answer", units: int) -> list[str]:
             f" right up to {question.lag}."
         )
     elif answer.point is None:
-        lines.append(
-            f"{_predicted(answer)} This is a prediction (best estimate {answer.estimate:.3g}, 95 %"
-            f" interval {answer.low:.3g} to {answer.high:.3g}): the lag was not measured."
-        )
+        lines.append(_predicted(answer))
     elif not answer.point.fit.fits:
         lines.append(_misfit(answer.point))
     for point in answer.nearest:
@@ -257,6 +276,7 @@ def _lines_on_width(answer: "Answer", units: int) -> list[str]:
             f" whether such a net is also right after {question.task.filler}, and often it is"
             " not."
         )
+    lines += _lines_elsewhere(answer)
     if answer.is_known:
         lines += ["To train such nets:", command_of(answer)]
     else:
@@ -323,17 +343,52 @@ def _lines_without_point(answer: "Answer") -> list[str]:
             f" than the {MOST_UNITS:,} that are allowed. {_predicted(answer)}"
         )
         return [first, *_lines_to_measure(answer)]
-    first = f"{subject} was not measured, and too few other lags were to predict it."
-    if answer.beside:
-        others = "; ".join(map(_brief, answer.beside))
-        first += f" These were measured{_from(answer.beside[0])}: {others}."
-    return [first, *_lines_to_measure(answer)]
+    first = f"{subject}: not measured, and at too few lags for a prediction."
+    if answer.is_bracketed:
+        low, high = sorted(answer.beside, key=lambda other: other.units or 0)
+        first = (
+            f"{subject}: between {_beside(answer, low)} and {_beside(answer, high)};"
+            f" not measured. Both are{_from(low).removeprefix(',')}."
+        )
+    elif answer.beside:
+        first = f"{subject}: not measured; {_all_beside(answer)}."
+    return [first, *_lines_elsewhere(answer), *_lines_to_measure(answer)]
 
 
-def _brief(answer: "Answer") -> str:
-    units = answer.units
-    known = "no width is known" if units is None else plural(units, "unit")
-    return f"{_subject(answer)}, {known}"
+def _beside(answer: "Answer", other: "Answer") -> str:
+    """Say which width another question has, and how it differs: "9 units (items=8)"."""
+    asked = vars(answer.question.task)
+    knobs = vars(other.question.task).items()
+    differs = [f"{name}={value}" for name, value in knobs if value != asked[name]]
+    return f"{plural(other.units or 0, 'unit')} ({', '.join(differs) or 'one layer'})"
+
+
+def _all_beside(answer: "Answer") -> str:
+    """Say which widths are known beside that of the question; "" if none is."""
+    widths = [f"{_beside(answer, other)}{_from(other)}" for other in answer.beside]
+    return f"known: {'; '.join(widths)}" if widths else ""
+
+
+def _lines_elsewhere(answer: "Answer") -> list[str]:
+    """Say what a published study measured that bears on the question."""
+    if answer.elsewhere is None:
+        return []
+    study, point, units = answer.elsewhere
+    question = answer.question
+    lags = f"every lag up to {point.lag}"
+    hint = ""
+    if point.at not in SHORTER_LAGS:
+        lags = f"lag {point.lag}{' alone' * question.up_to}"
+        is_same = (point.task, point.lag) == (question.task, question.lag)
+        if is_same and question.up_to and study in ANSWERING:
+            hint = ": --exactly answers from it"
+    passed, runs = point.passed(units)
+    nets = f"{passed} of {plural(runs, 'run')} with {plural(units, 'unit')}"
+    verdict = "are right on longer sequences, too" if point.at == "steady" else "pass"
+    net = label(point.task, point.model)
+    return [
+        f"Also measured: {net} at {lags}, where {nets} {verdict} (study {study}{hint})."
+    ]
 
 
 def _lines_without_width(answer: "Answer", point: Point) -> list[str]:
@@ -341,10 +396,10 @@ def _lines_without_width(answer: "Answer", point: Point) -> list[str]:
     subject = _subject(answer)
     if not point.trains:
         return [
-            f"{subject}: no recipe tried trains this. {sum(point.solved)} of"
+            f"{subject}: most seeds failed at every width. {sum(point.solved)} of"
             f" {plural(sum(point.runs), 'run')} with up to {widest} passed, and not more with"
-            f" more units, which says nothing about wider nets ({scores_words(point)}). To try"
-            " other recipes first:",
+            f" more units ({scores_words(point)}). Train longer or change the recipe.",
+            "To try other recipes:",
             command_of(answer),
         ]
     lines = [
@@ -372,8 +427,9 @@ def _subject(answer: "Answer") -> str:
     name = label(question.task, question.model)
     if answer.example is not None:
         name = answer.example.subject
-    lags = "every lag up to" if answer.at in SHORTER_LAGS else "lag"
-    begins_anywhere = answer.at == "anywhere" and question.task.filler
+    at = answer.beside[0].at if answer.beside else answer.at
+    lags = "every lag up to" if at in SHORTER_LAGS else "lag"
+    begins_anywhere = at == "anywhere" and question.task.filler
     where = ", wherever it begins" if begins_anywhere else ""
     return f"{name} at {lags} {question.lag}{where}"
 
@@ -430,7 +486,9 @@ def _lines_to_measure(answer: "Answer") -> list[str]:
     time = f"{duration(round(taken))} on one core"
     how = f"about {time}, as its neighbours took"
     longest = max(answer.lags, default=math.inf)
-    if not answer.beside and answer.question.lag > longest:
+    if answer.beside:
+        how = f"very roughly {time}, in proportion to steps times symbols held"
+    elif answer.question.lag > longest:
         how = f"very roughly {time}, as the time has grown with the lag"
     return [f"To measure it ({how}):", command]
 
@@ -491,6 +549,8 @@ def _carry_numbers(answer: "Answer") -> int | None:
 def why(answer: "Answer") -> list[str]:
     """Say what the answer rests on, a sentence per line."""
     lines = []
+    if answer.from_own_rows is not None and not answer.contradicts:
+        lines.append(_own_answer(answer))
     if answer.estimate is not None:
         lines.append(
             f"Best estimate of the width at which {_share(answer)} runs that train at all pass:"
@@ -540,12 +600,13 @@ def _lines_on_measurement(answer: "Answer", point: Point) -> list[str]:
         return lines
     fit = point.fit
     lines.append(
-        f"This lag alone: u50 {interval_text(fit.u50)}, u90 {interval_text(fit.u90)} units."
+        f"This lag alone: for half of the runs {enough_words(fit.u50)}; for 9 of 10"
+        f" {enough_words(fit.u90)}."
     )
     if point.at != "trained":
         alone = f"lag {point.lag}" if point.at in SHORTER_LAGS else "the trained length"
-        u90 = interval_text(point.trained_fit.u90)
-        lines.append(f"At {alone} alone, by the same training: u90 {u90} units.")
+        u90 = enough_words(point.trained_fit.u90)
+        lines.append(f"At {alone} alone, by the same training: for 9 of 10 {u90}.")
     more = seeds_to_close(point)
     if more is not None:
         lines.append(f"An interval is open; to close it, {more}.")

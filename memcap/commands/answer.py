@@ -1,5 +1,7 @@
 """Say in plain words how many units a task takes at a lag.
 
+  memcap answer --task latch --lag 50
+
 Without --task and --lag, the command asks you what a net has to remember. Without
 RESULTS, it reads your own rows in `outputs`, and the rows that memcap publishes if
 yours do not measure the lag.
@@ -27,10 +29,10 @@ from memcap.answers.words import (
     width_words,
 )
 from memcap.commands.arguments import (
+    PLACE,
     add_code,
     add_json,
     add_knobs,
-    add_results,
     add_strict,
     add_verdict,
     layers,
@@ -41,14 +43,14 @@ from memcap.commands.arguments import (
 )
 from memcap.config.member import question_task
 from memcap.config.recipes import use_config_folders
-from memcap.knobs import UserError, allowed, typed
+from memcap.knobs import LONGEST, UserError, allowed, typed, whole
 from memcap.models.model import Model
 from memcap.own import words as loss_words
 from memcap.own.losses import LossCurve, loss_curves
 from memcap.own.task import Data
 from memcap.scripts import FRAMEWORKS
 from memcap.store import rows_of
-from memcap.store.shards import OUTPUTS
+from memcap.store.shards import OUTPUTS, is_published
 from memcap.tasks import Task, task_classes
 from memcap.terminal.words import complain, fold, plural, print_json, printable
 
@@ -116,13 +118,37 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="if the lag was not measured, first train what measures it",
     )
     add_strict(parser)
-    about = "outputs, and the published atlas where it does not measure the lag"
-    add_results(parser, about)
+    about = (
+        f"{PLACE} (default: outputs, and the published atlas where it does not measure the"
+        " lag); TASK and LAG before it stand for --task and --lag"
+    )
+    add("words", type=location, nargs="*", metavar="RESULTS", help=about)
     add_json(parser)
+
+
+def _take_words(arguments: Namespace) -> None:
+    """Take the words that are no options: a task and a lag, as --task and --lag would
+    have them, and the place of the rows."""
+    words = arguments.words
+    if words and arguments.task is None:
+        name = str(words[0])
+        is_place = words[0].exists() or is_published(words[0])
+        if name in task_classes() or not is_place:
+            arguments.task = name
+            words = words[1:]
+    if words and arguments.lag is None and str(words[0]).isdecimal():
+        arguments.lag = whole(int(str(words[0])), "--lag", 1, LONGEST)
+        words = words[1:]
+    if len(words) > 1:
+        raise UserError(
+            f"{words[1]}: one word too many; as in memcap answer --task latch --lag 50 outputs"
+        )
+    arguments.results = words[0] if words else None
 
 
 def run(arguments: Namespace) -> None:
     """Print the answer; without any rows say so, and how to measure."""
+    _take_words(arguments)
     subject = _subject(arguments)
     if subject is None:
         return

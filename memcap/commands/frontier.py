@@ -13,8 +13,8 @@ from memcap.own.losses import loss_curves
 from memcap.own.words import as_dict, loss_table
 from memcap.report import tables
 from memcap.store.rows import IS_BY_LOSS
-from memcap.store.status import status, studies
-from memcap.terminal.words import order, plural, print_json, show
+from memcap.store.status import incomplete, missing
+from memcap.terminal.words import order, print_json, show
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -52,8 +52,5 @@ def run(arguments: Namespace) -> None:
         show(tables.counts_table(others))
     if points or not (curves or others.height):
         show(tables.frontier_table(points))
-    if results.is_dir():
-        known = [*map(status, studies(results))]
-        if missing := sum(study.members - study.done for study in known):
-            count = plural(missing, "member")
-            show(f"Not complete: {count} without a row. See: memcap status {results}")
+    if line := incomplete(missing(results), results):
+        show(line)

@@ -1,29 +1,73 @@
-"""Print the tasks, and what each needs at a lag: bits, chance, reference widths."""
+"""Print what each task asks of a net, or what one task is, with an example.
 
+memcap tasks                 what each asks
+memcap tasks latch --lag 5   one task: an example, and what it needs
+memcap tasks --lag 50        what each needs: bits, chance, reference widths
+"""
+
+import inspect
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 from typing import Any
 
-from memcap.commands.arguments import add_json, steps
+import numpy as np
+
+from memcap.commands.arguments import add_json, add_knobs, steps
+from memcap.config.member import task_of
 from memcap.config.recipes import recommended
-from memcap.frontiers.frontier import references
-from memcap.tasks import task_classes
-from memcap.terminal.words import Column, Listing, bound, order, print_json, show
+from memcap.frontiers.frontier import label, references
+from memcap.knobs import UserError
+from memcap.tasks import Task, task_classes
+from memcap.terminal.words import (
+    WIDTH,
+    Column,
+    Listing,
+    bound,
+    first_paragraph,
+    fold_help,
+    number,
+    order,
+    print_json,
+    show,
+)
+
+LAG = 8
+HEAD = 6  # characters of the name of a row
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--lag", type=steps, default=8, help="time steps (default 8)")
+    parser.add_argument("task", nargs="?", help="name of a task, or MODULE:CLASS")
+    add_knobs(parser)
+    about = f"time steps (default {LAG}, or without a task: no numbers)"
+    parser.add_argument("--lag", type=steps, help=about)
     add_json(parser)
     parser.epilog = order(DROPS)
 
 
 def run(arguments: Namespace) -> None:
-    """Print one line per task."""
+    """Print one line per task, or all about one."""
+    lag = arguments.lag or LAG
+    tasks = [cls() for cls in task_classes().values()]
+    if arguments.task is not None:
+        tasks = [task_of(arguments.task, arguments.knob)]
+        least = tasks[0].smallest_lag
+        if lag < least:
+            raise UserError(f"--lag {lag}: the least lag of {tasks[0].name} is {least}")
     if arguments.json:
-        print_json(task_rows(arguments.lag))
+        print_json([task_row(task, lag) for task in tasks])
+    elif arguments.task is not None:
+        print("\n".join(_lines(tasks[0], lag)))
+    elif arguments.lag is None:
+        asked = [[task.name, first_paragraph(task.__doc__)] for task in tasks]
+        show(Listing("What each task asks of a net", ASKED, asked, notes=[MORE]))
     else:
-        show(tasks_table(arguments.lag))
+        rows = [list(task_row(task, lag).values()) for task in tasks]
+        title = f"Tasks at lag {lag}, with their default knobs; reference widths are an LSTM's"
+        show(Listing(title, COLUMNS, rows, DROPS))
 
 
+ASKED = (Column("task"), Column("asks", folds=True))
+MORE = "memcap tasks NAME shows an example; memcap tasks --lag 50 says what each needs."
 COLUMNS = (
     Column("task"),
     Column("length", "steps of a sequence", right=True),
@@ -60,37 +104,57 @@ DROPS = (
 )
 
 
-def tasks_table(lag: int) -> Listing:
-    """Return a table with one line per task, with its default knobs."""
-    rows = [list(row.values()) for row in task_rows(lag)]
-    title = (
-        f"Tasks at lag {lag}, with their default knobs; reference widths are an LSTM's"
-    )
-    return Listing(title, COLUMNS, rows, DROPS)
+def task_row(task: Task, lag: int) -> dict[str, Any]:
+    """Return the facts of a task at a lag."""
+    theory = references(task, lag)
+    facts = task.facts(lag, task.length(lag))
+    sign = ">=" if task.higher_is_better else "<="
+    return {
+        "task": label(task),
+        "length": task.length(lag),
+        "shortest": task.shortest(lag),
+        "held": facts.held,
+        "bits": theory.bits,
+        "chance": facts.chance,
+        "solved": f"{task.metric} {sign} {bound(facts.threshold)}",
+        "information_floor": theory.information_floor,
+        "one_per_number": theory.one_per_number,
+        "constructed": theory.constructed,
+        "recipe": recommended(task, lag),
+        "before": None if task.stream else task.filler or "nothing",
+    }
 
 
-def task_rows(lag: int) -> list[dict[str, Any]]:
-    """Return the facts of each task at a lag."""
-    rows: list[dict[str, Any]] = []
-    for name, cls in task_classes().items():
-        task = cls()
-        theory = references(task, lag)
-        facts = task.facts(lag, task.length(lag))
-        sign = ">=" if task.higher_is_better else "<="
-        rows.append(
-            {
-                "task": name,
-                "length": task.length(lag),
-                "shortest": task.shortest(lag),
-                "held": facts.held,
-                "bits": theory.bits,
-                "chance": facts.chance,
-                "solved": f"{task.metric} {sign} {bound(facts.threshold)}",
-                "information_floor": theory.information_floor,
-                "one_per_number": theory.one_per_number,
-                "constructed": theory.constructed,
-                "recipe": recommended(task, lag),
-                "before": None if task.stream else task.filler or "nothing",
-            }
-        )
-    return rows
+def _lines(task: Task, lag: int) -> Iterator[str]:
+    """Yield what a task asks, and an example at a lag."""
+    about = inspect.cleandoc(task.__doc__ or "").split("\n\n")
+    yield fold_help("\n\n".join([f"{label(task)}: {about[0]}", *about[1:2]]), WIDTH)
+    yield f"\nA sequence at lag {lag}, as nets get it; no answer is due at a dot:"
+    rows = example(task, lag)
+    cell = max(len(text) for _, *texts in rows for text in texts)
+    a_line = (WIDTH - HEAD) // (cell + 1)
+    for first in range(1, len(rows[0]), a_line):
+        for name, *texts in rows:
+            cells = [text.rjust(cell) for text in texts[first - 1 :][:a_line]]
+            yield " ".join([name.ljust(HEAD), *cells])
+
+
+def example(task: Task, lag: int) -> list[list[str]]:
+    """Draw a sequence: its steps, inputs and answers, each row a name and a text per
+    step."""
+    import jax  # noqa: PLC0415, as only an example needs it
+
+    length = task.length(lag)
+    draw = jax.jit(task.sample, static_argnums=(3, 4))
+    inputs, targets, mask, _ = draw(jax.random.key(0), lag, length, length, 1)
+    answers = np.full((task.outputs if task.several_values else 1, length), np.nan)
+    if mask is None:
+        answers[:, -1] = targets[..., 0]
+    else:
+        answers[:] = np.where(mask[:, 0], targets[..., 0], np.nan)
+    rows = [("input", row) for row in np.atleast_2d(np.asarray(inputs)[:, 0].T)]
+    rows += [("answer", row) for row in answers]
+    texts = [
+        [name, *(number(value) or "." for value in row.tolist())] for name, row in rows
+    ]
+    return [["step", *map(str, range(length))], *texts]

@@ -122,6 +122,11 @@ class Point:
         by_width = zip(self.units, self.solved, self.runs, strict=True)
         return next((u for u, s, n in by_width if s >= share * n), None)
 
+    @property
+    def shares(self) -> list[float]:
+        """The share of the seeds that passed, by width."""
+        return [s / n for s, n in zip(self.solved, self.runs, strict=True)]
+
     def passed(self, units: int) -> tuple[int, int]:
         """Count the seeds that passed, and all, of a width that was tried."""
         place = self.units.index(units)

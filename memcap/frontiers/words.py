@@ -22,6 +22,19 @@ def interval_text(width: Threshold, write: Callable[[float], str] = number) -> s
     return f"{units} [{low}, {high}]"
 
 
+def enough_words(width: Threshold) -> str:
+    """Say how many units are enough, with an interval: "1 unit is enough (at most 4)"."""
+    units = number(width.units)
+    said = f"{units} unit{' is' if units == '1' else 's are'}"
+    if width.censored == "above":
+        return f"{said} not enough (at least {number(width.low)} are)"
+    if math.isinf(width.high):
+        return f"{said} enough (no upper end is known)"
+    if width.censored == "below":
+        return f"{said} enough (at most {math.ceil(width.high)})"
+    return f"{said} enough ({number(width.low)} to {number(width.high)})"
+
+
 def widths_words(first: int, last: int) -> str:
     """Write a range of widths."""
     if first == last:

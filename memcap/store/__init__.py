@@ -25,7 +25,8 @@ from memcap.store.columns import (
 from memcap.store.columns import task_of as task_of
 from memcap.store.files import sound_weights_of as sound_weights_of
 from memcap.store.files import weights_of as weights_of
-from memcap.terminal.words import plural, warn_once
+from memcap.store.status import incomplete, missing
+from memcap.terminal.words import complain, plural, warn_once
 
 KIND = [
     "task",
@@ -47,10 +48,12 @@ def read(folder: Path, strict: bool = False) -> pl.DataFrame:
 
 def rows_of(results: Path, strict: bool = False) -> pl.DataFrame:
     """Read the rows of a folder or file that a user named, as `read` does; refuse a
-    place without rows."""
+    place without rows, and say on stderr if members have none yet."""
     rows = read(results, strict)
     if rows.is_empty():
         raise no_rows(results)
+    if line := incomplete(missing(results), results):
+        complain(line)
     return rows
 
 

@@ -5,6 +5,7 @@ Several jobs may share a folder (an array of jobs, `engine.shard`) or run one af
 another; their members are counted once, by key.
 """
 
+import shlex
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -16,7 +17,7 @@ from memcap.store import heartbeat, shards
 from memcap.store.heartbeat import Heartbeat, Running
 from memcap.store.rows import IS_BY_LOSS, right_at_every_lag, without_failed
 from memcap.store.shards import is_published
-from memcap.terminal.words import member_name
+from memcap.terminal.words import member_name, plural
 
 MARKS = ("rows", "jobs", "rows.parquet")  # a folder with one of these is a study's
 
@@ -155,6 +156,34 @@ def status(folder: Path) -> Status:
         unfinished=tuple(unfinished),
         unreadable=tuple(bad),
     )
+
+
+def missing(place: Path, prefix: str = "") -> int:
+    """Count the members that have no row yet, of jobs that have not ended well, in the
+    studies at or below a place. Of a search, count the most that it may yet train.
+    `prefix` begins the members' names, as "latch-L50-"."""
+    count = 0
+    for folder in {path.parent.parent for path in place.rglob("jobs/*.json")}:
+        heartbeats = heartbeat.read(folder).items()
+        jobs = {token: job for token, job in heartbeats if job.ended != "done"}
+        members = {}
+        for token in jobs:
+            listed = heartbeat.read_members(folder, token, ["key", "name"])
+            begins = pl.col("name").fill_null("").str.starts_with(prefix)
+            members[token] = frozenset(listed.filter(begins)["key"])
+        tables, _ = shards.read_files(folder, below=False)
+        ended = frozenset(shards.merge(tables.values())["key"]) if jobs else frozenset()
+        count += _to_come(jobs, members, ended)
+    return count
+
+
+def incomplete(count: int, place: Path) -> str:
+    """Say that so many members at a place have no row yet; "" if none lacks one."""
+    if not count:
+        return ""
+    members = plural(count, "member")
+    where = shlex.quote(str(place))
+    return f"Not complete: {members} without a row. See: memcap status {where}"
 
 
 def _failures(

@@ -123,9 +123,9 @@ def test_not_measured(lag, between, counted, place):
     assert values["estimate"] <= values["units"] < 2 * values["estimate"]
     first, how, _, line = words.splitlines()[:4]
     counted = counted.format(**values)
-    assert first.startswith(
-        f"delay_line at lag {lag}: {values['units']} units. {counted}"
-    )
+    about = round(values["estimate"])
+    width = f"about {about} units, at most {values['units']}; not measured"
+    assert first.startswith(f"delay_line at lag {lag}: {width}. {counted}")
     assert how.startswith(place)
     assert "Lags at which no recipe trained it are left out: 16." in how
     assert line == values["command"]
@@ -145,7 +145,7 @@ def test_nothing_measured():
     values, words = asked(LATCH, 50, points=[p for p in measured() if p.task != LATCH])
     assert values["units"] is values["carry_numbers"] is values["estimate"] is None
     assert words.startswith(
-        "latch at lag 50 was not measured, and too few other lags were to predict it."
+        "latch at lag 50: not measured, and at too few lags for a prediction."
     )
     assert values["command"] in words
 
@@ -156,7 +156,7 @@ def test_where_no_recipe_trains_it_other_recipes_come_before_wider_nets(counts):
     assert values["measured"]
     assert not values["trains"]
     assert values["units"] is values["estimate"] is values["carry_numbers"] is None
-    assert words.startswith("delay_line at lag 16: no recipe tried trains this.")
+    assert words.startswith("delay_line at lag 16: most seeds failed at every width.")
     recipes = "recipe: [curriculum_chrono, curriculum_from_one, curriculum, integrator]"
     races = f"design=race 'axes={{{recipes}, model.units: 1..34, seed: 8}}'"
     assert values["command"].endswith(races)
@@ -358,7 +358,7 @@ def test_the_steady_verdict_counts_and_the_trained_length_alone_stands_beside():
         "succeed, also in sequences 4.44 times as long with the same lag, within 1,500 steps"
         in words
     )
-    assert "At the trained length alone, by the same training: u90 " in words
+    assert "At the trained length alone, by the same training: for 9 of 10 " in words
     assert "succeed at the length that they were trained at" in others
     assert "the trained length alone" not in others
 

@@ -2,25 +2,30 @@
 ones; or only those of a folder."""
 
 import json
+import re
 import shlex
 from pathlib import Path
 
 import pytest
+from beat_files import first, put
 from command import memcap
 from study_rows import group, table, write
 
 from memcap import api, store
 from memcap.answers.answer import Question
-from memcap.answers.next_study import command
+from memcap.answers.next_study import command, seconds
 from memcap.answers.sources import best_answer, cell_name, rows_for
-from memcap.answers.words import as_dict, sentences, why
+from memcap.answers.words import as_dict, code, sentences, why
+from memcap.knobs import UserError
 from memcap.launch.app import compose_jobs
 from memcap.models.model import Model
 from memcap.store import files, shards
 from memcap.store.shards import rows_file
 from memcap.tasks import task_class
+from memcap.terminal.words import plural
 
 DELAY = task_class("delay_line")()
+LATCH = task_class("latch")()
 
 
 def sharp(lag, width, seeds=8):
@@ -37,23 +42,22 @@ def place(tmp_path, monkeypatch):
     unit more than the lag, 8 in a study of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(shards, "ROOT", tmp_path / "package")
-    for study in ("atlas", "ggt"):
-        rows_file(study).parent.mkdir(parents=True)
-    files.write_table(
-        rows_file("atlas"), table(*(sharp(lag, lag + 1) for lag in (4, 16)))
-    )
-    files.write_table(rows_file("ggt"), table(sharp(8, 9)))
+    publish("atlas", *(sharp(lag, lag + 1) for lag in (4, 16)))
+    publish("ggt", sharp(8, 9))
     return tmp_path
+
+
+def publish(study, *groups):
+    rows_file(study).parent.mkdir(parents=True, exist_ok=True)
+    files.write_table(rows_file(study), table(*groups))
 
 
 @pytest.mark.parametrize(
     ("recipe", "counted"), [("hold", (19, 20)), ("chrono", (8, 8))]
 )
 def test_of_the_advised_nets_those_of_fresh_seeds_are_counted(place, recipe, counted):
-    file = rows_file("up_to_fresh_seeds")
-    file.parent.mkdir()
     counts = {9: (19, 20), 10: (20, 20)}
-    files.write_table(file, table(group("delay_line", 8, counts, recipe=recipe)))
+    publish("up_to_fresh_seeds", group("delay_line", 8, counts, recipe=recipe))
     found = best_answer(Question(DELAY, 8))
     assert (found.units, found.passes[1:]) == (9, (9, *counted))
     chose = ", on seeds that chose neither recipe nor width," in sentences(found)[0]
@@ -114,6 +118,74 @@ def test_of_rows_that_measure_the_lag_those_with_more_runs_count_and_the_others_
     assert (found.source, found.units, found.from_own_rows) == ("outputs", 7, None)
 
 
+def test_own_rows_that_agree_are_named_only_where_it_is_asked_why(place):
+    publish("atlas", group("latch", 5, {1: (8, 8), 2: (8, 8)}))
+    own(place, group("latch", 5, {1: (7, 7), 2: (7, 7)}))
+    found = best_answer(Question(LATCH, 5, at="steady"))
+    assert (found.source, found.units) == ("atlas", found.from_own_rows.units)
+    assert "Your own" not in str(found)
+    assert found.why.startswith("Your own 14 runs in outputs would give 1 unit, ")
+
+
+def test_nets_of_the_task_and_lag_that_an_interrupted_study_lacks_are_counted(place):
+    own(place, group("latch", 5), group("latch", 6), sharp(8, 7))
+    folder = place / "outputs" / "mine"
+    put(folder, f"{1:016x}", first(ended="interrupted"), ["a", "b", "c"])
+    line = "Not complete: 3 members without a row. See: memcap status outputs"
+    said, others = (
+        sentences(best_answer(Question(LATCH, lag, at="steady"))) for lag in (5, 6)
+    )
+    assert said[1] == line
+    assert line not in "".join(others)
+    assert line in memcap(place, "figure", "frontier", "outputs").err
+    put(folder, f"{1:016x}", first(ended="done"), ["a", "b", "c"])
+    assert not best_answer(Question(LATCH, 5, at="steady")).missing
+
+
+def test_what_other_published_studies_measured_is_named_where_no_width_is_known(place):
+    there = group("latch", 40, {1: (4, 8), 2: (8, 8)}, cell="OptimizedLSTMCell")
+    publish("theirs", there, group("latch", 60, {1: (0, 8), 3: (0, 8)}))
+    at_40 = "latch at lag 40 alone, where 8 of 8 runs with 2 units pass (study theirs)."
+    at_60 = "latch at lag 60 alone, where 0 of 8 runs with 3 units pass (study theirs)."
+    found = best_answer(Question(LATCH, 40))
+    assert sentences(found)[1] == f"Also measured: {at_40}"
+    assert as_dict(found)["elsewhere"]["study"] == "theirs"
+    assert at_60 in str(best_answer(Question(LATCH, 55)))
+    assert at_40 in str(best_answer(Question(task_class("latch")(symbols=4), 40)))
+    assert not best_answer(Question(LATCH, 40, rows=place / "package")).elsewhere
+
+
+def test_where_the_atlas_has_one_lag_alone_the_option_that_asks_so_is_named(place):
+    several = (group("latch", lag, evaluation_until="up_to") for lag in (3, 8))
+    publish("atlas", *several, group("latch", 40, {1: (8, 8), 2: (8, 8)}))
+    found = best_answer(Question(LATCH, 40))
+    assert "; not measured. " in sentences(found)[0]
+    line = (
+        "where 8 of 8 runs with 1 unit pass (study atlas: --exactly answers from it)."
+    )
+    assert line in str(found)
+
+
+def test_a_time_to_measure_is_that_of_the_knobs_asked(place):
+    copy = task_class("copy")
+    groups = {n: group("copy", 20, knobs={"items": n}, run_seconds=n) for n in (8, 16)}
+    publish("atlas", *groups.values())
+    few, many = (n * len(rows) for n, rows in groups.items())
+    lower, upper, beyond, below = (
+        seconds(best_answer(Question(copy(items=n), 20))) for n in (9, 15, 50, 4)
+    )
+    assert below < few < lower < upper < many < 2 * many < beyond
+
+
+def test_of_several_layers_what_one_takes_is_named(place):
+    publish("atlas", group("latch", 20, {1: (8, 8), 2: (8, 8)}))
+    found = best_answer(Question(LATCH, 20, Model(layers=2, units=1)))
+    known = "known: 1 unit (one layer), of memcap's published atlas"
+    assert sentences(found)[0] == f"latch (layers=2) at lag 20: not measured; {known}."
+    with pytest.raises(UserError, match=re.escape(known)):
+        code(found, "keras")
+
+
 def test_an_lstm_is_one_cell_by_whatever_name():
     assert {cell_name(name) for name in ("lstm", "OptimizedLSTMCell", "LSTMCell")} == {
         "lstm"
@@ -159,10 +231,9 @@ def test_a_knob_that_was_not_measured_has_the_nearest_that_were_beside_it():
         None,
         [2, 8],
     )
-    assert (
-        "These were measured, of memcap's published atlas: latch at every lag up to 50, "
-        in sentences(found)[0]
-    )
+    two, eight = (plural(each.units, "unit") for each in found.beside)
+    said = f"between {two} (symbols=2) and {eight} (symbols=8); not measured. "
+    assert said in sentences(found)[0]
     wider = best_answer(Question(latch(symbols=16), 50, rows=Path("atlas")))
     assert [each.question.task.symbols for each in wider.beside] == [8, 32]
 

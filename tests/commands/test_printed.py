@@ -20,8 +20,10 @@ from command import SMALL, files, memcap
 from study_rows import group, write
 
 from memcap.commands.inspect import inspect
+from memcap.commands.tasks import example
 from memcap.models.model import Model
-from memcap.tasks import task_classes
+from memcap.tasks import task_class, task_classes
+from memcap.terminal.words import first_paragraph
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
@@ -194,6 +196,30 @@ def test_every_task_is_listed_with_its_references(tmp_path, lag):
     assert before == ["distractors", "nothing", None]
     assert by_task["delay_line"]["one_per_number"] == math.ceil((lag + 1) / 2)
     assert (by_task["latch"]["bits"], by_task["latch"]["constructed"]) == (1, 1)
+
+
+def test_each_task_says_what_it_asks(tmp_path):
+    said = memcap(tmp_path, "tasks").out
+    for cls in task_classes().values():
+        assert first_paragraph(cls.__doc__) in said
+
+
+def test_a_task_shows_a_sequence_with_its_answers(tmp_path):
+    names = ("latch", "delay_line", "adding", "vector_hold")
+    latch, delay, adding, hold = (example(task_class(name)(), 5) for name in names)
+    assert latch[2][1:] == [*"......", latch[1][1]]
+    assert delay[2][1:6] == [*"....."]
+    assert delay[2][6:] == delay[1][1:-5]
+    marked = zip(*adding[1:3], strict=True)
+    total = sum(float(value) for value, mark in marked if mark == "1")
+    assert float(adding[3][-1]) == pytest.approx(total, abs=0.01)
+    assert [row[-1] for row in hold[17:]] == [row[1] for row in hold[1:17]]
+    lines = memcap(tmp_path, "tasks", "latch", "--lag", 40, "--knob", "symbols=4").out
+    assert lines.startswith("latch (symbols=4): The first step shows a symbol, ")
+    steps = [line for line in lines.splitlines() if line.startswith("step ")]
+    numbers = [word for line in steps for word in line.split()[1:]]
+    assert numbers == [*map(str, range(42))]
+    assert max(map(len, steps)) <= 80
 
 
 @pytest.mark.parametrize(
