@@ -1,5 +1,5 @@
 """Tries to prove each net that memcap publishes, or each of a study, as `memcap prove`
-does, and writes the verdicts into a file; `make tables` then counts them.
+does, and writes the verdicts into a file.
 
 python sweeps/nets/prove_nets.py
     the published nets, into sweeps/nets/proofs.csv
