@@ -138,10 +138,10 @@ def test_the_order_of_layers_is_that_of_the_imports():
     assert "\n".join(FLOORS) in PAGE
 
 
-def test_the_readmes_map_names_all_of_the_package():
+def test_the_map_names_all_of_the_package():
     entries = {path.name for path in (ROOT / "memcap").iterdir()}
     unnamed = {"__init__.py", "__main__.py", "__pycache__", "py.typed"}
-    table = README.partition("| in `memcap/` |")[2]
+    table = PAGE.partition("| in `memcap/` |")[2]
     named = {name.rstrip("/") for name in re.findall(r"`([\w./]+)`", table)}
     assert entries - unnamed <= named
 

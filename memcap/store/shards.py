@@ -54,12 +54,12 @@ MOST_TABLES = 1 << 15  # tables kept in memory
 ATLAS = "atlas"
 # Studies whose rows have a name that may be used in place of a folder of rows.
 # `memcap answer` reads them in this order. Tasks that were added later are a study of
-# their own, and so are nets that are right at every lag up to their own, counts that are
-# right when rounded, delay lines trained by Muon and by GGT, and cells of the map with
-# other seeds and by recipes of the atlas.
+# their own, and so are nets that are right at every lag up to their own, from the first
+# step or anywhere, counts that are right when rounded, delay lines trained by Muon and by
+# GGT, and cells of the map with other seeds and by recipes of the atlas.
 STUDIES = {
     ATLAS: (
-        *(ATLAS, "other_tasks", "up_to", "up_to_cells"),
+        *(ATLAS, "other_tasks", "up_to", "up_to_cells", "anywhere", "anywhere_cells"),
         *("whole_counts", "muon", "ggt"),
     ),
     "layers": ("layers", "up_to_layers"),

@@ -1,7 +1,7 @@
 """The atlas: what `memcap answer` knows where your own rows say nothing."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 
 import polars as pl
@@ -37,8 +37,8 @@ from memcap.findings.tables import (
 )
 
 QUESTIONS = {  # what must be known after 50 steps: task, knobs
-    "a bit, seen once": ("latch",),
-    "one of 32 symbols, seen once": ("latch", "symbols=32"),
+    "one bit, seen once, anywhere": ("latch",),
+    "one of 32 symbols, seen once, anywhere": ("latch", "symbols=32"),
     "the sum of two of 51 numbers": ("adding",),
     "the order of two symbols": ("temporal_order",),
     "how many steps went by": ("count",),
@@ -50,41 +50,62 @@ QUESTIONS = {  # what must be known after 50 steps: task, knobs
 
 SEQUENCES_OF_MARKS = 10_000  # of sweeps/atlas/known_widths.py
 
-
-SHORT = (
-    "a bit, seen once",
-    "one of 32 symbols, seen once",
-    "how many steps went by",
-    *list(QUESTIONS)[5:],
+DEFINITIONS = (
+    "one bit, seen once, anywhere",
+    "one of 32 symbols, seen once, anywhere",
+    "sixteen bits, to be repeated in order",
+    "at every step, the bit of 50 steps ago",
 )
-OPTIMIZERS = {"adam": "Adam", "muon": "Muon", "soap": "SOAP", "ggt": "GGT"}
+
+
 BEST = ("atlas", "muon", "ggt")
 HELD = (("pattern",), ("latch", "symbols=8"), ("latch", "symbols=32"))
 COPIES = tuple(("copy", f"items={items}") for items in (2, 4, 8, 16))
 CURRICULA = ("curriculum_chrono", "curriculum_from_one")
 
 
+def definitions() -> str:
+    """The answer to whoever asks how to define an LSTM."""
+    results = {name: advised(*QUESTIONS[name]) for name in DEFINITIONS}
+    lines = [
+        (name, f"`LSTM({result.units})`", outcome(result))
+        for name, result in results.items()
+    ]
+    heads = (
+        "what it must still know after 50 steps or less",
+        "define",
+        "trained nets that were right",
+    )
+    return (
+        "**Do not size it by the length. Size it by what it must still know.**\n\n"
+        + table(heads, lines)
+    )
+
+
 def short_answer() -> str:
-    """The answer in two sentences."""
+    """The answer in a paragraph."""
     stream = advised("delay_line")
     dearer, tasks = dearer_by_lag()
     adam = from_rows(rows_of("atlas"), stream.question)
-    optimizers = [OPTIMIZERS[answer.recipe.optimizer] for answer in (adam, stream)]
+    units = sorted({adam.units, stream.units})
+    latch = advised("latch")
+    longest = latch.question.task.length(latch.question.lag)
     one = load("learned").controls()["uniform", task_of("latch", []), 50, 1]
     frozen, bias = (f"{good} of {nets}" for good, nets in (one.frozen, one.bias))
     return filled(
-        "**A net that sees one thing once and holds it for 50 steps or less needs"
-        f" {advised('latch').units} unit. A net that must give the bit of 50 steps ago at every"
-        f" step, and so holds 50 bits all the time, needs {adam.units} units with"
-        f" {optimizers[0]}, and {stream.units} with {optimizers[1]} ({outcome(stream)} nets), in"
-        f" up to {stream.recipe.budget:,} training steps.** Lag alone costs next to no width in"
-        f" {tasks - len(dearer)} of {tasks} tasks; the other is"
+        "**An LSTM that sees one bit once, anywhere in a sequence, and holds it for 50 steps or"
+        f" less needs {latch.units} unit: {outcome(latch)} trained nets are right wherever the"
+        f" bit comes in sequences of up to {longest} steps. An LSTM that must give the bit of 50"
+        " steps ago at every step, and so holds 50 bits all the time, needs"
+        f" {' to '.join(map(str, units))} units, by optimizer ({outcome(stream)} nets with"
+        f" {stream.units}).** A longer lag alone costs next to no width in"
+        f" {tasks - len(dearer)} of {tasks} tasks; the exception is"
         f" {' and '.join(b.task.name.replace('_', ' ') for _, b in dearer)}. Information costs"
-        " width, and how much depends on how well the net was trained. The one unit"
-        f" {'inherits its hold' if one.verdict.startswith('inherited') else 'learns to hold'}:"
-        f" {bias} nets pass from forget bias 1, which by itself holds nothing for that long. If"
-        f" only the read-out is trained, {frozen} pass; if nothing is,"
-        f" {max(one.by_recipe, one.wide)} of {one.draws:,}."
+        " width, and how much depends on how well the net was trained. Holding is"
+        f" {'inherited from the start' if one.verdict.startswith('inherited') else 'learnt'}:"
+        f" {bias} nets learn it from forget bias 1, which by itself holds nothing for 50 steps;"
+        f" with only the read-out trained {frozen} do, and of {one.draws:,} untrained nets"
+        f" {max(one.by_recipe, one.wide)} hold a bit by luck."
     )
 
 
@@ -139,11 +160,10 @@ def lag_and_width() -> str:
     )
 
 
-def questions(names: Iterable[str] = QUESTIONS) -> str:
+def questions() -> str:
     """Units to take up to lag 50, and how many runs of this width passed."""
     lines = []
-    for name in names:
-        task, *knobs = QUESTIONS[name]
+    for name, (task, *knobs) in QUESTIONS.items():
         words = "".join(f" --knob {knob}" for knob in knobs)
         command = f"`memcap answer --task {task} --lag 50{words}`"
         result = advised(task, *knobs)
@@ -382,7 +402,7 @@ def known_widths() -> str:
 
 TABLES = {
     "the answer": short_answer,
-    "six questions": lambda: questions(SHORT),
+    "definitions": definitions,
     "questions": questions,
     "atlas": whole_atlas,
     "gap": gap_in_short,

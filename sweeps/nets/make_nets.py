@@ -25,7 +25,7 @@ from memcap.config.member import Member
 from memcap.config.recipes import Recipe
 from memcap.frontiers.frontier import frontier
 from memcap.models.network import Model
-from memcap.rule import Evaluation
+from memcap.rule import SHORTER_LAGS, Evaluation
 from memcap.store import nets, shards
 from memcap.store.rows import passed_column
 from memcap.store.shards import ATLAS, rows_file, rows_files
@@ -54,7 +54,9 @@ def advised() -> dict[str, Member]:
                 point.lag,
                 model=Model("lstm", advice.units),
                 recipe=advice.recipe or Recipe(),
-                evaluation=Evaluation(until="up_to" if advice.at == "up_to" else None),
+                evaluation=Evaluation(
+                    until=advice.at if advice.at in SHORTER_LAGS else None
+                ),
                 seed=FIRST_SEED,
             )
     return members

@@ -1,0 +1,62 @@
+"""'Sequences of length 50 or less', as whoever asks understands it: how many units is a
+net right with at every lag up to its own, wherever in a sequence it begins?"""
+
+from memcap.findings.tables import (
+    ATLAS,
+    Question,
+    atlas_rows,
+    from_rows,
+    label,
+    passes,
+    points_of,
+    rows_of,
+    table,
+    task_of_row,
+)
+
+
+def anywhere() -> str:
+    """Nets that pass by width, up to each lag."""
+    counted = passes(rows_of("anywhere"), "task", "knobs", "lag", "units")
+    lags = sorted(counted["lag"].unique())
+    by_task: dict[str, dict[int, list[str]]] = {}
+    for task, knobs, lag, units, good, nets in counted.sort("lag", "units").rows():
+        by_lag = by_task.setdefault(label(task_of_row(task, knobs)), {})
+        by_lag.setdefault(lag, []).append(f"{units}: {good}/{nets}")
+    lines = [
+        (name.replace("_", " "), *(", ".join(by_lag.get(lag, [])) for lag in lags))
+        for name, by_lag in sorted(by_task.items())
+    ]
+    return table(("task, passed by units", *(f"up to {lag}" for lag in lags)), lines)
+
+
+def widths() -> str:
+    """The units to take up to lag 50, and how many nets on other seeds pass with them and
+    with one unit less, beside the units to take where it begins at the first step."""
+    fresh = passes(rows_of("anywhere_fresh_seeds"), "task", "knobs", "units")
+    counts = {
+        (task_of_row(task, knobs), units): f"{good} of {nets}"
+        for task, knobs, units, good, nets in fresh.rows()
+    }
+    lines = []
+    for task in sorted({p.task for p in points_of("anywhere")}, key=label):
+        units, first = (
+            from_rows(atlas_rows(), Question(task, 50, at=at), ATLAS).units
+            for at in ("anywhere", "up_to")
+        )
+        passed = counts.get((task, units), "")
+        less = counts.get((task, (units or 0) - 1), "")
+        lines.append(
+            (label(task).replace("_", " "), units or "", passed, less, first or "")
+        )
+    heads = (
+        "task, up to lag 50",
+        "units to take",
+        "on other seeds",
+        "with one unit less",
+        "where it begins at the first step",
+    )
+    return table(heads, lines)
+
+
+TABLES = {"anywhere by width": anywhere, "anywhere widths": widths}
