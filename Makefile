@@ -19,7 +19,7 @@ CLUSTER := .venv-cluster
 # By the LSTM in C where there is a compiler, which takes half the time.
 study: $(STAMP)
 	$(BIN)/memcap train sweeps=first_study
-	$(BIN)/memcap answer --task delay_line --lag 50 outputs/first_study
+	$(BIN)/memcap answer --task delay_line --lag 32 outputs/first_study
 	$(BIN)/memcap answer --task latch --lag 50 outputs/first_study
 
 # In two processes, as tests mostly compile. A file's tests stay in one, in order: they share programs, folders and what went before;
