@@ -4,7 +4,7 @@ import itertools
 import math
 import reprlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from flax import nnx
 from memcap import figures, store
 from memcap.answers import sources
 from memcap.answers.answer import Answer, Question
+from memcap.answers.diagnosis import diagnose
 from memcap.answers.judge import Judgement
 from memcap.answers.judge import judge as judge_net
 from memcap.cells import cell_classes, flax_cell_names
@@ -211,8 +212,7 @@ def data(
 ) -> Data:
     """Write sequences to a file for task=data, and return that task.
 
-    Its members are judged by their held-out loss (`criterion=best`), and numbers are
-    scaled. What was found is said on stderr.
+    Its members are judged by their held-out loss (`criterion=best`), and numbers are scaled.
 
     Args:
         frame: a table in long form, a line per step, from polars or pandas or as a dict
@@ -237,10 +237,8 @@ def data(
     path = OUTPUTS / "data" / f"{form.digest}.npz"
     if file is not None:
         path = _place(file, "file")
-    task = Data(file=str(form.save(path)), criterion="best", scale=True)
-    for line in (*form.words, *task.doubts(task.longest_lag)):
-        warn_once(line)
-    return task
+    path = form.save(path)
+    return Data(file=str(path), criterion="best", scale=True)
 
 
 def _array_form(inputs: Any, targets: Any, more: dict[str, Any]) -> LongForm:
@@ -255,12 +253,12 @@ def _table_form(frame: Any, target: str, columns: dict[str, Any]) -> LongForm:
     if not isinstance(frame, pl.DataFrame):
         try:
             lists = {str(name): list(frame[name]) for name in frame}
-            frame = pl.DataFrame(lists, nan_to_null=True, strict=False)
+            frame = pl.DataFrame(lists, nan_to_null=True)
         except (TypeError, KeyError, pl.exceptions.PolarsError) as error:
             raise UserError(
                 f"frame: must be a polars or pandas frame ({error})"
             ) from error
-    for name in {"features", "drop", "keep", "categories"} & columns.keys():
+    for name in {"features", "categories"} & columns.keys():
         columns[name] = words_of(columns[name])
     try:
         return long_form(frame, Columns(target, **columns))
@@ -446,6 +444,7 @@ def judge(
     one_hot: bool = True,
     sequences: int = 256,
     seed: int = 0,
+    start: Any = None,
     **knobs: Any,
 ) -> Judgement:
     """Judge a network of any library by the rule that memcap has for its own: by its
@@ -455,7 +454,9 @@ def judge(
     Args:
         net: a function of inputs (N, T, F) float32, one-hot symbols or numbers, that
             returns logits or values (N, T, O), or (N, O) of the last step; or, of
-            classes, whole numbers (N, T). A Keras model is one.
+            classes, whole numbers (N, T). Or a model of Keras, PyTorch or Flax. If that is
+            one layer of an LSTM with a dense read-out and is not right, `diagnosis` of
+            the result says why not.
         task: name, class or object.
         lag: the longest lag. Except of streams the net is judged at each lag up to it,
             wherever in a sequence it begins.
@@ -464,6 +465,7 @@ def judge(
             24 to 64 times, or all that there are if these are at most 1,024 of a length;
             of a file all held-out ones are taken, each once.
         seed: seed of these sequences.
+        start: the same model before training, for the diagnosis.
         knobs: knobs of a task given by name, such as `symbols=4`.
 
     Raises:
@@ -476,7 +478,9 @@ def judge(
         True
     """
     lag = whole(_plain(lag), "lag", 1, LONGEST)
-    return judge_net(net, _task(task, [], knobs), lag, one_hot, sequences, seed)
+    task = _task(task, [], knobs)
+    judgement = judge_net(net, task, lag, one_hot, sequences, seed)
+    return replace(judgement, diagnosis=diagnose(net, judgement, start, one_hot))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,10 @@ import numpy as np
 from jax import lax
 
 from memcap.config.member import Member
+from memcap.models.export import Arrays, lstm_weights
+from memcap.models.model import Model
 from memcap.runtime import jax_setup
+from memcap.tasks import Task
 from memcap.terminal.words import plural
 
 Change = Callable[[Any, jax.Array, Any], Any]
@@ -184,6 +187,20 @@ class Trained:
                 f"inputs: {task.name} takes whole numbers from 0 to {task.features - 1}"
             )
         return jnp.asarray(array, jnp.int32 if symbols else jnp.float32)
+
+
+def of_arrays(arrays: Arrays, task: Task, lag: int) -> Trained:
+    """Return an LSTM of another library, read from the arrays of its one layer and its
+    dense read-out, as a member of a task at a lag.
+
+    Raises:
+        ValueError: these are other arrays, or not finite.
+    """
+    weights = lstm_weights(arrays)
+    model = Model(units=len(weights["cell"]["recurrent"]))
+    member = Member(task, lag, model=model)
+    member.architecture.check(weights)
+    return Trained(member, weights)
 
 
 def _trace(

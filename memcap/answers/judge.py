@@ -3,6 +3,7 @@ answers to fresh sequences of a task."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +27,7 @@ KEEPS_STATE = (
     " Its outputs change if the same sequences come again: it keeps a state between calls"
     " (Keras: stateful=True, reset it), or it is random (dropout)."
 )
+FIRST_STEP = " Where it begins at the first step, it is right at every lag."
 LOOKS_AHEAD = (
     " Its answers change with inputs that come after them: it looks ahead, so this shows"
     " no memory."
@@ -51,6 +53,7 @@ class Judgement:
         up_to: the longest lag up to which the network is right at every lag, wherever
             it begins. None if it is wrong at the shortest, or if there is one lag alone.
         words: the verdict in words.
+        diagnosis: of a model that is not right, why not (`memcap.answers.diagnosis`).
     """
 
     task: Task
@@ -59,9 +62,10 @@ class Judgement:
     right: bool
     up_to: int | None
     words: str
+    diagnosis: Any = None
 
     def __str__(self) -> str:
-        return self.words
+        return "\n".join(map(str, filter(None, (self.words, self.diagnosis))))
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """Show the words in a notebook."""
@@ -105,7 +109,8 @@ def judge(
     *_, steps = sizes[-1]
     draw = jax.jit(partial(task.unseen, steps=steps, batch=sequences))
     enumerated = jax.jit(partial(task.enumerated, steps=steps))
-    candidate = _Candidate(net, member, one_hot, sequences, key, draw, enumerated)
+    outputs = partial(outputs_of, net, task, one_hot)
+    candidate = _Candidate(outputs, member, sequences, key, draw, enumerated)
     rows = []
     with Waiting("judging") as waiting:
         hint = candidate.hint()
@@ -135,9 +140,8 @@ def judge(
 class _Candidate:
     """A network to judge, and the sequences that it gets."""
 
-    net: Callable[[np.ndarray], Any]
+    outputs: Callable[[np.ndarray], np.ndarray]  # its outputs for a task's inputs
     member: Member  # with the task and the longest lag
-    one_hot: bool
     sequences: int  # of a block
     key: jax.Array  # of all draws
     draw: Callable[..., Batch]  # draws a block, given a key, a lag and a length
@@ -150,9 +154,9 @@ class _Candidate:
         length = self.member.length
         batch = self.draw(self.key, self.member.lag, length)
         inputs, _, mask = chance.sequences(task, batch, length)
-        outputs = self._outputs(inputs)
+        outputs = self.outputs(inputs)
         _answers(task, outputs, mask)
-        if not np.allclose(outputs, self._outputs(inputs), ROUNDING, ROUNDING):
+        if not np.allclose(outputs, self.outputs(inputs), ROUNDING, ROUNDING):
             return KEEPS_STATE
         if task.answers == "last":
             return ""  # nothing comes after the step that counts
@@ -163,7 +167,7 @@ class _Candidate:
         before = np.arange(length) < min(np.median(np.nonzero(mask)[1]), last)
         changed[:, before] = inputs[:, before]
         mask = mask & before
-        others = self._outputs(changed)[mask]
+        others = self.outputs(changed)[mask]
         is_same = np.allclose(outputs[mask], others, ROUNDING, ROUNDING)
         return "" if is_same else LOOKS_AHEAD
 
@@ -173,7 +177,7 @@ class _Candidate:
         blocks = []
         for length, batch, counts in self._blocks(lag, shortest, longest):
             inputs, targets, mask = chance.sequences(task, batch, length)
-            answers = _answers(task, self._outputs(inputs), mask)
+            answers = _answers(task, self.outputs(inputs), mask)
             mask = mask & counts
             score = chance.score(task, answers, targets, mask).mean
             blocks.append((length, score * mask.sum(), mask.sum()))
@@ -211,28 +215,34 @@ class _Candidate:
             length = int(block_length(k, start, blocks, shortest, longest))
             yield length, self.draw(jax.random.fold_in(key, k), lag, length), True
 
-    def _outputs(self, inputs: np.ndarray) -> np.ndarray:
-        """Return its outputs for a task's inputs, which it gets as values, as symbols, or
-        as vectors with a 1 at the symbol."""
-        vocabulary = self.member.task.vocabulary
-        if vocabulary is None:
-            inputs = inputs.astype(np.float32)
-        elif self.one_hot:
-            inputs = np.eye(vocabulary, dtype=np.float32)[inputs]
-        else:
-            inputs = inputs.astype(np.int64)
-        outputs = self.net(inputs)
-        if hasattr(outputs, "detach"):  # PyTorch's, which may have a gradient
-            outputs = outputs.detach().cpu()
-        try:
-            array = np.asarray(outputs)
-        except (ValueError, TypeError, RuntimeError):  # outputs with a carry, say
-            raise UserError(
-                f"net: gave {type(outputs).__name__}; it must be one array of outputs"
-            ) from None
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise UserError("net: gave outputs that are infinite or NaN")
-        return array
+
+def outputs_of(net: Any, task: Task, one_hot: bool, inputs: np.ndarray) -> np.ndarray:
+    """Return a net's outputs for a task's inputs, which it gets as values, as symbols, or
+    as vectors with a 1 at the symbol; a PyTorch module as tensors."""
+    if task.vocabulary is None:
+        inputs = inputs.astype(np.float32)
+    elif one_hot:
+        inputs = np.eye(task.vocabulary, dtype=np.float32)[inputs]
+    else:
+        inputs = inputs.astype(np.int64)
+    if hasattr(net, "state_dict"):
+        inputs = sys.modules["torch"].from_numpy(inputs)
+    # A plain call of a Keras model takes much longer.
+    outputs = getattr(net, "predict_on_batch", net)(inputs)
+    if hasattr(outputs, "detach"):  # PyTorch's, which may have a gradient
+        outputs = outputs.detach().cpu()
+    try:
+        array = np.asarray(outputs)
+    except (ValueError, TypeError, RuntimeError):  # outputs with a carry, say
+        raise UserError(
+            f"net: gave {type(outputs).__name__}; it must be one array of outputs"
+        ) from None
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise UserError(
+            "net: gave outputs that are infinite or NaN: its training diverged; clip the"
+            " gradient to a norm of 1, or lower the learning rate, where you train it"
+        )
+    return array
 
 
 def _answers(task: Task, array: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -313,7 +323,7 @@ def _verdict(member: Member, table: pl.DataFrame, hint: str) -> Judgement:
             longest = f"up to {up_to} it is" if up_to else "nor at the shortest"
             extent = f" ({longest}; wrong at {len(wrong)} of {len(table)} lags)"
             if member.criterion.passes(table["first_step"]).all():
-                first = " Where it begins at the first step, it is right at every lag."
+                first = FIRST_STEP
         words = (
             f"{verdict} AT EVERY LAG UP TO {lag}{where}{extent}: {worst} at worst, at lag"
             f" {table['lag'][index]} ({note}).{first}"

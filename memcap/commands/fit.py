@@ -21,22 +21,22 @@ from memcap.config.member import Engine, Member
 from memcap.config.recipes import Recipe
 from memcap.knobs import UserError, names_of
 from memcap.models.model import MOST_UNITS, Model
-from memcap.own.formats import READERS, is_table
 from memcap.own.losses import LossCurve
 from memcap.own.search import WidthSearch
-from memcap.own.table import Columns, LongForm, read_folder, read_table, words_of
+from memcap.own.table import (
+    READERS,
+    Columns,
+    LongForm,
+    is_table,
+    read_folder,
+    read_table,
+    words_of,
+)
 from memcap.own.task import BEST, Data
 from memcap.own.words import as_dict, has_rare_class, loss_table, rare_words
 from memcap.scripts import FRAMEWORKS, script
 from memcap.store.shards import OUTPUTS
-from memcap.terminal.words import (
-    Column,
-    Listing,
-    print_json,
-    printable,
-    show,
-    warn_once,
-)
+from memcap.terminal.words import print_json, printable, show
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -58,18 +58,6 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=words_of,
         default=(),
         help="columns that the net sees, as in a,b (default: all others)",
-    )
-    add(
-        "--drop",
-        type=words_of,
-        default=(),
-        help="columns that it does not see, of all others, as in a,b",
-    )
-    add(
-        "--keep",
-        type=words_of,
-        default=(),
-        help="columns that it sees though they look like an order, an id or a label",
     )
     add(
         "--categories",
@@ -104,11 +92,6 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     add("--classes", dest="values", action="store_false", help="the target is classes")
     add(
-        "--decimal-comma",
-        action="store_true",
-        help="the numbers of a CSV file have decimal commas",
-    )
-    add(
         "--out",
         type=location,
         help="folder of the study (default: outputs/NAME of the file)",
@@ -136,7 +119,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add(
         "--check",
         action="store_true",
-        help="print what the file holds, with ten of its lines, and train nothing",
+        help="print what the file holds, and train nothing",
     )
     add_code(parser, FRAMEWORKS)
     add_json(parser)
@@ -146,17 +129,10 @@ def run(arguments: Namespace) -> None:
     """Train what is missing, and answer."""
     aside = arguments.json or arguments.code
     folder = arguments.out or OUTPUTS / arguments.file.stem
-    task, form = _task(arguments, folder)
+    task, words = _task(arguments, folder)
     if not aside:
-        print("\n".join(map(printable, form.words)))  # they have names of the file
+        print("\n".join(map(printable, words)))  # they have names of the file
     if arguments.check:
-        for doubt in task.doubts(task.longest_lag):
-            warn_once(doubt)
-        if form.head is not None:
-            names = [printable(name) for name in form.head.columns]
-            columns = [Column(name, right=True) for name in names]
-            title = "What the net sees, before numbers are scaled:"
-            show(Listing(title, columns, form.head.rows(), names[-2:1:-1]))
         return
     engine = Engine(workers=arguments.workers or 0)
     sizes = arguments.most, arguments.folds, arguments.seeds
@@ -178,7 +154,7 @@ def run(arguments: Namespace) -> None:
         print(f"Rows and weights: {folder}{code if curve.units else ''}")
 
 
-def _task(arguments: Namespace, folder: Path) -> tuple[Data, LongForm]:
+def _task(arguments: Namespace, folder: Path) -> tuple[Data, tuple[str, ...]]:
     file = arguments.file
     if not is_table(file):
         if file.suffix != ".npz" and not file.is_dir():
@@ -194,19 +170,18 @@ def _task(arguments: Namespace, folder: Path) -> tuple[Data, LongForm]:
         if file.is_dir():
             return _saved(read_folder(file), folder)
         task = Data(file=str(file), criterion=BEST, scale=True)
-        return task, LongForm({}, task.file_content.words(str(file)))
+        return task, task.file_content.words(str(file))
     if arguments.target is None:
         raise UserError(
             f"--target: not given; which column of {file} must the net predict?"
         )
     columns = {name: getattr(arguments, name) for name in names_of(Columns)}
-    form = read_table(file, Columns(**columns), arguments.decimal_comma)
-    return _saved(form, folder)
+    return _saved(read_table(file, Columns(**columns)), folder)
 
 
-def _saved(form: LongForm, folder: Path) -> tuple[Data, LongForm]:
+def _saved(form: LongForm, folder: Path) -> tuple[Data, tuple[str, ...]]:
     path = form.save(folder / f"sequences-{form.digest}.npz")
-    return Data(file=str(path), criterion=BEST, scale=True), form
+    return Data(file=str(path), criterion=BEST, scale=True), form.words
 
 
 def _code(curve: LossCurve, framework: str, file: Path | None, command: str) -> str:

@@ -3,12 +3,15 @@ every lag up to one, wherever in a sequence it begins.
 
   memcap judge my_net:predict --task copy --lag 50 --knob items=16
 
-my_net.py has a function or a Keras model. It takes one-hot symbols or numbers (N, T, F)
-as NumPy's float32. It returns logits or values (N, T, O), or (N, O) for the last step,
-or classes as whole numbers (N, T). For a PyTorch module `net`:
+my_net.py has a function, or a model of Keras, PyTorch or Flax. It takes one-hot symbols
+or numbers (N, T, F) as float32. It returns logits or values (N, T, O), or (N, O) for
+the last step, or classes as whole numbers (N, T).
 
-  def predict(inputs):
-      return net(torch.from_numpy(inputs))
+Of a model that is not right, one layer of an LSTM with a dense read-out, the command
+says why not, and prints a line to change. It finds more if the file also has the model
+as it was before training, here `untrained`:
+
+  memcap judge my_net:net --start my_net:untrained --task latch --lag 50
 
 Adjacent lags that pass alike stand in one line with their worst scores; --json has each
 lag. `first_step` is the score where what counts begins at the first step, and `length`
@@ -22,7 +25,8 @@ from argparse import ArgumentParser, Namespace
 
 import polars as pl
 
-from memcap.answers.judge import Judgement, judge
+from memcap.answers.judge import Judgement
+from memcap.api import judge
 from memcap.commands.arguments import add_json, add_knobs, positive, steps
 from memcap.config.member import task_of
 from memcap.runtime.plugins import import_object
@@ -48,6 +52,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         " lag; of a file all held-out ones",
     )
     add("--seed", type=int, default=0, help="seed of the sequences (default 0)")
+    add("--start", metavar="MODULE:NAME", help="the same model before training")
     add_json(parser)
 
 
@@ -59,20 +64,21 @@ def run(arguments: Namespace) -> None:
         net,
         task,
         arguments.lag,
-        not arguments.indices,
-        arguments.sequences,
-        arguments.seed,
+        one_hot=not arguments.indices,
+        sequences=arguments.sequences,
+        seed=arguments.seed,
+        start=arguments.start and import_object(arguments.start, "start"),
     )
     if arguments.json:
-        verdict = {
-            name: getattr(judgement, name) for name in ("right", "up_to", "words")
-        }
+        names = ("right", "up_to", "words", "diagnosis")
+        verdict = {name: getattr(judgement, name) for name in names}
         print_json(verdict | {"lags": judgement.table.to_dicts()})
         return
     table = judgement.table if task.stream else _folded(judgement)
     columns = [Column(head, right=True) for head in table.columns]
     show(Listing(f"{arguments.net} on {task.name}", columns, table.rows()))
-    show(judgement.words)
+    for line in str(judgement).splitlines():
+        show(line)
 
 
 def _folded(judgement: Judgement) -> pl.DataFrame:

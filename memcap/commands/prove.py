@@ -23,15 +23,13 @@ from pathlib import Path
 from memcap import store
 from memcap.api import load
 from memcap.commands.arguments import NET, add_knobs, add_results, steps
-from memcap.config.member import Member, task_of
+from memcap.config.member import task_of
 from memcap.knobs import UserError
-from memcap.models.export import lstm_weights
-from memcap.models.model import Model
 from memcap.proofs.proof import Proof, prove
 from memcap.store.files import BadFileError, read_npz
 from memcap.store.nets import names
 from memcap.terminal.words import Column, Listing, Waiting, order, show
-from memcap.trained import Trained
+from memcap.trained import Trained, of_arrays
 
 # Before what counts may come filler, within so many steps.
 HEADS = "net", "task", "units", "steps", "before", "seconds", *Proof._fields[:-1]
@@ -88,10 +86,7 @@ def _net_of_file(arguments: Namespace) -> Trained:
     """Load an LSTM from an .npz file."""
     task = task_of(arguments.task, arguments.knob)
     try:
-        weights = lstm_weights(read_npz(Path(arguments.run), lambda npz: dict(npz)))
-        model = Model(units=len(weights["cell"]["recurrent"]))
-        member = Member(task, arguments.lag, model=model)
-        member.architecture.check(weights)
+        arrays = read_npz(Path(arguments.run), lambda npz: dict(npz))
+        return of_arrays(arrays, task, arguments.lag)
     except (BadFileError, ValueError) as error:
         raise UserError(f"{arguments.run}: {error}") from error
-    return Trained(member, weights)

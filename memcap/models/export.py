@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from flax import nnx
 
 from memcap.cells import cell_class, cell_classes
 from memcap.cells.lstm import LSTM
@@ -143,13 +144,16 @@ LAYOUTS: dict[str, Callable[[Model, dict[str, Any]], Arrays]] = {
 }
 
 
-FLAX_LSTM = [
-    "cell.dense_i.kernel",
-    "cell.dense_h.kernel",
-    "cell.dense_h.bias",
-    "readout.kernel",
-    "readout.bias",
-]
+def read_model(net: Any) -> tuple[str, Arrays]:
+    """Return the library of a model, a name of `LAYOUTS`, and its arrays, for
+    `lstm_weights`. Of anything else both are empty."""
+    if isinstance(net, nnx.Module):
+        return "flax", _flat("net", nnx.to_pure_dict(nnx.state(net, nnx.Param)))
+    if hasattr(net, "get_weights"):
+        return "keras", {str(k): array for k, array in enumerate(net.get_weights())}
+    if hasattr(net, "state_dict"):
+        return "torch", {name: leaf.cpu() for name, leaf in net.state_dict().items()}
+    return "", {}
 
 
 def lstm_weights(arrays: Arrays) -> dict[str, Any]:
@@ -159,10 +163,11 @@ def lstm_weights(arrays: Arrays) -> dict[str, Any]:
     Raises:
         ValueError: there are more arrays, or fewer.
     """
-    values = list(arrays.values())
-    if arrays.keys() == set(FLAX_LSTM):
-        values = [arrays[name] for name in FLAX_LSTM]
-    elif len(values) == 6:  # PyTorch's are transposed, with a second bias
+    names = list(arrays)
+    if any("dense_i" in name for name in names):  # Flax's name, in a cell
+        names.sort(key=lambda k: ("dense_i" not in k, "dense_h" not in k, "bias" in k))
+    values = [np.asarray(arrays[name]) for name in names]
+    if len(values) == 6:  # PyTorch's are transposed, with a second bias
         kernel, recurrent, bias, second, *readout = (array.T for array in values)
         values = [kernel, recurrent, bias + second, *readout]
     if len(values) != 5:
