@@ -78,8 +78,8 @@ def sequences(member: Member) -> Arrays:
     task: Any = member.task
     parts = []
     for number, ((split, lag), count) in enumerate(counts(member).items()):
-        for length, batch in _batches(member, number, split, lag, count):
-            part = _arrays(task, batch, length)
+        for length, batch, most in _batches(member, number, split, lag, count):
+            part = {k: v[:most] for k, v in _arrays(task, batch, length).items()}
             labels = {"lengths": length, "lags": lag, "split": split}
             parts.append(
                 part | {k: np.full(len(part["mask"]), v) for k, v in labels.items()}
@@ -98,14 +98,15 @@ def sequences(member: Member) -> Arrays:
 
 def _batches(
     member: Member, number: int, split: str, lag: int, count: int
-) -> Iterator[tuple[int, Any]]:
-    """Yield the sequences of a split and a lag, in batches of one length."""
+) -> Iterator[tuple[int, Any, int]]:
+    """Yield the sequences of a split and a lag, in batches of one length, each with the
+    number of its sequences that count."""
     task: Any = member.task
     length = member.length_at(lag)
     if isinstance(task, FileTask):  # where each counts once
         places = task.parts[0 if split == "train" else 2]
         chosen = np.random.default_rng(lag).permutation(places)[:count]
-        yield length, task.laid_out(chosen, lag, length, member.length, np)
+        yield length, task.laid_out(chosen, lag, length, member.length, np), count
         return
     sample = _sample(task)
     has_places = member.evaluation.until == Verdict.ANYWHERE
@@ -113,14 +114,17 @@ def _batches(
         has_places = member.recipe.before is not None
     if not has_places:
         key = random_key(member.seed, number)
-        yield length, sample(key, lag, length, member.length, count)
+        yield length, sample(key, lag, length, member.length, count), count
         return
     ends = member.lengths_at(lag)
     lengths = sorted({round(length) for length in np.linspace(*ends, MOST_LENGTHS)})
+    share = math.ceil(count / len(lengths))
+    # The shares of lags differ. Of powers of two there are few, so that few programs
+    # are compiled.
+    block = 1 << (share - 1).bit_length()
     for k, length in enumerate(lengths):
         key = random_key(member.seed, number, k)
-        share = math.ceil(count / len(lengths))
-        yield length, sample(key, lag, length, member.length, share)
+        yield length, sample(key, lag, length, member.length, block), share
 
 
 @lru_cache(maxsize=1)
