@@ -130,7 +130,7 @@ def test_a_task_of_a_study_file_and_what_is_said_of_it(folder):
     assert f"{PULSES} (pulses=3" in memcap(folder, "frontier", "study").out
     said = memcap(folder, "answer", "--task", PULSES, "--lag", 9, "study").out
     assert f"{PULSES} at lag 9" in said
-    assert "was not measured" in said
+    assert "not measured" in said
     assert f"memcap train task={PULSES} task.lag=9" in said
 
 

@@ -97,7 +97,7 @@ def test_loops_round_a_gate_by_less_than_half_of_the_allowance():
 
 @pytest.mark.parametrize(
     ("name", "anywhere"),
-    [("atlas:latch-L20", False), ("atlas:latch-symbols=8-L8", True)],
+    [("atlas:latch-L20", False), ("atlas:latch-symbols=8-L12", True)],
 )
 def test_a_second_program_finds_the_same_margin(name, anywhere):
     net, arrays = load(name)
@@ -178,8 +178,8 @@ def test_no_sequence_has_a_smaller_margin_than_the_bound(name, seed):
             (2, 1),
             -8,
         ),  # a distractor shuts the forget gate
-        ("latch-L50", "cell", "kernel", (3, 2), 2),  # a distractor has a candidate
-        ("latch-symbols=8-L8", "cell", "kernel", (8, 0), -4),  # and an input gate
+        ("latch-L50", "cell", "kernel", (3, 2), -4),  # a distractor has a candidate
+        ("latch-symbols=8-L8", "cell", "kernel", (8, 0), 4),  # and an input gate
         ("latch-symbols=8-L20", "cell", "kernel", (8, 0), 2),
         ("latch-symbols=8-L20", "readout", "bias", 0, -4),
     ],

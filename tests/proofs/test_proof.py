@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import jax
 import numpy as np
 import pytest
 
@@ -11,6 +12,7 @@ from memcap.proofs.proof import prove
 from memcap.tasks.copy import Copy
 from memcap.tasks.count import Count
 from memcap.tasks.windows import Windows
+from memcap.trained import Trained
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
@@ -41,26 +43,33 @@ def test_one_wrong_sequence_of_65_536_is_found():
     assert proof.counterexample[:16] == [1, 0, 1, 1, 0, 0, 0, 1, 1, 1, 1, 0, 0, 1, 0, 1]
 
 
-def test_a_copy_is_proved_by_trying_all_and_refuted_where_blanks_come_before():
+def damaged(net, part, array, index, by):
+    """The net with another weight."""
+    weights = jax.tree.map(np.array, net.weights)
+    weights[part][array][index] += by
+    return Trained(net.member, weights)
+
+
+def test_a_copy_is_proved_by_trying_all_and_refuted_by_a_wrong_sequence():
     net = memcap.load("atlas:copy-L5")
-    proof = prove(net, anywhere=False)
-    assert proof[:2] == ("proved", 5 * 2**4)
-    proof = prove(net, anywhere=True)
-    assert proof.verdict == "counterexample"
-    sequence = np.array(proof.counterexample)
+    assert prove(net, anywhere=False)[:2] == ("proved", 5 * 2**4)
+    assert prove(net, anywhere=True)[:2] == ("proved", (1 + 2 + 3 + 4 + 5) * 2**4)
+    wrong = damaged(net, "readout", "bias", 0, -4)
+    sequence = np.array(prove(wrong, anywhere=True).counterexample)
     symbols = sequence[sequence < 2]
-    outputs = net.run(sequence[:, None])[0][-4:, 0]
+    outputs = wrong.run(sequence[:, None])[0][-4:, 0]
     assert (outputs.argmax(-1) != symbols).any()
 
 
-def test_a_latch_is_proved_by_bounds_and_refuted_where_distractors_come_before():
+def test_a_latch_is_proved_by_bounds_and_refuted_by_a_wrong_sequence():
     net = memcap.load("atlas:latch-L50")
     proof = prove(net, anywhere=False)
-    assert proof.verdict == "proved"
-    assert proof.sequences == sum(2.0 * 4.0**lag for lag in range(1, 51))
-    sequence = np.array(prove(net, anywhere=True).counterexample)
+    assert proof[:2] == ("proved", sum(2.0 * 4.0**lag for lag in range(1, 51)))
+    assert prove(net, anywhere=True).verdict == "proved"
+    wrong = damaged(net, "cell", "kernel", (3, 2), -4)
+    sequence = np.array(prove(wrong, anywhere=True).counterexample)
     (symbol,) = sequence[sequence < 2]
-    assert net.run(sequence[:, None])[0][-1, 0].argmax() != symbol
+    assert wrong.run(sequence[:, None])[0][-1, 0].argmax() != symbol
 
 
 @pytest.mark.parametrize(
