@@ -421,6 +421,26 @@ def colab() -> str:
     return f"In Colab: {', '.join(links)}. The first cell installs memcap."
 
 
+def proofs() -> str:
+    """Count the verdicts on the published nets: by task, where nothing comes before what
+    counts, and where filler may."""
+    rows = pl.read_csv(sweeps() / "nets" / "proofs.csv")
+    verdicts = ("proved", "counterexample", "unknown")
+    lines = []
+    for (task,), nets in rows.group_by("task", maintain_order=True):
+        by_net = nets.group_by("key", maintain_order=True)
+        # a net that is wrong with nothing before has no second row
+        parts = by_net.first(), by_net.last()
+        numbers = [
+            part.filter(verdict=each).height for part in parts for each in verdicts
+        ]
+        seconds = f"{nets['seconds'].sum():.0f}"
+        lines.append((task, len(parts[0]), *numbers, seconds))
+    heads = "proved", "wrong", "unknown"
+    wherever = "proved wherever", "wrong somewhere", "unknown"
+    return table(("task", "nets", *heads, *wherever, "seconds"), lines)
+
+
 def core_hours() -> str:
     """Say what all published rows took."""
     rows = trained_rows()
@@ -452,6 +472,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "notebooks": colab,
     "recipes in rows": recipes_in_rows,
     "core hours": core_hours,
+    "proofs": proofs,
 }
 
 
