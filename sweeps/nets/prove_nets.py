@@ -43,8 +43,15 @@ def main() -> None:
         for verdict in verdicts(name, net):
             proofs.append([*verdict[:-1], row["key"], row["passed"]])
             print(*proofs[-1], flush=True)
-    table = pl.DataFrame(proofs, [*HEADS, "key", "passed"], orient="row")
-    table.with_columns(pl.col("seconds").round(2)).write_csv(arguments.file)
+    heads = [*HEADS, "key", "passed"]
+    # numbers of sequences are integers or floats
+    table = pl.DataFrame(
+        [list(map(str, proof)) for proof in proofs],
+        dict.fromkeys(heads, str),
+        orient="row",
+    )
+    seconds = pl.col("seconds").cast(float).round(2)
+    table.with_columns(seconds).write_csv(arguments.file)
 
 
 if __name__ == "__main__":
