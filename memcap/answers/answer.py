@@ -248,9 +248,7 @@ class Answer:
     @property
     def is_width_measured(self) -> bool:
         """True if nets of the advised width were trained and judged as the question asks."""
-        lags = {point.lag for point in self.passes.points}
-        same = self.passes.units == self.units and lags == {self.training_lag}
-        return same and self.as_asked
+        return self.is_known and self.passes.units == self.units
 
     @property
     def is_bracketed(self) -> bool:

@@ -140,10 +140,7 @@ def width_words(answer: "Answer") -> str:
     if answer.is_width_measured:
         passes = answer.passes
         return f"{passes.passed} of {plural(passes.runs, 'training run')} passed"
-    if answer.as_asked:
-        return "not measured"
-    begins_later = " where it begins later" if answer.every_lag_as_asked else ""
-    return f"not measured{begins_later or ' at shorter lags'}"
+    return "not measured" if answer.as_asked else "not measured as asked"
 
 
 def as_dict(answer: "Answer") -> dict[str, Any]:

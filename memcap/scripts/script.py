@@ -18,40 +18,26 @@ from memcap.config.member import Member
 from memcap.config.recipes import ResolvedRecipe
 from memcap.knobs import UserError, set_words, unknown_knob
 from memcap.models.model import Model, preset
-from memcap.scripts.sequences import counts, first_lag, sequences
+from memcap.rule import PLACE_DEVIATIONS
+from memcap.scripts.sequences import (
+    MOST_LENGTHS,
+    all_tests,
+    counts,
+    first_lag,
+    sequences,
+)
 from memcap.store.files import write_arrays
 from memcap.tasks import Task
 from memcap.terminal.words import plural
 
 TEMPLATES = Path(__file__).parent
 FRAMEWORKS = ("flax", "keras", "torch")
-# The cells whose equations all frameworks have, by `model.cell`: in words, and as a
-# framework's layer with the letters of its gates.
+# The cells whose equations all frameworks have, by `model.cell`: in words, and for each
+# framework the layer and the letters of its gates.
 CELLS = {
-    "lstm": (
-        "an LSTM",
-        {
-            "flax": ("OptimizedLSTMCell", "i f g o"),
-            "keras": ("LSTM", "i f c o"),
-            "torch": ("LSTM", "i f g o"),
-        },
-    ),
-    "GRUCell": (
-        "a GRU",
-        {
-            "flax": ("GRUCell", "r z n"),
-            "keras": ("GRU", "z r h"),
-            "torch": ("GRU", "r z n"),
-        },
-    ),
-    "SimpleCell": (
-        "an Elman network",
-        {
-            "flax": ("SimpleCell", "h"),
-            "keras": ("SimpleRNN", "h"),
-            "torch": ("RNN", "h"),
-        },
-    ),
+    "lstm": ("an LSTM", "OptimizedLSTMCell i f g o", "LSTM i f c o", "LSTM i f g o"),
+    "GRUCell": ("a GRU", "GRUCell r z n", "GRU z r h", "GRU r z n"),
+    "SimpleCell": ("an Elman network", "SimpleCell h", "SimpleRNN h", "RNN h"),
 }
 # The roles of gates in `Init`, by their letters; the others are the candidate.
 ROLES = {"i": "input", "f": "forget", "z": "forget", "o": "output", "r": "output"}
@@ -158,6 +144,9 @@ def _script(member: Member, framework: str, words: dict[str, str]) -> str:
     classes = task.loss == "classes"
     window = _window(member)
     fewest = min(counts(member).values())
+    at_length = member.criterion
+    if not all_tests(member):
+        at_length = at_length.with_margin(-(-fewest // MOST_LENGTHS), PLACE_DEVIATIONS)
     init = _init(task, member.lag, model, recipe)
     values = {
         **_layer_values(framework, model, recipe, init),
@@ -181,6 +170,7 @@ def _script(member: Member, framework: str, words: dict[str, str]) -> str:
         "worst": "min" if classes else "max",
         "threshold": f"{member.criterion.value:g}",
         "allowed": f"{member.criterion.with_margin(fewest).value:g}",
+        "allowed_at_length": f"{at_length.value:g}",
     }
     parts = (recipe, model, member.evaluation, curriculum, optimizers)
     text = _template(framework).replace("$numpy\n", _template("numpy"))
@@ -201,16 +191,16 @@ def _layer_values(
 ) -> dict[str, Any]:
     """Return the names of a cell and its optimizer in a framework, and the start of its
     gates in the framework's order."""
-    words, layers = CELLS[model.cell]
-    layer, letters = layers[framework]
-    roles = [ROLES.get(letter, "candidate") for letter in letters.split()]
+    words, *layers = CELLS[model.cell]
+    layer, *letters = layers[FRAMEWORKS.index(framework)].split()
+    roles = [ROLES.get(letter, "candidate") for letter in letters]
     biases = {role: repr(round(vars(init).get(role, 0.0), 3)) for role in roles}
     if init.spread is not None:
         biases = dict.fromkeys(roles, "0 * keep") | {"input": "-keep", "forget": "keep"}
     return vars(recipes) | {
         "net": words,
         "layer": layer,
-        "letters": ", ".join(letters.split()),
+        "letters": ", ".join(letters),
         "biases": ", ".join(biases[role] for role in roles),
         "gains": [init.gain if role == "candidate" else 1 for role in roles],
         "gates": len(roles),

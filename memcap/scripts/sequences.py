@@ -48,12 +48,27 @@ def counts(member: Member) -> dict[tuple[str, int], int]:
     ]
     held_out = task.part_sizes[1] if isinstance(task, FileTask) else 0
     block = MORE * BLOCK if until == Verdict.ANYWHERE else BLOCK
+    testing = {("test", lag): _count(block, room // 2 // len(tests)) for lag in tests}
+    testing |= {("test", lag): number for lag, number in all_tests(member).items()}
     return {
         **{("train", lag): _count(MOST, room // len(lags)) for lag in lags},
         ("train", last): len(task.parts[0]) if held_out else _count(MOST, room),
-        **{("test", lag): _count(block, room // 2 // len(tests)) for lag in tests},
         ("test", last): held_out or _count(member.evaluation.sequences, room // 2),
+        **testing,
     }
+
+
+def all_tests(member: Member) -> dict[int, int]:
+    """Count the sequences that there are at each lag, at all lengths; nothing if these
+    are more than a file holds, or if what counts begins at the first step."""
+    numbers = {}
+    for lag in range(member.task.smallest_lag, member.lag + 1):
+        shortest, longest = member.lengths_at(lag)
+        number = member.sequences_at(lag)
+        if number is None or member.evaluation.until != Verdict.ANYWHERE:
+            return {}
+        numbers[lag] = number * (longest + 1 - shortest)
+    return numbers if sum(numbers.values()) * member.length <= STEPS else {}
 
 
 def _room(task: Task, length: int) -> int:
@@ -88,7 +103,7 @@ def sequences(member: Member) -> Arrays:
     if member.evaluation.until == "steady":
         lag, length = task.stretched(member.lag, member.evaluation.stretch)
         count = _count(member.evaluation.sequences // 4, _room(task, length))
-        batch = _sample(task)(
+        batch = _compiled(task.sample, 3, 4)(
             random_key(member.seed, number + 1), lag, length, length, count
         )
         longer = _arrays(task, batch, length)
@@ -108,7 +123,7 @@ def _batches(
         chosen = np.random.default_rng(lag).permutation(places)[:count]
         yield length, task.laid_out(chosen, lag, length, member.length, np), count
         return
-    sample = _sample(task)
+    sample = _compiled(task.sample, 3, 4)
     has_places = member.evaluation.until == Verdict.ANYWHERE
     if split == "train":
         has_places = member.recipe.before is not None
@@ -117,6 +132,14 @@ def _batches(
         yield length, sample(key, lag, length, member.length, count), count
         return
     ends = member.lengths_at(lag)
+    if split == "test" and (numbers := all_tests(member)):
+        every_length = range(ends[0], ends[1] + 1)
+        most = numbers[lag] // len(every_length)
+        draw = _compiled(task.enumerated, 3)
+        for length in every_length:
+            batch = draw(np.arange(most), lag, length, member.length)
+            yield length, batch, most
+        return
     lengths = sorted({round(length) for length in np.linspace(*ends, MOST_LENGTHS)})
     share = math.ceil(count / len(lengths))
     # The shares of lags differ. Of powers of two there are few, so that few programs
@@ -127,11 +150,12 @@ def _batches(
         yield length, sample(key, lag, length, member.length, block), share
 
 
-@lru_cache(maxsize=1)
-def _sample(task: Task) -> Any:
+@lru_cache(maxsize=2)
+def _compiled(draw: Any, *sizes: int) -> Any:
+    """Compile a task's `sample` or `enumerated`, whose arguments at `sizes` are sizes."""
     import jax
 
-    return jax.jit(task.sample, static_argnums=(3, 4))
+    return jax.jit(draw, static_argnums=sizes)
 
 
 def _arrays(task: Task, batch: Any, length: int) -> Arrays:

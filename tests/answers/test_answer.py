@@ -486,7 +486,7 @@ def test_rows_of_nets_that_are_right_anywhere_answer_before_others():
     assert (found.units, found.at, found.as_asked) == (4, "up_to", False)
     assert "right after distractors, and often it is not." in sentences(found)[1]
     assert "evaluation.until=anywhere" in sentences(found)[-1]
-    assert "# not measured where it begins later\n" in code(found, "torch")
+    assert "# not measured as asked\n" in code(found, "torch")
     assert '"RIGHT ANYWHERE' in code(found, "torch")
     count = task_class("count")()  # before which nothing can come
     assert ask(Question(count, 20), group(task="count", lag=20, **UP_TO)).as_asked
@@ -599,8 +599,8 @@ def test_the_command_prints_a_script_and_names_the_one_that_writes_it(
     done = memcap(tmp_path, *WORDS)
     assert done.out.startswith('"""Train a GRU of 1 unit in Keras 3 on adding at lag 8')
     assert f"\n        memcap {' '.join(WORDS)} -o net.py\n" in done.out
-    assert "UNITS = 1  # not measured where it begins later\n" in done.out
-    assert done.err == "memcap: 1 unit: not measured where it begins later\n"
+    assert "UNITS = 1  # not measured as asked\n" in done.out
+    assert done.err == "memcap: 1 unit: not measured as asked\n"
     assert not list(tmp_path.iterdir())
     monkeypatch.setattr("sys.argv", ["memcap", *WORDS, "-o", "net.py"])
     words = memcap(tmp_path, *WORDS, "-o", "net.py").out

@@ -297,6 +297,27 @@ def test_verdicts(task, values, scores, verdict, tmp_path):
     assert names["train"](lambda rate: 1.0, None, RNG).startswith(verdict)
 
 
+@pytest.mark.parametrize(("score", "verdict"), [(1.0, "RIGHT ANY"), (0.98, "FAILED")])
+def test_a_net_that_is_wrong_at_one_length_is_not_right(score, verdict, tmp_path):
+    """The mean over the four lengths of that lag is .995."""
+    recipe = {"recipe": "hold", "lags": "uniform", "before": "drawn", "budget": 200}
+    chosen = member("copy", 12, 4, until="anywhere", **recipe)
+    names = run(chosen, "flax", tmp_path)
+    lags, lengths = np.repeat([12, 9], [1, 4]), np.array([20, 17, 18, 19, 20])
+    tests = {"lags": lags, "lengths": lengths, "split": np.full(5, "test")}
+    training = tests | {"split": np.full(5, "train")}
+    names["batches"] = lambda: {
+        name: np.append(array, tests[name]) for name, array in training.items()
+    }
+    names["sequences"] = lambda *_: ()
+    scores = np.where((lags == 9) & (lengths == 19), score, 1)
+    names["by_sequence"] = lambda _, data, rows, *kind: (
+        scores[rows - 5],
+        np.ones(len(rows)),
+    )
+    assert names["train"](lambda *_: 1.0, None, RNG).startswith(verdict)
+
+
 def test_a_score_counts_what_is_due(tmp_path):
     due = np.array([[True, True, False]])
     names = run(MEMBERS["last"], "flax", tmp_path)

@@ -63,6 +63,17 @@ def test_a_latch_begins_anywhere(split):
     np.testing.assert_array_equal(arrays["targets"][rows, lengths - 1], symbols)
 
 
+def test_few_sequences_are_all_in_the_tests():
+    arrays = sequences(member("copy", 3, recipe="anywhere", until="anywhere"))
+    rows = arrays["split"] == "test"
+    for lag in (1, 2, 3):
+        at_lag = rows & (arrays["lags"] == lag)
+        assert set(arrays["lengths"][at_lag]) == set(range(lag + 8, 12))
+        for length in range(lag + 8, 12):
+            inputs = arrays["inputs"][at_lag & (arrays["lengths"] == length)]
+            assert len(np.unique(inputs, axis=0)) == len(inputs) == 16
+
+
 def test_a_latch_answers_at_its_end():
     arrays = sequences(member("latch", 6, **UP_TO))
     rows = np.arange(len(arrays["lags"]))
