@@ -345,7 +345,8 @@ def _lines_without_point(answer: "Answer") -> list[str]:
         low, high = sorted(answer.beside, key=lambda other: other.units or 0)
         first = (
             f"{subject}: between {_beside(answer, low)} and {_beside(answer, high)};"
-            f" not measured. Both are{_from(low).removeprefix(',')}."
+            f" not measured. Both are{_from(low).removeprefix(',')}. To define the wider net,"
+            f" ask with{''.join(f' --knob {each}' for each in _differs(answer, high))}."
         )
     elif answer.beside:
         first = f"{subject}: not measured; {_all_beside(answer)}."
@@ -354,10 +355,15 @@ def _lines_without_point(answer: "Answer") -> list[str]:
 
 def _beside(answer: "Answer", other: "Answer") -> str:
     """Say which width another question has, and how it differs: "9 units (items=8)"."""
+    differs = ", ".join(_differs(answer, other)) or "one layer"
+    return f"{plural(other.units or 0, 'unit')} ({differs})"
+
+
+def _differs(answer: "Answer", other: "Answer") -> list[str]:
+    """Return the knobs of another question that differ: "items=8"."""
     asked = vars(answer.question.task)
     knobs = vars(other.question.task).items()
-    differs = [f"{name}={value}" for name, value in knobs if value != asked[name]]
-    return f"{plural(other.units or 0, 'unit')} ({', '.join(differs) or 'one layer'})"
+    return [f"{name}={value}" for name, value in knobs if value != asked[name]]
 
 
 def _all_beside(answer: "Answer") -> str:

@@ -74,7 +74,7 @@ def definitions() -> str:
     heads = (
         "what it must still know after 50 steps or less",
         "define",
-        "trained nets that were right",
+        "trained nets that passed (99 % right)",
     )
     return (
         "**Do not size it by the length. Size it by what it must still know.**\n\n"
