@@ -63,7 +63,7 @@ def folder(tmp_path_factory):
     """Where pages are followed: a folder with a user's sequences."""
     folder = tmp_path_factory.mktemp("page")
     sequences, steps = np.divmod(np.arange(300), 10)
-    columns = {"machine": sequences, "step": steps, "load": steps % 3}
+    columns = {"machine": sequences, "time": steps, "load": steps % 3}
     columns["fault"] = sequences % 2
     pl.DataFrame(columns).write_csv(folder / "mine.csv")
     return folder
