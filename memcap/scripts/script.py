@@ -18,14 +18,7 @@ from memcap.config.member import Member
 from memcap.config.recipes import ResolvedRecipe
 from memcap.knobs import UserError, set_words, unknown_knob
 from memcap.models.model import Model, preset
-from memcap.rule import PLACE_DEVIATIONS
-from memcap.scripts.sequences import (
-    MOST_LENGTHS,
-    all_tests,
-    counts,
-    first_lag,
-    sequences,
-)
+from memcap.scripts.sequences import all_tests, counts, first_lag, sequences
 from memcap.store.files import write_arrays
 from memcap.tasks import Task
 from memcap.terminal.words import plural
@@ -144,9 +137,6 @@ def _script(member: Member, framework: str, words: dict[str, str]) -> str:
     classes = task.loss == "classes"
     window = _window(member)
     fewest = min(counts(member).values())
-    at_length = member.criterion
-    if not all_tests(member):
-        at_length = at_length.with_margin(-(-fewest // MOST_LENGTHS), PLACE_DEVIATIONS)
     init = _init(task, member.lag, model, recipe)
     values = {
         **_layer_values(framework, model, recipe, init),
@@ -170,7 +160,6 @@ def _script(member: Member, framework: str, words: dict[str, str]) -> str:
         "worst": "min" if classes else "max",
         "threshold": f"{member.criterion.value:g}",
         "allowed": f"{member.criterion.with_margin(fewest).value:g}",
-        "allowed_at_length": f"{at_length.value:g}",
     }
     parts = (recipe, model, member.evaluation, curriculum, optimizers)
     text = _template(framework).replace("$numpy\n", _template("numpy"))
@@ -230,6 +219,8 @@ def _marks(member: Member, window: int | None) -> set[str]:
         "other_lags": recipe.with_other_lags,
         "falls": recipe.falls_above is not None,
         "warmup": recipe.warmup_steps > 1,
+        "exact": all_tests(member),
+        "drawn": not all_tests(member),
         "reset": task.reset_carry,
         "keep": not task.reset_carry,
     }
