@@ -10,9 +10,11 @@ Read more: memcap docs sequences
 """
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from memcap import figures, store
 from memcap.api import load
@@ -119,7 +121,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add(
         "--check",
         action="store_true",
-        help="print what the file holds, and train nothing",
+        help="print what the file holds; train and write nothing",
     )
     add_code(parser, FRAMEWORKS)
     add_json(parser)
@@ -128,12 +130,17 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> None:
     """Train what is missing, and answer."""
     aside = arguments.json or arguments.code
+    if arguments.check:
+        if aside:
+            raise UserError("--check: prints words alone; leave out --json and --code")
+        with TemporaryDirectory() as scratch:
+            _, words = _task(arguments, Path(scratch))
+        _print(words)
+        return
     folder = arguments.out or OUTPUTS / arguments.file.stem
     task, words = _task(arguments, folder)
     if not aside:
-        print("\n".join(map(printable, words)))  # they have names of the file
-    if arguments.check:
-        return
+        _print(words)
     engine = Engine(workers=arguments.workers or 0)
     sizes = arguments.most, arguments.folds, arguments.seeds
     curve = WidthSearch(task, folder, *sizes, engine, quiet=bool(aside)).run()
@@ -152,6 +159,10 @@ def run(arguments: Namespace) -> None:
         print(f"Figure: {path} (data beside it)")
         code = ". A script that trains this net: the same command with --code keras"
         print(f"Rows and weights: {folder}{code if curve.units else ''}")
+
+
+def _print(words: Iterable[str]) -> None:
+    print("\n".join(map(printable, words)))  # they have names of the file
 
 
 def _task(arguments: Namespace, folder: Path) -> tuple[Data, tuple[str, ...]]:

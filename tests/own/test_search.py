@@ -13,6 +13,7 @@ from study_rows import row_of
 from memcap import store
 from memcap.own import search as own_data
 from memcap.own.search import WidthSearch
+from memcap.own.table import read_folder
 from memcap.own.task import Data
 from memcap.store.columns import columns_of
 from memcap.store.rows import frame
@@ -116,6 +117,7 @@ BAD = {
     "mine.csv --target y --missing drop": "'drop'",
     "arrays --take 9": "--take 9: arrays have no columns; leave it out",
     "two.csv --target y": "too few sequences or groups",
+    "mine.csv --target y --check --json": "--check: prints words alone",
     "one.csv --target y": "at least 2 sequences of at least 2 steps",
 }
 
@@ -158,7 +160,8 @@ def test_a_folder_of_arrays_is_a_file_of_them(tmp_path):
         np.save(tmp_path / "mine" / f"{name}.npy", array)
     done = memcap(tmp_path, "fit", "mine", "--check")
     assert done.out == "mine: 10 sequences of 6 steps.\n"
-    (packed,) = (tmp_path / "outputs" / "mine").glob("*.npz")
+    assert not (tmp_path / "outputs").exists()
+    packed = read_folder(tmp_path / "mine").save(tmp_path / "packed.npz")
     with np.load(packed) as read:
         assert sorted(read) == sorted(arrays)
         assert all((read[name] == array).all() for name, array in arrays.items())
