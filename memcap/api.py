@@ -212,7 +212,8 @@ def data(
 ) -> Data:
     """Write sequences to a file for task=data, and return that task.
 
-    Its members are judged by their held-out loss (`criterion=best`), and numbers are scaled.
+    Its members are judged by their held-out loss (`criterion=best`), and numbers are
+    scaled. What was found is said on stderr.
 
     Args:
         frame: a table in long form, a line per step, from polars or pandas or as a dict
@@ -237,8 +238,10 @@ def data(
     path = OUTPUTS / "data" / f"{form.digest}.npz"
     if file is not None:
         path = _place(file, "file")
-    path = form.save(path)
-    return Data(file=str(path), criterion="best", scale=True)
+    task = Data(file=str(form.save(path)), criterion="best", scale=True)
+    for line in (*form.words, *task.doubts(task.longest_lag)):
+        warn_once(line)
+    return task
 
 
 def _array_form(inputs: Any, targets: Any, more: dict[str, Any]) -> LongForm:
@@ -253,12 +256,12 @@ def _table_form(frame: Any, target: str, columns: dict[str, Any]) -> LongForm:
     if not isinstance(frame, pl.DataFrame):
         try:
             lists = {str(name): list(frame[name]) for name in frame}
-            frame = pl.DataFrame(lists, nan_to_null=True)
+            frame = pl.DataFrame(lists, nan_to_null=True, strict=False)
         except (TypeError, KeyError, pl.exceptions.PolarsError) as error:
             raise UserError(
                 f"frame: must be a polars or pandas frame ({error})"
             ) from error
-    for name in {"features", "categories"} & columns.keys():
+    for name in {"features", "drop", "keep", "categories"} & columns.keys():
         columns[name] = words_of(columns[name])
     try:
         return long_form(frame, Columns(target, **columns))

@@ -23,22 +23,22 @@ from memcap.config.member import Engine, Member
 from memcap.config.recipes import Recipe
 from memcap.knobs import UserError, names_of
 from memcap.models.model import MOST_UNITS, Model
+from memcap.own.formats import READERS, is_table
 from memcap.own.losses import LossCurve
 from memcap.own.search import WidthSearch
-from memcap.own.table import (
-    READERS,
-    Columns,
-    LongForm,
-    is_table,
-    read_folder,
-    read_table,
-    words_of,
-)
+from memcap.own.table import Columns, LongForm, read_folder, read_table, words_of
 from memcap.own.task import BEST, Data
 from memcap.own.words import as_dict, has_rare_class, loss_table, rare_words
 from memcap.scripts import FRAMEWORKS, script
 from memcap.store.shards import OUTPUTS
-from memcap.terminal.words import print_json, printable, show
+from memcap.terminal.words import (
+    Column,
+    Listing,
+    print_json,
+    printable,
+    show,
+    warn_once,
+)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -60,6 +60,18 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=words_of,
         default=(),
         help="columns that the net sees, as in a,b (default: all others)",
+    )
+    add(
+        "--drop",
+        type=words_of,
+        default=(),
+        help="columns that it does not see, of all others, as in a,b",
+    )
+    add(
+        "--keep",
+        type=words_of,
+        default=(),
+        help="columns that it sees though they look like an order, an id or a label",
     )
     add(
         "--categories",
@@ -94,6 +106,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     add("--classes", dest="values", action="store_false", help="the target is classes")
     add(
+        "--decimal-comma",
+        action="store_true",
+        help="the numbers of a CSV file have decimal commas",
+    )
+    add(
         "--out",
         type=location,
         help="folder of the study (default: outputs/NAME of the file)",
@@ -121,7 +138,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add(
         "--check",
         action="store_true",
-        help="print what the file holds; train and write nothing",
+        help="print what the file holds, with ten of its lines; train and write nothing",
     )
     add_code(parser, FRAMEWORKS)
     add_json(parser)
@@ -134,13 +151,12 @@ def run(arguments: Namespace) -> None:
         if aside:
             raise UserError("--check: prints words alone; leave out --json and --code")
         with TemporaryDirectory() as scratch:
-            _, words = _task(arguments, Path(scratch))
-        _print(words)
+            _show_file(arguments.file, *_task(arguments, Path(scratch)))
         return
     folder = arguments.out or OUTPUTS / arguments.file.stem
-    task, words = _task(arguments, folder)
+    task, form = _task(arguments, folder)
     if not aside:
-        _print(words)
+        _print(form.words)
     engine = Engine(workers=arguments.workers or 0)
     sizes = arguments.most, arguments.folds, arguments.seeds
     curve = WidthSearch(task, folder, *sizes, engine, quiet=bool(aside)).run()
@@ -165,7 +181,19 @@ def _print(words: Iterable[str]) -> None:
     print("\n".join(map(printable, words)))  # they have names of the file
 
 
-def _task(arguments: Namespace, folder: Path) -> tuple[Data, tuple[str, ...]]:
+def _show_file(file: Path, task: Data, form: LongForm) -> None:
+    """Print what a file holds, doubts about it, and ten lines as the net sees them."""
+    _print(form.words)
+    for doubt in task.doubts(task.longest_lag):
+        warn_once(doubt.replace(task.file, str(file)))
+    if form.head is not None:
+        names = [printable(name) for name in form.head.columns]
+        columns = [Column(name, right=True) for name in names]
+        title = "What the net sees, before numbers are scaled:"
+        show(Listing(title, columns, form.head.rows(), names[-2:1:-1]))
+
+
+def _task(arguments: Namespace, folder: Path) -> tuple[Data, LongForm]:
     file = arguments.file
     if not is_table(file):
         if file.suffix != ".npz" and not file.is_dir():
@@ -181,18 +209,19 @@ def _task(arguments: Namespace, folder: Path) -> tuple[Data, tuple[str, ...]]:
         if file.is_dir():
             return _saved(read_folder(file), folder)
         task = Data(file=str(file), criterion=BEST, scale=True)
-        return task, task.file_content.words(str(file))
+        return task, LongForm({}, task.file_content.words(str(file)))
     if arguments.target is None:
         raise UserError(
             f"--target: not given; which column of {file} must the net predict?"
         )
     columns = {name: getattr(arguments, name) for name in names_of(Columns)}
-    return _saved(read_table(file, Columns(**columns)), folder)
+    form = read_table(file, Columns(**columns), arguments.decimal_comma)
+    return _saved(form, folder)
 
 
-def _saved(form: LongForm, folder: Path) -> tuple[Data, tuple[str, ...]]:
+def _saved(form: LongForm, folder: Path) -> tuple[Data, LongForm]:
     path = form.save(folder / f"sequences-{form.digest}.npz")
-    return Data(file=str(path), criterion=BEST, scale=True), form.words
+    return Data(file=str(path), criterion=BEST, scale=True), form
 
 
 def _code(curve: LossCurve, framework: str, file: Path | None, command: str) -> str:

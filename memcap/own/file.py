@@ -20,6 +20,9 @@ PARTS = ("train", "validation", "test")  # of a file's own split
 LARGEST = 64 * 2**20  # bytes of arrays, which are constants of the compiled programs
 MOST = 1e18  # its square still fits into float32
 MOST_CLASSES = 4096
+FEW = 30  # sequences
+LOST = 1e-3  # of the range of a feature; what is smaller does no harm
+LOST_DIGITS = "holds numbers whose differences float32 loses; take off their mean"
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,11 @@ class Sequences:
     def words(self, file: str) -> tuple[str, ...]:
         """Say how large a file is, and how its own split divides it."""
         size = f"{file}: {len(self.inputs):,} sequences of {self.steps:,} steps."
-        return (size, *self.split_words)
+        kind = f"one of {self.symbols} symbols"
+        if self.symbols is None:
+            kind = f"numbers, {self.inputs.shape[2]}"
+        answer = f"one of {self.classes} classes" if self.classes else "values"
+        return (size, f"Inputs: {kind} a step. Target: {answer}.", *self.split_words)
 
     @property
     def split_words(self) -> tuple[str, ...]:
@@ -88,17 +95,21 @@ class Sequences:
     @property
     def doubts(self) -> list[str]:
         """Possible mistakes in the file, a sentence each."""
+        doubts = []
+        count = len(self.inputs)
+        if count < FEW:
+            doubts.append(f"{count} sequences: nets will differ mostly by chance")
         if self.classes is not None:
-            return []
+            return doubts
         targets = self.targets[:1000]
         several = targets.ndim == (2 if self.due is None else 3)
         one_hot = (targets.sum(-1) == 1) & (targets.max(-1) == 1)
         text = "targets are {}, so they count as values; as classes: targets.{}"
         if several and one_hot.all():
-            return [text.format("one-hot numbers", "argmax(-1)")]
-        if (targets == targets.round()).all() and len(np.unique(targets)) <= 20:
-            return [text.format("not integers", "astype(int)")]
-        return []
+            doubts.append(text.format("one-hot numbers", "argmax(-1)"))
+        elif (targets == targets.round()).all() and len(np.unique(targets)) <= 20:
+            doubts.append(text.format("whole numbers as floats", "astype(int)"))
+        return doubts
 
     @property
     def is_unscaled(self) -> bool:
@@ -173,13 +184,16 @@ def checked(file: str, arrays: dict[str, np.ndarray], digest: str) -> Sequences:
         max(symbols or 0, classes or 0) > MOST_CLASSES,
         "has symbols or classes above 4,095; number them from 0 without gaps",
     )
-    with np.errstate(over="ignore"):  # too large numbers are refused below
-        inputs = inputs.astype(np.int32 if symbols else np.float32)
-        targets = targets.astype(np.int32 if classes else np.float32)
     due = None
     if targets.ndim > 1 and targets.shape[1] == steps:
         due = arrays.get("mask", np.ones((count, steps))).astype(bool)
     lengths = arrays.get("lengths")
+    answers = targets if due is None else targets[due]
+    for name, array in {"inputs": inputs[:, 0], "targets": answers}.items():
+        refuse(loses_digits(array), f"`{name}` {LOST_DIGITS}")
+    with np.errstate(over="ignore"):  # too large numbers are refused below
+        inputs = inputs.astype(np.int32 if symbols else np.float32)
+        targets = targets.astype(np.int32 if classes else np.float32)
     if lengths is not None:
         inputs = _at_the_end(inputs, lengths, symbols or 0)
     if lengths is not None and due is not None:
@@ -207,6 +221,15 @@ def checked(file: str, arrays: dict[str, np.ndarray], digest: str) -> Sequences:
     return Sequences(
         inputs, targets, due, symbols, classes, digest, lengths, groups, split
     )
+
+
+def loses_digits(numbers: np.ndarray) -> bool:
+    """Tell whether float32 cannot tell the numbers (K, ...) of some feature apart, as
+    with time stamps."""
+    numbers = numbers.astype(float)
+    with np.errstate(over="ignore", invalid="ignore"):
+        lost = np.ptp(numbers - numbers.astype(np.float32), 0)
+        return bool((lost > LOST * np.ptp(numbers, 0)).any())
 
 
 def _check_arrays(arrays: dict[str, np.ndarray], refuse: Any) -> None:

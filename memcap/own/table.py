@@ -9,6 +9,7 @@ b            0   1.1      sun    yes
 
 import hashlib
 import io
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,28 +19,22 @@ import numpy as np
 import polars as pl
 
 from memcap.knobs import UserError
-from memcap.own.file import LARGEST, MOST, PARTS, checked
+from memcap.own.doubts import doubts
+from memcap.own.file import LARGEST, LOST_DIGITS, MOST, PARTS, checked, loses_digits
+from memcap.own.formats import NUMBER, has_names, read_frame, times_of
 from memcap.store import files
 from memcap.terminal.words import plural
 
-READERS: dict[str, Any] = {
-    ".csv": pl.read_csv,
-    ".tsv": pl.read_csv,
-    ".parquet": pl.read_parquet,
-    ".arrow": pl.read_ipc,
-    ".feather": pl.read_ipc,
-    ".ipc": pl.read_ipc,
-}
-NO_VALUES = ["", "NA", "N/A", "NaN", "nan", "null", "NULL"]  # in a CSV file
 MOST_NUMBERS = LARGEST // 4  # of the inputs, which are float32
 # a target with at most this many whole numbers has classes, with more it has values
 MOST_CLASSES = 20
 MOST_NAMES = 4095  # of a column
 MISSING = "(missing)"
+FEATURES = "--features"
+LINES = 10  # that are shown
 PART_NAMES = {name: name for name in PARTS} | dict.fromkeys(
     ("val", "valid", "dev"), "validation"
 )
-TIME = r"^(\d{4}-\d\d-\d\d|\d\d:\d\d)"  # texts that begin so are in the order of time
 
 
 @dataclass(frozen=True)
@@ -53,7 +48,10 @@ class Columns:
         sequence: the column that says to which sequence a line belongs.
         step: the column that orders the lines of a sequence; None: "step" if there is
             one, otherwise they are in order.
-        features: the columns that the net sees; empty: all other columns.
+        features: the columns that the net sees; empty: all other columns, of which those
+            that look like no feature (`memcap.own.doubts`) are refused.
+        drop: columns that it does not see, of all others.
+        keep: columns that it sees, whatever they look like.
         categories: features with whole numbers that are names.
         group: sequences of one group (a subject, a machine) are never on both sides of
             a split.
@@ -69,6 +67,8 @@ class Columns:
     sequence: str = "sequence"
     step: str | None = None
     features: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     group: str | None = None
     missing: str = "refuse"
@@ -79,10 +79,11 @@ class Columns:
 
 @dataclass(frozen=True)
 class LongForm:
-    """The arrays of an .npz file, and sentences that describe them."""
+    """The arrays of an .npz file, sentences that describe them, and lines of a table."""
 
     arrays: dict[str, np.ndarray]
     words: tuple[str, ...]
+    head: pl.DataFrame | None = None
 
     @property
     def digest(self) -> str:
@@ -111,34 +112,14 @@ class LongForm:
         return path
 
 
-def is_table(file: Path) -> bool:
-    """Tell from its name whether a file is a table."""
-    return file.suffix.lower() in READERS
-
-
-def read_table(path: Path, columns: Columns) -> LongForm:
-    """Read a CSV, TSV, Parquet or Arrow file.
+def read_table(path: Path, columns: Columns, decimal_comma: bool = False) -> LongForm:
+    """Read a CSV, TSV, Parquet or Arrow file; `decimal_comma`: of a CSV file's numbers.
 
     Raises:
         UserError: it cannot be read, or does not match `columns`; says what is wrong.
     """
-    suffix = path.suffix.lower()
-    options: dict[str, Any] = {}
-    if suffix in (".csv", ".tsv"):
-        options["infer_schema_length"] = None
-        options["separator"] = "\t" if suffix == ".tsv" else ","
-        options["null_values"] = NO_VALUES
-    try:
-        with path.open("rb") as file:
-            frame = READERS[suffix](file, **options)
-    except OSError as error:
-        why = error.strerror or error
-        raise UserError(f"{path}: cannot be read ({why})") from error
-    except pl.exceptions.PolarsError as error:
-        why = " ".join(str(error).split(". ")[0].split())[:200]
-        raise UserError(
-            f"{path}: cannot be read as {suffix[1:].upper()} ({why})"
-        ) from error
+    ids = (columns.sequence, columns.group, columns.split, *columns.categories)
+    frame = read_frame(path, ids, decimal_comma)
     return long_form(frame, columns, str(path))
 
 
@@ -194,9 +175,7 @@ def array_form(
         arrays["groups"] = np.asarray(groups)
     if split is not None:
         arrays["split"] = np.asarray(split)
-    content = checked("data", arrays, "")
-    size = f"{len(content.inputs):,} sequences of up to {content.steps:,} steps."
-    return LongForm(arrays, (size,))
+    return LongForm(arrays, checked("data", arrays, "").words("data"))
 
 
 def _padded(sequences: Any) -> np.ndarray:
@@ -236,7 +215,8 @@ def long_form(frame: pl.DataFrame, columns: Columns, name: str = "frame") -> Lon
     if table.total > table.shape[0]:
         size += f", drawn from {table.total:,}"
     split_words = checked(name, arrays, "").split_words
-    return LongForm(arrays, (f"{size}.", input_words, target_words, *split_words))
+    words = (f"{size}.", input_words, target_words, *split_words)
+    return LongForm(arrays, words, table.head)
 
 
 class _Table:
@@ -248,6 +228,8 @@ class _Table:
             each line, its step.
         lengths: (N,) steps of each sequence. shape: N, and the most steps.
         total: number of sequences from which these are drawn.
+        due: of each line, whether an answer is due. head: some lines, up to an answer.
+        at_end: whether the target is asked once, at the end of a sequence.
     """
 
     def __init__(self, frame: pl.DataFrame, columns: Columns, name: str) -> None:
@@ -264,7 +246,8 @@ class _Table:
             "--split": columns.split,
         }
         self.roles = {option: column for option, column in roles.items() if column}
-        others = [name for name in frame.columns if name not in self.roles.values()]
+        away = {*self.roles.values(), *columns.drop}
+        others = [name for name in frame.columns if name not in away]
         self.features = columns.features or others
         self._check(frame)
         frame = frame.with_columns(pl.col(pl.Float32, pl.Float64).fill_nan(None))
@@ -297,6 +280,22 @@ class _Table:
         self.place = self.frame[sequence].rle_id().to_numpy()
         self.lengths = np.bincount(self.place)
         self.shape = len(self.lengths), int(self.lengths.max())
+        self.refuse(
+            self.shape[1] == 1,
+            "has one line a sequence, up to its answer; it must have one for each step"
+            " (memcap docs sequences)",
+        )
+        self.due = self.frame[target].is_not_null().to_numpy()
+        answers = self.frame.filter(self.due).select(sequence, target)
+        self.at_end = answers.n_unique() == self.shape[0]
+        if self.at_end:
+            self.due = self.position == self.lengths[self.place] - 1
+        shown = filter(None, (sequence, step, *self.features[:LINES], target))
+        answer = self.frame[target].set(pl.Series(~self.due), None)
+        lines = self.frame.with_columns(answer).select(*shown)
+        self.head = lines.slice(max(self.lengths[0] - LINES, 0), LINES)
+        if not columns.features:
+            self._question(answer)
 
     def wrong(self, what: str) -> UserError:
         return UserError(f"{self.name}: {what}")
@@ -312,28 +311,22 @@ class _Table:
         missing = self.columns.missing
         columns = [
             *self.roles.items(),
-            *(("--features", name) for name in self.features),
+            *((FEATURES, name) for name in self.features),
             *(("--categories", name) for name in categories),
+            *(("--drop", name) for name in self.columns.drop),
+            *(("--keep", name) for name in self.columns.keep),
         ]
         present = ", ".join(frame.columns[:20]) + ", ..." * (len(frame.columns) > 20)
         for option, name in columns:
             self.refuse(
                 name not in frame.columns,
-                f"has no column `{name}` ({option}); it has {present}",
+                f"has no column `{name}` ({option}); it has {present}; a table has a"
+                " line for each step (memcap docs sequences)",
             )
-        for option, name in self.roles.items():
-            self.refuse(
-                option != "--target" and name == target,
-                f"--target {name}: is the column of {option}, too",
-            )
-        for name in self.features:
-            self.refuse(
-                name in self.roles.values(),
-                f"--features {name}: is another column already",
-            )
-            self.refuse(
-                self.features.count(name) > 1, f"--features {name}: stands there twice"
-            )
+        used = [*self.roles.items(), *((FEATURES, name) for name in self.features)]
+        times = Counter(name for _, name in used)
+        for option, name in reversed(used):
+            self.refuse(times[name] > 1, f"{option} {name}: is another column already")
         for name in categories:
             self.refuse(
                 name not in self.features,
@@ -351,18 +344,50 @@ class _Table:
             kind = frame.schema[name]
             has_numbers = kind.is_numeric() or kind in (pl.Boolean, pl.Null)
             self.refuse(
-                not has_numbers and not _has_names(kind),
-                f"`{name}` holds {kind}; it must hold numbers or names",
+                not has_numbers and not has_names(kind),
+                f"`{name}` holds {kind}; it must hold numbers or names, or --drop {name}",
             )
+        named = {*categories, target if self.columns.values is False else ""}
+        for name in (*self.features, target):
+            if has_names(frame.schema[name]) and name not in named:
+                self._check_cells(frame[name])
+
+    def _check_cells(self, column: pl.Series) -> None:
+        """Refuse names of which most are numbers, unless the user says that all are names."""
+        text = column.cast(pl.String)
+        seems = text.str.contains(NUMBER)
+        is_text = text.cast(pl.Float64, strict=False).is_null() & text.is_not_null()
+        row = is_text.arg_max() or 0
+        numbers = text.filter(seems).n_unique()
+        self.refuse(
+            is_text[row] and numbers > text.filter(~seems).n_unique(),
+            f"`{column.name}` holds numbers, but {text[row]!r} in row {row} (of a CSV file,"
+            f" line {row + 2}) is text; mend it (decimal commas: --decimal-comma), or"
+            f" --categories {column.name} takes all as names (of the target: --classes)",
+        )
+
+    def _question(self, answer: pl.Series) -> None:
+        """Ask about features that look like none."""
+        features = [name for name in self.features if name not in self.columns.keep]
+        found = doubts(self.frame, features, self.columns.sequence, answer)
+        self.refuse(
+            found,
+            f"{', '.join(found.values())}; --drop {','.join(found)} keeps what is no feature"
+            " from the net, --keep shows it",
+        )
 
     def _in_order(self, frame: pl.DataFrame, step: str) -> pl.DataFrame:
         steps = frame[step]
-        is_text = steps.dtype in (pl.String, pl.Categorical)
-        self.refuse(
-            is_text and not steps.cast(pl.String).str.contains(TIME).all(),
-            f"`{step}` (--step) holds names, which have no order; it must hold numbers,"
-            " or times as 2026-11-29 12:00",
-        )
+        if steps.dtype in (pl.String, pl.Categorical):
+            text = steps.cast(pl.String)
+            steps = times_of(text)
+            for cell in text.filter(steps.is_null()).head(1):
+                raise self.wrong(
+                    f"`{step}` (--step) holds {cell!r}, which has no order among the others;"
+                    " it must hold numbers, or times as 2026-11-29 12:00, all with a zone or"
+                    " none"
+                )
+            frame = frame.with_columns(steps.alias(step))
         sequence = self.columns.sequence
         frame = frame.sort(sequence, step, maintain_order=True)
         twice = frame.filter(pl.struct(sequence, step).is_duplicated())
@@ -452,17 +477,15 @@ class _Table:
         """Return the targets, with a mask if they are not due at every step; the names
         of classes; and a sentence about them."""
         name = self.columns.target
-        column = self.frame[name]
         names: list[str] = []
         entries: np.ndarray
+        due = self.due
         if self._has_classes(name):
             entries, names = self._codes(name)
         else:
             entries = self._numbers(name).fill_null(0).to_numpy().astype(np.float32)
-        due = column.is_not_null().to_numpy()
-        answers = self.frame.filter(due).select(self.columns.sequence, name).unique()
-        if answers.height == self.shape[0]:
-            entries = entries[np.cumsum(self.lengths) - 1]
+        if self.at_end:
+            entries = entries[due]
             arrays = {"targets": entries}
             where = "at the end of a sequence"
         else:
@@ -506,12 +529,14 @@ class _Table:
             (numbers.abs() > MOST).any(),
             f"`{name}` holds numbers above {MOST:g}, too large for float32; scale them",
         )
+        values = numbers.drop_nulls().to_numpy()
+        self.refuse(len(values) and loses_digits(values), f"`{name}` {LOST_DIGITS}")
         return numbers
 
     def _is_named(self, name: str) -> bool:
         kind = self.frame.schema[name]
         is_class = name == self.columns.target and kind == pl.Boolean
-        return is_class or _has_names(kind) or name in self.columns.categories
+        return is_class or has_names(kind) or name in self.columns.categories
 
     def _codes(self, name: str) -> tuple[np.ndarray, list[str]]:
         """Return the number of each name, and the names in order; a missing feature has
@@ -547,10 +572,6 @@ class _Table:
         spread = np.zeros((*self.shape, *entries.shape[1:]), entries.dtype)
         spread[self.place, self.position] = entries
         return spread
-
-
-def _has_names(kind: Any) -> bool:
-    return kind == pl.String or isinstance(kind, (pl.Categorical, pl.Enum))
 
 
 def _first(words: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Int, Shaped
 
 BEST = "best"
+FEWEST = 10  # sequences whose loss can choose a width
 
 
 @dataclass(frozen=True)
@@ -334,10 +335,10 @@ def _parts(
         count = len(names)
         if by_loss:
             folds = min(max(round(1 / held_out), 3), count)
-            if folds < 3:
+            if folds < 3 or len(content.inputs) < FEWEST:
                 raise UserError(
                     f"task.criterion=best: {file} has too few sequences or groups; it takes at"
-                    " least 3"
+                    f" least {FEWEST} sequences and 3 groups"
                 )
             away = (_ranks(count, fold // folds) * folds // count - fold) % folds
             parts = np.select([away == 0, away == 1], [2, 1], 0)[group]

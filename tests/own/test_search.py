@@ -116,16 +116,15 @@ BAD = {
     "mine.csv --target y --most 100000": "--most: 100000: must be at most",
     "mine.csv --target y --missing drop": "'drop'",
     "arrays --take 9": "--take 9: arrays have no columns; leave it out",
-    "two.csv --target y": "too few sequences or groups",
     "mine.csv --target y --check --json": "--check: prints words alone",
-    "one.csv --target y": "at least 2 sequences of at least 2 steps",
+    "mine.csv --target y": "too few sequences or groups; it takes at least 10",
+    "one.csv --target y": "has one line a sequence, up to its answer",
 }
 
 
 @pytest.mark.parametrize("words", BAD)
 def test_a_mistake_is_one_line_before_anything_trains(tmp_path, words):
     (tmp_path / "mine.csv").write_text(CSV)
-    (tmp_path / "two.csv").write_text(CSV.rpartition("c,1")[0])
     (tmp_path / "one.csv").write_text("sequence,x,y\na,1,0\nb,2,1\nc,1,0\n")
     for name in ("arrays", "objects", "cut"):
         (tmp_path / name).mkdir()
@@ -146,11 +145,16 @@ def test_check_says_what_a_file_holds_and_no_name_in_it_steers_the_terminal(tmp_
         tmp_path, "fit", "mine.parquet", "--target", "y", "--sequence", "id", "--check"
     )
     assert done.err == ""
-    assert done.out.splitlines() == [
+    lines = done.out.splitlines()
+    assert lines[:5] == [
         "mine.parquet: 300 sequences of 6 steps.",
         r"Inputs: \x1b[31mseen, one of 3 names a step.",
         "Target: y, one of 2 classes at the end of a sequence: false 66.7%, true 33.3%.",
+        "What the net sees, before numbers are scaled:",
+        r"id  \x1b[31mseen   y",
     ]
+    assert [line.split()[-1] for line in lines[10:12]] == ["no", "a"]
+    assert len(lines) == 15
 
 
 def test_a_folder_of_arrays_is_a_file_of_them(tmp_path):
@@ -159,7 +163,11 @@ def test_a_folder_of_arrays_is_a_file_of_them(tmp_path):
     for name, array in arrays.items():
         np.save(tmp_path / "mine" / f"{name}.npy", array)
     done = memcap(tmp_path, "fit", "mine", "--check")
-    assert done.out == "mine: 10 sequences of 6 steps.\n"
+    assert done.out == (
+        "mine: 10 sequences of 6 steps.\n"
+        "Inputs: one of 3 symbols a step. Target: one of 2 classes.\n"
+    )
+    assert "10 sequences: nets will differ mostly by chance" in done.err
     assert not (tmp_path / "outputs").exists()
     packed = read_folder(tmp_path / "mine").save(tmp_path / "packed.npz")
     with np.load(packed) as read:

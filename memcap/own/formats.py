@@ -1,0 +1,155 @@
+"""Files of tables: how a CSV file separates columns, marks decimals, and writes ids and
+times."""
+
+import csv
+import gzip
+import re
+import zlib
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from memcap.knobs import UserError
+
+READERS: dict[str, Any] = {
+    ".csv": pl.read_csv,
+    ".tsv": pl.read_csv,
+    ".parquet": pl.read_parquet,
+    ".arrow": pl.read_ipc,
+    ".feather": pl.read_ipc,
+    ".ipc": pl.read_ipc,
+}
+TEXT_KINDS = (".csv", ".tsv")
+NO_VALUES = ["", "NA", "N/A", "NaN", "nan", "null", "NULL"]  # in a CSV file
+SEPARATORS = ",;\t|"  # that are found; where two are as frequent, the first
+MOST_BYTES = 2**30  # of a CSV file, when it is unpacked
+GZIP = b"\x1f\x8b"
+PACKED = (b"(\xb5/\xfd", b"x\x01", b"x\x9c", b"x\xda")  # polars unpacks these, too
+# what is written as a number, whether or not it can be read as one
+NUMBER = r"^[-+]?[€$£]?\.?\d[\d.,' ]*([eE][-+]?\d+)?\s?[%€$£]?$"
+YEAR_FIRST = r"^\d{4}-\d"
+CLOCKS = ("%H:%M", "%H:%M:%S%.f", "%I:%M %p", "%I:%M:%S %p")
+
+
+def kind_of(path: Path) -> str:
+    """Return the suffix of a file, or what is before .gz."""
+    return Path(path.name.lower().removesuffix(".gz")).suffix
+
+
+def is_table(path: Path) -> bool:
+    """Tell from its name whether a file is a table."""
+    return kind_of(path) in READERS
+
+
+def has_names(kind: Any) -> bool:
+    """Tell whether columns of a polars type hold names."""
+    return kind == pl.String or isinstance(kind, (pl.Categorical, pl.Enum))
+
+
+def read_frame(
+    path: Path, ids: Collection[str | None], decimal_comma: bool
+) -> pl.DataFrame:
+    """Read a table from a CSV, TSV, Parquet or Arrow file.
+
+    Args:
+        path: the file; a CSV file may be packed by gzip.
+        ids: columns of names, in which 010 is not 10.
+        decimal_comma: whether the numbers of a CSV file have decimal commas.
+
+    Raises:
+        UserError: it cannot be read; says why.
+    """
+    kind = kind_of(path)
+    try:
+        if kind in TEXT_KINDS:
+            return _read_csv(path, ids, decimal_comma)
+        with path.open("rb") as file:
+            return READERS[kind](file)
+    except OSError as error:  # gzip's are some of these
+        why = error.strerror or error
+        raise UserError(f"{path}: cannot be read ({why})") from error
+    except (pl.exceptions.PolarsError, csv.Error, EOFError, zlib.error) as error:
+        why = " ".join(str(error).split(". ")[0].split())[:200]
+        raise UserError(
+            f"{path}: cannot be read as {kind[1:].upper()} ({why})"
+        ) from error
+
+
+def _read_csv(
+    path: Path, ids: Collection[str | None], decimal_comma: bool
+) -> pl.DataFrame:
+    header = _header(path)
+    separator = max(SEPARATORS, key=re.sub('"[^"]*"', "", header).count)
+    cells = next(csv.reader([header], delimiter=separator), [])
+    names = [cell.strip() for cell in cells]
+    if len({*names}) < len(names):
+        raise UserError(f"{path}: has two columns of one name: {', '.join(names)}")
+    frame = pl.scan_csv(
+        path,
+        separator=separator,
+        decimal_comma=decimal_comma,
+        with_column_names=lambda _: names,
+        schema_overrides={name: pl.String for name in names if name in ids},
+        infer_schema_length=None,
+        null_values=NO_VALUES,
+        glob=False,
+    ).collect()
+    for column in frame.select(pl.col(pl.String)):
+        text = column.str.strip_chars().replace(NO_VALUES, None)
+        if column.name in ids:
+            text = _ids(text)
+        elif not decimal_comma:  # else polars has read all numbers, and 1.234 is none
+            text = _numbers(text)
+        frame = frame.with_columns(text)
+    return frame
+
+
+def _header(path: Path) -> str:
+    """Return the first line of a text, which gzip may have packed; check its size."""
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start.startswith(PACKED):
+        raise UserError(f"{path}: is packed, but not by gzip; unpack it first")
+    opened: Any = gzip.open if start.startswith(GZIP) else open
+    with opened(path, "rb") as file:
+        header = file.readline()
+        file.seek(MOST_BYTES)  # unpacks so much, and keeps none of it
+        if file.read(1):
+            size = f"{MOST_BYTES >> 30} GiB"
+            raise UserError(
+                f"{path}: holds more than {size} of text; take a part of it"
+            )
+    return header.decode("utf-8-sig", "replace")
+
+
+def _ids(text: pl.Series) -> pl.Series:
+    """Return whole numbers if each text is as these are written, otherwise the texts."""
+    whole = text.cast(pl.Int64, strict=False)
+    return whole if whole.cast(pl.String).eq_missing(text).all() else text
+
+
+def _numbers(text: pl.Series) -> pl.Series:
+    """Return the numbers that texts are, or the texts, if some are none."""
+    numbers = text.cast(pl.Float64, strict=False)
+    return numbers if numbers.null_count() == text.null_count() else text
+
+
+def times_of(text: pl.Series) -> pl.Series:
+    """Return the times that texts are: the year first, or only a time of the day. If
+    not all of them are without a zone, those with one are times, in UTC; the others
+    are null."""
+    text = text.str.replace_all("/", "-", literal=True).str.replace(r"(\d)T", "$1 ")
+    text = text.str.replace(r"^(\d\d?:)", "1970-01-01 $1")
+    dates = pl.when(text.str.contains(YEAR_FIRST)).then(text)
+    formats = ["%Y-%m-%d", *(f"%Y-%m-%d {clock}" for clock in CLOCKS)]
+    local, in_zone = (
+        pl.select(
+            pl.coalesce(
+                dates.str.to_datetime(form + zone, strict=False) for form in formats
+            )
+        ).to_series()
+        for zone in ("", "%#z")
+    )
+    return in_zone if local.null_count() > text.null_count() else local
