@@ -17,12 +17,14 @@ from memcap.config.member import Member
 from memcap.knobs import MOST, UserError, whole
 from memcap.rule import Evaluation, LagScore, block_length, number_of_blocks
 from memcap.runtime import jax_setup
+from memcap.runtime.plugins import raised
 from memcap.tasks import FileTask, Task, chance
 from memcap.tasks.base import Batch, integers
 from memcap.terminal.words import Waiting, bound, number
 
 # Outputs that differ by no more, or by no larger share, may differ by rounding alone.
 ROUNDING = 1e-3
+MOST_NUMBERS = 2**29  # that a net gets at once: 2 GiB
 KEEPS_STATE = (
     " Its outputs change if the same sequences come again: it keeps a state between calls"
     " (Keras: stateful=True, reset it), or it is random (dropout)."
@@ -107,6 +109,13 @@ def judge(
         longer, length = task.stretched(lag, member.evaluation.stretch)
         sizes.append((longer, length, length))
     *_, steps = sizes[-1]
+    size = steps * (task.features if one_hot else 1)
+    if sequences * size > MOST_NUMBERS:
+        raise UserError(
+            f"sequences={sequences}: of {steps:,} steps they are {sequences * size * 4:.1e} bytes,"
+            f" and a net gets at most {MOST_NUMBERS * 4:.1e} at once: at most"
+            f" {MOST_NUMBERS // size} sequences at this lag"
+        )
     draw = jax.jit(partial(task.unseen, steps=steps, batch=sequences))
     enumerated = jax.jit(partial(task.enumerated, steps=steps))
     outputs = partial(outputs_of, net, task, one_hot)
@@ -228,7 +237,12 @@ def outputs_of(net: Any, task: Task, one_hot: bool, inputs: np.ndarray) -> np.nd
     if hasattr(net, "state_dict"):
         inputs = sys.modules["torch"].from_numpy(inputs)
     # A plain call of a Keras model takes much longer.
-    outputs = getattr(net, "predict_on_batch", net)(inputs)
+    call = getattr(net, "predict_on_batch", net)
+    try:
+        outputs = call(inputs)
+    except (Exception, SystemExit) as error:
+        why = raised(error, getattr(net, "__module__", ""))
+        raise UserError(f"net: given inputs {tuple(inputs.shape)}, {why}") from error
     if hasattr(outputs, "detach"):  # PyTorch's, which may have a gradient
         outputs = outputs.detach().cpu()
     try:

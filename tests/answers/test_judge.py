@@ -3,6 +3,7 @@ where a test wants them to be, and LSTMs with weights that memcap exports."""
 
 import json
 import re
+import sys
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -310,11 +311,24 @@ def a_class(value):
             "net: gave tuple; it must be one array",
         ),
         ("net", "net: must be a function of inputs, not str"),
+        (
+            lambda: 1,
+            r"net: given inputs \(256, 5, 7\), raises TypeError: .* 0 positional",
+        ),
+        (lambda _: sys.exit(3), "raises SystemExit: 3, at .*test_judge.py:"),
+        (lambda _: np.zeros((10**9, 10**9)), "raises MemoryError: Unable to allocate"),
     ],
 )
 def test_what_is_no_net_of_the_task_is_refused(net, said):
     with pytest.raises(UserError, match=said):
         memcap.judge(net, "latch", 3)
+
+
+def test_sequences_that_no_memory_holds_are_refused_before_any_is_drawn():
+    with pytest.raises(
+        UserError, match=r"1.6e[+]13 bytes, .* at most 134 sequences at"
+    ):
+        memcap.judge(shift, "copy", 10**6, sequences=10**6)
 
 
 def test_values_are_real_numbers():
