@@ -18,7 +18,7 @@ from memcap.config.member import Member
 from memcap.config.recipes import ResolvedRecipe
 from memcap.knobs import UserError, set_words, unknown_knob
 from memcap.models.model import Model, preset
-from memcap.scripts.sequences import all_tests, counts, first_lag, sequences
+from memcap.scripts.sequences import BLOCK, all_tests, counts, first_lag, sequences
 from memcap.store.files import write_arrays
 from memcap.tasks import Task
 from memcap.terminal.words import plural
@@ -136,7 +136,7 @@ def _script(member: Member, framework: str, words: dict[str, str]) -> str:
     several = f"{size} in each of {model.layers} layers"
     classes = task.loss == "classes"
     window = _window(member)
-    fewest = min(counts(member).values())
+    fewest = min(BLOCK, *counts(member).values())
     init = _init(task, member.lag, model, recipe)
     values = {
         **_layer_values(framework, model, recipe, init),

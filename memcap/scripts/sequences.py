@@ -142,12 +142,14 @@ def _batches(
         return
     lengths = sorted({round(length) for length in np.linspace(*ends, MOST_LENGTHS)})
     share = math.ceil(count / len(lengths))
-    # The shares of lags differ. Of powers of two there are few, so that few programs
-    # are compiled.
-    block = 1 << (share - 1).bit_length()
     for k, length in enumerate(lengths):
         key = random_key(member.seed, number, k)
-        yield length, sample(key, lag, length, member.length, block), share
+        # What begins at the first step is counted by itself.
+        most = max(share, BLOCK) if split == "test" and k == 0 else share
+        # The shares of lags differ. Of powers of two there are few, so that few
+        # programs are compiled.
+        block = 1 << (most - 1).bit_length()
+        yield length, sample(key, lag, length, member.length, block), most
 
 
 @lru_cache(maxsize=2)
