@@ -137,6 +137,8 @@ def _script(member: Member, framework: str, words: dict[str, str]) -> str:
     classes = task.loss == "classes"
     window = _window(member)
     fewest = min(BLOCK, *counts(member).values())
+    criterion = member.criterion.value
+    strict = (1 + criterion) / 2 if classes else criterion
     init = _init(task, member.lag, model, recipe)
     values = {
         **_layer_values(framework, model, recipe, init),
@@ -158,7 +160,8 @@ def _script(member: Member, framework: str, words: dict[str, str]) -> str:
         "metric": task.metric,
         "better": ">=" if classes else "<=",
         "worst": "min" if classes else "max",
-        "threshold": f"{member.criterion.value:g}",
+        "threshold": f"{criterion:g}",
+        "strict": f"{strict:g}",
         "allowed": f"{member.criterion.with_margin(fewest).value:g}",
     }
     parts = (recipe, model, member.evaluation, curriculum, optimizers)

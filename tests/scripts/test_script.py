@@ -318,6 +318,24 @@ def test_a_net_that_is_wrong_at_one_length_is_not_right(score, verdict, tmp_path
     assert names["train"](lambda *_: 1.0, None, RNG).startswith(verdict)
 
 
+@pytest.mark.parametrize(("score", "verdict"), [(0.995, "RIGHT ANY"), (0.99, "FAILED")])
+def test_drawn_sequences_must_show_that_judge_will_agree(score, verdict, tmp_path):
+    recipe = {"recipe": "hold", "lags": "uniform", "before": "drawn", "budget": 200}
+    chosen = member("latch", 12, 4, until="anywhere", **recipe)
+    names = run(chosen, "flax", tmp_path)
+    tests = {"lags": np.arange(8, 13), "lengths": np.arange(10, 15)}
+    names["batches"] = lambda: {
+        **{name: np.tile(array, 2) for name, array in tests.items()},
+        "split": np.repeat(["train", "test"], 5),
+    }
+    names["sequences"] = lambda *_: ()
+    names["by_sequence"] = lambda _, data, rows, *kind: (
+        np.full(len(rows), score),
+        np.ones(len(rows)),
+    )
+    assert names["train"](lambda *_: 1.0, None, RNG).startswith(verdict)
+
+
 def test_a_score_counts_what_is_due(tmp_path):
     due = np.array([[True, True, False]])
     names = run(MEMBERS["last"], "flax", tmp_path)
