@@ -13,7 +13,8 @@ from memcap.knobs import UserError
 
 EXAMPLE = "example"
 TEXTS = ("symbol_names", "class_names")  # for readers: the meaning of the numbers
-NAMES = ("inputs", "targets", "mask", "lengths", "groups", "split", *TEXTS)
+AFTER = "after"  # of `padding`: shorter sequences begin at the first step
+NAMES = ("inputs", "targets", "mask", "lengths", "groups", "split", "padding", *TEXTS)
 # what a script of `--code` reads, and memcap does not
 OF_SCRIPTS = ("lags", "longer_inputs", "longer_targets", "longer_mask")
 PARTS = ("train", "validation", "test")  # of a file's own split
@@ -27,7 +28,9 @@ LOST_DIGITS = "holds numbers whose differences float32 loses; take off their mea
 
 @dataclass(frozen=True)
 class Sequences:
-    """The checked arrays of a file, with each sequence moved to the end of the T steps.
+    """The checked arrays of a file, with each sequence moved to the end of the T steps,
+    or to their beginning if `padding` comes after it, which then no net sees before an
+    answer.
 
     Args:
         inputs: (N, T) int32 symbols below `symbols`, which itself marks steps before a
@@ -40,6 +43,7 @@ class Sequences:
         groups: (N,) int64, sequences of one group are never on both sides of a split;
             None: each is its own.
         split: (N,) the place in `PARTS` of each sequence's part; None: parts are drawn.
+        padded_after: whether each sequence begins at the first of the T steps.
     """
 
     inputs: np.ndarray
@@ -51,6 +55,7 @@ class Sequences:
     lengths: np.ndarray | None = None
     groups: np.ndarray | None = None
     split: np.ndarray | None = None
+    padded_after: bool = False
 
     @property
     def steps(self) -> int:
@@ -62,16 +67,30 @@ class Sequences:
         """The value of each input before a sequence begins."""
         return self.symbols or 0
 
+    @property
+    def counts(self) -> np.ndarray:
+        """Tell which steps are within a sequence, (N, T)."""
+        step = np.arange(self.steps)
+        if self.lengths is None:
+            return np.ones(self.inputs.shape[:2], bool)
+        if self.padded_after:
+            return step < self.lengths[:, None]
+        return step >= self.steps - self.lengths[:, None]
+
+    def scale_of(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and spread of each feature in the sequences at `places`, (F,); 1
+        for no spread."""
+        seen = self.inputs[places][self.counts[places]].astype(np.float64)
+        mean = [float(f"{number:.6g}") for number in seen.mean(0)]
+        spread = [float(f"{number:.6g}") or 1.0 for number in seen.std(0)]
+        return np.array(mean), np.array(spread)
+
     def scaled(self, places: np.ndarray) -> "Sequences":
         """Return the sequences scaled so that those at `places` have mean 0 and spread
         1 in each feature, with blanks at 0."""
-        counts = np.ones(self.inputs.shape[:2], bool)
-        if self.lengths is not None:
-            counts = np.arange(self.steps) >= self.steps - self.lengths[:, None]
-        seen = self.inputs[places][counts[places]].astype(np.float64)
-        mean = [float(f"{number:.6g}") for number in seen.mean(0)]
-        spread = [float(f"{number:.6g}") or 1.0 for number in seen.std(0)]
-        inputs = np.where(counts[..., None], (self.inputs - mean) / spread, 0)
+        mean, spread = self.scale_of(places)
+        inputs = (self.inputs - mean) / spread
+        inputs = np.where(self.counts[..., None], inputs, 0)
         return replace(self, inputs=inputs.astype(np.float32))
 
     def words(self, file: str) -> tuple[str, ...]:
@@ -194,13 +213,23 @@ def checked(file: str, arrays: dict[str, np.ndarray], digest: str) -> Sequences:
     with np.errstate(over="ignore"):  # too large numbers are refused below
         inputs = inputs.astype(np.int32 if symbols else np.float32)
         targets = targets.astype(np.int32 if classes else np.float32)
-    if lengths is not None:
+    last = np.full(count, steps - 1)
+    padded_after = lengths is not None and "padding" in arrays
+    if padded_after:
+        last = lengths - 1
+        step = np.arange(steps)
+        inputs[step > last[:, None]] = symbols or 0
+        if due is None:
+            due = step == last[:, None]
+            targets = np.repeat(targets[:, None], steps, 1)
+        due &= step <= last[:, None]
+    elif lengths is not None:
         inputs = _at_the_end(inputs, lengths, symbols or 0)
-    if lengths is not None and due is not None:
-        targets = _at_the_end(targets, lengths, 0)
-        due = _at_the_end(due, lengths, False)
+        if due is not None:
+            targets = _at_the_end(targets, lengths, 0)
+            due = _at_the_end(due, lengths, False)
     refuse(
-        due is not None and not due[:, -1].all(),
+        due is not None and not due[np.arange(count), last].all(),
         "`mask` must ask for an answer at the last step of every sequence",
     )
     for name, array in {"inputs": inputs, "targets": targets}.items():
@@ -219,7 +248,16 @@ def checked(file: str, arrays: dict[str, np.ndarray], digest: str) -> Sequences:
         for name, size in zip(PARTS, np.bincount(split, minlength=3), strict=True):
             refuse(not size, f"`split` leaves no sequences for {name}")
     return Sequences(
-        inputs, targets, due, symbols, classes, digest, lengths, groups, split
+        inputs,
+        targets,
+        due,
+        symbols,
+        classes,
+        digest,
+        lengths,
+        groups,
+        split,
+        padded_after,
     )
 
 
@@ -242,6 +280,9 @@ def _check_arrays(arrays: dict[str, np.ndarray], refuse: Any) -> None:
             f"has an array `{name}`, which means nothing; it may have {', '.join(NAMES)}",
         )
         if name == "split" or (name in TEXTS and array.dtype.kind == "U"):
+            continue
+        if name == "padding":
+            refuse(array != AFTER, f"`padding` must be {AFTER!r}")
             continue
         refuse(
             array.dtype.kind not in "biuf",

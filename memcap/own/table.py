@@ -20,7 +20,15 @@ import polars as pl
 
 from memcap.knobs import UserError
 from memcap.own.doubts import doubts
-from memcap.own.file import LARGEST, LOST_DIGITS, MOST, PARTS, checked, loses_digits
+from memcap.own.file import (
+    AFTER,
+    LARGEST,
+    LOST_DIGITS,
+    MOST,
+    PARTS,
+    checked,
+    loses_digits,
+)
 from memcap.own.formats import NUMBER, has_names, read_frame, times_of
 from memcap.store import files
 from memcap.terminal.words import plural
@@ -78,12 +86,35 @@ class Columns:
 
 
 @dataclass(frozen=True)
+class Feature:
+    """A column as the net sees it.
+
+    Args:
+        name: of the column.
+        names: of what it holds, an input each; empty: it holds numbers, one input.
+        mean: the number that stands for a missing one.
+        gaps: whether a further input says where numbers are missing.
+    """
+
+    name: str
+    names: tuple[str, ...] = ()
+    mean: float = 0.0
+    gaps: bool = False
+
+    @property
+    def width(self) -> int:
+        """Number of inputs."""
+        return len(self.names) or 1 + self.gaps
+
+
+@dataclass(frozen=True)
 class LongForm:
     """The arrays of an .npz file, sentences that describe them, and lines of a table."""
 
     arrays: dict[str, np.ndarray]
     words: tuple[str, ...]
     head: pl.DataFrame | None = None
+    features: tuple[Feature, ...] = ()  # of a table
 
     @property
     def digest(self) -> str:
@@ -170,7 +201,7 @@ def array_form(
             " (T, F) of numbers, and a target of each, or of each step"
         ) from error
     if np.ptp(lengths):
-        arrays["lengths"] = lengths
+        arrays |= {"lengths": lengths, "padding": np.array(AFTER)}
     if groups is not None:
         arrays["groups"] = np.asarray(groups)
     if split is not None:
@@ -197,11 +228,12 @@ def long_form(frame: pl.DataFrame, columns: Columns, name: str = "frame") -> Lon
         UserError: it does not match `columns`.
     """
     table = _Table(frame, columns, name)
-    inputs, symbols, input_words = table.inputs()
+    inputs, features, input_words = table.inputs()
     targets, classes, target_words = table.targets()
     arrays = {"inputs": inputs, **targets}
     if table.lengths.min() < table.shape[1]:
-        arrays["lengths"] = table.lengths
+        arrays |= {"lengths": table.lengths, "padding": np.array(AFTER)}
+    symbols = features[0].names if inputs.ndim == 2 else ()
     for key, names in (("symbol_names", symbols), ("class_names", classes)):
         if names:
             arrays[key] = np.array(names, np.str_)
@@ -216,7 +248,7 @@ def long_form(frame: pl.DataFrame, columns: Columns, name: str = "frame") -> Lon
         size += f", drawn from {table.total:,}"
     split_words = checked(name, arrays, "").split_words
     words = (f"{size}.", input_words, target_words, *split_words)
-    return LongForm(arrays, words, table.head)
+    return LongForm(arrays, words, table.head, features)
 
 
 class _Table:
@@ -431,38 +463,57 @@ class _Table:
         )
         return values
 
-    def inputs(self) -> tuple[np.ndarray, list[str], str]:
-        """Return the inputs, the names of symbols, and a sentence about them."""
-        name = self.features[0]
-        if len(self.features) == 1 and self._is_named(name):
-            codes, names = self._codes(name)
-            text = f"Inputs: {name}, one of {plural(len(names), 'name')} a step."
-            return self._spread(codes), names, text
-        parts = []
+    def inputs(self) -> tuple[np.ndarray, tuple[Feature, ...], str]:
+        """Return the inputs, their features, and a sentence about them."""
+        features = tuple(map(self._feature, self.features))
+        if len(features) == 1 and features[0].names:
+            (feature,) = features
+            count = plural(len(feature.names), "name")
+            text = f"Inputs: {feature.name}, one of {count} a step."
+            return self.encoded(features), features, text
         labels = []
-        for name in self.features:
-            if self._is_named(name):
-                codes, names = self._codes(name)
-                self._check_width(len(names))
-                parts.append(np.eye(len(names), dtype=np.float32)[codes])
-                labels.append(f"{name} ({len(names)} names)")
-                continue
-            numbers = self._numbers(name)
-            gaps = self._check_gaps(name)
-            self.refuse(
-                gaps == len(numbers),
-                f"`{name}` is missing in every line; leave it out by --features",
-            )
-            parts.append(numbers.fill_null(numbers.mean()))
-            labels.append(name)
-            if gaps:
-                parts.append(numbers.is_null())
-                labels.append(f"whether {name} is missing")
-        table = np.column_stack(parts).astype(np.float32)
-        width = table.shape[1]
+        for feature in features:
+            names = f" ({len(feature.names)} names)" if feature.names else ""
+            labels.append(feature.name + names)
+            if feature.gaps:
+                labels.append(f"whether {feature.name} is missing")
+        width = sum(feature.width for feature in features)
         self._check_width(width)
         text = f"Inputs: {plural(width, 'number')} a step: {_first(labels)}."
-        return self._spread(table), [], text
+        return self.encoded(features), features, text
+
+    def _feature(self, name: str) -> Feature:
+        """Return how a column is shown to the net."""
+        if self._is_named(name):
+            return Feature(name, tuple(self._names(name)))
+        numbers = self._numbers(name)
+        gaps = self._check_gaps(name)
+        self.refuse(
+            gaps == len(numbers),
+            f"`{name}` is missing in every line; leave it out by --features",
+        )
+        mean = float(numbers.drop_nulls().to_numpy().mean())
+        return Feature(name, mean=mean, gaps=gaps > 0)
+
+    def encoded(self, features: Sequence[Feature]) -> np.ndarray:
+        """Return what the net sees of features, (N, T) symbols if it is one with names,
+        otherwise (N, T, F) numbers."""
+        if len(features) == 1 and features[0].names:
+            return self._spread(self._codes(features[0].name, features[0].names))
+        parts = []
+        for feature in features:
+            name = feature.name
+            if feature.names:
+                one_hot = np.eye(len(feature.names), dtype=np.float32)
+                parts.append(one_hot[self._codes(name, feature.names)])
+                continue
+            numbers = self._numbers(name)
+            parts.append(numbers.fill_null(feature.mean))
+            if feature.gaps:
+                parts.append(numbers.is_null())
+            elif numbers.has_nulls():
+                raise self.wrong(f"`{name}` is missing in some lines; fill them in")
+        return self._spread(np.column_stack(parts).astype(np.float32))
 
     def _check_width(self, width: int) -> None:
         count, steps = self.shape
@@ -481,7 +532,8 @@ class _Table:
         entries: np.ndarray
         due = self.due
         if self._has_classes(name):
-            entries, names = self._codes(name)
+            names = self._names(name)
+            entries = self._codes(name, names)
         else:
             entries = self._numbers(name).fill_null(0).to_numpy().astype(np.float32)
         if self.at_end:
@@ -538,9 +590,15 @@ class _Table:
         is_class = name == self.columns.target and kind == pl.Boolean
         return is_class or has_names(kind) or name in self.columns.categories
 
-    def _codes(self, name: str) -> tuple[np.ndarray, list[str]]:
-        """Return the number of each name, and the names in order; a missing feature has
-        a name of its own."""
+    def _texts(self, name: str) -> pl.Series:
+        """Return the names in a column as texts; null where one is missing."""
+        column = self.frame[name]
+        if column.dtype.is_float():
+            return column.map_elements("{:g}".format, pl.String)
+        return column.cast(pl.String)
+
+    def _names(self, name: str) -> list[str]:
+        """Return the names of a column, in order; a missing feature has a name of its own."""
         column = self.frame[name]
         if not column.dtype.is_numeric():
             column = column.cast(pl.String)
@@ -550,12 +608,20 @@ class _Table:
             f"`{name}` has {len(values):,} different names, more than {MOST_NAMES:,}",
         )
         names = [f"{v:g}" if isinstance(v, float) else str(v) for v in values]
-        missing = 1
         if name != self.columns.target and self._check_gaps(name):
             names.append(MISSING)
-            missing = len(names)
-        ranks = column.rank("dense").cast(pl.Int64).fill_null(missing)
-        return ranks.to_numpy() - 1, names
+        return names
+
+    def _codes(self, name: str, names: Sequence[str]) -> np.ndarray:
+        """Return the place of each line's name among some names."""
+        missing = MISSING if MISSING in names else None
+        texts = self._texts(name).fill_null(missing or names[0])
+        places = texts.replace_strict(names, range(len(names)), default=None)
+        for text in texts.filter(places.is_null()).head(1):
+            raise self.wrong(
+                f"`{name}` holds {text!r}, which is none of {_first(names)}"
+            )
+        return places.cast(pl.Int64).to_numpy()
 
     def _check_gaps(self, name: str) -> int:
         """Return in how many lines a feature is missing, if that is allowed."""

@@ -46,6 +46,7 @@ def test_lines_in_any_order_are_sequences_and_names_are_numbers():
         ],
         "targets": [0, 1],
         "lengths": [2, 3],
+        "padding": "after",
         "class_names": ["no", "yes"],
     }
     assert form.words == (
@@ -212,6 +213,7 @@ def test_sequences_of_unlike_lengths_are_arrays():
         "inputs": [[1, 2, 0], [3, 1, 2]],
         "targets": [0, 1],
         "lengths": [2, 3],
+        "padding": "after",
         "groups": [4, 7],
     }
     steps = array_form([np.ones((2, 1)), np.ones((3, 1))], [[1.5, 2], [3, 1, 2]]).arrays

@@ -75,6 +75,31 @@ def test_sequences_of_unlike_lengths_end_together_and_blanks_are_not_scaled(save
     assert scaled.inputs[counts].all()
 
 
+def test_with_padding_after_they_begin_at_the_first_step_and_answer_at_their_end(save):
+    lengths = np.random.default_rng(1).integers(1, STEPS + 1, COUNT)
+    task = save(lengths=lengths, padding="after")
+    for lag, length in ((STEPS - 1, STEPS), (2, 3), (2, 5)):
+        batch = draw(task, lag, length, batch=64)
+        before = length - 1 - lag
+        due = np.asarray(batch.mask)[:length].T
+        targets = np.asarray(batch.targets)[:length].T
+        for row, answers, asked in zip(
+            rows_of(batch, length), targets, due, strict=True
+        ):
+            (step,) = np.flatnonzero(asked)
+            k = answers[step]
+            shown = INPUTS[k, : lengths[k]].tolist()[-lag - 1 :]
+            after = length - before - len(shown)
+            assert row.tolist() == [4] * before + shown + [4] * after
+            assert step == before + len(shown) - 1
+    numbers = INPUTS[..., None] + 5.0
+    numbers[np.arange(STEPS) >= lengths[:, None]] = 1e6
+    task = replace(save(lengths=lengths, inputs=numbers, padding="after"), scale=True)
+    seen = task.file_content.inputs[task.file_content.counts]
+    assert np.abs(seen).max() < 5
+    assert not task.file_content.inputs[~task.file_content.counts].any()
+
+
 def test_values_at_every_step_under_a_mask(save):
     rng = np.random.default_rng(0)
     inputs = rng.normal(size=(COUNT, STEPS, 2))
@@ -201,6 +226,7 @@ BAD = [
         {"targets": INPUTS, "mask": np.eye(COUNT, STEPS)},
         "must ask for an answer at the last step",
     ),
+    ({"padding": "before"}, "`padding` must be 'after'"),
     ({"lengths": NUMBERS}, "`lengths` must be (40,) whole numbers from 1 to 6"),
     ({"groups": NUMBERS * 0}, "`groups` must be (40,) whole numbers, of at least"),
     ({"split": NUMBERS % 3}, "`split` must be (40,) texts: train,"),
