@@ -143,8 +143,8 @@ class Answer:
         units: the width to take, for each layer; None if no width tried is known to be
             enough, if more than `MOST_UNITS` are predicted, or if nothing is known.
         training_lag: the lag at which, or up to which, to train nets of this width. It
-            is longer than the question's if fewer units are then enough. `estimate` is
-            for this lag.
+            is longer than the question's if fewer units are then enough, or as many,
+            and only the longer one was measured. `estimate` is for this lag.
         from_own_rows: None if this answer comes from the user's own rows. If it comes
             from published ones, which have more evidence: what the user's own rows
             would answer.
@@ -366,10 +366,11 @@ def advise(
 
     With `up_to` the rule is another one. A net that was trained up to a longer lag is
     right at this one, too, so each longer measured lag is a candidate for training,
-    beside the lag itself. The candidate that needs the fewest units is advised. As what
-    suffices for a longer lag suffices for a shorter one, the advised width does not fall
-    with the lag, and shorter lags need not be looked at: the lag itself needs the widest
-    of the nearest measured lag that is not longer, and of the lags from there on.
+    beside the lag itself. The candidate that needs the fewest units is advised, and of
+    several the shortest that was measured. As what suffices for a longer lag suffices
+    for a shorter one, the advised width does not fall with the lag, and shorter lags
+    need not be looked at: the lag itself needs the widest of the nearest measured lag
+    that is not longer, and of the lags from there on.
 
     Each lag needs the width that `_widths` predicts for it. A measured one needs that of
     `_units_at` in its place, if a width is known to be enough there.
@@ -411,7 +412,9 @@ def advise(
         most = 2 * points[k].units[-1] if k in points else MOST_UNITS
         if units <= most:
             units_by_lag[k] = units
-    training_lag = min(units_by_lag, key=lambda k: (units_by_lag[k], k), default=lag)
+    training_lag = min(
+        units_by_lag, key=lambda k: (units_by_lag[k], k not in points, k), default=lag
+    )
     return Advice(
         estimate=widths[training_lag].estimate,
         low=widths[training_lag].low,

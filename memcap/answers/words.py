@@ -115,9 +115,12 @@ def definition_lines(answer: "Answer") -> list[str]:
     except UserError:
         return []
     layer = "it" if model.layers == 1 else f"each of the {model.layers} layers"
+    task = question.task
+    inputs = "numbers" if task.vocabulary is None else "symbols, one-hot"
     return [
-        f"To define {layer} in Keras, and to train at {lags_words(*subject)}"
-        " (--code keras, torch or flax prints the whole script):",
+        f"To define {layer} in Keras, and to train at {lags_words(*subject)}, where a step has"
+        f" {plural(task.features, 'feature')} ({inputs}); --code keras, torch or flax prints the"
+        " whole script:",
         *lines,
     ]
 
@@ -240,7 +243,7 @@ def _lines_on_width(answer: "Answer", units: int) -> list[str]:
         width = f"about {plural(about, 'unit')}"
         if about < units:
             width += f", at most {units:,}"
-        in_each += "; not measured"
+        in_each += ", predicted from other lags; not measured"
     first = f"{_subject(answer)}: {width}{in_each}. {_share_passed(answer, units)}"
     if passes.passed < question.share * passes.runs:
         first += " Some runs fail at any width, so train several, and keep the best."
@@ -248,9 +251,9 @@ def _lines_on_width(answer: "Answer", units: int) -> list[str]:
     if answer.trains_longer:
         longer = answer.training_lag
         lines.append(
-            f"Train them up to lag {longer}, for which fewer units are known to be enough than"
-            f" for lag {question.lag}: a net that is right at every lag up to {longer} is also"
-            f" right up to {question.lag}."
+            f"Train them up to lag {longer}, where so few units were measured to be enough: a"
+            f" net that is right at every lag up to {longer} is also right up to"
+            f" {question.lag}."
         )
     elif answer.point is None:
         lines.append(_predicted(answer))
@@ -289,13 +292,18 @@ def _share_passed(answer: "Answer", units: int) -> str:
             "No net so wide was trained: it is enough if wider nets do not fail more often"
             " than those that were."
         )
-    lags = [str(point.lag) for point in points]
+    lags = list(dict.fromkeys(str(point.lag) for point in points))
     where = f" at lag {lags[0]}"
     if len(lags) > 1:
         where = f" at lags {', '.join(lags[:-1])} and {lags[-1]}"
     elif points[0].lag == answer.question.lag:
         where = ""
-    caveat = "" if width == units else "No net of that width was trained. "
+    caveat = ""
+    if width != units and not answer.is_predicted:
+        caveat = (
+            "No net of that width was trained; a curve through the counts of narrower and"
+            " wider ones gives it. "
+        )
     chosen = ", on seeds that chose neither recipe nor width," if answer.fresh else ""
     low, high = (100 * end for end in wilson(passed, runs))
     return (

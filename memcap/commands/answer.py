@@ -85,7 +85,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--task",
         help="name of a task, as in `memcap tasks`; without it you are asked what to remember",
     )
-    add("--lag", type=steps, help="time steps (default for data: all of a sequence)")
+    about = "steps for which a net must remember (default for data: all of a sequence)"
+    add("--lag", type=steps, help=about)
     add_knobs(parser)
     add(
         "--cell", default="lstm", help="cell: lstm (default), gru, elman, or as in rows"
@@ -186,7 +187,11 @@ def run(arguments: Namespace) -> None:
     elif arguments.why:
         _print_answer(answer, why(answer))
     else:
-        hint = "--why says what this rests on."
+        length = question.task.length(question.lag)
+        hint = (
+            "The lag is how many steps a net must remember; here a sequence has up to"
+            f" {plural(length, 'step')}. --why says what this rests on."
+        )
         if answer.point is None and measurement(answer):
             hint += " --measure trains what is missing, and answers then."
         _print_answer(answer, [hint])

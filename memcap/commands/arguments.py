@@ -43,7 +43,8 @@ def add_verdict(parser: argparse.ArgumentParser) -> None:
         "anywhere (default): right at this lag and all shorter ones, wherever in a sequence it"
         " begins; up_to: right at this lag and all shorter ones; steady: right on longer"
         " sequences, too, where the task is a stream; trained: right at the trained lag and length."
-        " Nets that were not trained until a verdict are judged by the next one"
+        " Nets that were not trained until a verdict are judged by the next one; those of a delay"
+        " line, which has one lag, by steady"
     )
     parser.add_argument("--at", choices=AT, default=AT[0], help=about)
     about = "only recipes of at most so many training steps (default: all)"

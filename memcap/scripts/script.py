@@ -89,8 +89,8 @@ def script(
 def definition(
     framework: str, task: Task, lag: int, recipe: ResolvedRecipe, model: Model
 ) -> list[str]:
-    """Return the lines of a script that define a layer of a net and its optimizer, with
-    numbers in place of the script's constants. They need no JAX.
+    """Return the lines of a script that define a layer of a net, its read-out and its
+    optimizer, with numbers in place of the script's constants. They need no JAX.
 
     Raises:
         UserError: no script has this network or recipe.
@@ -105,6 +105,7 @@ def definition(
         "UNITS": model.units,
         "RATE": f"{recipe.peak(lag, model.units):g}",
         "CLIP": f"{recipe.clip:g}",
+        "OUTPUTS": task.outputs,
         "features": task.features,
         "rng": "np.random",
         "rngs": "nnx.Rngs(0)",

@@ -68,12 +68,18 @@ def definitions() -> str:
     """The answer to whoever asks how to define an LSTM."""
     results = {name: advised(*QUESTIONS[name]) for name in DEFINITIONS}
     lines = [
-        (name, f"`LSTM({result.units})`", outcome(result))
+        (
+            name,
+            f"`LSTM({result.units})`",
+            f"`nn.LSTM(features, {result.units})`",
+            outcome(result),
+        )
         for name, result in results.items()
     ]
     heads = (
         "what it must still know after 50 steps or less",
-        "define",
+        "in Keras",
+        "in PyTorch",
         "trained nets that passed (99 % right)",
     )
     return (
@@ -90,8 +96,11 @@ def short_answer() -> str:
     units = sorted({adam.units, stream.units})
     latch = advised("latch")
     longest = latch.question.task.length(latch.question.lag)
-    one = load("learned").controls()["uniform", task_of("latch", []), 50, 1]
-    frozen, bias = (f"{good} of {nets}" for good, nets in (one.frozen, one.bias))
+    conditions = load("learned").controls()
+    place = task_of("latch", []), 50, 1
+    one = conditions["uniform", *place]
+    passed = one.bias, conditions["hold", *place].bias, one.frozen
+    bias, alone, frozen = (f"{good} of {nets}" for good, nets in passed)
     return filled(
         "**An LSTM that sees one bit once, anywhere in a sequence, and holds it for 50 steps or"
         f" less needs {latch.units} unit: {outcome(latch)} trained nets are right wherever the"
@@ -103,9 +112,10 @@ def short_answer() -> str:
         f" {' and '.join(b.task.name.replace('_', ' ') for _, b in dearer)}. Information costs"
         " width, and how much depends on how well the net was trained. Holding is"
         f" {'inherited from the start' if one.verdict.startswith('inherited') else 'learnt'}:"
-        f" {bias} nets learn it from forget bias 1, which by itself holds nothing for 50 steps;"
-        f" with only the read-out trained {frozen} do, and of {one.draws:,} untrained nets"
-        f" {max(one.by_recipe, one.wide)} hold a bit by luck."
+        f" from forget bias 1, which by itself holds nothing for 50 steps, {bias} nets learn it"
+        f" where the training begins with short lags (recipe `uniform`), and {alone} at lag 50"
+        f" alone (recipe `hold`). With only the read-out trained {frozen} do, and of"
+        f" {one.draws:,} untrained nets {max(one.by_recipe, one.wide)} hold a bit by luck."
     )
 
 

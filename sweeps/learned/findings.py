@@ -82,14 +82,17 @@ def learned() -> str:
 
 def learned_in_short() -> str:
     """Say what the one unit of a latch owes to its start."""
-    latch = controls()["uniform", task_of("latch", []), 50, 1]
-    passed = [
-        f"{good} of {nets}" for good, nets in (latch.advised, latch.bias, latch.frozen)
-    ]
+    place = task_of("latch", []), 50, 1
+    latch = controls()["uniform", *place]
+    alone = controls()["hold", *place]
+    counts = latch.advised, latch.bias, alone.bias, latch.frozen
+    passed = [f"{good} of {nets}" for good, nets in counts]
     return filled(
         f"With the advised recipe {passed[0]} nets of one unit latch a bit up to lag 50. From"
-        f" forget bias 1, which knows no lag and forgets within a few steps, {passed[1]} do. If"
-        f" only the read-out trains and the cell stays as it starts, {passed[2]} do. Of"
+        f" forget bias 1, which knows no lag and forgets within a few steps, {passed[1]} do where"
+        f" the training begins with short lags (recipe `uniform`), and {passed[2]} at lag 50 alone"
+        " (recipe `hold`). If only the read-out trains and the cell stays as it starts,"
+        f" {passed[3]} do. Of"
         f" {latch.draws:,} untrained nets {latch.by_recipe} pass as the recipe draws them, and"
         f" {latch.wide} with weights from -100 to 100."
     )

@@ -124,8 +124,9 @@ def test_not_measured(lag, between, counted, place):
     first, how, _, line = words.splitlines()[:4]
     counted = counted.format(**values)
     about = round(values["estimate"])
-    width = f"about {about} units, at most {values['units']}; not measured"
-    assert first.startswith(f"delay_line at lag {lag}: {width}. {counted}")
+    width = f"about {about} units, at most {values['units']}"
+    how_known = "predicted from other lags; not measured"
+    assert first.startswith(f"delay_line at lag {lag}: {width}, {how_known}. {counted}")
     assert how.startswith(place)
     assert "Lags at which no recipe trained it are left out: 16." in how
     assert line == values["command"]
@@ -446,8 +447,12 @@ def test_where_no_net_has_the_width_the_next_wider_ones_are_counted():
     found = ask(Question(LATCH, 5), group(counts=counts))
     assert found.units not in counts
     assert (as_dict(found)["nets"], as_dict(found)["nets_units"]) == (8, 9)
-    said = "No net of that width was trained. 8 of 8 training runs with 9 units succeed"
-    assert said in words_of(found)
+    words = words_of(found)
+    assert (
+        "trained; a curve through the counts of narrower and wider ones gives it"
+        in words
+    )
+    assert "8 of 8 training runs with 9 units succeed" in words
 
 
 # Every lag up to one
@@ -521,7 +526,7 @@ def test_nets_that_are_right_up_to_a_longer_lag_are_right_up_to_a_shorter_one():
             40,
             True,
         )
-        assert sentences(found)[1].startswith("Train them up to lag 40, for which")
+        assert sentences(found)[1].startswith("Train them up to lag 40, where")
         assert "on latch at lag 40, and judge" in code(found, "torch")
     assert (long.training_lag, long.trains_longer) == (40, False)
 
