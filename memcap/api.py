@@ -28,7 +28,7 @@ from memcap.frontiers.frontier import At, columns
 from memcap.knobs import LONGEST, MOST, UserError, field_values, names_of, typed, whole
 from memcap.models.model import MOST_LAYERS, Model
 from memcap.own.table import Columns, LongForm, array_form, long_form, words_of
-from memcap.own.task import Data
+from memcap.own.task import Data, own_task
 from memcap.rule import Evaluation
 from memcap.store import shards
 from memcap.store.files import BadFileError
@@ -238,7 +238,7 @@ def data(
     path = OUTPUTS / "data" / f"{form.digest}.npz"
     if file is not None:
         path = _place(file, "file")
-    task = Data(file=str(form.save(path)), criterion="best", scale=True)
+    task = own_task(form.save(path))
     for line in (*form.words, *task.doubts(task.longest_lag)):
         warn_once(line)
     return task

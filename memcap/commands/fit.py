@@ -27,7 +27,7 @@ from memcap.own.formats import READERS, is_table
 from memcap.own.losses import LossCurve
 from memcap.own.search import WidthSearch
 from memcap.own.table import Columns, LongForm, read_folder, read_table, words_of
-from memcap.own.task import BEST, Data
+from memcap.own.task import Data, own_task
 from memcap.own.words import as_dict, has_rare_class, loss_table, rare_words
 from memcap.scripts import FRAMEWORKS, script
 from memcap.store.shards import OUTPUTS
@@ -208,7 +208,7 @@ def _task(arguments: Namespace, folder: Path) -> tuple[Data, LongForm]:
                 )
         if file.is_dir():
             return _saved(read_folder(file), folder)
-        task = Data(file=str(file), criterion=BEST, scale=True)
+        task = own_task(file)
         return task, LongForm({}, task.file_content.words(str(file)))
     if arguments.target is None:
         raise UserError(
@@ -221,7 +221,7 @@ def _task(arguments: Namespace, folder: Path) -> tuple[Data, LongForm]:
 
 def _saved(form: LongForm, folder: Path) -> tuple[Data, LongForm]:
     path = form.save(folder / f"sequences-{form.digest}.npz")
-    return Data(file=str(path), criterion=BEST, scale=True), form
+    return own_task(path), form
 
 
 def _code(curve: LossCurve, framework: str, file: Path | None, command: str) -> str:

@@ -5,7 +5,7 @@ import io
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,28 @@ MOST = 1e18  # its square still fits into float32
 MOST_CLASSES = 4096
 FEW = 30  # sequences
 LOST = 1e-3  # of the range of a feature; what is smaller does no harm
-LOST_DIGITS = "holds numbers whose differences float32 loses; take off their mean"
+
+
+class Scale(NamedTuple):
+    """The mean and the spread of numbers (F,), or of one number ()."""
+
+    mean: np.ndarray = np.zeros(())
+    spread: np.ndarray = np.ones(())
+
+    @classmethod
+    def of(cls, numbers: np.ndarray) -> "Scale":
+        """Measure numbers (K, F) or (K,) in float64; what never changes has spread 1."""
+        digits = 6 if numbers.dtype == np.float32 else 15
+        numbers = numbers.astype(np.float64)
+        spread = _rounded(numbers.std(0), digits)
+        return cls(_rounded(numbers.mean(0), digits), np.where(spread > 0, spread, 1))
+
+    def apply(self, numbers: np.ndarray) -> np.ndarray:
+        """Return numbers (..., F) in spreads from the mean, float32."""
+        return ((numbers - self.mean) / self.spread).astype(np.float32)
+
+
+UNSCALED = Scale()
 
 
 @dataclass(frozen=True)
@@ -34,9 +55,9 @@ class Sequences:
 
     Args:
         inputs: (N, T) int32 symbols below `symbols`, which itself marks steps before a
-            sequence begins; or (N, T, F) float32.
+            sequence begins; or (N, T, F) float32, or float64 where that loses digits.
         targets: (N,), (N, O), (N, T) or (N, T, O): int32 classes below `classes`, or
-            float32 values.
+            values as for `inputs`.
         due: (N, T) bool, where an answer is due; None: at the last step.
         digest: digest of the file's bytes; "" for the example.
         lengths: (N,) how many of the T steps count; None: all.
@@ -44,6 +65,8 @@ class Sequences:
             None: each is its own.
         split: (N,) the place in `PARTS` of each sequence's part; None: parts are drawn.
         padded_after: whether each sequence begins at the first of the T steps.
+        input_scale: that of inputs which were scaled, (F,).
+        target_scale: that of values which were scaled, () or (O,).
     """
 
     inputs: np.ndarray
@@ -56,6 +79,8 @@ class Sequences:
     groups: np.ndarray | None = None
     split: np.ndarray | None = None
     padded_after: bool = False
+    input_scale: Scale = UNSCALED
+    target_scale: Scale = UNSCALED
 
     @property
     def steps(self) -> int:
@@ -77,21 +102,25 @@ class Sequences:
             return step < self.lengths[:, None]
         return step >= self.steps - self.lengths[:, None]
 
-    def scale_of(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and spread of each feature in the sequences at `places`, (F,); 1
-        for no spread."""
-        seen = self.inputs[places][self.counts[places]].astype(np.float64)
-        mean = [float(f"{number:.6g}") for number in seen.mean(0)]
-        spread = [float(f"{number:.6g}") or 1.0 for number in seen.std(0)]
-        return np.array(mean), np.array(spread)
+    def scale_of(self, places: np.ndarray) -> Scale:
+        """Return the scale of each feature in the sequences at `places`, (F,)."""
+        return Scale.of(self.inputs[places][self.counts[places]])
 
-    def scaled(self, places: np.ndarray) -> "Sequences":
-        """Return the sequences scaled so that those at `places` have mean 0 and spread
-        1 in each feature, with blanks at 0."""
-        mean, spread = self.scale_of(places)
-        inputs = (self.inputs - mean) / spread
-        inputs = np.where(self.counts[..., None], inputs, 0)
-        return replace(self, inputs=inputs.astype(np.float32))
+    def with_scaled_inputs(self, places: np.ndarray) -> "Sequences":
+        """Return the sequences with numbers scaled so that those at `places` have mean 0
+        and spread 1 in each feature, and with blanks at 0."""
+        scale = self.scale_of(places)
+        inputs = np.where(self.counts[..., None], scale.apply(self.inputs), 0)
+        return replace(self, inputs=inputs.astype(np.float32), input_scale=scale)
+
+    def with_scaled_targets(self, places: np.ndarray) -> "Sequences":
+        """Return the sequences with values scaled likewise; where none is due they are 0."""
+        targets = self.targets[places]
+        due = np.ones(len(self.targets), bool) if self.due is None else self.due
+        scale = Scale.of(targets[due[places]])
+        shown = due.reshape(due.shape + (1,) * (self.targets.ndim - due.ndim))
+        values = np.where(shown, scale.apply(self.targets), 0)
+        return replace(self, targets=values.astype(np.float32), target_scale=scale)
 
     def words(self, file: str) -> tuple[str, ...]:
         """Say how large a file is, and how its own split divides it."""
@@ -208,11 +237,9 @@ def checked(file: str, arrays: dict[str, np.ndarray], digest: str) -> Sequences:
         due = arrays.get("mask", np.ones((count, steps))).astype(bool)
     lengths = arrays.get("lengths")
     answers = targets if due is None else targets[due]
-    for name, array in {"inputs": inputs[:, 0], "targets": answers}.items():
-        refuse(loses_digits(array), f"`{name}` {LOST_DIGITS}")
     with np.errstate(over="ignore"):  # too large numbers are refused below
-        inputs = inputs.astype(np.int32 if symbols else np.float32)
-        targets = targets.astype(np.int32 if classes else np.float32)
+        inputs = inputs.astype(np.int32 if symbols else float_of(inputs[:, 0]))
+        targets = targets.astype(np.int32 if classes else float_of(answers))
     last = np.full(count, steps - 1)
     padded_after = lengths is not None and "padding" in arrays
     if padded_after:
@@ -261,13 +288,20 @@ def checked(file: str, arrays: dict[str, np.ndarray], digest: str) -> Sequences:
     )
 
 
-def loses_digits(numbers: np.ndarray) -> bool:
-    """Tell whether float32 cannot tell the numbers (K, ...) of some feature apart, as
-    with time stamps."""
+def float_of(numbers: np.ndarray) -> type[np.floating]:
+    """Return the type that holds numbers (K, ...): float32; or float64 if that cannot
+    tell those of some feature apart, as with time stamps."""
     numbers = numbers.astype(float)
     with np.errstate(over="ignore", invalid="ignore"):
         lost = np.ptp(numbers - numbers.astype(np.float32), 0)
-        return bool((lost > LOST * np.ptp(numbers, 0)).any())
+        loses = (lost > LOST * np.ptp(numbers, 0)).any()
+    return np.float64 if loses else np.float32
+
+
+def _rounded(numbers: np.ndarray, digits: int) -> np.ndarray:
+    """Round to so many digits, so that a machine's last bits do not count."""
+    texts = [f"{number:.{digits}g}" for number in numbers.ravel()]
+    return np.array(texts, float).reshape(numbers.shape)
 
 
 def _check_arrays(arrays: dict[str, np.ndarray], refuse: Any) -> None:

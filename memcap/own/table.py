@@ -20,15 +20,7 @@ import polars as pl
 
 from memcap.knobs import UserError
 from memcap.own.doubts import doubts
-from memcap.own.file import (
-    AFTER,
-    LARGEST,
-    LOST_DIGITS,
-    MOST,
-    PARTS,
-    checked,
-    loses_digits,
-)
+from memcap.own.file import AFTER, LARGEST, MOST, PARTS, checked, float_of
 from memcap.own.formats import NUMBER, has_names, read_frame, times_of
 from memcap.store import files
 from memcap.terminal.words import plural
@@ -513,7 +505,8 @@ class _Table:
                 parts.append(numbers.is_null())
             elif numbers.has_nulls():
                 raise self.wrong(f"`{name}` is missing in some lines; fill them in")
-        return self._spread(np.column_stack(parts).astype(np.float32))
+        table = np.column_stack(parts)
+        return self._spread(table.astype(float_of(table)))
 
     def _check_width(self, width: int) -> None:
         count, steps = self.shape
@@ -535,7 +528,8 @@ class _Table:
             names = self._names(name)
             entries = self._codes(name, names)
         else:
-            entries = self._numbers(name).fill_null(0).to_numpy().astype(np.float32)
+            entries = self._numbers(name).fill_null(0).to_numpy()
+            entries = entries.astype(float_of(entries[due]))
         if self.at_end:
             entries = entries[due]
             arrays = {"targets": entries}
@@ -581,8 +575,6 @@ class _Table:
             (numbers.abs() > MOST).any(),
             f"`{name}` holds numbers above {MOST:g}, too large for float32; scale them",
         )
-        values = numbers.drop_nulls().to_numpy()
-        self.refuse(len(values) and loses_digits(values), f"`{name}` {LOST_DIGITS}")
         return numbers
 
     def _is_named(self, name: str) -> bool:

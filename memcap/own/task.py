@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -86,6 +87,12 @@ class Data(FileTask):
         " sequences; not for symbols",
         before=False,
     )
+    scale_targets: bool = knob(
+        False,
+        "true if values of `targets` are scaled likewise, so that losses are shares of their"
+        " variance; not for classes",
+        before=False,
+    )
 
     def __post_init__(self) -> None:
         if isinstance(self.criterion, str) and self.criterion != BEST:
@@ -99,14 +106,17 @@ class Data(FileTask):
             raise UserError(
                 f"task.fold={self.fold}: {self.file} has a split of its own; leave it 0"
             )
+        if self.scale_targets and read(self.file).classes:
+            object.__setattr__(self, "scale_targets", False)
 
     @property
     def file_content(self) -> Sequences:
         """The sequences of the file, scaled where they are to be."""
         file = read(self.file)
-        if file.symbols is not None or not self.scale:
+        scales = self.scale and file.symbols is None, self.scale_targets
+        if not any(scales):
             return file
-        return _scaled(self.file, self.held_out, self.fold, self.rule.by_loss)
+        return _scaled(self.file, self.held_out, self.fold, self.rule.by_loss, *scales)
 
     @property
     def has_own_split(self) -> bool:
@@ -361,6 +371,19 @@ def _ranks(count: int, seed: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=16)
-def _scaled(file: str, held_out: float, fold: int, by_loss: bool) -> Sequences:
-    """Return the sequences of a file scaled by those of training."""
-    return read(file).scaled(_parts(file, held_out, fold, by_loss)[0])
+def _scaled(
+    file: str, held_out: float, fold: int, by_loss: bool, inputs: bool, targets: bool
+) -> Sequences:
+    """Return the sequences of a file, with inputs and targets scaled by those of training."""
+    content = read(file)
+    training = _parts(file, held_out, fold, by_loss)[0]
+    if inputs:
+        content = content.with_scaled_inputs(training)
+    if targets:
+        content = content.with_scaled_targets(training)
+    return content
+
+
+def own_task(file: Path) -> Data:
+    """Return the task of a file whose widths are compared, with its numbers scaled."""
+    return Data(file=str(file), criterion=BEST, scale=True, scale_targets=True)

@@ -64,7 +64,6 @@ BROKEN = PACKED[:40] + b"\0\1\2\3" + PACKED[44:]
 COMMA = {"decimal_comma": True}
 IS_TEXT = "`load` holds numbers, but '{}' in row {} (of a CSV file, line {}) is text"
 NO_ORDER = "which has no order among the others"
-MILLIONS = [f"{1.7e9 + k + float(x):.2f}" for k, x in enumerate(LOAD)]
 
 FILES = {
     "separators": [
@@ -175,17 +174,7 @@ FILES = {
         ("# a note\n" + TEXT, {}, "cannot be read as CSV ("),
     ],
     "large numbers": [
-        (text_of(load=[f"{1e9 + k % 7}" for k in range(LINES)]), {}, "float32 loses"),
-        (
-            text_of(load=MILLIONS[::-1], order=range(LINES)),
-            {"keep": ("load",)},
-            "loses",
-        ),
-        (odd_load(lambda x: f"{1e18 * float(x)}"), {}, "too large for float32"),
-        *(
-            (odd_load(lambda x, far=far: f"{far + float(x):.9g}"), {}, "float32 loses")
-            for far in (-1e9, 1e6, -3e6, 1e7, 2e8, 3e7, 4e6)
-        ),
+        (odd_load(lambda x: f"{1e18 * float(x)}"), {}, "too large for float32")
     ],
 }
 CASES = [(kind, *case) for kind, cases in FILES.items() for case in cases]
@@ -247,8 +236,6 @@ WHOLE = VALUES.format("whole numbers as floats")
         (NUMBERS, np.eye(2, dtype=int)[LABELS], "of one-hot labels write"),
         (NUMBERS, LABELS * 2 - 1, "must be classes from 0"),
         (NUMBERS, FAULT[::STEPS], "`targets` must hold numbers"),
-        (NUMBERS + 1e9, LABELS, "`inputs` holds numbers whose differences"),
-        (NUMBERS, 1e9 + rng.normal(size=COUNT), "`targets` holds numbers whose"),
         (NUMBERS[:5], LABELS[:5], "too few sequences or groups"),
     ],
 )

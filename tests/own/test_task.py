@@ -20,6 +20,7 @@ from memcap.config.member import Member, member_of
 from memcap.knobs import UserError
 from memcap.launch.app import compose_jobs
 from memcap.own import file as own_file
+from memcap.own import task as own_task
 from memcap.own.task import Data
 
 COUNT = 40
@@ -36,6 +37,7 @@ def save(tmp_path):
     def to_file(**arrays):
         np.savez(tmp_path / "a.npz", **GOOD | arrays)
         own_file.read.cache_clear()
+        own_task._scaled.cache_clear()
         return Data(file=str(tmp_path / "a.npz"))
 
     return to_file
@@ -98,6 +100,34 @@ def test_with_padding_after_they_begin_at_the_first_step_and_answer_at_their_end
     seen = task.file_content.inputs[task.file_content.counts]
     assert np.abs(seen).max() < 5
     assert not task.file_content.inputs[~task.file_content.counts].any()
+
+
+@pytest.mark.parametrize("every", [False, True])
+@pytest.mark.parametrize(("start", "unit"), [(500, 100), (1e9, 1), (-3e6, 1e-3)])
+def test_units_do_not_matter_as_training_alone_scales(save, every, start, unit):
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(COUNT, STEPS, 2))
+    targets = rng.normal(size=(COUNT, STEPS) if every else COUNT)
+    mask = {"mask": rng.random((COUNT, STEPS)) < [0.5] * 5 + [2]} if every else {}
+
+    def scaled(start, unit):
+        arrays = {"inputs": start + unit * inputs, "targets": start + unit * targets}
+        task = replace(save(**arrays, **mask), scale=True, scale_targets=True)
+        return task, task.file_content
+
+    _, plain = scaled(0, 1)
+    task, other = scaled(start, unit)
+    np.testing.assert_allclose(other.inputs, plain.inputs, atol=1e-3)
+    np.testing.assert_allclose(other.targets, plain.targets, atol=1e-3)
+    training = task.parts[0]
+    answers = other.targets[training]
+    due = mask["mask"][training] if every else ...
+    assert answers[due].mean() == pytest.approx(0, abs=1e-3)
+    assert answers[due].std() == pytest.approx(1, abs=1e-3)
+    back = other.target_scale.mean + other.target_scale.spread * answers[due]
+    np.testing.assert_allclose(
+        back, (start + unit * targets)[training][due], atol=1e-3 * unit
+    )
 
 
 def test_values_at_every_step_under_a_mask(save):
