@@ -6,9 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import jax.numpy as jnp
-
-from memcap.cells.matrix import Gate, Key, MatrixCell, State, Value, add_outer
+from memcap.cells.matrix import Gate, Key, MatrixCell, State, Value, add_outer, decay
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
@@ -26,10 +24,7 @@ class AdditiveCell(MatrixCell):
     def write(self, state: State, key: Key, value: Value, gates: list[Gate]) -> State:
         """Decay, then add the value at the key."""
         log_decay, strength = self.decay_and_strength(gates)
-        if log_decay is not None:
-            factor = jnp.exp(log_decay)
-            axes = (-1,) if factor.ndim > 1 else (-1, -2)
-            state = jnp.expand_dims(factor, axes) * state
+        state = decay(state, log_decay)
         if strength is not None:
             value = strength[..., None] * value
         return add_outer(state, key, value)

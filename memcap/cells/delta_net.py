@@ -1,12 +1,25 @@
 """DeltaNet as a recurrent cell: a new value replaces what its key had."""
 
-from typing import Any, ClassVar
+from __future__ import annotations
 
-import jax.numpy as jnp
+from typing import TYPE_CHECKING, Any, ClassVar
+
 from flax import nnx
 
 from memcap.cells.lstm import sigmoid
-from memcap.cells.matrix import Gate, Key, MatrixCell, State, Value, add_outer, retrieve
+from memcap.cells.matrix import (
+    Gate,
+    Key,
+    MatrixCell,
+    State,
+    Value,
+    add_outer,
+    decay,
+    retrieve,
+)
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
 
 
 class DeltaNet(MatrixCell):
@@ -29,9 +42,7 @@ class DeltaNet(MatrixCell):
     def write(self, state: State, key: Key, value: Value, gates: list[Gate]) -> State:
         """Decay, if the cell does; then move the key's old value towards the new one,
         by the strength."""
-        log_decay = self.log_decay(gates)
-        if log_decay is not None:
-            state = jnp.exp(log_decay)[..., None, None] * state
+        state = decay(state, self.log_decay(gates))
         strength = self.beta_scale * sigmoid(gates[0])[..., None]
         return add_outer(state, key, strength * (value - retrieve(state, key)))
 
@@ -40,5 +51,6 @@ class DeltaNet(MatrixCell):
         """The greatest strength b of a write."""
         return 2.0 if self.allow_neg_eigval else 1.0
 
-    def log_decay(self, gates: list[Gate]) -> Gate | None:
-        """Return the logarithm of the whole state's decay; None: it does not decay."""
+    def log_decay(self, gates: list[Gate]) -> Gate | Float[Array, "*T B K"] | None:
+        """Return the logarithm of the state's decay, one number or one for each of a
+        key; None: it does not decay."""

@@ -3,9 +3,10 @@
     +conv4   queries, keys and values are SiLU of a convolution over the last 4 inputs,
              in place of a kernel over the last 2, and gates see the last input alone; 2
              to 16 inputs
-    +gate    what is read is multiplied by SiLU of a linear map of the last input
+    +gate    what is read is multiplied by SiLU of a linear map of the last input; of
+             kda by a sigmoid of it
     +skip    mamba2: D times the last value is added to what is read
-    +rate    gated_delta_net: the logarithm of its decay is multiplied by a learned
+    +rate    gated_delta_net, kda: the logarithm of its decay is multiplied by a learned
              number, as in mamba2
     +key8    keys and queries have 8 numbers, in place of 16; 1 to 256
     +heads2  two such matrices side by side, each with keys, values, gates and weights
@@ -16,10 +17,11 @@
              steps; 2 to 64. Comes last
 
 So `delta_net+conv4`, `gla+conv4+gate`, `delta_product+conv4+gate`,
-`gated_delta_net+conv4+gate+rate` and `mamba2+conv4+gate+skip` are the published layers,
-but for the differences that sweeps/cell_map/README.md lists. Parts of mLSTM and sLSTM are in
-xlstm_parts.py. Tests compare all with NumPy recurrences written from the code of
-flash-linear-attention, mamba and xlstm (tests/cells/test_recurrences.py).
+`gated_delta_net+conv4+gate+rate`, `kda+conv4+gate+rate` and `mamba2+conv4+gate+skip`
+are the published layers, but for the differences that sweeps/cell_map/README.md lists.
+Parts of mLSTM and sLSTM are in xlstm_parts.py. Tests compare all with NumPy recurrences
+written from the code of flash-linear-attention, mamba and xlstm
+(tests/cells/test_recurrences.py).
 """
 
 from __future__ import annotations
@@ -50,7 +52,6 @@ if TYPE_CHECKING:
 
 
 KERNELS = ("query", "key", "value")
-LEAST_RATE = 1e-4  # a rate of 0 would have no logarithm
 
 
 class Convolution(MatrixCell):
@@ -107,7 +108,8 @@ class OutputGate(MatrixCell):
 
     def show(self, state: Any, shifted: Window) -> Value:
         """Read, and gate what is read."""
-        gate = jax.nn.silu(shifted[..., : self.in_features] @ self.output_gate[...])
+        activation = jax.nn.sigmoid if self.sigmoid_gate else jax.nn.silu
+        gate = activation(shifted[..., : self.in_features] @ self.output_gate[...])
         read = self.read(state, shifted)
         if self.norm_before_gate:
             return self.normalize(read) * gate
@@ -132,7 +134,7 @@ class Rate(GatedDeltaNet):
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)
-        self.log_rate = log_rate(rngs, LEAST_RATE)
+        self.log_rate = log_rate(rngs, self.least_rate)
 
     def log_decay(self, gates: list[Gate]) -> Gate:
         """Return the log decay of the second gate, times the learned rate."""
@@ -275,7 +277,7 @@ PARTS = {
         Part(Skip, Mamba2, "mamba2", "update", {}),
         Part(MLSTMSkip, MLSTMConvolution, "mlstm after +conv4", None, {}),
     ],
-    "rate": [Part(Rate, GatedDeltaNet, "gated_delta_net", "update", {})],
+    "rate": [Part(Rate, GatedDeltaNet, "gated_delta_net or kda", "update", {})],
     **{
         f"conv{n}": [
             Part(Convolution, MatrixCell, WRITES_ONCE, "update", {"window": n}),

@@ -55,6 +55,7 @@ class MatrixCell(Cell):
     # choices of the published layer, for its variants (memcap/cells/layer_parts.py)
     conv_bias: ClassVar[bool] = False
     norm_before_gate: ClassVar[bool] = True
+    sigmoid_gate: ClassVar[bool] = False  # in place of SiLU
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         self.in_features = in_features
@@ -167,6 +168,16 @@ def rms_norm(vectors: Float[Array, "*T B U"]) -> Float[Array, "*T B U"]:
 def retrieve(state: State, key: Key) -> Value:
     """Read the state at a key, S^T k."""
     return jnp.sum(state * key[..., None], axis=-2)
+
+
+def decay(state: State, log_decay: Gate | Key | None) -> State:
+    """Multiply the state by exp(log_decay), one number or one for each of a key; None:
+    it stays."""
+    if log_decay is None:
+        return state
+    factor = jnp.exp(log_decay)
+    axes = (-1,) if factor.ndim > 1 else (-1, -2)
+    return jnp.expand_dims(factor, axes) * state
 
 
 def add_outer(state: State, key: Key, value: Value) -> State:

@@ -27,6 +27,7 @@ NUMBERS_PER_UNIT = {
     "gated_delta_net": 16,
     "gla": 16,
     "irnn": 1,
+    "kda": 16,
     "leaky": 1,
     "linear": 1,
     "linear_attention": 16,

@@ -86,6 +86,13 @@ def state_of(
     return matrix
 
 
+def by_key(
+    log_decay: Float[Array, "T B *D"], shifted: Float[Array, "T B F2"]
+) -> Float[Array, "T B D"]:
+    """Return a decay with its last axis, of one number or of those of a key."""
+    return log_decay if log_decay.ndim == shifted.ndim else log_decay[..., None]
+
+
 @terms.register
 def _(cell: AdditiveCell, state: Any, shifted: Any, resets: Any) -> Terms:
     value = shifted @ cell.value[...]
@@ -94,7 +101,7 @@ def _(cell: AdditiveCell, state: Any, shifted: Any, resets: Any) -> Terms:
         log_decay = jnp.zeros(shifted.shape[:-1], shifted.dtype)
     return Terms(
         state,
-        log_decay if log_decay.ndim == shifted.ndim else log_decay[..., None],
+        by_key(log_decay, shifted),
         cell.key_of(shifted),
         value if strength is None else strength[..., None] * value,
         cell.key_of(shifted, "query"),
@@ -107,7 +114,7 @@ def _(cell: DeltaNet, state: Any, shifted: Any, resets: Any) -> Terms:
     log_decay = cell.log_decay(gates)
     return Terms(
         state,
-        None if log_decay is None else log_decay[..., None],
+        None if log_decay is None else by_key(log_decay, shifted),
         cell.key_of(shifted),
         shifted @ cell.value[...],
         cell.key_of(shifted, "query"),

@@ -130,7 +130,8 @@ def products(w, x, part):
 def matrix(name, w, x):
     """The cells' papers, with I - b k k^T written out; with a convolution the layer
     before its output projection: FLA's layers/delta_net.py, gated_deltanet.py, gla.py,
-    gated_deltaproduct.py; mamba_ssm/modules/mamba2.py, `step`."""
+    gated_deltaproduct.py, kda.py (ops/kda/naive.py); mamba_ssm/modules/mamba2.py,
+    `step`."""
     q, k, v = (products(w, x, part) for part in ("query", "key", "value"))
     seen = x if "query_taps" in w else with_previous(x)
     rate = np.exp(w.get("log_rate", [0.0])[0])
@@ -150,6 +151,8 @@ def matrix(name, w, x):
         else:
             if name == "gated_delta_net":
                 state = np.exp(-rate * softplus(gates[1])) * state
+            if name == "kda":
+                state = np.exp(-rate * softplus(gates[1:]))[:, None] * state
             most = 2 if name in ("signed_delta_net", "delta_product") else 1
             keys, values = np.atleast_2d(k[t], v[t])
             for key, value, gate in zip(
@@ -164,7 +167,8 @@ def matrix(name, w, x):
         if name == "mamba2" and z is not None:
             shown.append(rms_norm(read * silu(z)))
         else:
-            shown.append(rms_norm(read) * (1.0 if z is None else silu(z)))
+            gate = sigmoid if name == "kda" else silu
+            shown.append(rms_norm(read) * (1.0 if z is None else gate(z)))
     return np.stack(shown)
 
 
@@ -221,16 +225,17 @@ RECURRENCES = {
     "slstm": slstm,
 }
 MATRIX = ("linear_attention", "mamba2", "gla", "delta_net", "gated_delta_net")
-MATRIX += ("signed_delta_net", "delta_product")
+MATRIX += ("signed_delta_net", "delta_product", "kda")
 LAYERS = ("delta_net+conv4", "gated_delta_net+conv4+gate+rate", "gla+conv4+gate")
 LAYERS += ("mamba2+conv4+gate+skip", "delta_product+conv4+gate")
+LAYERS += ("kda+conv4+gate+rate",)
 LAYERS += ("mamba2+key4+conv4+gate+skip+heads2",)
 LAYERS += ("mlstm+conv4+gate+skip", "mlstm+conv4+skip+gate", "slstm+conv4")
 CLOCKS = ("delta_net+conv4+clock16", "mamba2+conv4+gate+skip+clock9")
 KEYS = ("mamba2+key4", "gla+key1", "delta_product+key1", "delta_net+key32")
 HEADS = tuple(f"{name}+key4+heads3" for name in MATRIX)
 QUICK = ("gla", "gated_delta_net", "delta_net+conv4", "gla+key4+heads3", "LRU")
-QUICK += ("minLSTM", "leaky", "mamba2+key4")
+QUICK += ("minLSTM", "leaky", "mamba2+key4", "kda")
 
 
 def recurrence(name, w, x):
