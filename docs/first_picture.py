@@ -34,7 +34,7 @@ def line(task: str, studies: tuple[str, ...]) -> list[Point]:
 
 def main() -> None:
     """Draw units that 90 % of the seeds need against the lag, both on plain scales."""
-    figure = Figure(figsize=(6.4, 2.6), layout="constrained")
+    figure = Figure(figsize=(5.6, 2.6), layout="constrained")
     axes = figure.add_subplot()
     for (name, task, studies), colour in zip(LINES, COLOURS, strict=True):
         points = line(task, studies)
@@ -54,7 +54,7 @@ def main() -> None:
     axes.set_xlim(0, LONGEST + 1)
     axes.set_ylim(0)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(PICTURE, dpi=150, metadata={"Software": None})
+    figure.savefig(PICTURE, dpi=170, metadata={"Software": None})
 
 
 if __name__ == "__main__":

@@ -128,6 +128,7 @@ def test_a_task_of_a_study_file_and_what_is_said_of_it(folder):
     ]
     assert rows_of(rows.filter(task="latch"), "lag") == [(3,)]
     assert f"{PULSES} (pulses=3" in memcap(folder, "frontier", "study").out
+    assert f"\n{PULSES} " in memcap(folder, "--module", "outside_tasks", "tasks").out
     said = memcap(folder, "answer", "--task", PULSES, "--lag", 9, "study").out
     assert f"{PULSES} at lag 9" in said
     assert "not measured" in said

@@ -85,13 +85,15 @@ def diagnose(
     advice = best_answer(Question(task, lag))
     trained = start is not None
     change = np.abs(moves).max()
+    passes = judgement.table["passes"]
     shows = {
         "random": judgement.words.endswith(KEEPS_STATE),
         difference: True,
         # Usual starts have recurrent weights of at most 1.5, and nets of the atlas of 60.
         "start": trained and largest[1] > 2,
-        "diverged": largest[0] > 5 and not judgement.table["passes"].any(),
+        "diverged": largest[0] > 5 and not passes.any(),
         "before": FIRST_STEP in judgement.words,
+        "lags": passes[-1] and not passes[0],
         "width": advice.units and now.member.model.units < (advice.low or 0),
         # In nets that learn, some weight of the inputs changes by more.
         "rate": trained and change < 0.1,

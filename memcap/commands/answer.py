@@ -187,12 +187,8 @@ def run(arguments: Namespace) -> None:
     elif arguments.why:
         _print_answer(answer, why(answer))
     else:
-        length = question.task.length(question.lag)
-        hint = (
-            "The lag is how many steps a net must remember; here a sequence has up to"
-            f" {plural(length, 'step')}. --why says what this rests on."
-        )
-        if answer.point is None and measurement(answer):
+        hint = "--why says what this rests on."
+        if answer.point is None and not answer.is_known and measurement(answer):
             hint += " --measure trains what is missing, and answers then."
         _print_answer(answer, [hint])
 
@@ -200,7 +196,12 @@ def run(arguments: Namespace) -> None:
 def _print_answer(answer: Answer, more: list[str]) -> None:
     """Print an answer and more, and then how to define the net."""
     lines = definition_lines(answer)
-    _print([*sentences(answer), *more, *lines[:1]])
+    question = answer.question
+    lag = (
+        "The lag is how many steps a net must remember; here a sequence has up to"
+        f" {plural(question.task.length(question.lag), 'step')}."
+    )
+    _print([*sentences(answer), lag, *more, *lines[:1]])
     for line in lines[1:]:  # of code, which is not folded
         print(line)
 

@@ -4,22 +4,28 @@ Read more: memcap docs decides
 """
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 
 from memcap import store
 from memcap.commands.arguments import add_json, add_results, add_strict, add_verdict
-from memcap.frontiers.frontier import columns, frontier
+from memcap.frontiers.frontier import Point, columns, frontier
 from memcap.knobs import UserError
 from memcap.own.losses import loss_curves
 from memcap.own.words import as_dict, loss_table
 from memcap.report import tables
 from memcap.store.rows import IS_BY_LOSS
 from memcap.store.status import incomplete, missing
-from memcap.terminal.words import order, print_json, show
+from memcap.terminal.words import Listing, order, print_json, show
+
+SHORT = ("task", "lag", "u50", "u90")
+MOST_LINES = 30  # that a screen holds
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     add_results(parser)
     parser.add_argument("--task", help="only this task, as named in rows")
+    about = f"print every lag, also of more than {MOST_LINES}"
+    parser.add_argument("--all", action="store_true", help=about)
     add_verdict(parser)
     add_strict(parser)
     add_json(parser)
@@ -27,7 +33,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Print one line per task and lag."""
+    """Print one line per task and lag, or of many only the longest lags."""
     results = arguments.results
     rows = store.read(results, arguments.strict)
     others = store.unknown(results).filter(~IS_BY_LOSS)
@@ -50,7 +56,30 @@ def run(arguments: Namespace) -> None:
         show(loss_table(curve))
     if not others.is_empty():
         show(tables.counts_table(others))
-    if points or not (curves or others.height):
+    if len(points) > MOST_LINES and not arguments.all:
+        show(_longest_lags(points))
+    elif points or not (curves or others.height):
         show(tables.frontier_table(points))
     if line := incomplete(missing(results), results):
         show(line)
+
+
+def _longest_lags(points: Sequence[Point]) -> Listing:
+    """Tabulate the longest lag of each task; of one task alone, that of each of its
+    labels. The points are in the order of labels and lags."""
+    is_one = len({point.task.name for point in points}) == 1
+    longest: dict[str, Point] = {}
+    for point in points:
+        name = point.label if is_one else point.task.name
+        if longest.setdefault(name, point).label == point.label:
+            longest[name] = point
+    heads = [column for column in tables.FRONTIER if column.head in SHORT]
+    rows = [
+        (p.label, p.lag, *(tables.threshold_text(p, name) for name in SHORT[2:]))
+        for p in longest.values()
+    ]
+    note = (
+        f"The longest lag of each, of {len(points)} lines. --task NAME has those of one task, and"
+        " --all has all lines, with recipes and counts."
+    )
+    return Listing(tables.TITLE, heads, rows, notes=[note])

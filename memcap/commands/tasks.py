@@ -1,7 +1,7 @@
 """Print what each task asks of a net, or what one task is, with an example.
 
 memcap tasks                 what each asks
-memcap tasks latch --lag 5   one task: an example, and what it needs
+memcap tasks latch --lag 5   one task: an example with its answers
 memcap tasks --lag 50        what each needs: bits, chance, reference widths
 """
 
@@ -26,7 +26,6 @@ from memcap.terminal.words import (
     first_paragraph,
     fold_help,
     number,
-    order,
     print_json,
     show,
 )
@@ -41,7 +40,6 @@ def add_arguments(parser: ArgumentParser) -> None:
     about = f"time steps (default {LAG}, or without a task: no numbers)"
     parser.add_argument("--lag", type=steps, help=about)
     add_json(parser)
-    parser.epilog = order(DROPS)
 
 
 def run(arguments: Namespace) -> None:
@@ -58,50 +56,36 @@ def run(arguments: Namespace) -> None:
     elif arguments.task is not None:
         print("\n".join(_lines(tasks[0], lag)))
     elif arguments.lag is None:
-        asked = [[task.name, first_paragraph(task.__doc__)] for task in tasks]
+        own = [
+            cls
+            for cls in Task.__subclasses__()
+            if not cls.__module__.startswith("memcap.")
+        ]
+        asked = [[each.name, first_paragraph(each.__doc__)] for each in (*tasks, *own)]
         show(Listing("What each task asks of a net", ASKED, asked, notes=[MORE]))
     else:
-        rows = [list(task_row(task, lag).values()) for task in tasks]
+        needs = [task_row(task, lag) for task in tasks]
+        rows = [[row[name] for name in NEEDS] for row in needs]
         title = f"Tasks at lag {lag}, with their default knobs; reference widths are an LSTM's"
-        show(Listing(title, COLUMNS, rows, DROPS))
+        show(Listing(title, [*NEEDS.values()], rows, notes=[ALSO]))
 
 
 ASKED = (Column("task"), Column("asks", folds=True))
 MORE = "memcap tasks NAME shows an example; memcap tasks --lag 50 says what each needs."
-COLUMNS = (
-    Column("task"),
-    Column("length", "steps of a sequence", right=True),
-    Column("shortest", "shortest sequence that asks for everything held", right=True),
-    Column("held", "symbols to hold at the worst moment", right=True),
-    Column("bits", "bits to hold at that moment", right=True),
-    Column("chance", "score of the best net without memory", right=True),
-    Column("solved", "held-out score that passes"),
-    Column(
-        "floor",
-        "units that the bits need in any network of float32 numbers",
-        right=True,
-    ),
-    Column(
+NEEDS = {
+    "task": Column("task"),
+    "length": Column("length", "steps of a sequence", right=True),
+    "held": Column("held", "symbols to hold at the worst moment", right=True),
+    "bits": Column("bits", "bits to hold at that moment", right=True),
+    "chance": Column("chance", "score of the best net without memory", right=True),
+    "one_per_number": Column(
         "one/number", "units with one carry number for each symbol held", right=True
     ),
-    Column("constructed", "units with which weights set by hand solve it", right=True),
-    Column("recipe", "recipe of recipe=auto"),
-    Column(
-        "before",
-        "filler that may come before what counts, in a longer sequence; nothing: what counts"
-        " begins at the first step",
+    "constructed": Column(
+        "constructed", "units with which weights set by hand solve it", right=True
     ),
-)
-DROPS = (
-    "before",
-    "shortest",
-    "held",
-    "length",
-    "constructed",
-    "chance",
-    "one/number",
-    "recipe",
-)
+}
+ALSO = "--json also has the floor, the score that passes, the recipe and the filler."
 
 
 def task_row(task: Task, lag: int) -> dict[str, Any]:

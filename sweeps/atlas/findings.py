@@ -80,7 +80,7 @@ def definitions() -> str:
         "what it must still know after 50 steps or less",
         "in Keras",
         "in PyTorch",
-        "trained nets that passed (99 % right)",
+        "trained nets that passed",
     )
     return (
         "**Do not size it by the length. Size it by what it must still know.**\n\n"

@@ -3,7 +3,8 @@ line.
 
 `python -m tests.answers.broken_scripts` trains and judges them, and prints a table. Of a
 broken one it changes the line that the diagnosis prints, and trains and judges it again.
-The nets before training and after are kept in broken_scripts.npz.
+That of PyTorch needs torch, which memcap does not install. The nets before training and
+after are kept in broken_scripts.npz.
 """
 
 import os
@@ -15,6 +16,7 @@ from types import SimpleNamespace
 import numpy as np
 
 import memcap
+from memcap.models.export import lstm_weights, read_model
 
 HERE = Path(__file__).parent
 KEPT = HERE / "broken_scripts.npz"
@@ -40,10 +42,75 @@ BROKEN = {
     "width": {"UNITS = 4": "UNITS = 1", "SYMBOLS = 2": "SYMBOLS = 8"},
 }
 SOUND = {"sound": {}, "biases exchanged": EXCHANGED, "a large start": LARGE}
+DRAW = SCRIPT.partition("def build")[0]
+TORCH = """
+import copy
+import torch
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm = torch.nn.LSTM(SYMBOLS + 5, UNITS, batch_first=True)
+        self.dense = torch.nn.Linear(UNITS, SYMBOLS)
+
+    def forward(self, inputs):
+        return self.dense(self.lstm(inputs)[0][:, -1])
+
+torch.manual_seed(SEED)
+rng = np.random.default_rng(SEED)
+net = Net()
+biases = torch.tensor([-4.0, 4.0, 0, 0])
+net.lstm.bias_ih_l0.data = biases.repeat_interleave(UNITS)
+start = copy.deepcopy(net)
+optimizer = torch.optim.Adam(net.parameters(), 0.03)
+for _ in range(STEPS):
+    inputs, symbols = draw_sequences(rng)
+    outputs = net(torch.tensor(inputs, dtype=torch.float32))
+    loss = torch.nn.functional.cross_entropy(outputs, torch.tensor(symbols))
+    optimizer.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+    optimizer.step()
+"""
+FLAX = """
+import jax.numpy as jnp
+import optax
+from flax import nnx
+
+class Net(nnx.Module):
+    def __init__(self, rngs):
+        cell = nnx.OptimizedLSTMCell(SYMBOLS + 5, UNITS, rngs=rngs)
+        cell.dense_h.bias[...] = jnp.repeat(jnp.array([-4.0, 4.0, 0, 0]), UNITS)
+        self.rnn = nnx.RNN(cell)
+        self.dense = nnx.Linear(UNITS, SYMBOLS, rngs=rngs)
+
+    @nnx.jit
+    def __call__(self, inputs):
+        return self.dense(self.rnn(inputs)[:, -1])
+
+def loss(net, inputs, symbols):
+    losses = optax.softmax_cross_entropy_with_integer_labels(net(inputs), symbols)
+    return losses.mean()
+
+@nnx.jit
+def train_step(net, optimizer, inputs, symbols):
+    optimizer.update(net, nnx.grad(loss)(net, inputs, symbols))
+
+rng = np.random.default_rng(SEED)
+net = Net(nnx.Rngs(SEED))
+start = nnx.clone(net)
+adam = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(0.03))
+optimizer = nnx.Optimizer(net, adam, wrt=nnx.Param)
+for _ in range(STEPS):
+    train_step(net, optimizer, *draw_sequences(rng))
+"""
+OTHERS = {"torch": DRAW + TORCH, "flax": DRAW + FLAX}  # sound, of other libraries
 
 
 def script(name):
     """Return the text of a script."""
+    if name in OTHERS:
+        return OTHERS[name]
     text = SCRIPT
     for part, other in (BROKEN | SOUND)[name].items():
         assert part in text
@@ -80,12 +147,16 @@ def trained(text):
     exec(text, names)
     done = SimpleNamespace(**names)
     knobs = {"symbols": done.SYMBOLS, "start": done.start}
-    return done, memcap.judge(Padded(done.net), "latch", 20, **knobs)
+    net = Padded(done.net) if hasattr(done.net, "get_weights") else done.net
+    return done, memcap.judge(net, "latch", 20, **knobs)
 
 
 def weights(net):
-    """Return the weights of a net, one after the other."""
-    return np.concatenate([array.ravel() for array in net.get_weights()])
+    """Return the weights of a net, one after the other, in the order of Keras."""
+    cell, readout = lstm_weights(read_model(net)[1]).values()
+    return np.concatenate(
+        [array.ravel() for array in (*cell.values(), *readout.values())]
+    )
 
 
 def main(names):
@@ -93,7 +164,7 @@ def main(names):
     nets = dict(np.load(KEPT)) if KEPT.exists() else {}
     print("| script | lags that are right, to | fault | line | mended, to |")
     print("| --- | --- | --- | --- | --- |")
-    for name in names or BROKEN | SOUND:
+    for name in names or BROKEN | SOUND | OTHERS:
         text = script(name)
         done, judgement = trained(text)
         nets[name] = np.stack([weights(done.start), weights(done.net)])

@@ -186,6 +186,7 @@ def test_every_task_is_listed_with_its_references(tmp_path, lag):
     words = memcap(tmp_path, "tasks", "--lag", lag).out
     rows = json.loads(memcap(tmp_path, "tasks", "--lag", lag, "--json").out)
     assert {row["task"] for row in rows} == set(task_classes())
+    assert max(map(len, words.splitlines())) <= 80
     for row in rows:
         task = task_classes()[row["task"]]()
         assert row["chance"] == task.facts(lag, task.length(lag)).chance
@@ -196,6 +197,18 @@ def test_every_task_is_listed_with_its_references(tmp_path, lag):
     assert before == ["distractors", "nothing", None]
     assert by_task["delay_line"]["one_per_number"] == math.ceil((lag + 1) / 2)
     assert (by_task["latch"]["bits"], by_task["latch"]["constructed"]) == (1, 1)
+
+
+def test_a_frontier_of_many_lags_has_the_longest_ones(tmp_path):
+    words = "frontier", "atlas"
+    short = memcap(tmp_path, *words).out
+    assert short.count("\n") <= 30
+    assert "\ndelay_line           50 " in short
+    latch = memcap(tmp_path, *words, "--task", "latch").out
+    assert "\nlatch (symbols=8)                          200 " in latch
+    whole = memcap(tmp_path, *words, "--task", "latch", "--all").out
+    assert "passed: passed of trained seeds" in whole
+    assert whole.count("\n") > 100
 
 
 def test_each_task_says_what_it_asks(tmp_path):
