@@ -1,8 +1,6 @@
 """DeltaNet as a recurrent cell: a new value replaces what its key had."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from flax import nnx
 
@@ -17,9 +15,6 @@ from memcap.cells.matrix import (
     decay,
     retrieve,
 )
-
-if TYPE_CHECKING:
-    from jaxtyping import Array, Float
 
 
 class DeltaNet(MatrixCell):
@@ -50,7 +45,3 @@ class DeltaNet(MatrixCell):
     def beta_scale(self) -> float:
         """The greatest strength b of a write."""
         return 2.0 if self.allow_neg_eigval else 1.0
-
-    def log_decay(self, gates: list[Gate]) -> Gate | Float[Array, "*T B K"] | None:
-        """Return the logarithm of the state's decay, one number or one for each of a
-        key; None: it does not decay."""

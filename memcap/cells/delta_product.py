@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from flax import nnx
 
 from memcap.cells.base import draw_param
-from memcap.cells.matrix import Window
+from memcap.cells.matrix import Gate, Window
 from memcap.cells.signed_delta_net import SignedDeltaNet
 
 
@@ -19,9 +19,9 @@ class DeltaProduct(SignedDeltaNet):
     S (K, U), as in the paper, and the last input; states between the writes of a step
     are not carried.
 
-    Also left out: the factor of the gated variant; the convolution and the output gate,
-    which `delta_product+conv4+gate` has (memcap/cells/layer_parts.py). With `writes =
-    1` it is `signed_delta_net`.
+    Also left out: the factor of the gated variant, which `gated_delta_product` has; the
+    convolution and the output gate, which `delta_product+conv4+gate` has
+    (memcap/cells/layer_parts.py). With `writes = 1` it is `signed_delta_net`.
     """
 
     name: ClassVar[str] = "delta_product"
@@ -43,7 +43,12 @@ class DeltaProduct(SignedDeltaNet):
     def update(self, state: Any, shifted: Window) -> Any:
         """Return the state after all writes, one after another."""
         kernels = self.kernel_of("key"), self.kernel_of("value")
-        for gate, key, value in zip(self.gates_of(shifted), *kernels, strict=True):
+        gates = self.gates_by_write(shifted)
+        for own, key, value in zip(gates, *kernels, strict=True):
             key = self.at_length(self.activate(shifted @ key))
-            state = self.write(state, key, self.activate(shifted @ value), [gate])
+            state = self.write(state, key, self.activate(shifted @ value), own)
         return state
+
+    def gates_by_write(self, shifted: Window) -> list[list[Gate]]:
+        """Return the gates of each write: its strength."""
+        return [[strength] for strength in self.gates_of(shifted)]

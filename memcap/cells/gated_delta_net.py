@@ -19,8 +19,6 @@ class GatedDeltaNet(DeltaNet):
     """
 
     name: ClassVar[str] = "gated_delta_net"
-    # least number by which `+rate` scales the decay at the start; 0 has no logarithm
-    least_rate: ClassVar[float] = 1e-4
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
         """Start the strength at a half, and the decay small."""

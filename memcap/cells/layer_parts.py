@@ -5,9 +5,9 @@
              to 16 inputs
     +gate    what is read is multiplied by SiLU of a linear map of the last input; of
              kda by a sigmoid of it
-    +skip    mamba2: D times the last value is added to what is read
-    +rate    gated_delta_net, kda: the logarithm of its decay is multiplied by a learned
-             number, as in mamba2
+    +skip    mamba2, m2rnn: D times the last value is added to what is read
+    +rate    gated_delta_net, kda, gated_delta_product, m2rnn: the logarithm of its
+             decay is multiplied by a learned number, as in mamba2
     +key8    keys and queries have 8 numbers, in place of 16; 1 to 256
     +heads2  two such matrices side by side, each with keys, values, gates and weights
              of its own; 2 to 16. U is the size of a value of each head, so the state
@@ -17,10 +17,12 @@
              steps; 2 to 64. Comes last
 
 So `delta_net+conv4`, `gla+conv4+gate`, `delta_product+conv4+gate`,
-`gated_delta_net+conv4+gate+rate`, `kda+conv4+gate+rate` and `mamba2+conv4+gate+skip`
-are the published layers, but for the differences that sweeps/cell_map/README.md lists.
+`gated_delta_net+conv4+gate+rate`, `kda+conv4+gate+rate`,
+`gated_delta_product+conv4+gate+rate`, `m2rnn+conv4+gate+rate+skip` and
+`mamba2+conv4+gate+skip` are the published layers, but for the differences that
+sweeps/cell_map/README.md lists.
 Parts of mLSTM and sLSTM are in xlstm_parts.py. Tests compare all with NumPy recurrences
-written from the code of flash-linear-attention, mamba and xlstm
+written from the code of flash-linear-attention, mamba, xlstm and lm-engine
 (tests/cells/test_recurrences.py).
 """
 
@@ -35,6 +37,8 @@ from flax import nnx
 from memcap.cells.base import Cell, Inputs, Step, draw_param
 from memcap.cells.delta_product import DeltaProduct
 from memcap.cells.gated_delta_net import GatedDeltaNet
+from memcap.cells.gated_delta_product import GatedDeltaProduct
+from memcap.cells.m2rnn import M2RNN
 from memcap.cells.mamba2 import Mamba2, log_rate
 from memcap.cells.matrix import Gate, MatrixCell, Value, Window, token_shift
 from memcap.cells.mlstm import MLSTM
@@ -116,12 +120,14 @@ class OutputGate(MatrixCell):
         return self.normalize(read * gate)
 
 
-class Skip(Mamba2):
-    """Reads S^T q + D v, with one learned number D."""
+class Skip(MatrixCell):
+    """Reads S^T q + D v, with one learned number D, or one for each of a value."""
+
+    skip_each: ClassVar[bool] = False  # whether D has the numbers of a value
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)
-        self.skip = nnx.Param(jnp.ones(1))
+        self.skip = nnx.Param(jnp.ones(hidden_features if self.skip_each else 1))
 
     def read(self, state: Any, shifted: Window) -> Value:
         """Add the last value to what is read."""
@@ -129,7 +135,7 @@ class Skip(Mamba2):
         return read + self.skip[...] * self.project(shifted, "value")
 
 
-class Rate(GatedDeltaNet):
+class Rate(MatrixCell):
     """Decays by a = exp(-r softplus(w x + c)), with one learned number r > 0."""
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
@@ -137,8 +143,10 @@ class Rate(GatedDeltaNet):
         self.log_rate = log_rate(rngs, self.least_rate)
 
     def log_decay(self, gates: list[Gate]) -> Gate:
-        """Return the log decay of the second gate, times the learned rate."""
-        return jnp.exp(self.log_rate[...]) * super().log_decay(gates)
+        """Return the cell's log decay, times the learned rate."""
+        log_decay = super().log_decay(gates)
+        assert log_decay is not None
+        return jnp.exp(self.log_rate[...]) * log_decay
 
 
 class KeySize(MatrixCell):
@@ -263,6 +271,7 @@ WRITES_ONCE = (
     "a cell with a matrix and one write per step, "
     "as gla, mamba2, delta_net and gated_delta_net"
 )
+PRODUCTS = "delta_product or gated_delta_product"
 ANY_MATRIX = "a cell with a matrix"
 BEFORE_CARRY = f"{ANY_MATRIX}, before a variant of its carry"
 WINDOWS = range(2, 17)
@@ -270,18 +279,23 @@ WINDOWS = range(2, 17)
 PARTS = {
     "gate": [
         Part(OutputGate, MatrixCell, WRITES_ONCE, "update", {}),
-        Part(OutputGate, DeltaProduct, "delta_product", "update", {}),
+        Part(OutputGate, DeltaProduct, PRODUCTS, "update", {}),
         Part(OutputGate, MLSTM, "mlstm", None, {"layer_norm": True}),
     ],
     "skip": [
         Part(Skip, Mamba2, "mamba2", "update", {}),
+        Part(Skip, M2RNN, "m2rnn", "update", {"skip_each": True}),
         Part(MLSTMSkip, MLSTMConvolution, "mlstm after +conv4", None, {}),
     ],
-    "rate": [Part(Rate, GatedDeltaNet, "gated_delta_net or kda", "update", {})],
+    "rate": [
+        Part(Rate, GatedDeltaNet, "gated_delta_net or kda", "update", {}),
+        Part(Rate, GatedDeltaProduct, "gated_delta_product", "update", {}),
+        Part(Rate, M2RNN, "m2rnn", "update", {}),
+    ],
     **{
         f"conv{n}": [
             Part(Convolution, MatrixCell, WRITES_ONCE, "update", {"window": n}),
-            Part(Convolution, DeltaProduct, "delta_product", "update", {"window": n}),
+            Part(Convolution, DeltaProduct, PRODUCTS, "update", {"window": n}),
             Part(MLSTMConvolution, MLSTM, "mlstm", None, {"window": n}),
             Part(
                 SLSTMConvolution,

@@ -56,6 +56,8 @@ class MatrixCell(Cell):
     conv_bias: ClassVar[bool] = False
     norm_before_gate: ClassVar[bool] = True
     sigmoid_gate: ClassVar[bool] = False  # in place of SiLU
+    # least factor of the decay at the start; 0 has no logarithm
+    least_rate: ClassVar[float] = 1e-4
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         self.in_features = in_features
@@ -75,6 +77,10 @@ class MatrixCell(Cell):
     def write(self, state: State, key: Key, value: Value, gates: list[Gate]) -> State:
         """Return the state after a key and its value; `gates` are before their nonlinearities."""
         raise NotImplementedError
+
+    def log_decay(self, gates: list[Gate]) -> Gate | Float[Array, "*T B K"] | None:
+        """Return the logarithm of the state's decay, one number or one for each of a
+        key; None: it does not decay, or not by a gate alone."""
 
     def initialize_carry(
         self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None

@@ -129,15 +129,15 @@ def _(cell: DeltaProduct, state: Any, shifted: Any, resets: Any) -> Terms:
     def in_turn(writes: list[Float[Array, "T B ..."]]) -> Float[Array, "W B ..."]:
         return jnp.stack(writes, 1).reshape(-1, *writes[0].shape[1:])
 
-    gates = cell.gates_of(shifted)
-    log_decays = [log for gate in gates if (log := cell.log_decay([gate])) is not None]
+    gates = cell.gates_by_write(shifted)
+    log_decays = [log for own in gates if (log := cell.log_decay(own)) is not None]
     return Terms(
         state,
         in_turn(log_decays)[..., None] if log_decays else None,
         in_turn([cell.at_length(shifted @ key) for key in cell.key[...]]),
         in_turn([shifted @ value for value in cell.value[...]]),
         cell.key_of(shifted, "query"),
-        strength=in_turn([cell.beta_scale * sigmoid(gate) for gate in gates]),
+        strength=in_turn([cell.beta_scale * sigmoid(own[0]) for own in gates]),
     )
 
 

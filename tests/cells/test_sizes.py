@@ -50,3 +50,18 @@ def test_the_names_of_the_package_are_there_and_no_others(tmp_path):
     assert done.stderr.endswith(
         "AttributeError: module 'memcap.cells' has no attribute 'cell'\n"
     )
+
+
+def test_the_gradient_is_finite_where_rg_lru_forgets_nothing():
+    """There 1 - a^2, of which it takes the root, is 0."""
+    graph, weights = nnx.split(cell_class("RG_LRU")(3, 5, rngs=nnx.Rngs(0)))
+
+    weights["gate_bias"][...] = jnp.full(10, -200.0)
+
+    def loss(weights):
+        cell = nnx.merge(graph, weights)
+        return cell(jnp.ones((2, 5)), jnp.ones((2, 3)))[0].sum()
+
+    value, slopes = quick_jit(jax.value_and_grad(loss))(weights)
+    assert value == 10
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(slopes))

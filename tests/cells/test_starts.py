@@ -125,13 +125,38 @@ def test_gla_forgets_half_in_16_steps():
     np.testing.assert_array_equal(starts("gla", 1)["bias"], np.zeros(16))
 
 
+def test_rwkv7_starts_as_the_first_layer_of_its_authors():
+    """RWKV-LM's RWKV-v7/train_temp/src/model.py, with one head, so that C = N."""
+    net = starts("rwkv7", 1)
+    size = len(net["removal"])
+    decay, rate = np.split(net["bias"], 2)
+    for n in range(size):
+        linear = n / (size - 1) - 0.5
+        zigzag = (n - (size - 1) / 2) / ((size - 1) / 2)
+        zigzag *= abs(zigzag)
+        www = -6 + 6 * (n / (size - 1))
+        assert decay[n] == pytest.approx(www + 0.5 + zigzag * 2.5, abs=1e-6)
+        right = -0.19 + zigzag * 0.3 + linear * 0.4
+        assert rate[n] == pytest.approx(right, abs=1e-6)
+        assert net["removal"][n] == pytest.approx(0.71 - linear * 0.1)
+    assert not np.any(net["gate"])
+
+
+def test_the_decays_of_rg_lru_are_spread_over_a_ring():
+    rates = np.concatenate([starts("RG_LRU", seed)["rate"] for seed in range(20)])
+    radii = 1 / (1 + np.exp(rates))
+    assert 0.9 <= radii.min() < 0.91
+    assert 0.99 < radii.max() <= 0.999
+
+
 @pytest.mark.parametrize(
-    ("name", "least"), [("gated_delta_net+rate", 0), ("mamba2", 1)]
+    ("name", "least"),
+    [("gated_delta_net+rate", 0), ("kda+rate", 1), ("m2rnn+rate", 0), ("mamba2", 1)],
 )
 def test_rates_and_steps_are_spread_over_where_they_are_drawn(name, least):
     nets = [starts(name, seed) for seed in range(20)]
     rates = np.exp([net["log_rate"][0] for net in nets])
-    assert least <= rates.min() < 4
+    assert least <= rates.min() < least + 4
     assert 13 < rates.max() <= 16
     if name == "mamba2":
         steps = np.log1p(np.exp([net["bias"][0] for net in nets]))

@@ -302,7 +302,7 @@ PARTS = {  # of layers, on cells that have none
     "delta_net+bits2+heads2": "a cell .*, before a variant of its carry",
     "slstm+bfloat16+conv4": "a cell with a matrix",
     "slstm+gate": "a cell with a matrix",
-    "mlstm+skip": "mamba2, or of mlstm after",
+    "mlstm+skip": "mamba2, of m2rnn, or of mlstm after",
     "gla+skip": "mamba2",
     "delta_net+rate": "gated_delta_net",
 }

@@ -18,7 +18,8 @@ U = 3
 B = 2
 NAMES = [name for name, cell in cell_classes().items() if owner_of(cell)]
 ADDITIVE = ["gla", "linear_attention", "mamba2", "mlstm"]
-DELTA = ["delta_net", "delta_product", "gated_delta_net", "kda", "signed_delta_net"]
+DELTA = ["delta_net", "delta_product", "gated_delta_net", "gated_delta_product"]
+DELTA += ["kda", "signed_delta_net"]
 
 
 def test_the_cells_of_chunks_are_these():

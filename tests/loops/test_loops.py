@@ -72,8 +72,9 @@ COVERING = [CASES[1], CASES[2], CASES[4]]
 SIDE_BY_SIDE = [*COVERING, *READ_OUT]
 # One of each kind: with loops of its own, with the loops for any cell.
 IN_FULL = ("lstm", "GRUCell")
-DIAGONAL = ("minGRU", "minLSTM", "LRU", "selective_LRU")
-CHUNKED = ("gla", "linear_attention", "mamba2", "mlstm", "gated_delta_net")
+DIAGONAL = ("minGRU", "minLSTM", "LRU", "selective_LRU", "RG_LRU")
+CHUNKED = ("gla", "linear_attention", "mamba2", "mlstm", "gated_delta_net", "kda")
+CHUNKED += ("gated_delta_product",)
 # Diagonal; with the loops for any cell, and another carry: a matrix, integers.
 IN_PART = ("LRU", "delta_net", "odd_cells:Clocked")
 
