@@ -228,12 +228,12 @@ def _code(curve: LossCurve, framework: str, file: Path | None, command: str) -> 
     """Return a script that trains a net of the width that is enough, until it is as
     good as those here."""
     if curve.units is None:
-        raise UserError("--code: no width helps, so there is none to train")
-    score = curve.enough[0].score
+        raise UserError(f"--code: {curve.verdict}, so there is no width to train")
+    chosen = curve.enough[0]
     if curve.task.loss == "classes":
-        criterion = round(score - 0.01, 3)
+        criterion = round(chosen.score - 0.01, 3)
     else:
-        criterion = float(f"{1.05 * score:.3g}")
+        criterion = float(f"{1.05 * chosen.mean:.3g}")
     task = replace(curve.task, criterion=criterion)
     values = {name: getattr(curve.recipe, name) for name in ("name", "lr", "budget")}
     member = Member(

@@ -10,6 +10,7 @@ from memcap.figures import Drawn
 from memcap.figures.style import COLOURS, write_below
 from memcap.knobs import UserError
 from memcap.own.losses import LossCurve, loss_curves
+from memcap.own.references import WINDOW
 from memcap.terminal.words import plural
 
 
@@ -28,7 +29,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
                 "loss": width.mean,
                 "error": width.error,
                 "score": width.score,
-                "enough": width in curve.enough,
+                "enough": width in curve.within,
             }
             for width in curve.widths
         ]
@@ -40,17 +41,20 @@ def _plot(curve: LossCurve, data: pl.DataFrame) -> Figure:
     """Draw the loss of each width with its standard error, the band that is enough, and
     the losses without state."""
     figure = Figure(figsize=(6.4, 4.2))
-    unit = "nats" if curve.task.loss == "classes" else "squared error"
+    unit = "nats"
+    if curve.task.loss == "values":
+        unit = "share of the variance" if curve.task.scale_targets else "squared error"
     axes = figure.add_subplot(xlabel="units", ylabel=f"held-out loss ({unit})")
     low = curve.best.mean
     axes.axhspan(low, low + curve.margin, color=COLOURS[0], alpha=0.15, lw=0)
     units = data["units"].to_list()
     errors = data["error"] if len(curve.folds) > 1 else None
     axes.errorbar(units, data["loss"], errors, color=COLOURS[0], marker="o", capsize=3)
-    one = curve.without_state.mean
-    axes.axhline(one, color=COLOURS[1], ls="--", label="current input alone")
-    label = f"last {curve.steps} steps alone"
-    axes.axhline(curve.n_gram.mean, color=COLOURS[1], ls=":", label=label)
+    styles = {"last step": "--", "window": ":", "running mean": "-."}
+    for kind, style in styles.items():
+        loss = curve.references[kind].mean
+        label = f"{kind} of {WINDOW}" if kind == "window" else kind
+        axes.axhline(loss, color=COLOURS[1], ls=style, label=f"{label}, no net")
     if curve.units is not None:
         label = f"{plural(curve.units, 'unit')}: enough"
         axes.axvline(curve.units, color=COLOURS[2], lw=1, label=label)
@@ -67,8 +71,9 @@ def _plot(curve: LossCurve, data: pl.DataFrame) -> Figure:
     fold = "repeat" if curve.task.has_own_split else "fold"
     text = (
         f"Marks show the mean over {len(curve.folds)} {fold}s, with standard errors. In each"
-        f" {fold} the seed that is best on validation counts. The band lies within"
-        f" {curve.margin:.2g} of the best of {units[0]} to {units[-1]} units. Recipe: {recipe}."
+        f" {fold} the net that is best on validation counts. The band lies within"
+        f" {curve.margin:.2g} of the best of {units[0]} to {units[-1]} units; validation chose the"
+        f" width. Recipe: {recipe}."
     )
     write_below(figure, "\n".join(textwrap.wrap(text, 110)))
     figure.subplots_adjust(left=0.13)

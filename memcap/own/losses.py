@@ -1,37 +1,48 @@
-"""Widths judged by their held-out loss, for `task.criterion=best`: the frontier of a
-user's own sequences.
+"""Widths judged by their loss, for `task.criterion=best`: the frontier of a user's own
+sequences.
 
-A width is enough if its loss exceeds that of the best width tried by no more than
-chance explains. Some folds are harder than others, for all widths alike, so differences
-are taken fold by fold: the margin is their standard error times the one-sided 5 %
-quantile of t. (The one-standard-error rule of Breiman et al., 1984, takes the standard
-error of the best width's own loss, which is too large if folds differ, and too small if
-they do not.) The median of all widths' standard errors is used: a narrow width that
-failed to train in one fold has a large one, by which it would be enough. With many
-sequences the margin goes to zero, and only the best width would be left; so 2 % of the
-gain from state is forgiven, too. Of the seeds of a width and fold the one with the
-lowest validation loss counts: a start that does not train says nothing about the width.
+The validation part chooses a width, and the held-out part, which chooses nothing,
+reports its loss. A width is enough if its loss exceeds that of the best width tried by
+no more than chance explains. Some folds are harder than others, for all widths alike,
+so differences are taken fold by fold: the margin is their standard error times the
+one-sided 5 % quantile of t. (The one-standard-error rule of Breiman et al., 1984, takes
+the standard error of the best width's own loss, which is too large if folds differ, and
+too small if they do not.) It is the median over the widths that reach at least half of
+the gain from state: nets that failed to train differ far more. A width that is worse in
+every one of five folds or more is not enough, whatever the margin. With many sequences
+the margin goes to zero, and only the best width would be left; so 2 % of the gain from
+state is forgiven, too. Where the margin is above a fifth of the gain, there are too few
+sequences to tell. Of the nets of a width and fold, of whatever start and recipe, the
+one with the lowest validation loss counts.
+
+A width is called not enough only if its nets trained. Each fold has its own starts: if
+the best net of some fold stays a fifth of the gain above what another fold's reaches,
+or if none gets a twentieth of the way from the loss without state, more starts might do.
 
 A file with a split of its own has no folds: repeats of the training, each with its own
 seeds, take their place, and the margin covers only the chance in training. The choice
 of test sequences affects all repeats alike, and no margin says by how much.
 
-State helps if the best width beats the best map of the current input, fold by fold,
-beyond chance (at 2.5 %, because the best of several widths looks better than it is).
+State helps if the best width beats the best map of the current input on held-out
+sequences, fold by fold, beyond chance (at 2.5 %), and if that map does not answer all.
 """
 
+import itertools
 import math
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import polars as pl
 
 from memcap.config.recipes import ResolvedRecipe
 from memcap.models.model import Model
-from memcap.own.last_steps import MOST_STEPS, loss_of_last_steps
+from memcap.own import references
+from memcap.own.references import KINDS
 from memcap.own.task import Data
-from memcap.store.columns import IDENTITY, model_of, recipe_of, task_of
+from memcap.store.columns import IDENTITY, RECIPE, START, model_of, recipe_of, task_of
 from memcap.store.rows import IS_BY_LOSS, without_failed
 from memcap.tasks import Task
 
@@ -39,16 +50,35 @@ FORGIVEN = 0.02  # of the gain from state
 # levels of the t-tests
 ENOUGH = 0.95
 HELPS = 0.975
-REPEATS = 5  # over which seeds are spread if the file has a split of its own
+REPEATS = 5  # folds, or repeats, over which seeds are spread
+MOST_MARGIN = 0.2  # of the gain from state; above it, there are too few sequences
+UNLIKE = 0.2  # of the gain: best nets of folds further apart did not all train
+TRAINED = 0.05  # of the gain
 # of the loss without state: a training loss below it shows that the net learns its data
 FALLS = 0.95
+ALWAYS = 5  # folds in which a width is worse, so that this is hardly chance
+
+Verdict = Literal[
+    "enough", "too few to tell", "no state needed", "did not train", "nothing learnt"
+]
 
 
 @dataclass(frozen=True)
 class Loss:
-    """Held-out losses, nats or squared error, one per fold."""
+    """Losses, nats or squared error, one per fold.
+
+    Args:
+        folds: on held-out sequences.
+        validation: on validation's, which choose; empty where they are not known.
+    """
 
     folds: tuple[float, ...]
+    validation: tuple[float, ...] = ()
+
+    @property
+    def choosing(self) -> tuple[float, ...]:
+        """The losses that choose a width."""
+        return self.validation or self.folds
 
     @property
     def mean(self) -> float:
@@ -62,43 +92,94 @@ class Loss:
             return math.nan
         return float(np.std(self.folds, ddof=1) / len(self.folds) ** 0.5)
 
-    def minus(self, other: "Loss") -> "Loss":
-        """Return the differences from another loss on the same folds, fold by fold."""
-        return Loss(tuple(np.subtract(self.folds, other.folds)))
-
-    def chance(self, level: float) -> float:
-        """Return how far chance brings the mean of differences above zero; NaN for one fold."""
-        from scipy.special import stdtrit
-
-        return float(stdtrit(len(self.folds) - 1, level)) * self.error
-
     def beats(self, other: "Loss") -> bool:
         """Tell whether it is lower than another loss on the same folds, beyond chance."""
-        gain = other.minus(self)
+        gain = Loss(tuple(np.subtract(other.folds, self.folds)))
         if len(self.folds) < 2:
             return gain.mean > FORGIVEN * other.mean
-        return gain.mean > gain.chance(HELPS)
+        return gain.mean > _quantile(len(self.folds), HELPS) * gain.error
+
+    def is_nothing_of(self, other: "Loss") -> bool:
+        """Tell whether it leaves next to nothing of another loss, as if it were 0."""
+        return self.mean <= FORGIVEN * other.mean
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class WidthLoss(Loss):
-    """The losses of a width."""
+    """The losses of a width.
+
+    Args:
+        units: the width.
+        recipe: the recipe of most of the nets that count.
+        train: mean training loss at the end.
+        score: mean held-out accuracy; or typical error, the root of the mean square, in
+            the target's unit.
+        runs: number of nets trained.
+        keys: keys of the members whose losses count, one per fold.
+        nets: validation losses of all nets of each fold.
+    """
 
     units: int
-    train: float  # mean training loss at the end
-    score: float  # mean held-out accuracy, or error
-    runs: int  # number of nets trained
-    keys: tuple[str, ...] = ()  # keys of the members whose losses count, one per fold
+    recipe: ResolvedRecipe
+    train: float
+    score: float
+    runs: int
+    keys: tuple[str, ...] = ()
+    nets: tuple[tuple[float, ...], ...] = ()
+
+
+def _quantile(folds: int, level: float) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(folds - 1, level))
+
+
+def enough_of(
+    losses: np.ndarray, without_state: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return which widths are enough, (W, ...) bool, and how far chance brings a width's
+    loss above that of the best one, (...); 0 where that is unknown.
+
+    Args:
+        losses: of each width and fold, (W, ..., K).
+        without_state: of each fold, (..., K).
+    """
+    means = losses.mean(-1)
+    best = np.expand_dims(means.argmin(0), (0, -1))
+    worse = losses - np.take_along_axis(losses, best, 0)
+    excess = worse.mean(-1)
+    gain = np.maximum(without_state.mean(-1) - means.min(0), 0)
+    folds = losses.shape[-1]
+    chance = np.zeros(gain.shape)
+    if folds > 1 and len(losses) > 1:
+        good = excess <= gain / 2
+        errors = np.where(good, worse.std(-1, ddof=1) / folds**0.5, np.inf)
+        # of the best width itself it is 0; of a pair in the middle the lower one counts
+        middle = np.maximum(good.sum(0), 1) // 2
+        median = np.take_along_axis(np.sort(errors, 0), middle[None], 0)[0]
+        chance = _quantile(folds, ENOUGH) * np.where(good.sum(0) > 1, median, 0)
+    forgiven = FORGIVEN * gain
+    always = (worse > forgiven[..., None]).all(-1) & (folds >= ALWAYS)
+    return (excess <= np.maximum(forgiven, chance)) & ~always, chance
+
+
+def interval_of(losses: np.ndarray, without_state: np.ndarray) -> tuple[int, int]:
+    """Return the places of the middle 95 % of the narrowest widths that are enough, by
+    folds drawn with replacement in all ways; arguments as of `enough_of`, (W, K)."""
+    folds = range(losses.shape[1])
+    draws = np.array(list(itertools.product(folds, repeat=len(folds))))
+    enough, _ = enough_of(losses[:, draws], without_state[draws])
+    low, high = np.quantile(enough.argmax(0), [0.025, 0.975], method="nearest")
+    return int(low), int(high)
 
 
 @dataclass(frozen=True)
 class LossCurve:
-    """The losses of all widths of one network and recipe on a user's sequences."""
+    """The losses of all widths of one network on a user's sequences."""
 
     task: Data  # at fold 0
-    lag: int  # of the members, as are the next two
+    lag: int  # of the members, as is the next one
     model: Model
-    recipe: ResolvedRecipe
     # numbers of the folds; or of the repeats, if the file has a split of its own
     folds: tuple[int, ...]
     widths: tuple[WidthLoss, ...]  # the widths that have all folds, the narrowest first
@@ -109,40 +190,59 @@ class LossCurve:
             isinstance(task, Data) and self.task.file == task.file and self.lag == lag
         )
 
-    def last_steps(self, steps: int) -> Loss:
-        """Return the losses of the predictor without state that sees this many steps."""
+    def reference(self, kind: str) -> Loss:
+        """Return the losses of a predictor that trains no state (memcap.own.references)."""
         folds = [0] * len(self.folds) if self.task.has_own_split else self.folds
-        tasks = (replace(self.task, fold=fold) for fold in folds)
-        return Loss(tuple(loss_of_last_steps(task, self.lag, steps) for task in tasks))
+        tasks = [replace(self.task, fold=fold) for fold in folds]
+        pairs = [references.losses(task, self.lag, kind) for task in tasks]
+        validation, held_out = zip(*pairs, strict=True)
+        return Loss(held_out, validation)
 
     @cached_property
-    def without_state(self) -> Loss:
-        """The losses of the best map of the current input."""
-        return self.last_steps(1)
+    def references(self) -> dict[str, Loss]:
+        """The losses of each kind."""
+        return {kind: self.reference(kind) for kind in KINDS}
 
     @property
-    def steps(self) -> int:
-        """The number of steps that the n-gram sees."""
-        return min(MOST_STEPS, self.lag + 1)
+    def without_state(self) -> Loss:
+        """The losses of the best map of the current input."""
+        return self.references["last step"]
 
     @cached_property
-    def n_gram(self) -> Loss:
-        """The losses of the best map of the last few inputs."""
-        return self.last_steps(self.steps)
+    def leaks(self) -> list[int]:
+        """The columns of which the last step alone says the answer."""
+        return references.leaks(self.task, self.lag)
 
     @cached_property
     def best(self) -> WidthLoss:
-        """The width of the lowest loss."""
-        return min(self.widths, key=lambda width: width.mean)
+        """The width of the lowest loss on validation's sequences."""
+        return min(self.widths, key=lambda width: np.mean(width.choosing))
+
+    @property
+    def recipe(self) -> ResolvedRecipe:
+        """The recipe of the width that is enough, or of the best one."""
+        return (self.enough or (self.best,))[0].recipe
 
     @cached_property
+    def gain(self) -> float:
+        """How far state brings the loss down, on validation's sequences; at least 0."""
+        lowest = np.mean(self.best.choosing)
+        return max(0.0, float(np.mean(self.without_state.choosing) - lowest))
+
+    @cached_property
+    def _arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        losses = np.array([width.choosing for width in self.widths])
+        return losses, np.array(self.without_state.choosing)
+
+    @cached_property
+    def _rule(self) -> tuple[np.ndarray, np.ndarray]:
+        return enough_of(*self._arrays)
+
+    @property
     def by_chance(self) -> float:
         """How far chance brings a width's loss above that of the best width; 0 where
         that is unknown."""
-        others = [width for width in self.widths if width is not self.best]
-        if not others or len(self.folds) < 2:
-            return 0.0
-        return float(np.median([w.minus(self.best).chance(ENOUGH) for w in others]))
+        return float(self._rule[1])
 
     @property
     def margin(self) -> float:
@@ -152,15 +252,19 @@ class LossCurve:
     @property
     def forgiven(self) -> float:
         """The margin that is left with very many sequences."""
-        return FORGIVEN * max(0.0, self.without_state.mean - self.best.mean)
+        return FORGIVEN * self.gain
+
+    @property
+    def within(self) -> tuple[WidthLoss, ...]:
+        """The widths that are no worse than the best one; none if state does not help."""
+        if not self.state_helps:
+            return ()
+        return tuple(itertools.compress(self.widths, self._rule[0]))
 
     @property
     def enough(self) -> tuple[WidthLoss, ...]:
-        """The widths that are enough; none if state does not help."""
-        if not self.state_helps:
-            return ()
-        most = self.best.mean + self.margin
-        return tuple(width for width in self.widths if width.mean <= most)
+        """The widths that are enough; none if there are too few sequences to tell."""
+        return self.within if self.verdict == "enough" else ()
 
     @property
     def units(self) -> int | None:
@@ -168,10 +272,70 @@ class LossCurve:
         return self.enough[0].units if self.enough else None
 
     @property
+    def interval(self) -> tuple[int, int] | None:
+        """The middle 95 % of the narrowest width that is enough, with the next narrower
+        ones that did not train; None if state does not help."""
+        if not self.within:
+            return None
+        low, high = interval_of(*self._arrays)
+        while low and self.did_not_train(self.widths[low - 1]):
+            low -= 1
+        return self.widths[low].units, self.widths[high].units
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """What can be said of the width."""
+        if self.state_helps:
+            few = self.margin > MOST_MARGIN * self.gain
+            return "too few to tell" if few else "enough"
+        constant = self.references["constant"]
+        if not self.without_state.is_nothing_of(constant):
+            with_memory = [self.references[kind] for kind in KINDS[2:]]
+            if any(loss.beats(self.best) for loss in with_memory):
+                return "did not train"
+            if any(loss.beats(self.without_state) for loss in with_memory):
+                return "too few to tell"
+        knows = self.without_state.mean < FALLS * constant.mean
+        return "no state needed" if knows else "nothing learnt"
+
+    def shares(self, width: WidthLoss) -> list[list[float]]:
+        """Return which share of the gain from state each of its nets has, fold by fold."""
+        none = self.without_state.choosing
+        nets = width.nets or [(loss,) for loss in width.choosing]
+        return [
+            [(loss - net) / max(self.gain, 1e-12) for net in fold]
+            for loss, fold in zip(none, nets, strict=True)
+        ]
+
+    def least_trained(self, width: WidthLoss) -> float:
+        """Return the share of the gain below which a net of this width did not train."""
+        return max(TRAINED, max(map(max, self.shares(width))) - UNLIKE)
+
+    def did_not_train(self, width: WidthLoss) -> bool:
+        """Tell whether a width is not enough, and no net of some fold trained."""
+        best = min(map(max, self.shares(width)))
+        return width not in self.within and best < self.least_trained(width)
+
+    def untrained(self, width: WidthLoss) -> int:
+        """Count the nets of a width that did not train."""
+        least = self.least_trained(width)
+        return sum(share < least for fold in self.shares(width) for share in fold)
+
+    @property
     def as_good(self) -> WidthLoss:
         """The narrowest width that is as good as the best but for chance, with nothing forgiven."""
-        most = self.best.mean + self.by_chance
-        return next(width for width in self.widths if width.mean <= most)
+        most = np.mean(self.best.choosing) + self.by_chance
+        return next(width for width in self.widths if np.mean(width.choosing) <= most)
+
+    @property
+    def better(self) -> WidthLoss | None:
+        """The best of the wider widths whose held-out loss is lower than that of the
+        one that is enough in every fold, by more than is forgiven."""
+        if not self.within:
+            return None
+        folds = np.array(self.within[0].folds) - self.forgiven
+        better = [w for w in self.widths if (np.array(w.folds) < folds).all()]
+        return min(better, key=lambda width: width.mean, default=None)
 
     @property
     def right_as_often(self) -> WidthLoss | None:
@@ -189,19 +353,25 @@ class LossCurve:
         return next(width for width in self.widths if width.score >= least)
 
     @property
+    def next_narrower(self) -> WidthLoss | None:
+        """The widest width tried below the narrowest that is no worse than the best."""
+        least = self.within[0].units if self.within else 0
+        narrower = [width for width in self.widths if width.units < least]
+        return narrower[-1] if narrower else None
+
+    @property
     def below(self) -> int:
-        """The widest width tried below `units`; 0 if there is none."""
-        least = self.units or 0
-        narrower = [w.units for w in self.widths if w.units < least]
-        return max(narrower, default=0)
+        """Its units; 0 if there is none."""
+        return self.next_narrower.units if self.next_narrower else 0
 
     @cached_property
     def state_helps(self) -> bool:
-        """True if a net beats the best map without state."""
-        return self.best.beats(self.without_state)
+        """True if a net beats the best map without state, which does not answer all."""
+        all_answered = self.without_state.is_nothing_of(self.references["constant"])
+        return not all_answered and self.best.beats(self.without_state)
 
     @property
-    def too_few(self) -> bool:
+    def by_heart(self) -> bool:
         """True if nets learn the training sequences by heart, and nothing of it carries
         over to others."""
         learnt = min(width.train for width in self.widths)
@@ -221,33 +391,46 @@ class LossCurve:
 
 
 def loss_curves(rows: pl.DataFrame) -> list[LossCurve]:
-    """Return a curve per file, lag and network judged by loss, with the recipe that has
-    most runs."""
+    """Return a curve per file, lag and network judged by loss, over all recipes that
+    trained some width on all folds."""
     measured = pl.col("held_out_loss").is_not_null()
     rows = without_failed(rows).filter(IS_BY_LOSS, measured)
+    if rows.is_empty():
+        return []
     tasks = {knobs: _data(knobs) for knobs in rows["knobs"].unique()}
     files = {knobs: repr(replace(task, fold=0)) for knobs, task in tasks.items()}
     folds = {  # None: seeds are repeats
         knobs: None if task.has_own_split else task.fold
         for knobs, task in tasks.items()
     }
+    units = {knobs: _unit(task) for knobs, task in tasks.items()}
+    knobs = pl.col("knobs")
+    unit = knobs.replace_strict(units, return_dtype=pl.Float64)
     rows = rows.with_columns(
-        file=pl.col("knobs").replace_strict(files, return_dtype=pl.String),
-        fold=pl.col("knobs")
-        .replace_strict(folds, return_dtype=pl.Int64)
-        .fill_null(pl.col("seed") % REPEATS),
+        file=knobs.replace_strict(files, return_dtype=pl.String),
+        fold=knobs.replace_strict(folds, return_dtype=pl.Int64).fill_null(
+            pl.col("seed") % REPEATS
+        ),
+        final=pl.coalesce(unit * pl.col("final").sqrt(), "final"),
     )
-    curves: dict[tuple, LossCurve] = {}
-    runs: dict[tuple, int] = {}
-    same = [name for name in IDENTITY if name != "knobs"]
+    varies = {"knobs", *START, *RECIPE}
+    same = [name for name in IDENTITY if name not in varies]
+    curves = []
     for _, group in rows.group_by("file", *same, maintain_order=True):
+        counts = group.group_by(*RECIPE, "units").agg(pl.col("fold").n_unique())
+        whole = counts.filter(pl.col("fold") == pl.col("fold").max())
+        group = group.join(whole, on=list(RECIPE), how="semi", nulls_equal=True)
         row = group.row(0, named=True)
         task = replace(tasks[row["knobs"]], fold=0)
-        place = task, row["lag"], model_of(row)
-        if group.height > runs.get(place, 0):
-            runs[place] = group.height
-            curves[place] = LossCurve(*place, recipe_of(row), *width_losses(group))
-    return list(curves.values())
+        curves.append(LossCurve(task, row["lag"], model_of(row), *width_losses(group)))
+    return curves
+
+
+def _unit(task: Data) -> float | None:
+    """Return the unit in which nets give their one value; 1 of several, and None of classes."""
+    if task.loss == "classes":
+        return None
+    return 1.0 if task.outputs > 1 else float(task.file_content.target_scale.spread)
 
 
 def _data(knobs: str) -> Data:
@@ -268,13 +451,18 @@ def width_losses(rows: pl.DataFrame) -> tuple[tuple[int, ...], tuple[WidthLoss, 
             continue
         units = part["units"][0]
         train, score = part.select(pl.col("train_loss", "final").mean()).row(0)
+        recipes = Counter(map(recipe_of, part.iter_rows(named=True)))
+        nets = rows.filter(units=units)
         width = WidthLoss(
             folds=tuple(part["held_out_loss"]),
+            validation=tuple(part["validation_loss"]),
             units=units,
+            recipe=recipes.most_common(1)[0][0],
             train=train,
             score=score,
-            runs=rows.filter(units=units).height,
+            runs=nets.height,
             keys=tuple(part["key"]),
+            nets=tuple(tuple(nets.filter(fold=k)["validation_loss"]) for k in folds),
         )
         widths.append(width)
     return folds, tuple(widths)

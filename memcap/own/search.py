@@ -1,8 +1,9 @@
 """The search for the units that a user's own sequences need, in rounds that a rerun continues.
 
-First recipes race on one fold, by validation loss. The best of them trains widths that
-double, on all folds; then widths between the narrowest that is enough and the next
-narrower one.
+First recipes race on one fold, by validation loss, at narrow widths and at a wide one.
+The best of each end train widths that double, on all folds, and further starts of the
+widest one that is not enough where its nets did not train; then widths between the
+narrowest that is enough and the next narrower one.
 """
 
 import itertools
@@ -32,8 +33,11 @@ RACE = (
     ("forget_bias", 0.003),
     ("chrono", 0.01),
 )
-RACE_UNITS = (2, 16)
+# the widths at which recipes race, the narrow ones together
+RACE_UNITS = ((1, 2), (16,))
 RACE_SEEDS = 2
+NARROW = 5  # units; wider nets begin with the recipe of the wide end
+STARTS = 6  # nets of a width and fold, before it is said that they did not train
 
 
 @dataclass(frozen=True)
@@ -50,49 +54,72 @@ class WidthSearch:
 
     def run(self) -> LossCurve:
         """Train what is missing; return the losses of the widths."""
-        recipe = self.race()
+        recipes = self.race()
         powers = [2**k for k in range(self.most.bit_length())]
-        curve = self.curve_of({*powers, self.most}, recipe)
-        while (width := next_width(curve)) is not None:
-            curve = self.curve_of([width], recipe)
-        return curve
+        curve = self.curve_of({*powers, self.most}, recipes)
+        while True:
+            narrower = curve.next_narrower
+            if (
+                narrower is not None
+                and curve.did_not_train(narrower)
+                and min(map(len, narrower.nets)) < STARTS
+            ):
+                curve = self.curve_of([narrower.units], recipes, STARTS)
+            elif (width := next_width(curve)) is not None:
+                curve = self.curve_of([width], recipes)
+            else:
+                return curve
 
-    def race(self) -> Recipe:
-        """Return the recipe whose nets have the lowest validation loss on the first fold."""
+    def race(self) -> tuple[Recipe, Recipe]:
+        """Return the recipes whose narrow and whose wide nets have the lowest validation
+        loss on the first fold."""
         recipes = [
             Recipe(name, lr=lr, budget=BUDGET, schedule="cosine") for name, lr in RACE
         ]
-        kinds = itertools.product(RACE_UNITS, recipes, [0], range(RACE_SEEDS))
+        units = itertools.chain(*RACE_UNITS)
+        kinds = itertools.product(units, recipes, [0], range(RACE_SEEDS))
         rows = self._train([self.member(*kind) for kind in kinds])
+        rows = rows.with_columns(pl.col("validation_loss").fill_null(math.inf))
 
-        def loss(recipe: Recipe) -> Any:
-            nets = rows.filter(recipe=recipe.name, lr=recipe.lr)
-            return nets["validation_loss"].fill_null(math.inf).mean()
+        def best(units: tuple[int, ...]) -> Recipe:
+            def loss(recipe: Recipe) -> Any:
+                nets = rows.filter(recipe=recipe.name, lr=recipe.lr)
+                return nets.filter(pl.col("units").is_in(units))[
+                    "validation_loss"
+                ].mean()
 
-        return min(recipes, key=loss)
+            return min(recipes, key=loss)
 
-    def curve_of(self, widths: Iterable[int], recipe: Recipe) -> LossCurve:
-        """Train some widths; return the curve of all widths with this recipe."""
-        kinds = itertools.product(
-            widths, [recipe], range(self.folds), range(self.seeds)
-        )
-        self._train([self.member(*kind) for kind in kinds])
-        rows = store.read(self.folder).filter(
-            recipe=recipe.name, lr=recipe.lr, budget=recipe.budget
-        )
+        narrow, wide = map(best, RACE_UNITS)
+        return narrow, wide
+
+    def curve_of(
+        self, widths: Iterable[int], recipes: Sequence[Recipe], seeds: int = 0
+    ) -> LossCurve:
+        """Train some widths, each by turns with the recipe of its end and with the
+        other one; return the curve of all widths."""
+        counts = range(self.folds), range(max(seeds, self.seeds))
+        members = []
+        for units, fold, seed in itertools.product(widths, *counts):
+            recipe = recipes[(seed + (units > NARROW)) % len(recipes)]
+            members.append(self.member(units, recipe, fold, seed))
+        self._train(members)
         lag = self.task.longest_lag
-        return next(curve for curve in loss_curves(rows) if curve.is_of(self.task, lag))
+        curves = loss_curves(store.read(self.folder))
+        return next(curve for curve in curves if curve.is_of(self.task, lag))
 
     def member(self, units: int, recipe: Recipe, fold: int, seed: int) -> Member:
-        """Return a member of a width; if the file has a split of its own, repeats take
-        the place of folds."""
+        """Return a member of a width. Each fold has starts of its own; if the file has a
+        split, repeats take the place of folds."""
         task = self.task
-        if task.has_own_split:
-            seed = seed * REPEATS + fold
-        else:
+        if not task.has_own_split:
             task = replace(task, fold=fold)
         return Member(
-            task, task.longest_lag, model=Model(units=units), recipe=recipe, seed=seed
+            task,
+            task.longest_lag,
+            model=Model(units=units),
+            recipe=recipe,
+            seed=seed * REPEATS + fold,
         )
 
     def _train(self, members: Sequence[Member]) -> pl.DataFrame:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from memcap.own.losses import FORGIVEN, Loss, LossCurve, WidthLoss
+from memcap.own.references import WINDOW
 from memcap.own.task import Data
 from memcap.terminal.words import Column, Listing, plural
 
@@ -20,12 +21,18 @@ if TYPE_CHECKING:
 RARE = 0.1  # share of the answers
 COLUMNS = (
     Column("units", right=True),
-    Column("held-out loss", "mean over the folds or repeats, in nats or squared error"),
+    Column(
+        "held-out loss",
+        "mean over the folds or repeats, in nats, or as a share of the variance",
+    ),
     Column(
         "enough",
-        "nearly as good as the best, by chance or 2 % of the way back to no memory",
+        "on validation nearly as good as the best, by chance or 2 % of the way back to no"
+        " memory",
     ),
-    Column("score", "held-out accuracy, or mean squared error", right=True),
+    Column(
+        "score", "held-out accuracy, or typical error in the target's unit", right=True
+    ),
     Column("training loss", right=True),
     Column(
         "runs", "nets trained; in each fold the best on validation counts", right=True
@@ -42,44 +49,17 @@ def loss_text(loss: Loss) -> str:
 def sentences(curve: LossCurve) -> list[str]:
     """Say which width is enough, or why none is."""
     if not curve.state_helps:
-        return _no_width_helps(curve)
-    task = curve.task
-    best = curve.best
-    chosen = curve.enough[0]
-    has_split = task.has_own_split
-    why = "chance in training" if has_split else "chance, fold by fold"
-    if curve.margin == curve.forgiven:
-        why = f"{FORGIVEN:.0%} of the way back to a net without memory"
-    count = len(curve.folds)
-    folds = f"{count} folds"
-    if has_split:
-        folds = f"{plural(count, 'repeat')} on the file's own split"
-    lines = [
-        f"{plural(chosen.units, 'unit')}: held-out loss {loss_text(chosen)}, within"
-        f" {curve.margin:.2g} ({why}) of the best of {_widths(curve)} ({loss_text(best)} with"
-        f" {best.units}), over {folds}."
-    ]
-    if has_split:
+        return [*_no_width_helps(curve), *_memory(curve)]
+    lines = _chosen(curve) if curve.enough else _too_few(curve)
+    if curve.task.has_own_split:
         lines.append(
-            f"Other test sequences than these {task.part_sizes[1]:,} may say otherwise: no"
+            f"Other test sequences than these {curve.task.part_sizes[1]:,} may say otherwise: no"
             " margin is of that."
         )
-    for width in curve.widths:
-        if width.units == curve.below:
-            verb = "are" if width.units > 1 else "is"
-            lines.append(f"{width.units} {verb} not enough: {loss_text(width)}.")
-    lines += _other_rules(curve)
-    score = f"{chosen.score:.3f}" if task.loss == "classes" else f"{chosen.score:.4g}"
-    lines.append(
-        f"Held-out {task.metric} of {chosen.units}: {score}. Without state:"
-        f" {loss_text(curve.without_state)} (the best map of the current input); the last"
-        f" {curve.steps} steps alone: {loss_text(curve.n_gram)}."
-    )
-    if not best.beats(curve.n_gram):
-        lines.append(
-            f"No net beats what sees the last {curve.steps} steps beyond chance: a window of so"
-            " many may do."
-        )
+    lines += [*_narrower(curve), *_other_rules(curve)]
+    chosen = curve.within[0]
+    lines.append(f"Held-out {_score(curve, chosen)}.")
+    lines += _memory(curve)
     learnt = curve.learnt
     if learnt is not None and learnt.units < chosen.units:
         verb = "have" if learnt.units > 1 else "has"
@@ -94,26 +74,135 @@ def sentences(curve: LossCurve) -> list[str]:
     return lines
 
 
+def _score(curve: LossCurve, width: WidthLoss) -> str:
+    if curve.task.loss == "classes":
+        return f"accuracy of {width.units}: {width.score:.3f}"
+    unit = "the target's unit" if curve.task.outputs == 1 else "spreads of each value"
+    return f"error of {width.units}: {width.score:.4g} in {unit} (root mean square)"
+
+
+def _chosen(curve: LossCurve) -> list[str]:
+    best = curve.best
+    chosen = curve.enough[0]
+    has_split = curve.task.has_own_split
+    why = "chance in training" if has_split else "chance, fold by fold"
+    if curve.margin == curve.forgiven:
+        why = f"{FORGIVEN:.0%} of the way back to a net without memory"
+    return [
+        f"{plural(chosen.units, 'unit')}{_range(curve)}: held-out loss {loss_text(chosen)}. On"
+        f" validation, which chose it, within {curve.margin:.2g} ({why}) of the best of"
+        f" {_widths(curve)} ({loss_text(best)} with {best.units}), over {_folds(curve)}."
+    ]
+
+
+def _range(curve: LossCurve) -> str:
+    low, high = curve.interval or (0, 0)
+    return f" ({low} to {high} by other folds)" if low < high else ""
+
+
+def _folds(curve: LossCurve) -> str:
+    count = len(curve.folds)
+    if curve.task.has_own_split:
+        return f"{plural(count, 'repeat')} on the file's own split"
+    return f"{count} folds"
+
+
+def _too_few(curve: LossCurve) -> list[str]:
+    low, high = curve.interval or (0, 0)
+    share = curve.margin / curve.gain
+    return [
+        f"Too few sequences to tell the width: {low} to {high} units. Chance moves the loss by"
+        f" {curve.margin:.2g}, {share:.0%} of what state gains, over {_folds(curve)}; the best is"
+        f" {loss_text(curve.best)} with {curve.best.units}."
+    ]
+
+
+def _narrower(curve: LossCurve) -> list[str]:
+    """Say of the next narrower width that it is not enough, or that it did not train."""
+    narrower = curve.next_narrower
+    lines = []
+    if narrower is not None and curve.did_not_train(narrower):
+        lines.append(
+            f"{narrower.units} did not train ({curve.untrained(narrower)} of {narrower.runs}"
+            f" nets), so {narrower.units} may be enough: more starts may show it (--seeds)."
+        )
+    elif narrower is not None:
+        verb = "are" if narrower.units > 1 else "is"
+        lines.append(f"{narrower.units} {verb} not enough: {loss_text(narrower)}.")
+    better = curve.better
+    if better is not None:
+        count = len(curve.folds)
+        lines.append(
+            f"{better.units} are better in {count} of {_folds(curve)}: {loss_text(better)},"
+            f" {_score(curve, better)}."
+        )
+    return lines
+
+
 def _widths(curve: LossCurve) -> str:
     return f"{curve.widths[0].units} to {curve.widths[-1].units} units"
 
 
+def _memory(curve: LossCurve) -> list[str]:
+    """Say what predictors reach that train no state."""
+    losses = curve.references
+    constant, last, window, mean = map(loss_text, losses.values())
+    lines = [
+        f"Without a net: always the same {constant}; by the last step {last}; by the last"
+        f" {WINDOW} steps {window}; by a running mean {mean}."
+    ]
+    if not curve.state_helps:
+        return lines
+    means = {
+        "window": f"{WINDOW} steps suffice, without a state",
+        "running mean": "one unit that adds up would do, if training found it",
+    }
+    for kind, meaning in means.items():
+        loss = losses[kind]
+        if loss.is_nothing_of(losses["constant"]) or not curve.best.beats(loss):
+            name = f"last {WINDOW} steps" if kind == "window" else kind
+            lines.append(f"No net beats the {name} beyond chance: {meaning}.")
+    return lines
+
+
 def _no_width_helps(curve: LossCurve) -> list[str]:
     best = curve.best
+    last = curve.without_state
+    found = f"of {_widths(curve)} the best held-out loss is {loss_text(best)} (with {best.units})"
+    if curve.verdict == "no state needed":
+        lines = [
+            f"No state is needed: by the last step alone {loss_text(last)}; {found}, no better."
+        ]
+        if curve.leaks:
+            columns = ", ".join(str(k + 1) for k in curve.leaks)
+            lines.append(
+                f"Of the last step's numbers, number {columns} alone says the answer: a leak?"
+            )
+        return lines
+    if curve.verdict == "did not train":
+        return [
+            f"The nets did not train: {found}, no better than {loss_text(last)} of the last step"
+            " alone, but more steps say more, as below. More starts (--seeds) or sequences may"
+            " train them."
+        ]
+    if curve.verdict == "too few to tell":
+        return [
+            f"Too few sequences to tell whether a state helps: {found}, by the last step alone"
+            f" {loss_text(last)}; more steps say more, as below."
+        ]
     why = (
         "Training loss does not fall either: the target does not follow from the sequences,"
         " or it is as hard to learn as a parity."
     )
-    if curve.too_few:
+    if curve.by_heart:
         train = min(width.train for width in curve.widths)
         why = (
-            f"Training loss falls to {train:.2g}, and held-out loss does not follow: more"
-            " sequences, not more units; or what is asked is not in them."
+            f"Training loss falls to {train:.2g}, and held-out loss does not follow: what is asked"
+            " is not in the sequences, or is as hard to find as a parity, which takes more of"
+            " them."
         )
     return [
-        f"No width helps: of {_widths(curve)} the best held-out loss is {loss_text(best)} (with"
-        f" {best.units}), no better than {loss_text(curve.without_state)} of the best map of the"
-        " current input.",
+        f"No width helps: {found}, no better than {loss_text(last)} of the last step alone.",
         why,
     ]
 
@@ -121,12 +210,13 @@ def _no_width_helps(curve: LossCurve) -> list[str]:
 def _other_rules(curve: LossCurve) -> list[str]:
     """Say which width other rules choose: that nothing is forgiven, or that the right
     class is enough."""
+    if not curve.enough:
+        return []
     chosen = curve.enough[0]
     as_good = curve.as_good
     lines = []
     if curve.by_chance and as_good.units > chosen.units:
-        gain = curve.without_state.mean - curve.best.mean
-        loss = (chosen.mean - curve.best.mean) / gain
+        loss = (chosen.mean - curve.best.mean) / curve.gain
         lines.append(
             f"{as_good.units} do no worse than the best, within chance: {loss_text(as_good)}. With"
             f" {chosen.units} the loss goes {loss:.1%} of the way back to a net without memory."
@@ -147,7 +237,7 @@ def loss_table(curve: LossCurve) -> Listing:
         [
             str(width.units),
             loss_text(width),
-            "yes" if width in curve.enough else "",
+            "yes" if width in curve.within else "",
             f"{width.score:.4g}",
             f"{width.train:.4g}",
             str(width.runs),
@@ -174,18 +264,21 @@ def as_dict(curve: LossCurve) -> dict[str, Any]:
     return {
         "file": curve.task.file,
         "lag": curve.lag,
+        "verdict": curve.verdict,
         "units": curve.units,
+        "interval": curve.interval,
         "not_enough": curve.below or None,
         "best": curve.best.units,
+        "better": units(curve.better),
         "as_good": curve.as_good.units if curve.enough and curve.by_chance else None,
         "right_as_often": units(curve.right_as_often),
         "margin": curve.margin,
+        "gain": curve.gain,
         "state_helps": curve.state_helps,
-        "too_few": curve.too_few,
+        "by_heart": curve.by_heart,
         "learnt": units(curve.learnt),
         "widest_is_best": curve.widest_is_best,
-        "without_state": plain(curve.without_state),
-        "last_steps": {"steps": curve.steps, **plain(curve.n_gram)},
+        "references": {kind: plain(loss) for kind, loss in curve.references.items()},
         "recipe": curve.recipe.name,
         "lr": curve.recipe.lr,
         "folds": len(curve.folds),
@@ -194,7 +287,9 @@ def as_dict(curve: LossCurve) -> dict[str, Any]:
                 "units": width.units,
                 **plain(width),
                 "score": width.score,
-                "enough": width in curve.enough,
+                "enough": width in curve.within,
+                "runs": width.runs,
+                "untrained": curve.untrained(width),
             }
             for width in curve.widths
         ],

@@ -20,7 +20,7 @@ def real_sets() -> str:
             f"{row[name]:.2f} ({row[f'{name}_predicted']:g})"
             for name in ("current", "last_five")
         )
-        enough = "no width helps"
+        enough = row["verdict"]
         if row["measured"] is not None:
             enough = f"{row['measured']} [{row['from']}, {row['to']}]"
         lines.append(

@@ -13,33 +13,25 @@ frontier` and others do not read.
 """
 
 import argparse
-import itertools
 import json
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-from scipy.special import stdtrit
 
 from memcap import figures, store
 from memcap.config.recipes import Recipe
 from memcap.figures.style import COLOURS
-from memcap.own.losses import (
-    ENOUGH,
-    FORGIVEN,
-    Loss,
-    LossCurve,
-    loss_curves,
-    width_losses,
-)
+from memcap.own.losses import Loss, LossCurve, loss_curves, width_losses
+from memcap.own.references import KINDS
 from memcap.own.search import WidthSearch
 from memcap.own.table import Columns, read_table
 from memcap.own.task import Data
-from memcap.store.columns import model_of, recipe_of
+from memcap.store.columns import model_of
 from memcap.store.rows import complete
 
 OUTPUTS = Path("outputs/real")
@@ -57,34 +49,19 @@ class Published(LossCurve):
 
     by_steps: tuple[Loss, Loss] = (Loss(()), Loss(()))
 
-    def last_steps(self, steps: int) -> Loss:
-        """Return the losses of what sees so many steps and has no state."""
-        return self.by_steps[steps > 1]
-
-    @property
-    def interval(self) -> tuple[int, int]:
-        """The middle 95 % of the widths that are enough by folds drawn with
-        replacement, in all ways."""
-        draws = np.array(
-            list(itertools.product(range(len(self.folds)), repeat=len(self.folds)))
+    @cached_property
+    def references(self) -> dict[str, Loss]:
+        """Return the losses of what sees the last steps and has no state."""
+        # the part that validates a fold is held out in the next one
+        last, window = (
+            Loss(loss.folds, (*loss.folds[1:], *loss.folds[:1]))
+            for loss in self.by_steps
         )
-        losses = np.array([width.folds for width in self.widths])[
-            :, draws
-        ]  # (widths, draws, folds)
-        means = losses.mean(-1)
-        best = means.argmin(0)
-        differences = losses - np.take_along_axis(losses, best[None, :, None], 0)
-        errors = (
-            np.sort(differences.std(-1, ddof=1), 0)[1:] / len(self.folds) ** 0.5
-        )  # but the best's own, 0
-        chance = stdtrit(len(self.folds) - 1, ENOUGH) * np.median(errors, 0)
-        gain = np.array(self.by_steps[0].folds)[draws].mean(-1) - means.min(0)
-        enough = means <= means.min(0) + np.maximum(
-            chance, FORGIVEN * np.maximum(gain, 0)
-        )
-        units = np.array([width.units for width in self.widths])[enough.argmax(0)]
-        low, high = np.quantile(units, [0.025, 0.975], method="nearest")
-        return int(low), int(high)
+        # not kept; that it is above the last step's is all that counts here
+        constant = Loss(tuple(2 * loss for loss in last.folds))
+        unknown = Loss((np.nan,) * len(self.folds))
+        losses = constant, last, window, unknown
+        return dict(zip(KINDS, losses, strict=True))
 
     @property
     def units_by_one_error(self) -> int | None:
@@ -137,9 +114,9 @@ def collect() -> None:
     for name, curve in curves.items():
         if name not in there and not name.endswith(SHUFFLED):
             file = curve.task.file_content
-            losses = zip(
-                curve.folds, curve.without_state.folds, curve.n_gram.folds, strict=True
-            )
+            known = curve.references
+            by_steps = (known[kind].folds for kind in ("last step", "window"))
+            losses = zip(curve.folds, *by_steps, strict=True)
             lines += [(name, len(file.inputs), file.steps, *each) for each in losses]
     pl.DataFrame(lines, columns, orient="row").sort("set", "fold").write_csv(path)
 
@@ -175,13 +152,7 @@ def curves() -> dict[str, Published]:
             Loss(tuple(losses[column])) for column in ("current", "last_five")
         )
         by_set[str(name)] = Published(
-            Data(),
-            row["lag"],
-            model_of(row),
-            recipe_of(row),
-            folds,
-            widths,
-            (by_steps[0], by_steps[1]),
+            Data(), row["lag"], model_of(row), folds, widths, (by_steps[0], by_steps[1])
         )
     return by_set
 
@@ -204,12 +175,13 @@ def compared() -> pl.DataFrame:
         if curve is None:
             continue
         shuffled = by_set.get(prediction["set"] + SHUFFLED)
-        low, high = curve.interval if curve.units else (None, None)
+        low, high = curve.interval or (None, None)
         sequences, steps = sizes[prediction["set"]]
         line = {name: prediction[name] for name in ("set", "predicted", "low", "high")}
         line |= {
             "sequences": sequences,
             "steps": steps,
+            "verdict": curve.verdict,
             "measured": curve.units,
             "from": low,
             "to": high,
@@ -222,9 +194,9 @@ def compared() -> pl.DataFrame:
             "score": curve.best.score,
             "current": curve.without_state.mean,
             "current_predicted": prediction["no_state"],
-            "last_five": curve.n_gram.mean,
+            "last_five": curve.references["window"].mean,
             "last_five_predicted": prediction["last_five"],
-            "beats_last_five": curve.best.beats(curve.n_gram),
+            "beats_last_five": curve.best.beats(curve.references["window"]),
             "shuffled": shuffled.best.mean if shuffled else None,
         }
         lines.append(line)

@@ -31,8 +31,8 @@ def table(targets, count=300, steps=6):
 
 @pytest.fixture
 def search(tmp_path, monkeypatch):
-    """A search of nets that nobody trains: their loss is a function of their width, and
-    their recipe's."""
+    """A search of nets that nobody trains: their loss is a function of their width,
+    seed and recipe."""
     file = tmp_path / "données.npz"  # JSON writes its name otherwise
     np.savez(
         file, inputs=np.arange(600).reshape(100, 6) % 3, targets=np.arange(100) % 2
@@ -45,7 +45,8 @@ def search(tmp_path, monkeypatch):
             new = [member for member in members if member.key not in known]
             for member in new:
                 worse = 0.2 * (member.recipe.name != "chrono")
-                held = loss(member.model.units) + 0.001 * member.task.fold
+                shown = member.model.units, member.seed, member.recipe.name
+                held = loss(*shown) + 0.001 * member.task.fold
                 outcome = {
                     "validation_loss": held + worse,
                     "held_out_loss": held,
@@ -69,28 +70,54 @@ def search(tmp_path, monkeypatch):
 
 def test_the_recipe_that_validation_prefers_finds_the_width(search):
     make, rows = search
-    curve = make(lambda units: 0.1 if units >= 11 else 0.5).run()
+    curve = make(lambda units, *_: 0.1 if units >= 11 else 0.5).run()
     assert (curve.recipe.name, curve.units, curve.below) == ("chrono", 11, 10)
     widths = [width.units for width in curve.widths]
     assert widths == [1, 2, 4, 8, 9, 10, 11, 16, 32]
     assert all(width.runs >= 10 for width in curve.widths)
+    places = {
+        (row["units"], row["knobs"], row["seed"]) for row in rows if row["units"] == 4
+    }
+    assert len({seed for _, _, seed in places}) == len(places)  # starts of its own
     before = len(rows)
-    assert make(lambda units: 0.1 if units >= 11 else 0.5).run() == curve
+    assert make(lambda units, *_: 0.1 if units >= 11 else 0.5).run() == curve
     assert len(rows) == before  # a rerun trains nothing
 
 
 def test_where_no_width_helps_none_is_looked_for(search):
     make, _ = search
-    curve = make(lambda units: 0.75).run()
+    curve = make(lambda units, *_: 0.75).run()
     assert curve.units is None
     assert len(curve.widths) == 6
+
+
+def test_where_some_starts_train_a_width_more_are_tried(search):
+    """One unit trains from each third seed."""
+    make, _ = search
+    curve = make(
+        lambda units, seed, _: 0.1 if units > 1 or seed % 3 == 2 else 0.7
+    ).run()
+    assert curve.units == 1
+    assert [width.runs for width in curve.widths if width.units < 4] == [30, 10]
+
+
+def test_each_end_has_its_own_recipe(search):
+    make, _ = search
+
+    def loss(units, seed, recipe):
+        return 0.1 if (recipe == "chrono") == (units < 3) else 0.6
+
+    curve = make(loss).run()
+    recipes = {width.units: width.recipe.name for width in curve.widths}
+    assert (curve.units, recipes[1]) == (1, "chrono")
+    assert recipes[16] != "chrono"
 
 
 def test_where_the_file_has_a_split_repeats_of_other_seeds_are_in_place_of_folds(
     search, tmp_path
 ):
     make, rows = search
-    mine = make(lambda units: 0.1 if units >= 3 else 0.5)
+    mine = make(lambda units, *_: 0.1 if units >= 3 else 0.5)
     parts = np.array(["train", "train", "test"])[np.arange(100) % 3]
     np.savez(tmp_path / "split.npz", **np.load(mine.task.file), split=parts)
     curve = replace(

@@ -1,0 +1,118 @@
+"""Ask memcap for the widths of thirteen made-up sets whose widths are known.
+
+python docs/known_sets.py
+    all sets, each as it is: a quarter of an hour on one core
+python docs/known_sets.py sum30 last --form 2
+    some of them, in other units and another order of columns
+
+What is known: the widths that are right, and None where no net helps.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+
+from memcap.config.member import Engine
+from memcap.own.search import WidthSearch
+from memcap.own.table import array_form
+from memcap.own.task import own_task
+
+COUNT = 2000
+OUTPUTS = Path("outputs/known_sets")
+# of values, and of numbers that a net sees: x becomes a + b x
+UNITS = ((0, 1), (500, 100), (0, 0.001), (-3e6, 2e4))
+RIGHT = {
+    "marked": {1},
+    "copy2": {1, 2},
+    "copy3": {1, 2, 3},
+    "parity": {1, 2},
+    "sum30": {1},
+    "random": {None},
+    "flips": {1},
+    "leak": {None},
+    "imbalance": {1},
+    "first": {1, 2, 3},
+    "first_two": {2, 3, 4},
+    "last": {None},
+    "sum8": {1},
+}
+
+
+def made(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the inputs (N, T) or (N, T, F) and the targets (N,) of a set."""
+    rng = np.random.default_rng(list(name.encode()))
+    bits = rng.integers(0, 2, (COUNT, 30))
+    place = rng.integers(0, 29, COUNT)
+    mark = np.arange(30) == place[:, None]
+    bit = bits[mark]
+    marked = np.stack([bits, mark], -1).astype(float)
+    symbols = rng.integers(0, 8, (COUNT, 12))
+    numbers = rng.normal(size=(COUNT, 30))
+    if name == "marked":
+        return marked, bit
+    if name in ("copy2", "copy3"):
+        count = int(name[-1])
+        shown = np.where(np.arange(12) < count, bits[:, :12], 2)
+        return shown, bits[:, :count] @ 2 ** np.arange(count)
+    if name == "parity":
+        return bits[:, :20], bits[:, :20].sum(1) % 2
+    if name == "sum30":
+        return numbers[..., None], numbers.sum(1)
+    if name == "random":
+        return symbols, bit
+    if name == "flips":
+        return marked, bit ^ (rng.random(COUNT) < 0.1)
+    if name == "leak":
+        label = rng.integers(0, 3, (COUNT, 30))
+        return np.stack([numbers, numbers[::-1], label], -1), label[:, -1]
+    if name == "imbalance":
+        rare = rng.random(COUNT) < 0.05
+        return np.stack([np.where(mark, rare[:, None], bits), mark], -1) * 1.0, 1 * rare
+    if name == "first":
+        return symbols, symbols[:, 0]
+    if name == "first_two":
+        return symbols, 8 * symbols[:, 0] + symbols[:, 1]
+    if name == "last":
+        return symbols, symbols[:, -1]
+    return numbers[:, :8, None], numbers[:, :8].sum(1)
+
+
+def in_form(
+    form: int, inputs: np.ndarray, targets: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a set in other units, and with columns, symbols and classes in another order."""
+    if not form:
+        return inputs, targets
+    rng = np.random.default_rng(form)
+    start, unit = UNITS[form]
+    if inputs.ndim == 3:
+        inputs = start + unit * inputs[..., rng.permutation(inputs.shape[2])]
+    else:
+        inputs = rng.permutation(inputs.max() + 1)[inputs]
+    if targets.dtype.kind == "f":
+        return inputs, start + unit * targets
+    return inputs, rng.permutation(targets.max() + 1)[targets]
+
+
+def main() -> None:
+    """Print a line for each set: what is right, what memcap says, and the seconds of CPU."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("sets", nargs="*", default=[])
+    parser.add_argument("--form", type=int, default=0, choices=range(len(UNITS)))
+    words = parser.parse_args()
+    for name in words.sets or RIGHT:
+        arrays = array_form(*in_form(words.form, *made(name)))
+        folder = OUTPUTS / f"{name}-{words.form}"
+        path = arrays.save(folder / f"sequences-{arrays.digest}.npz")
+        task = own_task(path)
+        start = time.process_time()
+        engine = Engine(workers=1)
+        curve = WidthSearch(task, folder, engine=engine, quiet=True).run()
+        seconds = time.process_time() - start
+        print(f"{name}: {curve.units}, {seconds:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,217 @@
+"""Predictors that train no state, by scikit-learn: which memory would do, and how well?
+
+Each is the best of a few linear models, and for numbers of a forest, on features of a
+user's own sequences; the validation part chooses among them.
+
+* constant: the shares of the classes, or the mean.
+* last step: the current input, and its products. What equals it needs no state.
+* window: the last few inputs; of symbols also each run of them, an n-gram.
+* running mean: the mean and the sum of all inputs so far, and the current one. One unit
+  that adds up can hold one such sum.
+"""
+
+import warnings
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from memcap.own.file import Sequences
+from memcap.own.task import Data
+
+KINDS = ("constant", "last step", "window", "running mean")
+WINDOW = 5  # steps
+STRENGTHS = (0.01, 1.0, 100.0)  # inverse of the penalty on squared weights
+MOST_ROWS = 8000  # of training
+MOST_PRODUCTS = 300
+MOST_CELLS = 20_000_000
+LEAST = 1e-6  # probability of a class
+# of a guess: the rest is the constant's, as the next answer may be of any class
+SURE = 0.999
+ITERATIONS = 50
+FREQUENT = 10  # lines with a run of symbols; rarer runs count as one
+TREES = {"n_estimators": 50, "min_samples_leaf": 3, "random_state": 0}
+
+
+@lru_cache(maxsize=256)
+def losses(task: Data, lag: int, kind: str) -> tuple[float, float]:
+    """Return the mean losses of a kind on the validation and on the held-out answers of
+    the task's fold, in nats or squared error. At most `lag` + 1 steps count."""
+    features, answers, part = _table(task, lag, kind)
+    judged = part > 0
+    constant = _constant(task, answers[part == 0])
+    fitted = [] if kind == "constant" else _guesses(task, features, answers, part)
+    options = [np.tile(constant, (int(judged.sum()), 1)), *fitted]
+    if task.loss == "classes":
+        chosen = np.arange(len(options[0])), answers[judged]
+        options = [SURE * guess + (1 - SURE) * constant for guess in options]
+        errors = [-np.log(np.maximum(guess[chosen], LEAST)) for guess in options]
+    else:
+        errors = [((guess - answers[judged]) ** 2).mean(1) for guess in options]
+    parts = part[judged]
+    pairs = [(float(e[parts == 1].mean()), float(e[parts == 2].mean())) for e in errors]
+    return min(pairs)
+
+
+def leaks(task: Data, lag: int) -> list[int]:
+    """Return the columns of numbers of which the last one alone says the answer, to a
+    hundredth of what a constant leaves open; none where symbols are one column."""
+    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+    file = task.file_content
+    if file.symbols is not None or file.inputs.shape[2] == 1:
+        return []
+    tree = DecisionTreeClassifier if task.loss == "classes" else DecisionTreeRegressor
+    columns, answers, part = _table(task, lag, "column")
+    training = part == 0
+    found = []
+    for k in range(columns.shape[1]):
+        model = tree(random_state=0, min_samples_leaf=2)
+        model.fit(columns[training, k : k + 1], answers[training])
+        if model.score(columns[~training, k : k + 1], answers[~training]) > 0.99:
+            found.append(k)
+    return found
+
+
+def _table(task: Data, lag: int, kind: str) -> tuple[Any, np.ndarray, np.ndarray]:
+    """Return features (A, P) before each of A answers, the answers (A,) or (A, O), and
+    the place of each one's part."""
+    file = task.file_content
+    width = file.symbols or file.inputs.shape[2]
+    most = MOST_CELLS // (WINDOW * max(width, task.outputs))
+    places = [_answers(file, part, lag, most) for part in task.parts]
+    part = np.repeat([0, 1, 2], [len(which) for which, _ in places])
+    which, when = (np.concatenate(each) for each in zip(*places, strict=True))
+    answers = file.targets[which] if file.due is None else file.targets[which, when]
+    if task.loss == "values":
+        answers = answers.reshape(len(answers), -1).astype(np.float64)
+    first = file.steps - 1 - lag
+    inputs = file.inputs[:, first:]
+    make = _of_numbers if file.symbols is None else _of_symbols
+    return make(file, inputs, which, when - first, kind), answers, part
+
+
+def _answers(
+    file: Sequences, places: np.ndarray, lag: int, most: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sequences and the steps of answers, of all or of `most`."""
+    if file.due is None:
+        return places, np.full(len(places), file.steps - 1)
+    first = file.steps - 1 - lag
+    which, when = np.nonzero(file.due[places, first:])
+    if len(which) > most:
+        some = np.random.default_rng(0).choice(len(which), most, replace=False)
+        which = which[some]
+        when = when[some]
+    return places[which], when + first
+
+
+def _last(
+    inputs: np.ndarray, which: np.ndarray, when: np.ndarray, steps: int, blank: int
+) -> np.ndarray:
+    """Return the last steps up to each answer, (A, steps, ...)."""
+    back = when[:, None] - np.arange(steps)[::-1]
+    windows = inputs[which[:, None], np.maximum(back, 0)]
+    windows[back < 0] = blank
+    return windows
+
+
+def _of_symbols(
+    file: Sequences, inputs: np.ndarray, which: np.ndarray, when: np.ndarray, kind: str
+) -> Any:
+    """Return features of symbols, (A, P), sparse."""
+    from scipy.sparse import csr_array, hstack
+    from sklearn.preprocessing import OneHotEncoder
+
+    steps = WINDOW if kind == "window" else 1
+    windows = _last(inputs, which, when, steps, file.blank).astype(np.int64)
+    columns = [windows]
+    run = windows[:, -1]
+    for back in range(1, windows.shape[1]):
+        run = run * (file.blank + 1) + windows[:, -1 - back]
+        columns.append(run[:, None])
+    encoder = OneHotEncoder(min_frequency=FREQUENT)
+    shown = encoder.fit_transform(np.concatenate(columns, 1))
+    if kind != "running mean":
+        return shown
+    seen = inputs[which]
+    counts = (np.arange(inputs.shape[1]) <= when[:, None]) & (seen != file.blank)
+    row, step = np.nonzero(counts)
+    shape = len(which), file.blank
+    totals = csr_array((np.ones(len(row)), (row, seen[row, step])), shape)
+    shares = csr_array(totals / np.maximum(counts.sum(1), 1)[:, None])
+    parts = [shown, shares]
+    if file.lengths is not None or file.due is not None:  # else sums say the same
+        parts.append(totals / inputs.shape[1])
+    return hstack(parts).tocsr()
+
+
+def _of_numbers(
+    file: Sequences, inputs: np.ndarray, which: np.ndarray, when: np.ndarray, kind: str
+) -> np.ndarray:
+    """Return features of numbers, (A, P)."""
+    if kind == "column":
+        return inputs[which, when]
+    steps = WINDOW if kind == "window" else 1
+    x = _last(inputs, which, when, steps, 0).reshape(len(which), -1)
+    x = x.astype(np.float64)
+    width = x.shape[1]
+    first = second = np.arange(width)
+    if (width + 1) ** 2 <= MOST_PRODUCTS and steps == 1:
+        first, second = np.triu_indices(width)
+    parts = [x, x[:, first] * x[:, second]]
+    if kind == "running mean":
+        sums = np.cumsum(inputs, 1, dtype=np.float64)[which, when]
+        steps_seen = np.cumsum(file.counts[:, -inputs.shape[1] :], 1)[which, when]
+        count = steps_seen[:, None].astype(np.float64)
+        parts += [count, sums, sums / count]
+    return np.concatenate(parts, 1)
+
+
+def _constant(task: Data, answers: np.ndarray) -> np.ndarray:
+    """Return the mean of answers, (O,); of classes their shares, with one more in each."""
+    if task.loss == "values":
+        return answers.mean(0)
+    counts = np.bincount(answers, minlength=task.outputs) + 1
+    return counts / counts.sum()
+
+
+def _guesses(
+    task: Data, features: Any, answers: np.ndarray, part: np.ndarray
+) -> Iterator[np.ndarray]:
+    """Yield the guesses of each model where the part is not training, (A, O)."""
+    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
+
+    answers = answers.squeeze()
+    training = np.flatnonzero(part == 0)
+    training = np.random.default_rng(0).permutation(training)[:MOST_ROWS]
+    has_classes = task.loss == "classes"
+    models: list[Any] = [
+        LogisticRegression(C=strength, max_iter=ITERATIONS)
+        if has_classes
+        else Ridge(1 / strength)
+        for strength in STRENGTHS
+    ]
+    if isinstance(features, np.ndarray):
+        scaler = StandardScaler().fit(features[training])
+        features = np.clip(scaler.transform(features), -10, 10)
+        forest = ExtraTreesClassifier if has_classes else ExtraTreesRegressor
+        models.append(forest(**TREES))
+    if len(np.unique(answers[training])) < 2:
+        return
+    for model in models:
+        with warnings.catch_warnings(), threadpool_limits(1):
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(features[training], answers[training])
+        if not has_classes:
+            guess = model.predict(features[part > 0])
+            yield guess.reshape(len(guess), -1)
+            continue
+        shares = np.zeros((np.count_nonzero(part), task.outputs))
+        shares[:, model.classes_] = model.predict_proba(features[part > 0])
+        yield shares
