@@ -7,7 +7,7 @@ Code that needs Flax is in registry.py, which is imported at its first use.
 from typing import TYPE_CHECKING, Any
 
 from memcap.cells.gates import Gates, Init
-from memcap.cells.sizes import ALIASES, FACTS, CellFacts
+from memcap.cells.sizes import ALIASES, FACTS, LAYERS, CellFacts
 from memcap.runtime.plugins import is_import_path
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALIASES",
+    "LAYERS",
     "Cell",
     "CellFacts",
     "Gates",

@@ -16,13 +16,10 @@
     16, 16/2, ... 16/8
              steps; 2 to 64. Comes last
 
-So `delta_net+conv4`, `gla+conv4+gate`, `delta_product+conv4+gate`,
-`gated_delta_net+conv4+gate+rate`, `kda+conv4+gate+rate`,
-`gated_delta_product+conv4+gate+rate`, `m2rnn+conv4+gate+rate+skip` and
-`mamba2+conv4+gate+skip` are the published layers, but for the differences that
-sweeps/cell_map/README.md lists.
-Parts of mLSTM and sLSTM are in xlstm_parts.py. Tests compare all with NumPy recurrences
-written from the code of flash-linear-attention, mamba, xlstm and lm-engine
+`LAYERS` of sizes.py names the variant of each cell that is its published layer, but for
+the differences that docstrings and sweeps/cell_map/README.md list. Parts of mLSTM and
+sLSTM are in xlstm_parts.py. Tests compare all with NumPy recurrences written from the
+code of flash-linear-attention, mamba, xlstm and lm-engine
 (tests/cells/test_recurrences.py).
 """
 

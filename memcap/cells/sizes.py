@@ -50,3 +50,17 @@ FACTS = {
     name: CellFacts(numbers, 32 * numbers, is_lstm=name in LSTMS)
     for name, numbers in NUMBERS_PER_UNIT.items()
 }
+# bare cells, and the variant of each that is its published layer (layer_parts.py)
+LAYERS = {
+    "delta_net": "delta_net+conv4",
+    "delta_product": "delta_product+conv4+gate",
+    "gated_delta_net": "gated_delta_net+conv4+gate+rate",
+    "gated_delta_product": "gated_delta_product+conv4+gate+rate",
+    "gla": "gla+conv4+gate",
+    "kda": "kda+conv4+gate+rate",
+    "m2rnn": "m2rnn+conv4+gate+rate+skip",
+    "mamba2": "mamba2+conv4+gate+skip",
+    "mlstm": "mlstm+conv4+gate+skip",
+    "signed_delta_net": "signed_delta_net+conv4",
+    "slstm": "slstm+conv4",
+}

@@ -4,7 +4,8 @@ tasks.
 It trains what the cells of the map trained, with other seeds, in some minutes on a CPU:
 a race of learning rates at each task, then the widths that find u90
 (sweeps/cell_map.yaml). If the 95 % intervals of cells overlap, their order is not
-known: "3 to 7 of 16" are the places that the cell may have.
+known: "3 to 7 of 16" are the places that the cell may have. A cell that does not train
+with this budget has none.
 
   memcap rank
       the published cells: which may need the fewest, and how sure that is
@@ -22,7 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from memcap import api, figures, store
+from memcap.cells import LAYERS
 from memcap.commands.arguments import add_json, add_output
+from memcap.figures.style import budgets
 from memcap.store.shards import OUTPUTS, load_findings, rows_file
 from memcap.terminal.words import Column, Listing, order, print_json, show
 
@@ -32,7 +35,7 @@ COLUMNS = (
     Column("verdict", "verdict that counts; steady: right on longer sequences, too"),
     Column(
         "place",
-        "place by bytes of state, among all cells; cells that do not train come last, by score",
+        "place by bytes of state, among all cells; none: the cell does not train with this budget",
     ),
     Column(
         "bytes",
@@ -93,7 +96,8 @@ def run(arguments: Namespace) -> None:
         return
     title = f"{ranking.cell} on the map of cells, all by one recipe"
     rows = list(map(_cells, lines))
-    show(Listing(title, COLUMNS, rows, DROPS, [_rates(lines)]))
+    notes = [_rates(lines), _budgets(lines), _form(ranking.cell)]
+    show(Listing(title, COLUMNS, rows, DROPS, notes))
     print(f"Figure: {picture}")
 
 
@@ -118,12 +122,28 @@ def _rates(lines: list[dict[str, Any]]) -> str:
     return f"Learning rates that won their races: {'; '.join(rates)}."
 
 
+def _budgets(lines: list[dict[str, Any]]) -> str:
+    """Say how many steps the cell trained, and how many the others did."""
+    own, others = (
+        max(line[name] for line in lines) for name in ("budget", "budget_of_others")
+    )
+    return f"Training steps, at most: {own:,}; the other cells {others:,}."
+
+
+def _form(cell: str) -> str:
+    """Say what a cell lacks of its published layer."""
+    if cell in LAYERS:
+        return f"{cell} is bare: it lacks the parts that {LAYERS[cell]} has."
+    return "Cells are bare, in one layer."
+
+
 def _show_published(as_json: bool) -> None:
     """Print who may need the fewest bytes on each task, and how alike two runs of the map are."""
     cell_map = load_findings("cell_map")
     runs = [cell_map.needs(store.read(rows_file(name))) for name in cell_map.RUNS]
     taus = cell_map.agreement(*runs)
-    places = cell_map.by_place(cell_map.needs(store.rows_of(Path(cell_map.STUDY))))
+    needs = cell_map.needs(store.rows_of(Path(cell_map.STUDY)))
+    places = cell_map.by_place(needs)
     rows = []
     lines = []
     for task, needs in places.items():
@@ -145,4 +165,5 @@ def _show_published(as_json: bool) -> None:
     if as_json:
         print_json({"tasks": lines})
     else:
-        show(Listing("The map of cells", PUBLISHED, rows))
+        notes = [f"Cells are bare, in one layer. {budgets(n.point for n in needs)}"]
+        show(Listing("The map of cells", PUBLISHED, rows, notes=notes))

@@ -74,6 +74,7 @@ def by_bytes(map_name: str) -> str:
     """Bytes of state that each cell needs at each place of a map; those that need fewest first."""
     all_needs = needs_of(*STUDIES[map_name])
     places = by_place(all_needs)
+    name = {need.cell: f"`{need.cell}`{need.form}" for need in all_needs}
     cells: dict[str, dict[str, str]] = {need.cell: {} for need in all_needs}
     for place, there in places.items():
         best = best_of(there)
@@ -82,7 +83,7 @@ def by_bytes(map_name: str) -> str:
             cells[need.cell][place] = f"{bold}{need.words}{bold}"
     floors = (number(there[0].floor) for there in places.values())
     lines = (
-        (f"`{cell}`", *(words.get(place, "") for place in places))
+        (name[cell], *(words.get(place, "") for place in places))
         for cell, words in cells.items()
     )
     floor = "the proved floor", *floors

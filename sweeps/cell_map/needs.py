@@ -19,6 +19,7 @@ from scipy.stats import kendalltau
 
 import memcap
 from memcap import Member, Model, Recipe, UserError
+from memcap.cells import LAYERS
 from memcap.findings import study_config
 from memcap.findings.tables import (
     Architecture,
@@ -70,6 +71,15 @@ class Need:
     def cell(self) -> str:
         """The cell without its noise, with its number of layers if there are several."""
         return NOISE.sub("", self.point.model.name)
+
+    @property
+    def form(self) -> str:
+        """Whether it is the bare recurrence of a layer, or as published, where a reader
+        could take one for the other."""
+        cell = self.point.model.cell
+        if cell in LAYERS:
+            return ", bare"
+        return ", as published" * (cell in LAYERS.values())
 
     @property
     def task(self) -> str:
@@ -247,7 +257,10 @@ def band(need: Need, others: Sequence[Need], name: str = "bytes") -> tuple[int, 
 
 
 def band_text(need: Need, others: Sequence[Need]) -> str:
-    """Return a band in words: "3 to 7 of 16"."""
+    """Return a band in words: "3 to 7 of 16"; or "none", of a cell that does not train:
+    its score places it among the others, but says nothing of its bytes."""
+    if not need.point.trains:
+        return "none"
     first, last = band(need, others)
     return f"{first}{f' to {last}' * (last > first)} of {len(others)}"
 
@@ -316,9 +329,9 @@ def ranking(all_needs: Sequence[Need], cell: str) -> pl.DataFrame:
 
     Returns:
         One row per task: its need (`columns`, and `Need.words`), the places open to it
-            by bytes of state
-        (`band`), the number of cells, the cells that may need the fewest (`best_of`),
-        and the need of the first of these.
+        by bytes of state (`band`; null if it has none), the number of cells, the greatest
+        budget of the others, the cells that may need the fewest (`best_of`), and the need of
+        the first of these.
 
     Raises:
         UserError: the cell has no needs.
@@ -328,7 +341,8 @@ def ranking(all_needs: Sequence[Need], cell: str) -> pl.DataFrame:
     for need in (need for need in all_needs if need.cell == cell):
         others = places[need.place]
         best = best_of(others)
-        first, last = band(need, others)
+        first, last = band(need, others) if need.point.trains else (None, None)
+        budgets = [other.point.recipe.budget for other in others if other is not need]
         row = {
             **columns(need),
             "words": need.words,
@@ -336,6 +350,7 @@ def ranking(all_needs: Sequence[Need], cell: str) -> pl.DataFrame:
             "first": first,
             "last": last,
             "cells": len(others),
+            "budget_of_others": max(budgets, default=0),
             "best_cells": [other.cell for other in best],
             "best_words": best[0].words if best else None,
         }

@@ -56,7 +56,7 @@ def plot(
     """Draw a table of bytes of state above one of parameters, a line per cell and a
     column per task; `seed_words` names the seeds."""
     places = by_place(all_needs)
-    cells = list(dict.fromkeys(need.cell for need in all_needs))
+    cells = {need.cell: need.cell + need.form for need in all_needs}
     width = NAMES + WIDE * max(len(places), 4)
     parts = caption([need.point for need in all_needs], seed_words)
     text = "\n".join(textwrap.fill(part, round(17 * width)) for part in parts)
@@ -73,9 +73,9 @@ def plot(
     figure.subplots_adjust(top=top, bottom=below / height, hspace=HEADS / high)
     figure.text(0.1 / width, 1 - 0.1 / height, TITLE, va="top", fontsize=12)
     for axes, name in zip(panels, COUNTS, strict=True):
-        _head(axes, name, cells, list(places), guest)
+        _head(axes, name, list(cells.values()), list(places), cells.get(guest or ""))
         for column, there in enumerate(places.values()):
-            _column(axes, there, name, cells, column)
+            _column(axes, there, name, list(cells), column)
     return figure
 
 

@@ -80,7 +80,7 @@ def ranked(needs, cell, task="latch"):
     return cell_map.ranking(needs, cell).filter(task=task).row(0, named=True)
 
 
-def test_places_are_by_bytes_and_what_none_meets_comes_last():
+def test_places_are_by_bytes_and_what_none_meets_has_none():
     edges = {"GRUCell": 6, "LRU": 2, "minGRU": 4, GUEST: 4}
     needs = cell_map.needs(
         table(
@@ -98,19 +98,20 @@ def test_places_are_by_bytes_and_what_none_meets_comes_last():
     assert ranked(needs, GUEST)["best_cells"] == ["LRU"]
     assert ranked(needs, GUEST)["words"].startswith("24 to 32 [")
     none = ranked(needs, GUEST, "count")
-    assert (none["band"], none["words"]) == ("2 to 3 of 3", "under half, 0.25")
+    assert (none["band"], none["words"]) == ("none", "under half, 0.25")
+    assert (none["first"], none["last"]) == (None, None)
     with pytest.raises(UserError, match="nope: none of its nets has a row"):
         cell_map.ranking(needs, "nope")
 
 
-def test_cells_that_do_not_train_have_places_by_their_scores():
+def test_cells_that_do_not_train_are_in_order_of_their_scores():
     """Of a pair whose chance is .5: .69 and .71 are one place."""
     scores = {"minGRU": 0.69, GUEST: 0.71, "leaky": 0.5}
     counts = {1: (0, 8), 2: (0, 8)}
     failed = [group("latch", 5, counts, cell=c, best=s) for c, s in scores.items()]
     needs = cell_map.needs(table(group("latch", 5, sharp(6), cell="GRUCell"), *failed))
-    bands = [ranked(needs, cell)["band"] for cell in scores]
-    assert bands == ["2 to 3 of 4", "2 to 3 of 4", "4 of 4"]
+    bands = {need.cell: cell_map.band(need, needs) for need in needs}
+    assert [bands[cell] for cell in scores] == [(2, 3), (2, 3), (4, 4)]
 
 
 def test_the_lstm_under_another_name_lands_in_its_own_band():
@@ -206,7 +207,7 @@ def test_a_box_says_what_is_needed_and_is_dark_where_that_may_be_least(rows):
     assert words == {
         "GRUCell": "20 to 24",
         "LRU": "24 to 32",
-        "delta_net": "92 to 156",
+        "delta_net, bare": "92 to 156",
         "SimpleCell": "> 32",
         "minGRU": "no: 0.50",
     }
