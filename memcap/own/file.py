@@ -93,6 +93,14 @@ class Sequences:
         return self.symbols or 0
 
     @property
+    def answers(self) -> np.ndarray:
+        """The answer at the end of each sequence, (N,) or (N, O)."""
+        if self.due is None:
+            return self.targets
+        last = self.steps - 1 - self.due[:, ::-1].argmax(1)
+        return self.targets[np.arange(len(self.targets)), last]
+
+    @property
     def counts(self) -> np.ndarray:
         """Tell which steps are within a sequence, (N, T)."""
         step = np.arange(self.steps)

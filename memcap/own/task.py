@@ -11,6 +11,7 @@ import numpy as np
 
 from memcap.knobs import UserError, knob
 from memcap.own.file import EXAMPLE, Sequences, read
+from memcap.own.folds import CLASSES, ORDERS, RANDOM, TIME, evenly, in_time
 from memcap.rule import LossRule, ScoreRule
 from memcap.tasks.base import Batch, Facts, FileTask, Operand, RandomKey, integers
 from memcap.tasks.chance import best_map, sequences
@@ -41,8 +42,8 @@ class Data(FileTask):
     * `groups`, if sequences of one subject or machine belong together: (N,) whole
       numbers. No group is on both sides of a split.
     * `split`, if it is not to be drawn: (N,) texts, train, validation or test; without
-      validation a fifth of training's is drawn for it. Then `held_out` and `fold` mean
-      nothing.
+      validation a fifth of training's is drawn for it. Then `held_out`, `fold` and
+      `order` mean nothing.
 
     A share of the sequences is held out: training draws from the others, and the
     verdict is about these. Which are held out is a matter of `fold`, not of the
@@ -94,6 +95,14 @@ class Data(FileTask):
         before=False,
     )
 
+    order: str = knob(
+        RANDOM,
+        "how sequences are held out: random; classes, of each class its share; time, the later"
+        " ones, in the order of the groups or sequences",
+        choices=ORDERS,
+        before=RANDOM,
+    )
+
     def __post_init__(self) -> None:
         if isinstance(self.criterion, str) and self.criterion != BEST:
             try:  # YAML reads 1e-3 as text
@@ -116,7 +125,12 @@ class Data(FileTask):
         scales = self.scale and file.symbols is None, self.scale_targets
         if not any(scales):
             return file
-        return _scaled(self.file, self.held_out, self.fold, self.rule.by_loss, *scales)
+        return _scaled(*self._division, *scales)
+
+    @property
+    def _division(self) -> tuple[str, float, int, bool, str]:
+        """What the parts of the file depend on."""
+        return self.file, self.held_out, self.fold, self.rule.by_loss, self.order
 
     @property
     def has_own_split(self) -> bool:
@@ -269,7 +283,7 @@ class Data(FileTask):
     def parts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The places of training's sequences, validation's (none where a score
         decides), and those held out."""
-        return _parts(self.file, self.held_out, self.fold, self.rule.by_loss)
+        return _parts(*self._division)
 
     @property
     def constant_bytes(self) -> int:
@@ -335,7 +349,7 @@ def _chance(task: Data, lag: int, length: int) -> float:
 
 @lru_cache(maxsize=64)
 def _parts(
-    file: str, held_out: float, fold: int, by_loss: bool
+    file: str, held_out: float, fold: int, by_loss: bool, order: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the places of training's sequences, validation's, and those held out. They
     are the parts that the file has; or, by loss, folds of a cross-validation, of which
@@ -345,20 +359,33 @@ def _parts(
     if parts is None:
         groups = content.groups
         groups = np.arange(len(content.inputs)) if groups is None else groups
-        names, group = np.unique(groups, return_inverse=True)
+        names, first, group = np.unique(groups, return_index=True, return_inverse=True)
         count = len(names)
+        folds = min(max(round(1 / held_out), 3), count)
+        ranks = _ranks(count, fold // folds if by_loss else fold)
+        if order == CLASSES and content.classes:
+            ranks = evenly(ranks, content.answers[first])
         if by_loss:
-            folds = min(max(round(1 / held_out), 3), count)
             if folds < 3 or len(content.inputs) < FEWEST:
                 raise UserError(
                     f"task.criterion=best: {file} has too few sequences or groups; it takes at"
                     f" least {FEWEST} sequences and 3 groups"
                 )
-            away = (_ranks(count, fold // folds) * folds // count - fold) % folds
-            parts = np.select([away == 0, away == 1], [2, 1], 0)[group]
+            if order == TIME and count < 2 * folds:
+                raise UserError(
+                    f"task.order=time: {file} has {count} sequences or groups; it takes at"
+                    f" least {2 * folds}"
+                )
+            away = (ranks * folds // count - fold) % folds
+            parts = np.select([away == 0, away == 1], [2, 1], 0)
+            if order == TIME:
+                parts = in_time(count, folds, fold)
         else:
             tests = min(max(round(held_out * count), 1), count - 1)
-            parts = np.where(_ranks(count, fold) < tests, 2, 0)[group]
+            if order == TIME:
+                ranks = np.arange(count)[::-1]
+            parts = np.where(ranks < tests, 2, 0)
+        parts = parts[group]
     training, validation, tests = (
         np.flatnonzero(parts == part).astype(np.int32) for part in range(3)
     )
@@ -372,11 +399,17 @@ def _ranks(count: int, seed: int) -> np.ndarray:
 
 @lru_cache(maxsize=16)
 def _scaled(
-    file: str, held_out: float, fold: int, by_loss: bool, inputs: bool, targets: bool
+    file: str,
+    held_out: float,
+    fold: int,
+    by_loss: bool,
+    order: str,
+    inputs: bool,
+    targets: bool,
 ) -> Sequences:
     """Return the sequences of a file, with inputs and targets scaled by those of training."""
     content = read(file)
-    training = _parts(file, held_out, fold, by_loss)[0]
+    training = _parts(file, held_out, fold, by_loss, order)[0]
     if inputs:
         content = content.with_scaled_inputs(training)
     if targets:
@@ -384,6 +417,8 @@ def _scaled(
     return content
 
 
-def own_task(file: Path) -> Data:
+def own_task(file: Path, order: str = RANDOM) -> Data:
     """Return the task of a file whose widths are compared, with its numbers scaled."""
-    return Data(file=str(file), criterion=BEST, scale=True, scale_targets=True)
+    return Data(
+        file=str(file), criterion=BEST, scale=True, scale_targets=True, order=order
+    )

@@ -130,6 +130,32 @@ def test_units_do_not_matter_as_training_alone_scales(save, every, start, unit):
     )
 
 
+@pytest.mark.parametrize("size", [1, 2])
+def test_by_classes_each_fold_has_its_share_and_by_time_the_past_trains(save, size):
+    rare = np.arange(COUNT) % 8 == 0
+    groups = np.arange(COUNT) // size
+    task = replace(save(targets=1 * rare, groups=groups), criterion="best")
+    for fold in range(6):
+        parts = replace(task, order="classes", fold=fold).parts
+        assert sorted(np.concatenate(parts)) == [*range(COUNT)]
+        assert all(rare[part].any() for part in parts)
+        assert not {*groups[parts[0]]} & {*groups[parts[2]]}
+        training, validation, tests = replace(task, order="time", fold=fold).parts
+        assert training.max() < validation.min()
+        assert validation.max() < tests.min()
+        assert len(tests) == len(validation) == COUNT // 10
+    judged = [replace(task, order="time", fold=fold).parts[2] for fold in range(5)]
+    assert np.concatenate(judged).tolist() == [*range(COUNT // 2, COUNT)]
+
+    later = replace(task, criterion=None, order="time").parts[2]
+    assert later.tolist() == [*range(COUNT - COUNT // 5, COUNT)]
+    few = save(groups=np.arange(COUNT) % 4)
+    few = replace(few, criterion="best", order="time", held_out=0.21)
+    assert "has 4 sequences or groups; it takes at least 8" in refusal(
+        lambda: few.parts
+    )
+
+
 def test_values_at_every_step_under_a_mask(save):
     rng = np.random.default_rng(0)
     inputs = rng.normal(size=(COUNT, STEPS, 2))
