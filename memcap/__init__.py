@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from memcap.config.recipes import Recipe
     from memcap.knobs import UserError, knob
     from memcap.models.model import Model
+    from memcap.own.estimator import SequenceClassifier, SequenceRegressor, fit
     from memcap.rule import Evaluation
     from memcap.tasks import Batch, Facts, Task
     from memcap.trained import Trained
@@ -43,6 +44,8 @@ __all__ = [
     "Member",
     "Model",
     "Recipe",
+    "SequenceClassifier",
+    "SequenceRegressor",
     "Task",
     "Trained",
     "UserError",
@@ -51,6 +54,7 @@ __all__ = [
     "data",
     "draw",
     "figures",
+    "fit",
     "frontier",
     "judge",
     "knob",
@@ -77,6 +81,7 @@ _HOMES = {
     "memcap.rule": ("Evaluation",),
     "memcap.knobs": ("UserError", "knob"),
     "memcap.models.model": ("Model",),
+    "memcap.own.estimator": ("SequenceClassifier", "SequenceRegressor", "fit"),
     "memcap.trained": ("Trained",),
     "memcap.config.recipes": ("Recipe",),
     "memcap.tasks": ("Batch", "Facts", "Task"),

@@ -27,7 +27,7 @@ from memcap.frontiers import frontier as frontiers
 from memcap.frontiers.frontier import At, columns
 from memcap.knobs import LONGEST, MOST, UserError, field_values, names_of, typed, whole
 from memcap.models.model import MOST_LAYERS, Model
-from memcap.own.table import Columns, LongForm, array_form, long_form, words_of
+from memcap.own.table import form_of
 from memcap.own.task import Data, own_task
 from memcap.rule import Evaluation
 from memcap.store import shards
@@ -231,10 +231,7 @@ def data(
         >>> task = memcap.data(frame, target="fault", sequence="machine")
         >>> members = memcap.members(task, recipe="hold", units=[1, 2, 4], seed=2)
     """
-    if isinstance(target, str):
-        form = _table_form(frame, target, columns)
-    else:
-        form = _array_form(frame, target, columns)
+    form = form_of(frame, target, columns)
     path = OUTPUTS / "data" / f"{form.digest}.npz"
     if file is not None:
         path = _place(file, "file")
@@ -242,32 +239,6 @@ def data(
     for line in (*form.words, *task.doubts(task.longest_lag)):
         warn_once(line)
     return task
-
-
-def _array_form(inputs: Any, targets: Any, more: dict[str, Any]) -> LongForm:
-    if unknown := set(more) - {"groups", "split"}:
-        raise UserError(
-            f"data: {min(unknown)} is for a frame; sequences take only groups and split"
-        )
-    return array_form(inputs, targets, **more)
-
-
-def _table_form(frame: Any, target: str, columns: dict[str, Any]) -> LongForm:
-    if not isinstance(frame, pl.DataFrame):
-        try:
-            lists = {str(name): list(frame[name]) for name in frame}
-            frame = pl.DataFrame(lists, nan_to_null=True, strict=False)
-        except (TypeError, KeyError, pl.exceptions.PolarsError) as error:
-            raise UserError(
-                f"frame: must be a polars or pandas frame ({error})"
-            ) from error
-    for name in {"features", "drop", "keep", "categories"} & columns.keys():
-        columns[name] = words_of(columns[name])
-    try:
-        return long_form(frame, Columns(target, **columns))
-    except TypeError as error:
-        why = str(error).rpartition(") ")[2]
-        raise UserError(f"data: {why}; it has {', '.join(names_of(Columns))}") from None
 
 
 def train(

@@ -23,6 +23,9 @@ from memcap.config.member import Engine, Member
 from memcap.config.recipes import Recipe
 from memcap.knobs import UserError, names_of
 from memcap.models.model import MOST_UNITS, Model
+from memcap.own import lags
+from memcap.own.fitted import fitted
+from memcap.own.folds import CLASSES, ORDERS, TIME
 from memcap.own.formats import READERS, is_table
 from memcap.own.losses import LossCurve
 from memcap.own.search import WidthSearch
@@ -134,6 +137,23 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=2,
         help="nets of each width and fold (default 2)",
     )
+    add(
+        "--order",
+        choices=ORDERS,
+        help="time: judge on later sequences or groups than those of training (default with"
+        " --window); classes: each class evenly (default otherwise); random",
+    )
+    add(
+        "--window",
+        type=positive,
+        help="steps of a sequence, which are cut from one long series",
+    )
+    add(
+        "--ahead",
+        type=positive,
+        default=1,
+        help="with --window: how many steps after it the target is (default 1)",
+    )
     add("--workers", type=positive, help="processes that train (default: one a core)")
     add(
         "--check",
@@ -159,13 +179,19 @@ def run(arguments: Namespace) -> None:
         _print(form.words)
     engine = Engine(workers=arguments.workers or 0)
     sizes = arguments.most, arguments.folds, arguments.seeds
-    curve = WidthSearch(task, folder, *sizes, engine, quiet=bool(aside)).run()
+    search = WidthSearch(task, folder, *sizes, engine, quiet=bool(aside))
+    curve = search.run()
+    if curve.enough:
+        fitted(curve.enough[0], folder, form).save(folder)
     if arguments.code:
         print_code(arguments, partial(_code, curve))
     elif arguments.json:
         print_json(as_dict(curve))
     else:
         show(loss_table(curve))
+        if curve.enough and arguments.window:
+            for line in lags.sentences(search, curve):
+                show(line)
         if curve.enough and has_rare_class(curve.task):
             nets = (load(folder, key) for key in curve.enough[0].keys)
             print(printable(rare_words(curve, nets)))
@@ -175,6 +201,8 @@ def run(arguments: Namespace) -> None:
         print(f"Figure: {path} (data beside it)")
         code = ". A script that trains this net: the same command with --code keras"
         print(f"Rows and weights: {folder}{code if curve.units else ''}")
+        if curve.units and form.columns and not arguments.window:
+            print(f"New sequences: memcap predict {folder} new.csv")
 
 
 def _print(words: Iterable[str]) -> None:
@@ -195,20 +223,21 @@ def _show_file(file: Path, task: Data, form: LongForm) -> None:
 
 def _task(arguments: Namespace, folder: Path) -> tuple[Data, LongForm]:
     file = arguments.file
+    order = arguments.order or (TIME if arguments.window else CLASSES)
     if not is_table(file):
         if file.suffix != ".npz" and not file.is_dir():
             raise UserError(
                 f"{file}: must be a {', '.join(READERS)} or .npz file, or a folder of .npy files"
             )
-        for option in ("target", "split", "take"):
+        for option in ("target", "split", "take", "window"):
             value = getattr(arguments, option)
             if value is not None:
                 raise UserError(
                     f"--{option} {value}: arrays have no columns; leave it out"
                 )
         if file.is_dir():
-            return _saved(read_folder(file), folder)
-        task = own_task(file)
+            return _saved(read_folder(file), folder, order)
+        task = own_task(file, order)
         return task, LongForm({}, task.file_content.words(str(file)))
     if arguments.target is None:
         raise UserError(
@@ -216,12 +245,12 @@ def _task(arguments: Namespace, folder: Path) -> tuple[Data, LongForm]:
         )
     columns = {name: getattr(arguments, name) for name in names_of(Columns)}
     form = read_table(file, Columns(**columns), arguments.decimal_comma)
-    return _saved(form, folder)
+    return _saved(form, folder, order)
 
 
-def _saved(form: LongForm, folder: Path) -> tuple[Data, LongForm]:
+def _saved(form: LongForm, folder: Path, order: str) -> tuple[Data, LongForm]:
     path = form.save(folder / f"sequences-{form.digest}.npz")
-    return own_task(path), form
+    return own_task(path, order), form
 
 
 def _code(curve: LossCurve, framework: str, file: Path | None, command: str) -> str:

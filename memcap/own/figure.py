@@ -15,13 +15,13 @@ from memcap.terminal.words import plural
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw the curve of the first file of some rows."""
+    """Draw the curve of the first file of some rows, at its longest lag."""
     curves = [curve for curve in loss_curves(rows) if curve.widths]
     if not curves:
         raise UserError(
             "no rows with task.criterion=best: nothing to draw; train them by: memcap fit FILE"
         )
-    curve = curves[0]
+    curve = max(curves, key=lambda curve: curve.lag)  # of several, the first
     data = pl.DataFrame(
         [
             {

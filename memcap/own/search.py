@@ -78,7 +78,7 @@ class WidthSearch:
         ]
         units = itertools.chain(*RACE_UNITS)
         kinds = itertools.product(units, recipes, [0], range(RACE_SEEDS))
-        rows = self._train([self.member(*kind) for kind in kinds])
+        rows = self.train([self.member(*kind) for kind in kinds])
         rows = rows.with_columns(pl.col("validation_loss").fill_null(math.inf))
 
         def best(units: tuple[int, ...]) -> Recipe:
@@ -103,7 +103,7 @@ class WidthSearch:
         for units, fold, seed in itertools.product(widths, *counts):
             recipe = recipes[(seed + (units > NARROW)) % len(recipes)]
             members.append(self.member(units, recipe, fold, seed))
-        self._train(members)
+        self.train(members)
         lag = self.task.longest_lag
         curves = loss_curves(store.read(self.folder))
         return next(curve for curve in curves if curve.is_of(self.task, lag))
@@ -122,7 +122,8 @@ class WidthSearch:
             seed=seed * REPEATS + fold,
         )
 
-    def _train(self, members: Sequence[Member]) -> pl.DataFrame:
+    def train(self, members: Sequence[Member]) -> pl.DataFrame:
+        """Train the members that have no row yet; return the rows of all."""
         study = Study(self.folder, self.folder.name, session=shards.new_session())
         return run_study(members, self.engine, study, self.quiet)
 

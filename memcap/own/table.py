@@ -11,17 +11,18 @@ import hashlib
 import io
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from memcap.knobs import UserError
+from memcap.knobs import UserError, names_of
 from memcap.own.doubts import doubts
 from memcap.own.file import AFTER, LARGEST, MOST, PARTS, checked, float_of
 from memcap.own.formats import NUMBER, has_names, read_frame, times_of
+from memcap.own.window import BLOCK, SERIES, STEP, WINDOW, cut
 from memcap.store import files
 from memcap.terminal.words import plural
 
@@ -61,6 +62,9 @@ class Columns:
         split: the column that says to which part a sequence belongs: train, validation
             (or val, valid, dev), test.
         take: number of sequences to draw at random from a table that has more; None: all.
+        window: of a table that is one long series: steps of the sequences that are cut
+            from it, which show the target, too.
+        ahead: the target is this many steps after the last one of a window.
     """
 
     target: str
@@ -75,6 +79,13 @@ class Columns:
     values: bool | None = None
     split: str | None = None
     take: int | None = None
+    window: int | None = None
+    ahead: int = 1
+
+    @property
+    def ids(self) -> tuple[str | None, ...]:
+        """Columns of names, in which 010 is not 10."""
+        return self.sequence, self.group, self.split, *self.categories
 
 
 @dataclass(frozen=True)
@@ -106,7 +117,8 @@ class LongForm:
     arrays: dict[str, np.ndarray]
     words: tuple[str, ...]
     head: pl.DataFrame | None = None
-    features: tuple[Feature, ...] = ()  # of a table
+    columns: Columns | None = None  # of a table, with the features that the net sees
+    features: tuple[Feature, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -141,8 +153,7 @@ def read_table(path: Path, columns: Columns, decimal_comma: bool = False) -> Lon
     Raises:
         UserError: it cannot be read, or does not match `columns`; says what is wrong.
     """
-    ids = (columns.sequence, columns.group, columns.split, *columns.categories)
-    frame = read_frame(path, ids, decimal_comma)
+    frame = read_frame(path, columns.ids, decimal_comma)
     return long_form(frame, columns, str(path))
 
 
@@ -213,12 +224,58 @@ def _padded(sequences: Any) -> np.ndarray:
     return stack
 
 
+def form_of(inputs: Any, targets: Any, more: dict[str, Any]) -> LongForm:
+    """Return the arrays of what a user has in Python: a frame and the name of its target,
+    or sequences and their targets.
+
+    Args:
+        inputs: see `memcap.data`, as for `targets`.
+        targets: a name, or targets.
+        more: fields of `Columns`; for sequences groups and split.
+
+    Raises:
+        UserError: they do not match.
+    """
+    if not isinstance(targets, str):
+        if unknown := set(more) - {"groups", "split"}:
+            raise UserError(
+                f"data: {min(unknown)} is for a frame; sequences take only groups and split"
+            )
+        return array_form(inputs, targets, **more)
+    columns = dict(more)
+    for name in {"features", "drop", "keep", "categories"} & columns.keys():
+        columns[name] = words_of(columns[name])
+    frame = frame_of(inputs)
+    try:
+        return long_form(frame, Columns(targets, **columns))
+    except TypeError as error:
+        why = str(error).rpartition(") ")[2]
+        raise UserError(f"data: {why}; it has {', '.join(names_of(Columns))}") from None
+
+
+def frame_of(table: Any) -> pl.DataFrame:
+    """Return a polars frame of one, of a pandas frame, or of a dict of columns.
+
+    Raises:
+        UserError: it is neither.
+    """
+    if isinstance(table, pl.DataFrame):
+        return table
+    try:
+        lists = {str(name): list(table[name]) for name in table}
+        return pl.DataFrame(lists, nan_to_null=True, strict=False)
+    except (TypeError, KeyError, pl.exceptions.PolarsError) as error:
+        raise UserError(f"frame: must be a polars or pandas frame ({error})") from error
+
+
 def long_form(frame: pl.DataFrame, columns: Columns, name: str = "frame") -> LongForm:
     """Return the arrays of a table; `name` is its name in error messages.
 
     Raises:
         UserError: it does not match `columns`.
     """
+    if columns.window is not None:
+        frame, columns = _windows(frame, columns, name)
     table = _Table(frame, columns, name)
     inputs, features, input_words = table.inputs()
     targets, classes, target_words = table.targets()
@@ -240,7 +297,75 @@ def long_form(frame: pl.DataFrame, columns: Columns, name: str = "frame") -> Lon
         size += f", drawn from {table.total:,}"
     split_words = checked(name, arrays, "").split_words
     words = (f"{size}.", input_words, target_words, *split_words)
-    return LongForm(arrays, words, table.head, features)
+    seen = replace(
+        columns,
+        step=table.roles.get("--step"),
+        features=tuple(feature.name for feature in features),
+    )
+    return LongForm(arrays, words, table.head, seen, features)
+
+
+def sequences_of(
+    frame: pl.DataFrame,
+    columns: Columns,
+    features: Sequence[Feature],
+    name: str = "frame",
+) -> tuple[list[np.ndarray], pl.DataFrame]:
+    """Return the sequences of a table as a net sees them that was trained on another.
+
+    Args:
+        frame: the table; it need not have the target.
+        columns, features: of the table on which the net was trained.
+        name: of the table, in error messages.
+
+    Returns:
+        Of each sequence (T,) symbols or (T, F) numbers, and all lines in their order,
+        with the columns of the sequence and the step.
+
+    Raises:
+        UserError: a column is missing, or holds a name that the net does not know.
+    """
+    asked = frame.with_columns(pl.lit(0).alias(columns.target))
+    only = replace(columns, drop=(), keep=(), group=None, split=None, take=None)
+    table = _Table(asked, only, name)
+    inputs = table.encoded(features)
+    sequences = [
+        row[:length] for row, length in zip(inputs, table.lengths, strict=True)
+    ]
+    names = filter(None, (columns.sequence, columns.step))
+    return sequences, table.frame.select(*names)
+
+
+def _windows(
+    frame: pl.DataFrame, columns: Columns, name: str
+) -> tuple[pl.DataFrame, Columns]:
+    """Return the table of the windows of a series, and the meaning of its columns."""
+    if columns.group or columns.split:
+        raise UserError(
+            "--window: blocks of the series are its groups and parts; leave out --group and"
+            " --split"
+        )
+    one = replace(columns, sequence=SERIES, take=None)
+    table = _Table(frame.with_columns(pl.lit(0).alias(SERIES)), one, name)
+    series = table.frame.select(*table.features, columns.target)
+    window = columns.window or 0
+    most = MOST_NUMBERS // (window * series.width)
+    if min(series.height - window, columns.take or series.height) > most:
+        raise UserError(
+            f"{name}: too many windows to fit; --take {most} takes as many as do, spread evenly"
+        )
+    meaning = replace(
+        columns,
+        target=f"{columns.target} +{columns.ahead}",
+        sequence=WINDOW,
+        step=STEP,
+        features=tuple(series.columns),
+        drop=(),
+        keep=(),
+        group=BLOCK,
+        take=None,
+    )
+    return cut(series, columns.target, window, columns.ahead, columns.take), meaning
 
 
 class _Table:
@@ -472,7 +597,9 @@ class _Table:
         width = sum(feature.width for feature in features)
         self._check_width(width)
         text = f"Inputs: {plural(width, 'number')} a step: {_first(labels)}."
-        return self.encoded(features), features, text
+        inputs = self.encoded(features)
+        kind = float_of(inputs[self.place, self.position])
+        return inputs.astype(kind), features, text
 
     def _feature(self, name: str) -> Feature:
         """Return how a column is shown to the net."""
@@ -505,8 +632,7 @@ class _Table:
                 parts.append(numbers.is_null())
             elif numbers.has_nulls():
                 raise self.wrong(f"`{name}` is missing in some lines; fill them in")
-        table = np.column_stack(parts)
-        return self._spread(table.astype(float_of(table)))
+        return self._spread(np.column_stack(parts).astype(np.float64))
 
     def _check_width(self, width: int) -> None:
         count, steps = self.shape
@@ -592,27 +718,24 @@ class _Table:
     def _names(self, name: str) -> list[str]:
         """Return the names of a column, in order; a missing feature has a name of its own."""
         column = self.frame[name]
-        if not column.dtype.is_numeric():
-            column = column.cast(pl.String)
-        values = column.drop_nulls().unique().sort()
+        texts = self._texts(name)
+        order = (column if column.dtype.is_numeric() else texts).arg_sort()
+        names = texts[order].drop_nulls().unique(maintain_order=True).to_list()
         self.refuse(
-            len(values) > MOST_NAMES,
-            f"`{name}` has {len(values):,} different names, more than {MOST_NAMES:,}",
+            len(names) > MOST_NAMES,
+            f"`{name}` has {len(names):,} different names, more than {MOST_NAMES:,}",
         )
-        names = [f"{v:g}" if isinstance(v, float) else str(v) for v in values]
         if name != self.columns.target and self._check_gaps(name):
             names.append(MISSING)
         return names
 
     def _codes(self, name: str, names: Sequence[str]) -> np.ndarray:
         """Return the place of each line's name among some names."""
-        missing = MISSING if MISSING in names else None
-        texts = self._texts(name).fill_null(missing or names[0])
+        no_answer = name == self.columns.target
+        texts = self._texts(name).fill_null(names[0] if no_answer else MISSING)
         places = texts.replace_strict(names, range(len(names)), default=None)
         for text in texts.filter(places.is_null()).head(1):
-            raise self.wrong(
-                f"`{name}` holds {text!r}, which is none of {_first(names)}"
-            )
+            raise self.wrong(f"`{name}` holds {text!r}; it may be {_first(names)}")
         return places.cast(pl.Int64).to_numpy()
 
     def _check_gaps(self, name: str) -> int:

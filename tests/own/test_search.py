@@ -211,6 +211,10 @@ def test_a_table_is_answered_drawn_and_written_as_a_script(tmp_path, monkeypatch
     done = memcap(tmp_path, *words.split())
     assert "\n1 unit: held-out loss 0.0" in done.out
     assert (tmp_path / "outputs" / "mine" / "figures" / "held_out.csv").exists()
+    assert "\nNew sequences: memcap predict outputs/mine new.csv\n" in done.out
+    said = memcap(tmp_path, "predict", "outputs/mine", "mine.csv").out.splitlines()
+    assert said[0] == "id,y,p(false),p(true)"
+    assert len(said) == 301
     script = memcap(tmp_path, *words.split(), "--code", "keras").out
     assert "outputs/mine/sequences-" in script
     compile(script, "mine.py", "exec")

@@ -1,0 +1,312 @@
+"""Estimators of sequences with scikit-learn's conventions: the width that is enough, and a
+net of it.
+
+    net = memcap.SequenceClassifier().fit(X, y)
+    net.units_, net.score(new_X, new_y)
+
+X is an array (sequences, steps, numbers of a step), a list of arrays (steps, numbers) of
+different lengths, or an array (sequences, steps) of one number a step; y has an answer
+for each sequence.
+"""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import polars as pl
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    check_array,
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
+
+from memcap import figures, store
+from memcap.config.member import Engine
+from memcap.config.recipes import Recipe
+from memcap.own.fitted import fitted
+from memcap.own.folds import CLASSES
+from memcap.own.search import BUDGET, RACE, WidthSearch
+from memcap.own.table import LongForm, array_form, form_of
+from memcap.own.task import FEWEST, own_task
+from memcap.own.words import as_dict
+from memcap.store.shards import OUTPUTS
+from memcap.terminal.words import warn_once
+
+
+class SequenceNet:
+    """The part that classes and values share.
+
+    Args:
+        units: units of the LSTM; None: the narrowest width that is enough is searched.
+        most, folds, seeds: of the search: units of the widest net at first, folds of the
+            cross-validation, and nets of each width and fold.
+        order: of the folds, see `memcap.own.task.Data`.
+        symbols: whether sequences are (steps,) whole numbers from 0 that name symbols.
+        folder: where rows and weights go; what is there is not trained again. None:
+            nowhere.
+        workers: processes that train.
+        progress: whether to show progress on stderr.
+
+    Attributes:
+        units_: units of the net; if no width is enough, those of the best one.
+        net_: the net (`memcap.own.fitted.FittedNet`), to export or save.
+        answer_: what `memcap fit --json` prints; None with `units`.
+    """
+
+    def __init__(
+        self,
+        units: int | None = None,
+        *,
+        most: int = 32,
+        folds: int = 5,
+        seeds: int = 2,
+        order: str = CLASSES,
+        symbols: bool = False,
+        folder: str | Path | None = None,
+        workers: int = 1,
+        progress: bool = False,
+    ):
+        self.units = units
+        self.most = most
+        self.folds = folds
+        self.seeds = seeds
+        self.order = order
+        self.symbols = symbols
+        self.folder = folder
+        self.workers = workers
+        self.progress = progress
+
+    def _train(self, form: LongForm) -> Self:
+        with tempfile.TemporaryDirectory() as empty:
+            folder = Path(self.folder or empty)
+            path = form.save(folder / f"sequences-{form.digest}.npz")
+            search = WidthSearch(
+                own_task(path, self.order),
+                folder,
+                self.most,
+                self.folds,
+                self.seeds,
+                Engine(workers=self.workers),
+                quiet=not self.progress,
+            )
+            if self.units is None:
+                curve = search.run()
+                width = (curve.within or (curve.best,))[0]
+            else:
+                name, lr = RACE[0]
+                recipe = Recipe(name, lr=lr, budget=BUDGET, schedule="cosine")
+                curve = search.curve_of([self.units], [recipe])
+                (width,) = curve.widths
+            self.net_ = fitted(width, folder, form)
+            self.units_ = width.units
+            self.answer_ = as_dict(curve) if self.units is None else None
+        return self
+
+    def _sequences(self, X: Any, y: Any = None) -> Sequence[np.ndarray]:
+        """Return sequences of whole numbers (T,) or of numbers (T, F); with `y` those
+        that the net is trained on."""
+        kind = int if self.symbols else float
+        if isinstance(X, (list, tuple)) and len({len(sequence) for sequence in X}) > 1:
+            sequences = [np.asarray(sequence, kind) for sequence in X]
+            if self.symbols or sequences[0].ndim > 1:
+                return sequences
+            return [sequence[:, None] for sequence in sequences]
+        if getattr(X, "ndim", 2) == 3:
+            return check_array(X, dtype=kind, allow_nd=True)
+        if y is None:
+            x = validate_data(self, X, dtype=kind, reset=False)
+        else:
+            least = {"ensure_min_samples": FEWEST, "ensure_min_features": 2}
+            x = validate_data(self, X, dtype=kind, **least)
+        return x if self.symbols else x[..., None]
+
+    def _outputs(self, X: Any) -> list[np.ndarray]:
+        check_is_fitted(self)
+        is_frame = hasattr(X, "columns") or isinstance(X, dict)
+        if self.net_.columns is not None and is_frame:
+            return self.net_.outputs(self.net_.sequences(X))
+        return self.net_.outputs(self._sequences(X))
+
+
+class SequenceClassifier(ClassifierMixin, SequenceNet, BaseEstimator):
+    """An LSTM that says the class of a sequence. The arguments are those of `SequenceNet`."""
+
+    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
+        """Train it.
+
+        Args:
+            X: sequences.
+            y: (N,) a class for each.
+            groups: (N,) whole numbers; sequences of one group are never on both sides
+                of a split.
+        """
+        return self._train(self._form(X, y, groups))
+
+    def _form(self, X: Any, y: Any, groups: Any = None, split: Any = None) -> LongForm:
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError("y has 1 class; there must be at least 2")
+        check_consistent_length(X, y)
+        return array_form(self._sequences(X, y), codes, groups, split)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probability of each class, (N, classes), in the order of `classes_`."""
+        return softmax(np.array(self._outputs(X)), -1)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most probable class of each sequence, (N,)."""
+        places = np.array(self._outputs(X)).argmax(-1)
+        return self.classes_[places]
+
+
+class SequenceRegressor(RegressorMixin, SequenceNet, BaseEstimator):
+    """An LSTM that says a value of a sequence. The arguments are those of `SequenceNet`."""
+
+    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
+        """Train it.
+
+        Args:
+            X: sequences.
+            y: (N,) or (N, O) values for each.
+            groups: (N,) whole numbers; sequences of one group are never on both sides
+                of a split.
+        """
+        return self._train(self._form(X, y, groups))
+
+    def _form(self, X: Any, y: Any, groups: Any = None, split: Any = None) -> LongForm:
+        if y is None:
+            raise ValueError("it requires y to be passed, but the target y is None")
+        y = check_array(y, ensure_2d=False, dtype=float, input_name="y")
+        check_consistent_length(X, y)
+        values = y[:, 0] if y.shape[1:] == (1,) else y
+        return array_form(self._sequences(X, y), values, groups, split)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the values of each sequence, (N,) or (N, O)."""
+        values = np.array(self._outputs(X))
+        return values[:, 0] if values.shape[1:] == (1,) else values
+
+
+@dataclass(frozen=True)
+class FoundWidth:
+    """What `memcap.fit` found. Print it for words.
+
+    Args:
+        estimator: the fitted net.
+        folder: its rows, weights and sequences.
+    """
+
+    estimator: SequenceClassifier | SequenceRegressor
+    folder: Path
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        """What `memcap fit --json` prints."""
+        return self.estimator.answer_
+
+    @property
+    def units(self) -> int | None:
+        """The narrowest width that is enough; None if none helps."""
+        return self.answer["units"]
+
+    @property
+    def widths(self) -> pl.DataFrame:
+        """The losses of all widths, a row each."""
+        return pl.DataFrame(self.answer["widths"])
+
+    @property
+    def figure(self) -> figures.Drawn:
+        """Held-out loss against width."""
+        with figures.own_style():
+            return figures.find("held_out").draw(store.read(self.folder))
+
+    def __str__(self) -> str:
+        return "\n".join(self.answer["words"])
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Show the words in a notebook."""
+        printer.text(str(self))
+
+
+def fit(
+    x: Any,
+    y: Any,
+    *,
+    most: int = 32,
+    folds: int = 5,
+    seeds: int = 2,
+    order: str = CLASSES,
+    folder: str | Path | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+    **columns: Any,
+) -> FoundWidth:
+    """Find how many units sequences need, as `memcap fit` does, and fit a net of so many.
+
+    Args:
+        x: a table in long form, a line per step, from polars or pandas; or sequences, as
+            `SequenceClassifier` takes them. An array (N, T) of whole numbers holds
+            symbols.
+        y: the column to predict; or for each sequence a class, whole numbers or texts,
+            or values, floats.
+        most, folds, seeds: units of the widest net at first, folds of the
+            cross-validation, and nets of each width and fold.
+        order: of the folds, see `memcap.own.task.Data`.
+        folder: for rows and weights, which a second call does not train again; None: one
+            in outputs, named by the content.
+        workers: processes that train; None: one a core.
+        progress: whether to say on stderr what was found, and show progress.
+        columns: the meaning of other columns, as in `memcap.own.table.Columns`; for
+            sequences only `groups` and `split`.
+
+    Raises:
+        UserError: the sequences do not match; says what is wrong.
+
+    Example:
+        >>> found = memcap.fit(frame, "fault", sequence="machine")
+        >>> found.units, found.estimator.predict(new_frame)
+    """
+    form = None
+    symbols = False
+    if isinstance(y, str):
+        form = form_of(x, y, columns)
+        has_classes = form.arrays["targets"].dtype.kind == "i"
+    else:
+        has_classes = np.asarray(y).dtype.kind != "f"
+        symbols = all(
+            np.ndim(sequence) == 1 and np.asarray(sequence).dtype.kind in "iu"
+            for sequence in x
+        )
+    kind = SequenceClassifier if has_classes else SequenceRegressor
+    estimator = kind(
+        most=most,
+        folds=folds,
+        seeds=seeds,
+        order=order,
+        symbols=symbols,
+        workers=workers or 0,
+        progress=progress,
+    )
+    if form is None:
+        form = estimator._form(x, y, **columns)
+    elif isinstance(estimator, SequenceClassifier):
+        estimator.classes_ = form.arrays["class_names"]
+    place = Path(folder or OUTPUTS / f"fit-{form.digest}")
+    for line in form.words if progress else ():
+        warn_once(line)
+    return FoundWidth(estimator.set_params(folder=place)._train(form), place)

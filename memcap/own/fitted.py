@@ -1,0 +1,201 @@
+"""The net that `memcap fit` found, to predict with: in NumPy, on sequences of any length
+in the user's own units, without padding."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from scipy.special import expit, softmax
+
+from memcap import store
+from memcap.config.member import member_of
+from memcap.knobs import UserError
+from memcap.models.export import export, lstm_weights
+from memcap.models.model import Model
+from memcap.own.losses import WidthLoss
+from memcap.own.table import Columns, Feature, LongForm, frame_of, sequences_of
+from memcap.own.task import Data
+from memcap.store import files
+
+BATCH = 512  # sequences that run at once
+
+
+@dataclass(frozen=True)
+class FittedNet:
+    """An LSTM with a dense read-out.
+
+    Args:
+        weights: float64 arrays of the cell and the read-out, as `memcap.models.export`
+            takes them. They take and give the user's units: scaling is in them.
+        symbols: whether it takes symbols; otherwise numbers.
+        every: whether it answers at every step; otherwise at the end of a sequence.
+        classes: names of the classes, in the order of its outputs; empty: values.
+        columns, features: of the table on which it was trained; None and empty: of
+            arrays.
+    """
+
+    weights: dict[str, Any]
+    symbols: bool
+    every: bool
+    classes: Sequence[str]
+    columns: Columns | None = None
+    features: Sequence[Feature] = ()
+
+    def arrays(self, layout: str) -> dict[str, np.ndarray]:
+        """Return the weights for another library, as `memcap.models.export.export` does."""
+        model = Model(units=len(self.weights["cell"]["recurrent"]))
+        return export(model, self.weights, layout)
+
+    def outputs(self, sequences: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return logits or values of each sequence, (O,) at its end, or (T, O).
+
+        Args:
+            sequences: of each (T,) symbols or (T, F) numbers. What else is in
+                `sequences` changes nothing.
+
+        Raises:
+            UserError: a sequence has no step, another number of numbers a step, or a
+                symbol that the net has not seen.
+        """
+        self._check(sequences)
+        outputs: list[np.ndarray] = []
+        for first in range(0, len(sequences), BATCH):
+            batch = sequences[first : first + BATCH]
+            for sequence, steps in zip(batch, self._run(batch), strict=True):
+                steps = steps[: len(sequence)]
+                outputs.append(steps if self.every else steps[-1])
+        return outputs
+
+    def sequences(self, frame: Any) -> list[np.ndarray]:
+        """Return the sequences of a polars or pandas frame with the columns of the table
+        on which it was trained, in the order of their names."""
+        assert self.columns is not None
+        return sequences_of(frame_of(frame), self.columns, self.features)[0]
+
+    def table(self, frame: pl.DataFrame, name: str) -> pl.DataFrame:
+        """Return what the net says of a table, called `name` in errors: a line for each
+        sequence, or for each step if it answers there; and of classes the probability
+        of each."""
+        assert self.columns is not None
+        target = self.columns.target
+        sequences, lines = sequences_of(frame, self.columns, self.features, name)
+        outputs = self.outputs(sequences)
+        if self.every:
+            answers = np.concatenate(outputs)
+        else:
+            answers = np.array(outputs)
+            lines = lines.select(self.columns.sequence).unique(maintain_order=True)
+        if not self.classes:
+            return lines.with_columns(pl.Series(target, answers[:, 0]))
+        names = pl.Series(target, [self.classes[k] for k in answers.argmax(-1)])
+        shares = pl.DataFrame(
+            softmax(answers, -1), [f"p({name})" for name in self.classes]
+        )
+        return lines.with_columns(names).hstack(shares)
+
+    def _check(self, sequences: Sequence[np.ndarray]) -> None:
+        """Refuse what the net does not take."""
+        width = len(self.weights["cell"]["kernel"])
+        form = f"symbols from 0 to {width - 1}" if self.symbols else f"{width} numbers"
+        for number, sequence in enumerate(sequences):
+            shape = np.shape(sequence)
+            fits = shape[1:] == (() if self.symbols else (width,))
+            if self.symbols:
+                fits = fits and np.isin(sequence, range(width)).all()
+            if not (fits and shape[0]):
+                raise UserError(
+                    f"sequence {number}, of shape {shape}, does not fit: the net takes steps of"
+                    f" {form}"
+                )
+
+    def _run(self, sequences: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the outputs of all steps, (B, T, O)."""
+        cell = self.weights["cell"]
+        kernel = cell["kernel"]
+        readout = self.weights["readout"]
+        count = len(sequences)
+        longest = max(map(len, sequences))
+        inputs = np.zeros((count, longest, *np.shape(sequences[0])[1:]))
+        for row, sequence in zip(inputs, sequences, strict=True):
+            row[: len(sequence)] = sequence
+        c = h = np.zeros((count, len(cell["recurrent"])))
+        outputs = []
+        for step in np.moveaxis(inputs, 1, 0):
+            x = np.eye(len(kernel))[step.astype(int)] if self.symbols else step
+            gates = x @ kernel + h @ cell["recurrent"] + cell["bias"]
+            i, f, g, o = np.split(gates, 4, -1)
+            c = expit(f) * c + expit(i) * np.tanh(g)
+            h = expit(o) * np.tanh(c)
+            outputs.append(h @ readout["kernel"] + readout["bias"])
+        return np.stack(outputs, 1)
+
+    def save(self, folder: Path) -> Path:
+        """Write net.npz, the weights in the order of Keras, and net.json beside it.
+        Return the path of the first."""
+        path = folder / "net.npz"
+        files.write_arrays(path, self.arrays("keras"))
+        about = asdict(self)
+        del about["weights"]
+        files.replace(path.with_suffix(".json"), json.dumps(about, indent=1).encode())
+        return path
+
+
+def load(folder: Path) -> FittedNet:
+    """Load the net that `memcap fit` left in a folder.
+
+    Raises:
+        UserError: there is none.
+    """
+    path = folder / "net.npz"
+    try:
+        about = json.loads(path.with_suffix(".json").read_text("utf-8"))
+        with np.load(path, allow_pickle=False) as arrays:
+            weights = lstm_weights(dict(arrays))
+    except OSError as error:
+        raise UserError(
+            f"{folder}: has no net.npz and net.json; name a folder of memcap fit"
+        ) from error
+    about["features"] = [Feature(**feature) for feature in about["features"]]
+    about["columns"] = about["columns"] and Columns(**about["columns"])
+    return FittedNet(weights, **about)
+
+
+def fitted(width: WidthLoss, folder: Path, form: LongForm) -> FittedNet:
+    """Return the net of a width that is best on its validation sequences.
+
+    Args:
+        width: with the keys of its nets.
+        folder: of their rows and weights.
+        form: the sequences.
+    """
+    rows = store.read(folder).filter(pl.col("key").is_in(width.keys))
+    row = rows.sort("validation_loss").row(0, named=True)
+    task = member_of(store.config_of(row)).task
+    assert isinstance(task, Data)
+    weights = {
+        part: {name: array.astype(np.float64) for name, array in arrays.items()}
+        for part, arrays in store.sound_weights_of(folder, row).items()
+    }
+    file = task.file_content
+    cell = weights["cell"]
+    readout = weights["readout"]
+    if file.symbols is None:
+        mean, spread = file.input_scale
+        cell["kernel"] /= spread[..., None]
+        cell["bias"] -= (mean[..., None] * cell["kernel"]).sum(0)
+    mean, spread = file.target_scale
+    readout["kernel"] *= spread
+    readout["bias"] = readout["bias"] * spread + mean
+    every = file.due is not None and bool((file.due.sum(1) > 1).any())
+    classes: list[str] = []
+    if task.loss == "classes":
+        with np.load(task.file) as arrays:
+            names = arrays.get("class_names", np.arange(task.outputs))
+        classes = names.astype(str).tolist()
+    return FittedNet(
+        weights, file.symbols is not None, every, classes, form.columns, form.features
+    )
