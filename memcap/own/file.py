@@ -21,7 +21,7 @@ PARTS = ("train", "validation", "test")  # of a file's own split
 LARGEST = 64 * 2**20  # bytes of arrays, which are constants of the compiled programs
 MOST = 1e18  # its square still fits into float32
 MOST_CLASSES = 4096
-FEW = 30  # sequences
+FEW = 200  # sequences; fewer seldom tell a width
 LOST = 1e-3  # of the range of a feature; what is smaller does no harm
 
 

@@ -325,6 +325,7 @@ def test_what_looks_like_a_mistake_is_named(save, targets, scale, words):
     inputs = np.random.default_rng(0).normal(300, 50, (COUNT, STEPS, 2))
     task = replace(save(inputs=inputs, targets=targets), scale=scale)
     lag = "the nets see the last 3 of 6 steps; task.lag=5 is all of them"
+    words = [f"{COUNT} sequences: nets will differ mostly by chance", *words]
     for longest, endings in ((STEPS - 1, words), (2, [*words, lag])):
         doubts = task.doubts(longest)
         pairs = zip(doubts, endings, strict=True)
