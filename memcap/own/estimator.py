@@ -32,7 +32,7 @@ from memcap import figures, store
 from memcap.config.member import Engine
 from memcap.config.recipes import Recipe
 from memcap.own.fitted import fitted
-from memcap.own.folds import CLASSES
+from memcap.own.folds import CLASSES, TIME
 from memcap.own.search import BUDGET, RACE, WidthSearch
 from memcap.own.table import LongForm, array_form, form_of
 from memcap.own.task import FEWEST, own_task
@@ -250,7 +250,7 @@ def fit(
     most: int = 32,
     folds: int = 5,
     seeds: int = 2,
-    order: str = CLASSES,
+    order: str | None = None,
     folder: str | Path | None = None,
     workers: int | None = None,
     progress: bool = True,
@@ -266,7 +266,8 @@ def fit(
             or values, floats.
         most, folds, seeds: units of the widest net at first, folds of the
             cross-validation, and nets of each width and fold.
-        order: of the folds, see `memcap.own.task.Data`.
+        order: of the folds, see `memcap.own.task.Data`; None: classes, or with `window`
+            time.
         folder: for rows and weights, which a second call does not train again; None: one
             in outputs, named by the content.
         workers: processes that train; None: one a core.
@@ -297,7 +298,7 @@ def fit(
         most=most,
         folds=folds,
         seeds=seeds,
-        order=order,
+        order=order or (TIME if "window" in columns else CLASSES),
         symbols=symbols,
         workers=workers or 0,
         progress=progress,

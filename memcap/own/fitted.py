@@ -99,13 +99,13 @@ class FittedNet:
 
     def _check(self, sequences: Sequence[np.ndarray]) -> None:
         """Refuse what the net does not take."""
-        width = len(self.weights["cell"]["kernel"])
-        form = f"symbols from 0 to {width - 1}" if self.symbols else f"{width} numbers"
+        width = len(self.weights["cell"]["kernel"])  # a blank is the last symbol
+        form = f"symbols from 0 to {width - 2}" if self.symbols else f"{width} numbers"
         for number, sequence in enumerate(sequences):
             shape = np.shape(sequence)
             fits = shape[1:] == (() if self.symbols else (width,))
             if self.symbols:
-                fits = fits and np.isin(sequence, range(width)).all()
+                fits = fits and np.isin(sequence, range(width - 1)).all()
             if not (fits and shape[0]):
                 raise UserError(
                     f"sequence {number}, of shape {shape}, does not fit: the net takes steps of"

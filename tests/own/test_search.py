@@ -11,6 +11,7 @@ from command import memcap
 from study_rows import row_of
 
 from memcap import store
+from memcap.own import lags
 from memcap.own import search as own_data
 from memcap.own.search import WidthSearch
 from memcap.own.table import read_folder
@@ -47,6 +48,7 @@ def search(tmp_path, monkeypatch):
                 worse = 0.2 * (member.recipe.name != "chrono")
                 shown = member.model.units, member.seed, member.recipe.name
                 held = loss(*shown) + 0.001 * member.task.fold
+                held += 0.3 * (member.lag < 4)  # below, nets lack a step that matters
                 outcome = {
                     "validation_loss": held + worse,
                     "held_out_loss": held,
@@ -82,6 +84,21 @@ def test_the_recipe_that_validation_prefers_finds_the_width(search):
     before = len(rows)
     assert make(lambda units, *_: 0.1 if units >= 11 else 0.5).run() == curve
     assert len(rows) == before  # a rerun trains nothing
+
+
+def test_how_far_back_it_matters_is_said_in_steps(search):
+    make, _ = search
+    mine = make(lambda units, *_: 0.1 if units >= 2 else 0.5)
+    words = lags.sentences(mine, mine.run())
+    losses = [0.402, 0.402, 0.102, 0.102]
+    steps = [
+        f"{step}: {loss} +- 0.00071"
+        for step, loss in zip([2, 3, 5, 6], losses, strict=True)
+    ]
+    assert words == [
+        f"Loss of 2 units by the steps that they see: {', '.join(steps)}.",
+        "Steps older than the last 5 lower it no further, beyond chance.",
+    ]
 
 
 def test_where_no_width_helps_none_is_looked_for(search):
