@@ -26,7 +26,8 @@ class KimiDeltaAttention(GatedDeltaNet):
     bounded. The carry is S (K, U), as in the paper, and the last input.
 
     Also left out: the convolution, the output gate, a sigmoid, and the learned factor
-    of softplus: `kda+conv4+gate+rate` has them (memcap/cells/layer_parts.py).
+    of softplus: `kda+conv4+gate+rate` has them (memcap/cells/layer_parts.py), but for
+    the bias and the bounded rank of the gate's map.
     """
 
     name: ClassVar[str] = "kda"
