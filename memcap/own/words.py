@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from memcap.trained import Trained
 
 RARE = 0.1  # share of the answers
+ZERO = 1e-6  # nats, or share of the variance; a lower loss is written as 0
 COLUMNS = (
     Column("units", right=True),
     Column(
@@ -42,6 +43,8 @@ COLUMNS = (
 
 def loss_text(loss: Loss) -> str:
     """Write a loss with its standard error, where it has one."""
+    if loss.mean < ZERO:
+        return "0"
     error = f" +- {loss.error:.2g}" if len(set(loss.folds)) > 1 else ""
     return f"{loss.mean:.4g}{error}"
 
@@ -170,8 +173,11 @@ def _no_width_helps(curve: LossCurve) -> list[str]:
     last = curve.without_state
     found = f"of {_widths(curve)} the best held-out loss is {loss_text(best)} (with {best.units})"
     if curve.verdict == "no state needed":
+        why = "no better"
+        if last.is_nothing_of(curve.references["constant"]):
+            why = "and the last step leaves next to nothing open"
         lines = [
-            f"No state is needed: by the last step alone {loss_text(last)}; {found}, no better."
+            f"No state is needed: by the last step alone {loss_text(last)}; {found}, {why}."
         ]
         if curve.leaks:
             columns = ", ".join(str(k + 1) for k in curve.leaks)

@@ -203,7 +203,7 @@ def test_nets_that_did_not_train_say_nothing_of_their_width(task, nets, low, sai
     [
         ((0.5, 0.4, 0.3), {"spread": 0.05}, "too few to tell", "Too few sequences to"),
         # of classes that the last step says, or nearly
-        ((0.0, 0.0), {"state": 0.005}, "no state needed", "No state is needed"),
+        ((0.0, 0.0), {"state": 0.005}, "no state needed", "leaves next to nothing"),
         ((0.3, 0.3), {"state": 0.3}, "no state needed", "No state is needed"),
         (
             (0.7, 0.69),
