@@ -107,7 +107,7 @@ class SequenceNet:
                 (width,) = curve.widths
             self.net_ = fitted(width, folder, form)
             self.units_ = width.units
-            self.answer_ = as_dict(curve) if self.units is None else None
+            self.answer_: Any = as_dict(curve) if self.units is None else None
         return self
 
     def _sequences(self, X: Any, y: Any = None) -> Sequence[np.ndarray]:
