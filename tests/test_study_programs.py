@@ -98,12 +98,17 @@ def test_an_agent_is_a_file_of_its_next_choices(tmp_path):
 # Nets that are drawn
 
 
-def test_a_draw_is_the_start_of_a_member_and_passes_where_training_ends(tmp_path):
+@pytest.mark.parametrize(
+    ("until", "recipe"), [("up_to", "hold"), ("anywhere", "anywhere")]
+)
+def test_a_draw_is_the_start_of_a_member_and_passes_where_training_ends(
+    until, recipe, tmp_path
+):
     guesses = program("sweeps/learned/guesses.py")
-    evaluation = {"until": "up_to", "sequences": 256}
-    (member,) = memcap.members("latch", "hold", lag=3, units=1, seed=[1], **evaluation)
+    evaluation = {"until": until, "sequences": 256}
+    (member,) = memcap.members("latch", recipe, lag=3, units=1, seed=[1], **evaluation)
     rows = memcap.train([member], tmp_path, progress=False)
-    assert rows["up_to"].to_list() == [True]
+    assert rows[until].to_list() == [True]
     trainer = Trainer(TrainSpec.of(member), member.length, member.length)
     start = initial_state(trainer, member).params
     assert np.array_equal(guesses.starts(member, range(1, 2)), start[None])

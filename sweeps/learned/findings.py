@@ -100,7 +100,7 @@ def learned_in_short() -> str:
 
 def counts_by_control() -> Mapping[tuple[Any, ...], tuple[int, int]]:
     """How many nets passed, and how many there were, by recipe, task, lag, units and control."""
-    studies = "learned", "up_to_fresh_seeds", "advice_fresh_seeds"
+    studies = "learned", "up_to_fresh_seeds", "advice_fresh_seeds", "anywhere_fresh_seeds"
     at_bias_one = pl.col("init") == "forget_bias"
     control = (
         pl.when(freeze="cell")

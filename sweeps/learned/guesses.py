@@ -19,6 +19,7 @@ import argparse
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,10 @@ import polars as pl
 from memcap.config.member import Member
 from memcap.knobs import field_values
 from memcap.launch.app import compose_jobs
-from memcap.rule import Stream
+from memcap.rule import LagScore, Stream
 from memcap.store.columns import task_of
 from memcap.tasks import Task
-from memcap.training.host import eval_operands
+from memcap.training.host import eval_operands, place_operands
 from memcap.training.program import lengths
 from memcap.training.step import Trainer, TrainSpec
 
@@ -102,7 +103,29 @@ def passing(member: Member, weights: np.ndarray, scores: Scores) -> np.ndarray:
         )
         at_a_lag = criterion.with_margin(evaluation.block)
         good &= criterion.passes(by_lag.mean(0)) & at_a_lag.passes(by_lag).all(0)
+    if good.any() and evaluation.until == "anywhere":
+        good[good] = [is_right_anywhere(member, net) for net in weights[good]]
     return good
+
+
+@cache
+def scores_at_lags(member: Member) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Compile the scores of a net at a lag, on drawn sequences and on all there are."""
+    trainer = Trainer(TrainSpec.of(member), member.length, lengths(member)[1])
+    return jax.jit(trainer.evaluate_places), jax.jit(trainer.evaluate_all)
+
+
+def is_right_anywhere(member: Member, weights: np.ndarray) -> bool:
+    """Tell whether a net is right at every lag up to the member's, wherever in a
+    sequence it begins."""
+    drawn, every = scores_at_lags(member)
+    for lag in range(member.lag, member.task.smallest_lag - 1, -1):
+        operands, is_exact = place_operands(member, lag, 0)
+        score = (every if is_exact else drawn)(weights, operands)
+        of_lag = LagScore(*np.asarray(score).tolist(), is_exact)
+        if not member.criterion.passes_at_lag(of_lag, member.evaluation.block):
+            return False
+    return True
 
 
 def starts(member: Member, seeds: range) -> np.ndarray:
