@@ -20,12 +20,13 @@ A less certain fall may still be too likely to trust a curve that cannot fall:
 `width_to_take` then goes by the counts of the widths themselves.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations, pairwise, product
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from memcap.thresholds.curve import (
     CORRELATIONS,
@@ -57,12 +58,13 @@ AROUND = 1.5  # doublings of the rise's grid beyond the widths
 BETWEEN = 4  # values of the rise between two widths, at least
 COARSEST = 1 / 8  # doublings between values
 LEAST_DROP = 6.0  # twice the log likelihood ratio of a drop from which counts may fall
-SMALL_DROP = 2.0  # the same below which a curve that cannot fall is trusted
+SMALL_DROP = 1.0  # the same below which a curve that cannot fall is trusted
 DOUBT = 0.1  # posterior of a fall from which it is not
 # then: the probability that a width reaches the share, from which the narrowest is
 # taken, and the least of the likeliest width
-CERTAINTY = 0.9
-LEAST_CERTAINTY = 0.8
+CERTAINTY = 0.92
+LEAST_CERTAINTY = 0.85
+LEAST_PEAK = 0.3  # probability that any width reaches it, from which one is sought
 SLACK = 0.1  # and by how much the width's own seeds may miss it
 LEVELS = 1000  # values of P(passes) at which counts have their likelihood
 
@@ -85,12 +87,23 @@ class Curves:
     def reached(self, share: float, units: ArrayLike) -> Floats:
         """Compute the probability that nets of `units` reach a share of the seeds that
         train at all."""
-        chances = []
-        for log_units in np.log2(units):
-            rates = _rates(log_units, self.mu, self.slope, self.falls)
-            enough = self.weights[rates >= share]
-            chances.append(enough.sum())
+        chances = [self.weights[enough].sum() for enough in self._enough(share, units)]
         return np.array(chances, float)
+
+    def reached_if_any(self, share: float, units: ArrayLike) -> Floats:
+        """Compute the same, given that some width does: seeds that pass at no width are
+        seeds that do not train. Up to four times the widest counts. If it is unlikely
+        that any does, compute what `reached` does."""
+        chances = self.reached(share, units)
+        beyond = [2, 4] * np.max(units)
+        every = self._enough(share, [*np.ravel(units), *beyond])
+        somewhere = self.weights[np.logical_or.reduce([*every])].sum()
+        return chances / somewhere if somewhere >= LEAST_PEAK else chances
+
+    def _enough(self, share: float, units: ArrayLike) -> Iterator[NDArray[np.bool_]]:
+        """Yield for each width the curves that reach a share there, (N, F)."""
+        for log_units in np.log2(units):
+            yield _rates(log_units, self.mu, self.slope, self.falls) >= share
 
 
 def _rates(x: float, mu: Floats, slope: Floats, falls: Floats) -> Floats32:
@@ -239,25 +252,27 @@ def width_to_take(data: Counts, share: float, units: int | None) -> int | None:
     enough: beyond it a fall would not be seen.
     """
     widest = int(data.widths[-1])
-    doubtful = _doubtful(data)
+    is_tried = units is not None and units <= widest
+    doubtful = _doubtful(data, SMALL_DROP if is_tried else 0)
     if doubtful is not None:
         by_counts = data.solved >= (share - SLACK) * data.runs
-        reached = by_counts * doubtful.reached(share, data.widths)
+        reached = by_counts * doubtful.reached_if_any(share, data.widths)
         likeliest = reached.max()
         if likeliest < LEAST_CERTAINTY:
             return None
         first = np.argmax(reached >= min(likeliest, CERTAINTY))
         return int(data.widths[first])
-    if units is None or units <= widest:
+    if units is None or is_tried:
         return units
     (reached,) = curves(data).reached(share, [widest])
     return widest if reached >= LEAST_CERTAINTY else units
 
 
-def _doubtful(data: Counts) -> Curves | None:
-    """Return the posterior over curves that may fall; None where the counts hardly do."""
+def _doubtful(data: Counts, least: float = SMALL_DROP) -> Curves | None:
+    """Return the posterior over curves that may fall; None where the counts hardly do,
+    or drop by less than `least`."""
     _, drop = _deepest(data)
-    if drop < SMALL_DROP:
+    if drop < least:
         return None
     posterior = curves(data)
     return posterior if posterior.fall >= DOUBT else None
