@@ -86,7 +86,7 @@ def _fresh(result: Answer) -> tuple[Point, ...]:
     files = [file for file in map(rows_file, FRESH) if file.exists()]
     if result.units is None or not files:
         return ()
-    rows = pl.concat(map(store.read, files))
+    rows = pl.concat(shards.read(file, task=question.task.name) for file in files)
     rows = rows_for(rows, question.task, question.model)
     rows = rows.filter(lag=result.training_lag, units=result.units)
     points = fit_all_recipes(rows, question.at, question.budget)
@@ -108,7 +108,10 @@ def _sources(question: Question) -> Iterator[tuple[str | None, pl.DataFrame]]:
         if OUTPUTS.exists():
             yield str(OUTPUTS), store.read(OUTPUTS, question.strict)
         for name in NAMES:
-            tables = [shards.read(file, question.strict) for file in rows_files(name)]
+            tables = [
+                shards.read(file, question.strict, question.task.name)
+                for file in rows_files(name)
+            ]
             if tables:
                 yield name, pl.concat(tables)
 
@@ -148,7 +151,7 @@ def _elsewhere(result: Answer) -> Measurement | None:
         of_task = pl.scan_parquet(file).filter(task=question.task.name)
         if of_task.head(1).collect().is_empty():
             continue
-        rows = shards.read(file).filter(task=question.task.name)
+        rows = shards.read(file, task=question.task.name)
         rows = rows.with_columns(pl.col("cell").replace("OptimizedLSTMCell", "lstm"))
         rows = of_network(rows, question.model)
         for point in frontier(rows, question.at, question.budget):

@@ -240,7 +240,7 @@ def paths(folder: Path, below: bool = True) -> list[Path]:
     return folded + sorted(search("rows/*.parquet"), key=attrgetter("parts"))
 
 
-def read(folder: Path, strict: bool = False) -> pl.DataFrame:
+def read(folder: Path, strict: bool = False, task: str | None = None) -> pl.DataFrame:
     """Read all rows at or below a folder, one per key (`memcap.store.rows.PREFERENCE`).
     They include rows of tasks and cells that cannot be imported, which
     `memcap.store.read` leaves out.
@@ -250,6 +250,7 @@ def read(folder: Path, strict: bool = False) -> pl.DataFrame:
             `NAMES`, such as `atlas`.
         strict: refuse a bad file, and rows that no training gives; otherwise refuse
             only `folder` itself, and name bad files on stderr.
+        task: the only task of which rows are read, which is faster.
     """
     tables, bad = read_files(folder)
     for path, why in bad.items():
@@ -264,6 +265,9 @@ def read(folder: Path, strict: bool = False) -> pl.DataFrame:
         warn_once(
             f"{path}: {why}; skipped; rerun the study to retrain what only it held"
         )
+    if task is not None:
+        of_task = pl.col("config").str.json_path_match("$.task.name") == task
+        tables = {path: table.filter(of_task) for path, table in tables.items()}
     rows = every_row(tables.values())
     if strict:
         try:

@@ -235,7 +235,7 @@ def test_where_wider_nets_fail_more_widths_that_pass_are_advised_and_it_is_said(
         in words
     )
 
-    counts = {3: (0, 8), 4: (7, 8), 5: (3, 8), 6: (1, 8), 8: (0, 8)}
+    counts = {3: (0, 8), 4: (6, 8), 5: (3, 8), 6: (1, 8), 8: (0, 8)}
     question = Question(LATCH, 5, at="steady")
     none = answer(question, frontier(table(group(counts=counts))))
     assert none.units is None
