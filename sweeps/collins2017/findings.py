@@ -194,7 +194,7 @@ def numbers_per_unit() -> str:
     return filled(
         f"The units that hold n numbers are {units} steps"
         f" (`memcap reproduce collins2017 --rows`). By thresholds, 16 numbers take {near} units"
-        f" for 2 steps and {far} for 50 (u90; `memcap frontier atlas`, vector_hold)."
+        f" for 2 steps and {far} for 50 (u90; `memcap frontier atlas --task vector_hold`)."
     )
 
 

@@ -31,7 +31,7 @@ def fading_beside_latch() -> str:
     return filled(
         f"A sum whose weights fade as a power of the age takes {near} units at lag 1 and {far} at"
         " lag 50 (u90; `memcap frontier sweeps/fading_kernel`). A latch takes"
-        f" {', '.join(holds)} and {last} (`memcap frontier atlas`)."
+        f" {', '.join(holds)} and {last} (`memcap frontier atlas --task latch --all`)."
     )
 
 
