@@ -95,8 +95,9 @@ class Curves:
         seeds that do not train. Up to four times the widest counts. If it is unlikely
         that any does, compute what `reached` does."""
         chances = self.reached(share, units)
-        beyond = [2, 4] * np.max(units)
-        every = self._enough(share, [*np.ravel(units), *beyond])
+        widths = np.asarray(units)
+        further = widths.max() * np.array([2, 4])
+        every = self._enough(share, np.append(widths, further))
         somewhere = self.weights[np.logical_or.reduce([*every])].sum()
         return chances / somewhere if somewhere >= LEAST_PEAK else chances
 
