@@ -114,7 +114,7 @@ def test_cfg_job_prints_what_cannot_be_trained_and_says_why(tmp_path):
         ("memcap plan --d", {"--device"}),
         (
             "memcap frontier outputs --",
-            {"--help", "--at", "--task", "--budget", "--strict", "--json"},
+            {"--help", "--all", "--at", "--task", "--budget", "--strict", "--json"},
         ),
         ("memcap export abc --layout t", {"torch"}),
         ("memcap frontier --json ", set()),  # a path, which the shell completes
