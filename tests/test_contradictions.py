@@ -35,7 +35,7 @@ MUON = "sweeps/optimizers/README.md", "With four and eight symbols Muon gains mu
 REASONS = {
     ("adding", 50, "lstm"): (
         "docs/question.md",
-        "at no width can it output the sum of two numbers",
+        "but no width of it produces a sum of up to 2",
     ),
     ("copy (items=8)", 4, "GRUCell"): ON_PURPOSE,
     ("copy (items=8)", 4, "lstm"): RECIPES,

@@ -49,7 +49,7 @@ def test_a_parallel_scan_has_no_loop_over_time(name, cell, task):
         for name in NAMES
         for cell in CHUNKED
         if name.values != ("v5e-4",)
-        and (name.values, cell) != (("v5e",), "delta_product")
+        and not (name.values == ("v5e",) and cell.endswith("delta_product"))
     ],
 )
 def test_chunks_of_a_cell(name, cell, task):
