@@ -93,8 +93,8 @@ def _chosen(curve: LossCurve) -> list[str]:
         why = f"{FORGIVEN:.0%} of the way back to a net without memory"
     return [
         f"{plural(chosen.units, 'unit')}{_range(curve)}: held-out loss {loss_text(chosen)}. On"
-        f" validation, which chose it, within {curve.margin:.2g} ({why}) of the best of"
-        f" {_widths(curve)} ({loss_text(best)} with {best.units}), over {_folds(curve)}."
+        f" validation, which chose it, within {curve.margin:.2g} ({why}) of {best.units} units,"
+        f" the best there of {_widths(curve)}, over {_folds(curve)}."
     ]
 
 
@@ -171,7 +171,7 @@ def _memory(curve: LossCurve) -> list[str]:
 def _no_width_helps(curve: LossCurve) -> list[str]:
     best = curve.best
     last = curve.without_state
-    found = f"of {_widths(curve)} the best held-out loss is {loss_text(best)} (with {best.units})"
+    found = f"of {_widths(curve)} validation chose {best.units}: held-out loss {loss_text(best)}"
     if curve.verdict == "no state needed":
         why = "no better"
         if last.is_nothing_of(curve.references["constant"]):
@@ -204,8 +204,8 @@ def _no_width_helps(curve: LossCurve) -> list[str]:
         train = min(width.train for width in curve.widths)
         why = (
             f"Training loss falls to {train:.2g}, and held-out loss does not follow: what is asked"
-            " is not in the sequences, or is as hard to find as a parity, which takes more of"
-            " them."
+            " is not in the sequences, or so few do not show it. Where the answer hangs on"
+            " certain steps, a linear model or a forest of all steps may find it."
         )
     return [
         f"No width helps: {found}, no better than {loss_text(last)} of the last step alone.",

@@ -44,7 +44,7 @@ QUESTIONS = {  # what must be known after 50 steps: task, knobs
     "how many steps went by": ("count",),
     "four bits, to be repeated in order": ("copy",),
     "sixteen bits, to be repeated in order": ("copy", "items=16"),
-    "at every step, all of the last 50 bits": ("delay_line",),
+    "at every step, the bit of 50 steps ago": ("delay_line",),
 }
 
 
@@ -54,7 +54,7 @@ DEFINITIONS = (
     "one bit, seen once, anywhere",
     "one of 32 symbols, seen once, anywhere",
     "sixteen bits, to be repeated in order",
-    "at every step, all of the last 50 bits",
+    "at every step, the bit of 50 steps ago",
 )
 
 

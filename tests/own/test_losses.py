@@ -234,8 +234,8 @@ def test_where_no_width_can_be_told_it_says_why(curve, losses, changes, verdict,
             {"spread": 0.005, "others": {"window": 0.6}},
             [
                 "2 units (2 to 4 by other folds): held-out loss 0.41 +- 0.005. On validation,"
-                " which chose it, within 0.013 (chance, fold by fold) of the best of 1 to 4 units"
-                " (0.4 +- 0.005 with 4), over 5 folds.",
+                " which chose it, within 0.013 (chance, fold by fold) of 4 units, the best there"
+                " of 1 to 4 units, over 5 folds.",
                 "1 is not enough: 0.5",
                 "by the last step 0.69 +- 0.005; by the last 5 steps 0.6;",
             ],
