@@ -76,7 +76,8 @@ def script(
         UserError: no such framework, another network, recipe or length, or windows of
         several lengths.
     """
-    words = {"heading": heading, "command": command, "width": width}
+    comment = f"  # {width}" if width else ""
+    words = {"heading": heading, "command": command, "width": comment}
     text = _script(member, framework, words)
     if file is not None:
         if file.suffix != ".py":
