@@ -91,13 +91,11 @@ class Curves:
         return np.array(chances, float)
 
     def reached_if_any(self, share: float, units: ArrayLike) -> Floats:
-        """Compute the same, given that some width does: seeds that pass at no width are
-        seeds that do not train. Up to four times the widest counts. If it is unlikely
-        that any does, compute what `reached` does."""
+        """Compute the same, given that some of these widths does: seeds that pass at no
+        width are seeds that do not train. If it is unlikely that any does, compute what
+        `reached` does."""
         chances = self.reached(share, units)
-        widths = np.asarray(units)
-        further = widths.max() * np.array([2, 4])
-        every = self._enough(share, np.append(widths, further))
+        every = self._enough(share, units)
         somewhere = self.weights[np.logical_or.reduce([*every])].sum()
         return chances / somewhere if somewhere >= LEAST_PEAK else chances
 

@@ -5,20 +5,19 @@ studies, or 180 where few of them name a width (nets fail soon), or 150 (the cur
 shallow, or nets fail near u90): the share of those that name one in which nine in ten
 of the seeds that train at all pass there, what passes there on average, and the share
 in which no width is known to be enough. Beside it what was before: a curve that cannot
-fall or, in the last six lines, a prior that had no curves so shallow. It is printed no
+fall or, in the last five lines, a prior that had no curves so shallow. It is printed no
 more.
 
 | wider nets | before: nine in ten | mean | unknown | now: nine in ten | mean | unknown |
 | --- | --- | --- | --- | --- | --- | --- |
-| pass, too | .98 | .99 | .03 | .98 | .99 | .05 |
-| fail soon: .3 to .8 doublings behind u90 | .68 | .84 | .12 | .95 | .97 | .68 |
-| fail soon, and seeds are alike (correlation .2) | .57 | .80 | .22 | .75 | .90 | .56 |
-| fail for about a doubling | .98 | .98 | .02 | .96 | .97 | .07 |
-| fail later: .5 to 2 doublings behind u90 | .91 | .96 | .07 | .96 | .99 | .13 |
-| fail slowly, by .15 to .5 a doubling | 1.00 | .99 | .02 | .98 | .99 | .03 |
-| fail near: 0 to .6 doublings behind u90 | .77 | .90 | .74 | .73 | .89 | .75 |
-| fail near, and seeds are alike | .73 | .88 | .67 | .69 | .87 | .70 |
-| pass, too; from .1 to .9 over 1 to 2 doublings | .88 | .95 | .03 | .94 | .97 | .05 |
+| pass, too | .98 | .99 | .03 | .98 | .99 | .03 |
+| fail soon: .3 to .8 doublings behind u90 | .68 | .84 | .12 | .91 | .95 | .29 |
+| fail soon, and seeds are alike (correlation .2) | .57 | .80 | .22 | .80 | .92 | .23 |
+| fail for about a doubling | .98 | .98 | .02 | .98 | .98 | .03 |
+| fail later: .5 to 2 doublings behind u90 | .91 | .96 | .07 | .96 | .99 | .10 |
+| fail slowly, by .15 to .5 a doubling | 1.00 | .99 | .02 | .98 | .99 | .02 |
+| fail near: 0 to .6 doublings behind u90 | .77 | .90 | .74 | .89 | .94 | .42 |
+| pass, too; from .1 to .9 over 1 to 2 doublings | .88 | .95 | .03 | .92 | .96 | .00 |
 | the same, and seeds are alike | .68 | .91 | .03 | .80 | .94 | .05 |
 | pass, too; from .1 to .9 over 2 to 4 doublings | .40 | .88 | .03 | .90 | .95 | .07 |
 | the same, and seeds are alike | .36 | .84 | .01 | .71 | .91 | .05 |
@@ -145,7 +144,7 @@ def test_nine_in_ten_pass_at_the_width_to_take_where_wider_nets_fail_more(kind):
     share, mean, unknown = outcomes(kind, 3 * STUDIES if soon else STUDIES)
     assert share >= 0.9
     assert mean >= 0.9
-    assert unknown <= (0.75 if soon else 0.25)
+    assert unknown <= (0.5 if soon else 0.25)
 
 
 @pytest.mark.slow
@@ -162,7 +161,7 @@ def test_nine_in_ten_pass_at_the_width_to_take_of_a_shallow_curve(kind):
     ("kind", "correlation", "least"),
     [
         ("soon", 0.2, 0.89),
-        ("near", 0.0, 0.85),
+        ("near", 0.0, 0.92),
         *((kind, 0.2, 0.89) for kind in SHALLOW),
     ],
 )
@@ -171,7 +170,7 @@ def test_about_nine_in_ten_pass_on_average_where_they_fail_near_or_seeds_are_ali
 ):
     _, mean, unknown = outcomes(kind, 150, correlation)
     assert mean >= least
-    assert unknown <= 0.8
+    assert unknown <= 0.6
 
 
 @pytest.mark.slow
