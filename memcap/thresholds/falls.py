@@ -63,7 +63,7 @@ DOUBT = 0.1  # posterior of a fall from which it is not
 # then: the probability that a width reaches the share, from which the narrowest is
 # taken, and the least of the likeliest width
 CERTAINTY = 0.92
-LEAST_CERTAINTY = 0.85
+LEAST_CERTAINTY = 0.82
 LEAST_PEAK = 0.3  # probability that any width reaches it, from which one is sought
 SLACK = 0.1  # and by how much the width's own seeds may miss it
 LEVELS = 1000  # values of P(passes) at which counts have their likelihood
@@ -91,11 +91,13 @@ class Curves:
         return np.array(chances, float)
 
     def reached_if_any(self, share: float, units: ArrayLike) -> Floats:
-        """Compute the same, given that some of these widths does: seeds that pass at no
-        width are seeds that do not train. If it is unlikely that any does, compute what
-        `reached` does."""
+        """Compute the same, given that some width does: seeds that pass at no width are
+        seeds that do not train. Up to four times the widest counts. If it is unlikely
+        that any does, compute what `reached` does."""
         chances = self.reached(share, units)
-        every = self._enough(share, units)
+        widths = np.asarray(units)
+        further = widths.max() * np.array([2, 4])
+        every = self._enough(share, np.append(widths, further))
         somewhere = self.weights[np.logical_or.reduce([*every])].sum()
         return chances / somewhere if somewhere >= LEAST_PEAK else chances
 
