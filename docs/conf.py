@@ -29,6 +29,8 @@ highlight_language = "none"  # indented blocks are output
 default_role = "code"  # docstrings have Markdown's single backticks
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
+# scikit-learn makes these, with references into its own pages.
+autodoc_default_options = {"exclude-members": "set_fit_request, set_score_request"}
 # an attribute whose value has a docstring is described twice otherwise
 napoleon_use_ivar = True
 python_maximum_signature_line_length = 100
