@@ -333,11 +333,14 @@ def answer(
     points = [p for p in points if (p.task, p.model) == (question.task, question.model)]
     # A question about every lag takes nets that trained to be right anywhere, or else at
     # every lag. A question about a single lag takes nets that trained for another
-    # verdict. If there are no such nets, either takes all there are.
+    # verdict, or else those of `up_to` alone: of two ways one could answer at a lag, and
+    # the other at the next. If there are no such nets, either takes all there are.
     anywhere = [p for p in points if p.at == "anywhere"]
     up_to = [p for p in points if p.at == "up_to"]
     other = [p for p in points if p.evaluation.until not in SHORTER_LAGS]
-    points = (anywhere or up_to if question.up_to else other) or points
+    trained_up_to = [p for p in points if p.evaluation.until == "up_to"]
+    wanted = anywhere or up_to if question.up_to else other or trained_up_to
+    points = wanted or points
     # If the lag was measured in several ways (`Point.label` names the way), take the
     # usual length and rule, or else the way with the most runs.
     at_lag = [p for p in points if p.lag == lag]
