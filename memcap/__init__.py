@@ -97,8 +97,8 @@ if not TYPE_CHECKING:  # for a checker it would have every name
         if name in __all__:  # a folder or a file
             return _imported(f"memcap.{name}")
         # with its object, so that Python says which name was meant
-        said = f"module 'memcap' has no attribute {name!r}"
-        raise AttributeError(said, name=name, obj=sys.modules[__name__])
+        message = f"module 'memcap' has no attribute {name!r}"
+        raise AttributeError(message, name=name, obj=sys.modules[__name__])
 
 
 def _imported(module: str) -> "Any":

@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from memcap.cells.diagonal import Coefficients
 
 SHARPNESS = 8.0  # power of the decay where its gate is open
-LEAST_SQUARE = (
-    1e-6  # below it sqrt(1 - a^2) is a line, so that its slope is at most 1000
-)
+# below it sqrt(1 - a^2) is a line, so that its slope is at most 1000
+LEAST_SQUARE = 1e-6
 
 
 class RGLRU(DiagonalCell):

@@ -24,7 +24,7 @@ from memcap.config.recipes import Recipe
 from memcap.knobs import UserError, names_of
 from memcap.models.model import MOST_UNITS, Model
 from memcap.own import lags
-from memcap.own.fitted import fitted
+from memcap.own.fitted import best_net
 from memcap.own.folds import CLASSES, ORDERS, TIME
 from memcap.own.formats import READERS, is_table
 from memcap.own.losses import LossCurve
@@ -182,7 +182,7 @@ def run(arguments: Namespace) -> None:
     search = WidthSearch(task, folder, *sizes, engine, quiet=bool(aside))
     curve = search.run()
     if curve.enough:
-        fitted(curve.enough[0], folder, form).save(folder)
+        best_net(curve.enough[0], folder, form).save(folder)
     if arguments.code:
         print_code(arguments, partial(_code, curve))
     elif arguments.json:

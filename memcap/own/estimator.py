@@ -31,7 +31,7 @@ from sklearn.utils.validation import (
 from memcap import figures, store
 from memcap.config.member import Engine
 from memcap.config.recipes import Recipe
-from memcap.own.fitted import fitted
+from memcap.own.fitted import best_net
 from memcap.own.folds import CLASSES, TIME
 from memcap.own.search import BUDGET, RACE, WidthSearch
 from memcap.own.table import LongForm, array_form, form_of
@@ -105,7 +105,7 @@ class SequenceNet:
                 recipe = Recipe(name, lr=lr, budget=BUDGET, schedule="cosine")
                 curve = search.curve_of([self.units], [recipe])
                 (width,) = curve.widths
-            self.net_ = fitted(width, folder, form)
+            self.net_ = best_net(width, folder, form)
             self.units_ = width.units
             self.answer_: Any = as_dict(curve) if self.units is None else None
         return self
@@ -204,7 +204,7 @@ class SequenceRegressor(RegressorMixin, SequenceNet, BaseEstimator):
 
 @dataclass(frozen=True)
 class FoundWidth:
-    """What `memcap.fit` found. Print it for words.
+    """Hold the width that `memcap.fit` found. Print it for words.
 
     Args:
         estimator: the fitted net.
@@ -216,7 +216,7 @@ class FoundWidth:
 
     @property
     def answer(self) -> dict[str, Any]:
-        """What `memcap fit --json` prints."""
+        """Return what `memcap fit --json` prints."""
         return self.estimator.answer_
 
     @property

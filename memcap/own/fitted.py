@@ -119,14 +119,15 @@ class FittedNet:
         readout = self.weights["readout"]
         count = len(sequences)
         longest = max(map(len, sequences))
-        inputs = np.zeros((count, longest, *np.shape(sequences[0])[1:]))
+        kind = int if self.symbols else float
+        inputs = np.zeros((count, longest, *np.shape(sequences[0])[1:]), kind)
         for row, sequence in zip(inputs, sequences, strict=True):
             row[: len(sequence)] = sequence
         c = h = np.zeros((count, len(cell["recurrent"])))
         outputs = []
         for step in np.moveaxis(inputs, 1, 0):
-            x = np.eye(len(kernel))[step.astype(int)] if self.symbols else step
-            gates = x @ kernel + h @ cell["recurrent"] + cell["bias"]
+            from_input = kernel[step] if self.symbols else step @ kernel
+            gates = from_input + h @ cell["recurrent"] + cell["bias"]
             i, f, g, o = np.split(gates, 4, -1)
             c = expit(f) * c + expit(i) * np.tanh(g)
             h = expit(o) * np.tanh(c)
@@ -164,7 +165,7 @@ def load(folder: Path) -> FittedNet:
     return FittedNet(weights, **about)
 
 
-def fitted(width: WidthLoss, folder: Path, form: LongForm) -> FittedNet:
+def best_net(width: WidthLoss, folder: Path, form: LongForm) -> FittedNet:
     """Return the net of a width that is best on its validation sequences.
 
     Args:

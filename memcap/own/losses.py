@@ -284,7 +284,7 @@ class LossCurve:
 
     @cached_property
     def verdict(self) -> Verdict:
-        """What can be said of the width."""
+        """Say what is known of the width."""
         if self.state_helps:
             few = self.margin > MOST_MARGIN * self.gain
             return "too few to tell" if few else "enough"

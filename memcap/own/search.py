@@ -10,6 +10,7 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,16 +82,12 @@ class WidthSearch:
         rows = self.train([self.member(*kind) for kind in kinds])
         rows = rows.with_columns(pl.col("validation_loss").fill_null(math.inf))
 
-        def best(units: tuple[int, ...]) -> Recipe:
-            def loss(recipe: Recipe) -> Any:
-                nets = rows.filter(recipe=recipe.name, lr=recipe.lr)
-                return nets.filter(pl.col("units").is_in(units))[
-                    "validation_loss"
-                ].mean()
+        def loss(units: tuple[int, ...], recipe: Recipe) -> Any:
+            of_recipe = rows.filter(recipe=recipe.name, lr=recipe.lr)
+            nets = of_recipe.filter(pl.col("units").is_in(units))
+            return nets["validation_loss"].mean()
 
-            return min(recipes, key=loss)
-
-        narrow, wide = map(best, RACE_UNITS)
+        narrow, wide = (min(recipes, key=partial(loss, ends)) for ends in RACE_UNITS)
         return narrow, wide
 
     def curve_of(

@@ -129,7 +129,7 @@ class Data(FileTask):
 
     @property
     def _division(self) -> tuple[str, float, int, bool, str]:
-        """What the parts of the file depend on."""
+        """Return what the parts of the file depend on."""
         return self.file, self.held_out, self.fold, self.rule.by_loss, self.order
 
     @property

@@ -94,11 +94,13 @@ class Curves:
         """Compute the same, given that some width does: seeds that pass at no width are
         seeds that do not train. Up to four times the widest counts. If it is unlikely
         that any does, compute what `reached` does."""
-        chances = self.reached(share, units)
         widths = np.asarray(units)
         further = widths.max() * np.array([2, 4])
-        every = self._enough(share, np.append(widths, further))
-        somewhere = self.weights[np.logical_or.reduce([*every])].sum()
+        enough = [*self._enough(share, np.append(widths, further))]
+        chances = np.array(
+            [self.weights[k].sum() for k in enough[: len(widths)]], float
+        )
+        somewhere = self.weights[np.logical_or.reduce(enough)].sum()
         return chances / somewhere if somewhere >= LEAST_PEAK else chances
 
     def _enough(self, share: float, units: ArrayLike) -> Iterator[NDArray[np.bool_]]:

@@ -74,7 +74,7 @@ class Need:
 
     @property
     def form(self) -> str:
-        """Whether it is the bare recurrence of a layer, or as published, where a reader
+        """Name the bare recurrence of a layer, or the layer as published, where a reader
         could take one for the other."""
         cell = self.point.model.cell
         if cell in LAYERS:

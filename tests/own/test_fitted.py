@@ -12,7 +12,7 @@ import memcap
 from memcap.config.member import Engine
 from memcap.config.recipes import Recipe
 from memcap.knobs import UserError
-from memcap.own.fitted import fitted, load
+from memcap.own.fitted import best_net, load
 from memcap.own.search import WidthSearch
 from memcap.own.table import Columns, array_form, long_form
 from memcap.own.task import own_task
@@ -33,7 +33,7 @@ def net_of(form, folder):
     search = WidthSearch(task, folder, 2, 1, 1, Engine(workers=1), quiet=True)
     recipe = Recipe("hold", lr=0.03, budget=20, schedule="cosine")
     (width,) = search.curve_of([2], [recipe]).widths
-    return fitted(width, folder, form), memcap.load(folder, width.keys[0])
+    return best_net(width, folder, form), memcap.load(folder, width.keys[0])
 
 
 def table(count=12):
