@@ -218,6 +218,9 @@ def test_counts_that_chance_may_explain_do_not_fall(units, solved):
         (LATCH, 5, 14),
         (([3, 4, 5, 6, 8], [0, 16, 15, 4, 3], [16] * 5), 6, 4),
         (([4, 5, 6, 8, 12], [0, 5, 3, 1, 0], [8] * 5), 8, None),
+        # without more seeds than these, no such width is sure enough
+        (([3, 4, 5, 6, 8], [0, 7, 3, 1, 0], [8] * 5), 8, None),
+        (([3, 4, 5, 6, 8], [0, 12, 6, 2, 0], [12] * 5), 8, 4),
         # none wider than any tried where the widest pass
         (([1, 2, 3, 4], [0, 1, 7, 8], [8] * 4), 6, 4),
     ],
