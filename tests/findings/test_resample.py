@@ -139,6 +139,8 @@ def test_a_claim_that_holds_does_not_hold_of_shuffled_outcomes(name):
     again = resample.resample(
         findings.find(name).PAPER, store.read(findings.folder(name)), SHUFFLES
     )
-    assert (
-        again.filter(pl.col("shuffled") * SHUFFLES > AT_MOST)["claim"].to_list() == []
-    )
+    # as `find_chance`, with room for the chance of so few: a claim of no effect holds of
+    # shuffles, too, and must fall where the effect that it denies is put in
+    by_chance = pl.col("shuffled") * SHUFFLES > AT_MOST
+    blind = pl.col("seen").fill_null(0) * SHUFFLES < SHUFFLES - AT_MOST
+    assert again.filter(by_chance, blind)["claim"].to_list() == []
