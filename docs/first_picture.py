@@ -13,7 +13,11 @@ PICTURE = Path(__file__).with_suffix(".png")
 # one bit: nets that are right wherever in a sequence it comes; all bits: by the
 # recipe that needs the fewest units at each lag
 LINES = (
-    ("the bit of so many steps ago, at every step", "delay_line", ("atlas", "muon", "ggt")),
+    (
+        "the bit of so many steps ago, at every step",
+        "delay_line",
+        ("atlas", "muon", "ggt"),
+    ),
     ("one bit, seen once, anywhere", "latch", ("anywhere",)),
 )
 COLOURS = ("#b45f06", "#0b5394")
