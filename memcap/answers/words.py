@@ -84,11 +84,7 @@ def code(
     question = answer.question
     check_network(question.model, framework)
     if answer.units is None:
-        raise UserError(
-            f"code={framework}: no width is known to be enough for {question.task.name} at lag"
-            f" {question.lag}, so there is nothing to write;"
-            f" {_all_beside(answer) or 'the answer itself says what to measure'}"
-        )
+        raise UserError(f"code={framework}: {sentences(answer)[0]}")
     recipe, until = _training(answer)
     member = Member(
         question.task,
@@ -121,7 +117,9 @@ def definition_lines(answer: "Answer") -> list[str]:
         f"To define {layer} in Keras, and to train at {lags_words(*subject)}, where a step has"
         f" {plural(task.features, 'feature')} ({inputs}); --code keras, torch or flax prints the"
         " whole script:",
-        *lines,
+        *lines[:-1],
+        f"# with the highest rate at lag {subject[1]}:",
+        lines[-1],
     ]
 
 

@@ -31,12 +31,13 @@ from memcap.own.losses import LossCurve
 from memcap.own.search import WidthSearch
 from memcap.own.table import Columns, LongForm, read_folder, read_table, words_of
 from memcap.own.task import Data, own_task
-from memcap.own.words import as_dict, has_rare_class, loss_table, rare_words
+from memcap.own.words import as_dict, has_rare_class, loss_table, rare_words, sentences
 from memcap.scripts import FRAMEWORKS, script
 from memcap.store.shards import OUTPUTS
 from memcap.terminal.words import (
     Column,
     Listing,
+    complain,
     print_json,
     printable,
     show,
@@ -185,6 +186,7 @@ def run(arguments: Namespace) -> None:
         best_net(curve.enough[0], folder, form).save(folder)
     if arguments.code:
         print_code(arguments, partial(_code, curve))
+        complain(sentences(curve)[0])
     elif arguments.json:
         print_json(as_dict(curve))
     else:

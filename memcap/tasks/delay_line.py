@@ -21,6 +21,8 @@ class DelayLine(Task):
     """Each step shows a fresh symbol, and the answer is the symbol of `lag` steps before.
 
     Example (S = 2): 0 1 1 0 1 | lag 2 -> . . 0 1 1 (no answer is due at a dot).
+    All symbols since then are still to be asked for, so the net holds them, too. The last
+    20 symbols, this step's among them, are lag 19.
 
     The state must carry the last `lag` symbols from each step to the next: "one entry per
     time step" is the right intuition here. With the symbol that is being read, lag + 1

@@ -593,7 +593,9 @@ def test_the_script_of_an_unmeasured_lag_has_the_recipe_of_the_next_longer_one(r
 
 def test_without_a_width_there_is_no_script():
     question = Question(task_class("delay_line")(), 7)
-    with pytest.raises(UserError, match="no width is known to be enough for delay_lin"):
+    with pytest.raises(
+        UserError, match="code=keras: delay_line at lag 7: not measured"
+    ):
         code(answer(question, []), "keras")
 
 
