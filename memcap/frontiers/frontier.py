@@ -394,11 +394,11 @@ def _winner(points: list[Point]) -> Point:
     """Return the point of the best recipe that competes at one place."""
     seeds = max(p.seeds for p in points)
     rivals = [p for p in points if p.seeds == seeds]
-    if len(rivals) > 1:  # a fit takes milliseconds
-        rivals.sort(key=_rank)
     # One seed that passed shows that a width is enough, whichever recipe trained it.
     widths = [p.u_exist for p in points if p.u_exist is not None]
-    return replace(rivals[0], recipes=len(rivals), u_exist=min(widths, default=None))
+    found = {"recipes": len(rivals), "u_exist": min(widths, default=None)}
+    rivals = [replace(point, **found) for point in rivals]
+    return min(rivals, key=_rank) if len(rivals) > 1 else rivals[0]
 
 
 def _rank(point: Point) -> tuple[float, ...]:
