@@ -13,6 +13,8 @@ from memcap.own.losses import LossCurve, loss_curves
 from memcap.own.references import WINDOW
 from memcap.terminal.words import plural
 
+STYLES = "--", ":", "-.", (0, (3, 1, 1, 1))  # of references
+
 
 def draw(rows: pl.DataFrame) -> Drawn:
     """Draw the curve of the first file of some rows, at its longest lag."""
@@ -50,11 +52,11 @@ def _plot(curve: LossCurve, data: pl.DataFrame) -> Figure:
     units = data["units"].to_list()
     errors = data["error"] if len(curve.folds) > 1 else None
     axes.errorbar(units, data["loss"], errors, color=COLOURS[0], marker="o", capsize=3)
-    styles = {"last step": "--", "window": ":", "running mean": "-."}
-    for kind, style in styles.items():
-        loss = curve.references[kind].mean
+    references = [*curve.references.items()][1:]  # a constant is far above all
+    for (kind, loss), style in zip(references, STYLES, strict=False):
         label = f"{kind} of {WINDOW}" if kind == "window" else kind
-        axes.axhline(loss, color=COLOURS[1], ls=style, label=f"{label}, no net")
+        label = f"{label}, no net"
+        axes.axhline(loss.mean, color=COLOURS[1], ls=style, label=label)
     if curve.units is not None:
         label = f"{plural(curve.units, 'unit')}: enough"
         axes.axvline(curve.units, color=COLOURS[2], lw=1, label=label)

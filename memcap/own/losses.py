@@ -23,8 +23,13 @@ A file with a split of its own has no folds: repeats of the training, each with 
 seeds, take their place, and the margin covers only the chance in training. The choice
 of test sequences affects all repeats alike, and no margin says by how much.
 
-State helps if the best width beats the best map of the current input on held-out
+State helps if the best width beats the best map of the current input on validation's
 sequences, fold by fold, beyond chance (at 2.5 %), and if that map does not answer all.
+Validation has also chosen the best of the k nets of each fold. Were they no better than
+the map, the sum of its loss less theirs over n sequences, a log likelihood ratio, would
+be at most log(k) in the mean, as each ratio is 1 in the mean. So a share of 2 log(k) / n
+of the map's loss is taken off. (It is log(k) / n nats, and of squared errors, normal
+with the map's loss as their variance, that share.)
 """
 
 import itertools
@@ -40,7 +45,6 @@ import polars as pl
 from memcap.config.recipes import ResolvedRecipe
 from memcap.models.model import Model
 from memcap.own import references
-from memcap.own.references import KINDS
 from memcap.own.task import Data
 from memcap.store.columns import IDENTITY, RECIPE, START, model_of, recipe_of, task_of
 from memcap.store.rows import IS_BY_LOSS, without_failed
@@ -76,9 +80,9 @@ class Loss:
     validation: tuple[float, ...] = ()
 
     @property
-    def choosing(self) -> tuple[float, ...]:
+    def on_validation(self) -> "Loss":
         """The losses that choose a width."""
-        return self.validation or self.folds
+        return Loss(self.validation or self.folds)
 
     @property
     def mean(self) -> float:
@@ -92,9 +96,10 @@ class Loss:
             return math.nan
         return float(np.std(self.folds, ddof=1) / len(self.folds) ** 0.5)
 
-    def beats(self, other: "Loss") -> bool:
-        """Tell whether it is lower than another loss on the same folds, beyond chance."""
-        gain = Loss(tuple(np.subtract(other.folds, self.folds)))
+    def beats(self, other: "Loss", luck: float = 0.0) -> bool:
+        """Tell whether it is lower than another loss on the same folds, beyond chance, and
+        by more than `luck`."""
+        gain = Loss(tuple(np.subtract(other.folds, self.folds) - luck))
         if len(self.folds) < 2:
             return gain.mean > FORGIVEN * other.mean
         return gain.mean > _quantile(len(self.folds), HELPS) * gain.error
@@ -201,12 +206,29 @@ class LossCurve:
     @cached_property
     def references(self) -> dict[str, Loss]:
         """The losses of each kind."""
-        return {kind: self.reference(kind) for kind in KINDS}
+        kinds = references.kinds(self.task, self.lag)
+        return {kind: self.reference(kind) for kind in kinds}
 
     @property
     def without_state(self) -> Loss:
         """The losses of the best map of the current input."""
         return self.references["last step"]
+
+    @property
+    def judges(self) -> int:
+        """Sequences of validation."""
+        return self.task.part_sizes[0]
+
+    @cached_property
+    def memory(self) -> str | None:
+        """The kind that sees more than the last step, beats it, and is the best of these."""
+        kinds = {kind: loss.on_validation for kind, loss in self.references.items()}
+        constant = kinds.pop("constant")
+        last = kinds.pop("last step")
+        if last.is_nothing_of(constant):
+            return None
+        better = [kind for kind, loss in kinds.items() if loss.beats(last)]
+        return min(better, key=lambda kind: kinds[kind].mean, default=None)
 
     @cached_property
     def leaks(self) -> list[int]:
@@ -216,7 +238,7 @@ class LossCurve:
     @cached_property
     def best(self) -> WidthLoss:
         """The width of the lowest loss on validation's sequences."""
-        return min(self.widths, key=lambda width: np.mean(width.choosing))
+        return min(self.widths, key=lambda width: width.on_validation.mean)
 
     @property
     def recipe(self) -> ResolvedRecipe:
@@ -226,13 +248,13 @@ class LossCurve:
     @cached_property
     def gain(self) -> float:
         """How far state brings the loss down, on validation's sequences; at least 0."""
-        lowest = np.mean(self.best.choosing)
-        return max(0.0, float(np.mean(self.without_state.choosing) - lowest))
+        lowest = self.best.on_validation.mean
+        return max(0.0, self.without_state.on_validation.mean - lowest)
 
     @cached_property
     def _arrays(self) -> tuple[np.ndarray, np.ndarray]:
-        losses = np.array([width.choosing for width in self.widths])
-        return losses, np.array(self.without_state.choosing)
+        losses = np.array([width.on_validation.folds for width in self.widths])
+        return losses, np.array(self.without_state.on_validation.folds)
 
     @cached_property
     def _rule(self) -> tuple[np.ndarray, np.ndarray]:
@@ -288,20 +310,18 @@ class LossCurve:
         if self.state_helps:
             few = self.margin > MOST_MARGIN * self.gain
             return "too few to tell" if few else "enough"
-        constant = self.references["constant"]
-        if not self.without_state.is_nothing_of(constant):
-            with_memory = [self.references[kind] for kind in KINDS[2:]]
-            if any(loss.beats(self.best) for loss in with_memory):
-                return "did not train"
-            if any(loss.beats(self.without_state) for loss in with_memory):
-                return "too few to tell"
-        knows = self.without_state.mean < FALLS * constant.mean
+        if self.memory is not None:
+            known = self.references[self.memory].on_validation
+            lags_behind = known.beats(self.best.on_validation)
+            return "did not train" if lags_behind else "too few to tell"
+        least = FALLS * self.references["constant"].on_validation.mean
+        knows = self.without_state.on_validation.mean < least
         return "no state needed" if knows else "nothing learnt"
 
     def shares(self, width: WidthLoss) -> list[list[float]]:
         """Return which share of the gain from state each of its nets has, fold by fold."""
-        none = self.without_state.choosing
-        nets = width.nets or [(loss,) for loss in width.choosing]
+        none = self.without_state.on_validation.folds
+        nets = width.nets or [(loss,) for loss in width.on_validation.folds]
         return [
             [(loss - net) / max(self.gain, 1e-12) for net in fold]
             for loss, fold in zip(none, nets, strict=True)
@@ -324,8 +344,8 @@ class LossCurve:
     @property
     def as_good(self) -> WidthLoss:
         """The narrowest width that is as good as the best but for chance, with nothing forgiven."""
-        most = np.mean(self.best.choosing) + self.by_chance
-        return next(width for width in self.widths if np.mean(width.choosing) <= most)
+        most = self.best.on_validation.mean + self.by_chance
+        return next(w for w in self.widths if w.on_validation.mean <= most)
 
     @property
     def better(self) -> WidthLoss | None:
@@ -346,10 +366,10 @@ class LossCurve:
         if not self.enough or self.task.loss == "values":
             return None
         score = self.enough[0].score
-        judges = self.task.part_sizes[1]
+        tests = self.task.part_sizes[1]
         if not self.task.has_own_split:
-            judges *= len(self.folds)
-        least = score - (score * (1 - score) / judges) ** 0.5
+            tests *= len(self.folds)
+        least = score - (score * (1 - score) / tests) ** 0.5
         return next(width for width in self.widths if width.score >= least)
 
     @property
@@ -367,8 +387,12 @@ class LossCurve:
     @cached_property
     def state_helps(self) -> bool:
         """True if a net beats the best map without state, which does not answer all."""
-        all_answered = self.without_state.is_nothing_of(self.references["constant"])
-        return not all_answered and self.best.beats(self.without_state)
+        last = self.without_state.on_validation
+        if last.is_nothing_of(self.references["constant"].on_validation):
+            return False
+        nets = max(map(len, self.best.nets), default=1)
+        luck = 2 * math.log(nets) / self.judges * last.mean
+        return self.best.on_validation.beats(last, luck)
 
     @property
     def by_heart(self) -> bool:

@@ -1,13 +1,14 @@
 """Predictors that train no state, by scikit-learn: which memory would do, and how well?
 
-Each is the best of a few linear models, and for numbers of a forest, on features of a
-user's own sequences; the validation part chooses among them.
+Each is the best of a few linear models, and for numbers in few columns of a forest, on
+features of a user's own sequences; the validation part chooses among them.
 
 * constant: the shares of the classes, or the mean.
 * last step: the current input, and its products. What equals it needs no state.
 * window: the last few inputs; of symbols also each run of them, an n-gram.
 * running mean: the mean and the sum of all inputs so far, and the current one. One unit
   that adds up can hold one such sum.
+* all steps: all inputs so far, side by side. No fixed number of units stands for it.
 """
 
 import warnings
@@ -20,11 +21,14 @@ import numpy as np
 from memcap.own.file import Sequences
 from memcap.own.task import Data
 
-KINDS = ("constant", "last step", "window", "running mean")
+ALL = "all steps"
+KINDS = ("constant", "last step", "window", "running mean", ALL)
 WINDOW = 5  # steps
 STRENGTHS = (0.01, 1.0, 100.0)  # inverse of the penalty on squared weights
 MOST_ROWS = 8000  # of training
 MOST_PRODUCTS = 300
+MOST_COLUMNS = 2000  # of all steps
+MOST_IN_FOREST = 500  # columns; each split looks at all of them
 MOST_CELLS = 20_000_000
 LEAST = 1e-6  # probability of a class
 # of a guess: the rest is the constant's, as the next answer may be of any class
@@ -32,6 +36,11 @@ SURE = 0.999
 ITERATIONS = 50
 FREQUENT = 10  # lines with a run of symbols; rarer runs count as one
 TREES = {"n_estimators": 50, "min_samples_leaf": 3, "random_state": 0}
+
+
+def kinds(task: Data, lag: int) -> tuple[str, ...]:
+    """Return the kinds that can be fitted: all steps, unless they have too many columns."""
+    return KINDS if (lag + 1) * task.features <= MOST_COLUMNS else KINDS[:-1]
 
 
 @lru_cache(maxsize=256)
@@ -78,8 +87,8 @@ def _table(task: Data, lag: int, kind: str) -> tuple[Any, np.ndarray, np.ndarray
     """Return features (A, P) before each of A answers, the answers (A,) or (A, O), and
     the place of each one's part."""
     file = task.file_content
-    width = file.symbols or file.inputs.shape[2]
-    most = MOST_CELLS // (WINDOW * max(width, task.outputs))
+    steps = 2 * (lag + 1) if kind == ALL else WINDOW
+    most = MOST_CELLS // (steps * max(task.features, task.outputs))
     places = [_answers(file, part, lag, most) for part in task.parts]
     part = np.repeat([0, 1, 2], [len(which) for which, _ in places])
     which, when = (np.concatenate(each) for each in zip(*places, strict=True))
@@ -117,6 +126,21 @@ def _last(
     return windows
 
 
+def _all(
+    inputs: np.ndarray, which: np.ndarray, when: np.ndarray, blank: int
+) -> np.ndarray:
+    """Return all steps up to each answer, (A, P): with the last one at the end; and with
+    the first one at the beginning, and a mask, where that is not the same."""
+    steps = inputs.shape[1]
+    parts = [_last(inputs, which, when, steps, blank)]
+    if np.ptp(when):
+        later = np.arange(steps) > when[:, None]
+        seen = inputs[which]
+        seen[later] = blank
+        parts += [seen, later]
+    return np.concatenate([part.reshape(len(which), -1) for part in parts], 1)
+
+
 def _of_symbols(
     file: Sequences, inputs: np.ndarray, which: np.ndarray, when: np.ndarray, kind: str
 ) -> Any:
@@ -131,6 +155,8 @@ def _of_symbols(
     for back in range(1, windows.shape[1]):
         run = run * (file.blank + 1) + windows[:, -1 - back]
         columns.append(run[:, None])
+    if kind == ALL:
+        columns.append(_all(inputs, which, when, file.blank))
     encoder = OneHotEncoder(min_frequency=FREQUENT)
     shown = encoder.fit_transform(np.concatenate(columns, 1))
     if kind != "running mean":
@@ -166,6 +192,8 @@ def _of_numbers(
         steps_seen = np.cumsum(file.counts[:, -inputs.shape[1] :], 1)[which, when]
         count = steps_seen[:, None].astype(np.float64)
         parts += [count, sums, sums / count]
+    if kind == ALL:
+        parts.append(_all(inputs, which, when, 0))
     return np.concatenate(parts, 1)
 
 
@@ -200,8 +228,9 @@ def _guesses(
     if isinstance(features, np.ndarray):
         scaler = StandardScaler().fit(features[training])
         features = np.clip(scaler.transform(features), -10, 10)
-        forest = ExtraTreesClassifier if has_classes else ExtraTreesRegressor
-        models.append(forest(**TREES))
+        if features.shape[1] <= MOST_IN_FOREST:
+            forest = ExtraTreesClassifier if has_classes else ExtraTreesRegressor
+            models.append(forest(**TREES))
     if len(np.unique(answers[training])) < 2:
         return
     for model in models:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from memcap.own.losses import FORGIVEN, Loss, LossCurve, WidthLoss
-from memcap.own.references import WINDOW
+from memcap.own.references import ALL, MOST_COLUMNS, WINDOW
 from memcap.own.task import Data
 from memcap.terminal.words import Column, Listing, plural
 
@@ -20,6 +20,18 @@ if TYPE_CHECKING:
 
 RARE = 0.1  # share of the answers
 ZERO = 1e-6  # nats, or share of the variance; a lower loss is written as 0
+NAMES = {  # of references
+    "constant": "always the same",
+    "last step": "the last step",
+    "window": f"the last {WINDOW} steps",
+    "running mean": "a running mean",
+    ALL: "all steps side by side",
+}
+MEANINGS = {  # of those that no net beats
+    "window": f"{WINDOW} steps suffice, without a state",
+    "running mean": "one unit that adds up would do, if training found it",
+    ALL: "a model that is given all steps at once does as well",
+}
 COLUMNS = (
     Column("units", right=True),
     Column(
@@ -149,22 +161,18 @@ def _widths(curve: LossCurve) -> str:
 def _memory(curve: LossCurve) -> list[str]:
     """Say what predictors reach that train no state."""
     losses = curve.references
-    constant, last, window, mean = map(loss_text, losses.values())
-    lines = [
-        f"Without a net: always the same {constant}; by the last step {last}; by the last"
-        f" {WINDOW} steps {window}; by a running mean {mean}."
-    ]
+    reached = [f"{NAMES[kind]} {loss_text(loss)}" for kind, loss in losses.items()]
+    lines = [f"Without a net: {'; by '.join(reached)}."]
+    if ALL not in losses:
+        lines.append(
+            f"A model of {NAMES[ALL]} was left out: above {MOST_COLUMNS:,} columns."
+        )
     if not curve.state_helps:
         return lines
-    means = {
-        "window": f"{WINDOW} steps suffice, without a state",
-        "running mean": "one unit that adds up would do, if training found it",
-    }
-    for kind, meaning in means.items():
+    for kind in MEANINGS.keys() & losses:
         loss = losses[kind]
         if loss.is_nothing_of(losses["constant"]) or not curve.best.beats(loss):
-            name = f"last {WINDOW} steps" if kind == "window" else kind
-            lines.append(f"No net beats the {name} beyond chance: {meaning}.")
+            lines.append(f"No net beats {NAMES[kind]} beyond chance: {MEANINGS[kind]}.")
     return lines
 
 
@@ -185,16 +193,16 @@ def _no_width_helps(curve: LossCurve) -> list[str]:
                 f"Of the last step's numbers, number {columns} alone says the answer: a leak?"
             )
         return lines
-    if curve.verdict == "did not train":
+    if curve.memory is not None:
+        verdict = "Too few sequences to tell whether a state helps"
+        if curve.verdict == "did not train":
+            verdict = "The nets did not train"
         return [
-            f"The nets did not train: {found}, no better than {loss_text(last)} of the last step"
-            " alone, but more steps say more, as below. More starts (--seeds) or sequences may"
-            " train them."
-        ]
-    if curve.verdict == "too few to tell":
-        return [
-            f"Too few sequences to tell whether a state helps: {found}, by the last step alone"
-            f" {loss_text(last)}; more steps say more, as below."
+            f"{verdict}: {found}, no better than {loss_text(last)} of the last step alone beyond"
+            f" chance. By {NAMES[curve.memory]}, without a net, it is"
+            f" {loss_text(curve.references[curve.memory])}, so the target does follow from the"
+            " sequences. More sequences, more starts (--seeds), wider nets (--most) or another"
+            " recipe (memcap train) may show it."
         ]
     why = (
         "Training loss does not fall either: the target does not follow from the sequences,"
@@ -204,8 +212,7 @@ def _no_width_helps(curve: LossCurve) -> list[str]:
         train = min(width.train for width in curve.widths)
         why = (
             f"Training loss falls to {train:.2g}, and held-out loss does not follow: what is asked"
-            " is not in the sequences, or so few do not show it. Where the answer hangs on"
-            " certain steps, a linear model or a forest of all steps may find it."
+            " is not in the sequences, or so few do not show it."
         )
     return [
         f"No width helps: {found}, no better than {loss_text(last)} of the last step alone.",

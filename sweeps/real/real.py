@@ -27,7 +27,6 @@ from memcap import figures, store
 from memcap.config.recipes import Recipe
 from memcap.figures.style import COLOURS
 from memcap.own.losses import Loss, LossCurve, loss_curves, width_losses
-from memcap.own.references import KINDS
 from memcap.own.search import WidthSearch
 from memcap.own.table import Columns, read_table
 from memcap.own.task import Data
@@ -36,6 +35,8 @@ from memcap.store.rows import complete
 
 OUTPUTS = Path("outputs/real")
 PLACE = Path(__file__).parent
+# what no_state.csv stands for
+KINDS = ("constant", "last step", "window", "running mean")
 SHUFFLED = "-shuffled"  # behind the name of a set: its steps in random order
 
 
@@ -45,9 +46,11 @@ class Published(LossCurve):
 
     Args:
         by_steps: losses of the current step, and of the last few.
+        judges: sequences of validation.
     """
 
     by_steps: tuple[Loss, Loss] = (Loss(()), Loss(()))
+    judges: int = 1
 
     @cached_property
     def references(self) -> dict[str, Loss]:
@@ -152,7 +155,13 @@ def curves() -> dict[str, Published]:
             Loss(tuple(losses[column])) for column in ("current", "last_five")
         )
         by_set[str(name)] = Published(
-            Data(), row["lag"], model_of(row), folds, widths, (by_steps[0], by_steps[1])
+            Data(),
+            row["lag"],
+            model_of(row),
+            folds,
+            widths,
+            (by_steps[0], by_steps[1]),
+            losses["sequences"][0] // len(folds),
         )
     return by_set
 

@@ -43,27 +43,49 @@ WALK = np.cumsum(NUMBERS, 1)
 
 
 @pytest.mark.parametrize(
-    ("inputs", "targets", "last", "window", "mean"),
+    ("inputs", "targets", "last", "window", "mean", "steps"),
     [
-        (SYMBOLS, SYMBOLS[:, -1] == 0, 0, 0, 0),  # the current symbol says it
-        (SYMBOLS, SYMBOLS[:, -3] > 0, 0.64, 0, 0.6),  # an earlier one; 1 in 3
-        (SYMBOLS, SYMBOLS[:, -2] == SYMBOLS[:, -3], 0.64, 0, 0.64),  # a run of two
-        (SYMBOLS, COINS, np.log(2), np.log(2), np.log(2)),  # nothing does
-        (NUMBERS, 2 * NUMBERS[:, -3, 0] - NUMBERS[:, -3, 1], 20, 0, 19),
-        (NUMBERS, np.abs(NUMBERS[:, -1, 0] - 3) < 1.4, 0.1, 0.1, 0.1),
-        (NUMBERS, NUMBERS.sum((1, 2)), 64, 28, 0),
-        (NUMBERS, WALK[..., 0], 66, 13, 0),  # everywhere
-        (SYMBOLS, np.cumsum(SYMBOLS == 0, 1), 1.4, 0.52, 0.13),
+        (SYMBOLS, SYMBOLS[:, -1] == 0, 0, 0, 0, 0),  # the current symbol says it
+        (SYMBOLS, SYMBOLS[:, -3] > 0, 0.64, 0, 0.6, 0),  # an earlier one; 1 in 3
+        (SYMBOLS, SYMBOLS[:, 1] > 0, 0.64, 0.64, 0.6, 0),  # one before the window
+        # a run of two
+        (SYMBOLS, SYMBOLS[:, -2] == SYMBOLS[:, -3], 0.64, 0, 0.64, 0.64),
+        (SYMBOLS, COINS, *[np.log(2)] * 4),  # nothing does
+        (NUMBERS, 2 * NUMBERS[:, -3, 0] - NUMBERS[:, -3, 1], 20, 0, 19, 0),
+        (NUMBERS, np.abs(NUMBERS[:, -1, 0] - 3) < 1.4, 0.1, 0.1, 0.1, 0.1),
+        (NUMBERS, NUMBERS.sum((1, 2)), 64, 28, 0, 0),
+        (NUMBERS, WALK[..., 0], 66, 13, 0, 0),  # everywhere
+        (SYMBOLS, np.cumsum(SYMBOLS == 0, 1), 1.4, 0.52, 0.13, 0.07),
     ],
 )
 def test_references_reach_what_their_memory_allows(
-    save, inputs, targets, last, window, mean
+    save, inputs, targets, last, window, mean, steps
 ):
     targets = targets.astype(float if targets.dtype.kind == "f" else int)
     task = save(inputs, targets)
     kinds = references.KINDS[1:]
     losses = [references.losses(task, STEPS - 1, kind)[1] for kind in kinds]
-    assert losses == pytest.approx([last, window, mean], rel=0.25, abs=0.12)
+    assert losses == pytest.approx([last, window, mean, steps], rel=0.25, abs=0.12)
+
+
+@pytest.mark.parametrize("inputs", [SYMBOLS, NUMBERS])
+@pytest.mark.parametrize("place", [0, -2])
+def test_all_steps_are_told_apart_from_either_end_of_unlike_sequences(
+    save, inputs, place
+):
+    lengths = np.random.default_rng(4).integers(3, STEPS + 1, COUNT)
+    at = place % lengths
+    values = inputs.reshape(COUNT, STEPS, -1)[np.arange(COUNT), at, 0]
+    task = save(
+        inputs, 1 * (values > 2 * (inputs is NUMBERS)), lengths=lengths, padding="after"
+    )
+    assert references.losses(task, STEPS - 1, references.ALL)[1] < 0.3
+
+
+def test_all_steps_of_too_many_columns_are_left_out(save):
+    task = save(np.repeat(NUMBERS, 126, 1), COINS)  # 1,008 steps of 2 numbers
+    assert references.kinds(task, 999) == references.KINDS
+    assert references.kinds(task, 1007) == references.KINDS[:-1]
 
 
 def test_a_column_of_the_last_step_that_says_the_answer_is_a_leak(save):
@@ -82,10 +104,11 @@ def task(save):
 RECIPE = complete(Recipe("hold"), Data(criterion="best"), STEPS - 1, "lstm")
 
 
-def curve_of(task, widths, state, window=0.69, mean=0.69, constant=0.7):
+def curve_of(task, widths, state, window=0.69, mean=0.69, steps=0.69, constant=0.7):
     folds = tuple(range(5))
     curve = LossCurve(task, STEPS - 1, Model(units=1), folds, tuple(widths))
     others = {"constant": constant, "window": window, "running mean": mean}
+    others[references.ALL] = steps
     flat = {kind: Loss((value,) * 5) for kind, value in others.items()}
     order = {kind: (flat | {"last step": state})[kind] for kind in references.KINDS}
     vars(curve).update(references=order, leaks=[])
@@ -175,6 +198,20 @@ def test_validation_chooses_and_the_held_out_folds_report(curve):
     assert (flipped.units, flipped.enough[0].mean) == (2, pytest.approx(0.31))
 
 
+@pytest.mark.parametrize(
+    ("validation", "starts", "helps"),
+    [(0.65, 2, True), (0.65, 60, False), (0.685, 1, True), (0.685, 2, False)],
+)
+def test_validation_says_whether_state_helps_and_that_the_best_of_its_nets_count(
+    curve, validation, starts, helps
+):
+    """Of 120 sequences; 2 log(k) / 120 of .69 is .008 for 2 starts, .047 for 60."""
+    found = curve(
+        0.9, validation=[(validation,) * 5], nets=[((validation,) * starts,) * 5]
+    )
+    assert found.state_helps == helps
+
+
 def test_the_interval_is_of_folds_drawn_again(curve):
     assert curve(0.5, 0.41, 0.4, 0.4, spread=0.0001).interval == (4, 4)
     low, high = curve(0.5, 0.41, 0.4, 0.4, spread=0.01).interval
@@ -207,9 +244,16 @@ def test_nets_that_did_not_train_say_nothing_of_their_width(task, nets, low, sai
         ((0.3, 0.3), {"state": 0.3}, "no state needed", "No state is needed"),
         (
             (0.7, 0.69),
-            {"others": {"mean": 0.1}},
+            {"others": {"mean": 0.2, "steps": 0.1}},
             "did not train",
-            "The nets did not train",
+            "By all steps side by side, without a net, it is 0.1, so the target does follow",
+        ),
+        # nets that are between both
+        (
+            (0.7, 0.5),
+            {"spread": 0.5, "together": False, "others": {"mean": 0.4}},
+            "too few to tell",
+            "Too few sequences to tell whether a state helps",
         ),
         (
             (0.7, 0.69),
@@ -221,7 +265,7 @@ def test_nets_that_did_not_train_say_nothing_of_their_width(task, nets, low, sai
             (0.7, 0.69),
             {"train": (0.69, 0.1)},
             "nothing learnt",
-            "a forest of all steps may",
+            "what is asked is not in the sequences",
         ),
     ],
 )
