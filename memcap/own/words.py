@@ -169,10 +169,15 @@ def _memory(curve: LossCurve) -> list[str]:
         )
     if not curve.state_helps:
         return lines
-    for kind in MEANINGS.keys() & losses:
-        loss = losses[kind]
-        if loss.is_nothing_of(losses["constant"]) or not curve.best.beats(loss):
+    constant = losses["constant"]
+    for kind, loss in list(losses.items())[2:]:
+        if loss.is_nothing_of(constant) or not curve.best.beats(loss):
             lines.append(f"No net beats {NAMES[kind]} beyond chance: {MEANINGS[kind]}.")
+        if loss.beats(curve.best) and not curve.best.is_nothing_of(constant):
+            lines.append(
+                f"Nets have not learnt all that follows from {NAMES[kind]}: more sequences, or"
+                " another recipe, may change the width."
+            )
     return lines
 
 
@@ -201,8 +206,8 @@ def _no_width_helps(curve: LossCurve) -> list[str]:
             f"{verdict}: {found}, no better than {loss_text(last)} of the last step alone beyond"
             f" chance. By {NAMES[curve.memory]}, without a net, it is"
             f" {loss_text(curve.references[curve.memory])}, so the target does follow from the"
-            " sequences. More sequences, more starts (--seeds), wider nets (--most) or another"
-            " recipe (memcap train) may show it."
+            " sequences. More sequences, another recipe (memcap train), wider nets (--most) or more"
+            " starts (--seeds) may show it."
         ]
     why = (
         "Training loss does not fall either: the target does not follow from the sequences,"
