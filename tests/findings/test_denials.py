@@ -163,6 +163,13 @@ CHANGES = {
         ({"cell": "mamba2", "seed": 0}, {"final": 0.9}),
         ({"cell": "mamba2", "lr": [0.001, 0.003, 0.01, 0.03]}, {"final": 0.1}),
     ],
+    "siems2025": [
+        ({"cell": "signed_delta_net", "group": "S3", "seed": 0}, whole(0.9)),
+        ({"cell": "signed_delta_net", "group": "Z2", "seed": 0}, whole(0.89)),
+        ({"cell": "delta_net", "group": "Z2", "seed": 0}, whole(0.9)),
+        ({"cell": "delta_product", "group": "A4"}, whole(0.5)),
+        ({"cell": "delta_product", "group": "A4"}, whole(0.9)),
+    ],
     "suzgun2019": [
         ({"symbols": 2, "units": 1}, whole(0)),
         ({"symbols": 3, "units": 1, "seed": 0}, whole(1)),
@@ -255,6 +262,7 @@ UNMEASURED = [
     ("merrill2024", {"cell": LSTM}, [0, 1, 3]),
     ("openai2018", {"task": "parity"}, [2, 3, 4]),
     ("revisiting2025", {"cell": ["delta_net", "mamba2"]}, [1]),
+    ("siems2025", {"group": "S3"}, [1, 2, 3, 4]),
     ("suzgun2019", {"cell": LSTM}, [7, 8]),
     ("tallec2018", {"task": "copy"}, [2]),
     ("voelker2019", {"units": 20}, [0, 1]),

@@ -31,6 +31,7 @@ SHOWN = {  # the column of the data that a figure shows, if it is not `accuracy`
     "kent2024": "steps",
     "khajehabdollahi2024": "steps",
     "merrill2024": "whole",
+    "siems2025": "whole",
     "suzgun2019": "times",
     "tallec2018": "score",
     "voelker2019": "share",

@@ -1,0 +1,172 @@
+"""How many reflections an element does one linear layer take to follow a group?
+
+Protocol: elements of a group come one by one, and at every step the product so far is
+due. A layer of DeltaProduct multiplies its state by n reflections an element, each of
+which may be partial; DeltaNet is the case of one. Two reflections make a rotation. One
+layer of 8 heads trains on 100,000 sequences of 128 elements, 100 epochs in batches of
+2,048, and is tested at up to 512. Of the paper we read the abstract, figures 1 and 2
+with their captions, and the authors' code with its README. These have S3 and S5. Other
+groups of the paper were not read.
+
+Ours: Z2 (parity, their S2), S3, and A4, the rotations of a tetrahedron. One bare layer
+of one head, keys of 16 numbers and values of 16 (memcap/cells/matrix.py), at one rate;
+at most 5,000 steps of 64 sequences of 16 elements, short ones first. A sequence is
+right if all its products are. Nets train until they are right at 64 elements, too, or
+to the end of their budget. S5, which took four reflections, was not tried: no cell has
+more than two. Nor has any cell two with eigenvalues in [0, 1].
+"""
+
+import polars as pl
+
+from memcap.figures import Drawn
+from memcap.findings import (
+    Claim,
+    Finding,
+    OurClaim,
+    Paper,
+    StandIn,
+    marks,
+    over_lengths,
+)
+from memcap.findings.claims import all_of, at_least, below, each, having, knob, pick
+
+GROUPS = {"Z2": "Z2: parity", "S3": "S3", "A4": "A4: rotations"}
+ONE = "signed_delta_net"
+TWO = "delta_product"
+POSITIVE = "delta_net"
+CELLS = {POSITIVE: "one, [0, 1]", ONE: "one, [-1, 1]", TWO: "two, [-1, 1]"}
+LENGTH = 16  # elements in training
+PASS = 0.9  # share of whole sequences from which on a net has learnt a length
+HALF = 0.5  # share of whole sequences at twice this length
+SPAN = "{name}: {nets.least:.2f} to {nets.most:.2f}"
+MOST = "{name}: at most {nets.most:.2f}"
+
+
+def lines(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the share of whole sequences that each net has right at each length."""
+    own = over_lengths(rows.filter(having(task="word_problem", cell=CELLS)))
+    elements = (pl.col("number") + 1).alias("elements")
+    columns = own.select(knob("group"), "cell", "seed", elements, "whole")
+    return columns.sort("group", "cell", "seed", "elements")
+
+
+def draw(rows: pl.DataFrame) -> Drawn:
+    """Draw the share of whole sequences right by length, a line per net, a panel per
+    group."""
+    data = lines(rows)
+    picture, panels = marks.panels((9, 4), 1, 3, sharey=True)
+    for axes, (group, title) in zip(panels, GROUPS.items(), strict=True):
+        for k, (cell, name) in enumerate(CELLS.items()):
+            own = data.filter(group=group, cell=cell)
+            for number, net in enumerate(own.partition_by("seed")):
+                axes.plot(
+                    net["elements"] * 1.05 ** (k - 1),  # cells stand beside each other
+                    net["whole"],
+                    label="_again" if number else name,
+                    **marks.look(k, ms=4, lw=1, alpha=0.75),
+                )
+        marks.level(axes, PASS, ls="--")
+        axes.axvline(LENGTH, color="grey", lw=0.8, ls=":")
+        axes.set(title=title, xscale="log", xlabel="elements", ylim=(-0.03, 1.05))
+        marks.number_x(axes, [2, 4, 8, 16, 32, 64])
+    panels[0].set_ylabel("share of whole sequences right")
+    marks.legend(panels[0], loc=(0.42, 0.3), title="reflections", title_fontsize=8)
+    caption = (
+        f"Each line shows one net of one layer, trained at {LENGTH} elements (dotted) for"
+        f" at most {marks.greatest(rows, 'budget'):,} steps. Nets above the horizontal"
+        " grey line have learnt the length. Brackets are of eigenvalues. After Siems et"
+        " al. (2025), figure 1, whose group is S5."
+    )
+    return marks.finish(
+        picture, rows, data, caption, 150, left=0.08, right=0.98, top=0.92, wspace=0.06
+    )
+
+
+def _whole(
+    nets: pl.DataFrame, cell: str, *groups: str, elements: int = LENGTH
+) -> dict[str, list[float]]:
+    """Return the shares of whole sequences of a cell's nets at a length, by group."""
+    return pick(nets.filter(cell=cell, elements=elements), "whole", "group", groups)
+
+
+def _takes_two(nets: pl.DataFrame, group: str) -> Finding:
+    two = each(_whole(nets, TWO, group), SPAN, at_least(PASS), start="two, ")
+    one = each(_whole(nets, ONE, group), MOST, below(PASS), start="one, ")
+    return all_of(two, one)
+
+
+def _parity_alone(nets: pl.DataFrame) -> Finding:
+    parity = each(_whole(nets, ONE, "Z2"), SPAN, at_least(PASS))
+    return all_of(parity, each(_whole(nets, ONE, "S3", "A4"), MOST, below(PASS)))
+
+
+def _positive(nets: pl.DataFrame) -> Finding:
+    return each(_whole(nets, POSITIVE, *GROUPS), MOST, below(PASS))
+
+
+def _goes_on(nets: pl.DataFrame) -> Finding:
+    twice = _whole(nets, TWO, "S3", "A4", elements=2 * LENGTH)
+    return each(twice, SPAN, at_least(HALF))
+
+
+README = "README of the authors' code"
+PAPER = Paper(
+    source=(
+        "Siems, Carstensen, Zela, Hutter, Pontil & Grazzi, DeltaProduct: improving"
+        " state-tracking in linear RNNs via Householder products, NeurIPS 2025 (2502.10297);"
+        " github automl/DeltaProduct"
+    ),
+    cost="10 minutes on two cores of a very busy machine (a load of 17; 36 members)",
+    read="code",
+    table=lines,
+    claims=(
+        Claim(
+            "S3 takes one layer two reflections an element (here: with two all nets learn"
+            f" {LENGTH} elements, {PASS:g} of whole sequences, and with one none does)",
+            "at least two are required; with one it is not expected to converge, with two"
+            " it is expected to train",
+            README,
+            lambda nets: _takes_two(nets, "S3"),
+            within=("group",),
+        ),
+        Claim(
+            "DeltaNet, of one reflection, is limited to parity (here: all nets learn"
+            f" {LENGTH} bits, and none as many elements of S3 or A4)",
+            "limited to S2 (parity)",
+            f"caption of figure 1, in the {README}",
+            _parity_alone,
+            within=("cell",),
+        ),
+        StandIn(
+            "one reflection with eigenvalues in [0, 1] learns no group, not even parity",
+            "S3: not expected to converge, as negative eigenvalues are required",
+            README,
+            _positive,
+            within=("group",),
+        ),
+        StandIn(
+            "two reflections go on beyond what they were trained on: at twice the length"
+            f" {HALF:g} of whole sequences of S3 and of A4 are right, of all nets",
+            "S5, four reflections: about .9 at twice the length, and 0 at four times (by eye)",
+            f"figure 1, in the {README}",
+            _goes_on,
+            within=("group",),
+            why=(
+                "one of the four nets of A4 has not learnt 16 elements in 5,000 steps; the"
+                " other seven do go on"
+            ),
+        ),
+        OurClaim(
+            "A4, whose elements are rotations, takes two, too: with two all nets learn"
+            f" {LENGTH} elements, and with one none does",
+            "its A4 was not read",
+            "our own question",
+            lambda nets: _takes_two(nets, "A4"),
+            within=("group",),
+            why=(
+                "of the four nets of two, 5,000 steps are too few for one, and another has"
+                " .89 of whole sequences; those of one stay at 0"
+            ),
+        ),
+    ),
+)
