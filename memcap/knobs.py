@@ -34,6 +34,14 @@ def names_of(cls: Any) -> tuple[str, ...]:
     return tuple(f.name for f in fields(cls))
 
 
+def printable(text: str) -> str:
+    """Escape line ends and control characters of a text, which may come from a stranger's file."""
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode()
+        for each in text
+    )
+
+
 class UserError(Exception):
     """A mistake that the user can mend. The command prints it as one line and exits
     with status 2, without a traceback. It may quote the user's text: characters that
@@ -42,12 +50,7 @@ class UserError(Exception):
     def __init__(self, line: str):
         if len(line) > LONGEST_LINE:
             line = f"{line[: LONGEST_LINE - 305]} ... {line[-300:]}"
-        super().__init__(
-            "".join(
-                each if each.isprintable() else each.encode("unicode_escape").decode()
-                for each in line
-            )
-        )
+        super().__init__(printable(line))
 
 
 def of_disk(error: OSError) -> str | None:

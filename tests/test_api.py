@@ -220,6 +220,7 @@ WRONG = {
         ({"rows": ROWS, "confidence": 2}, "confidence=2: must be a number above 0"),
         ({"rows": ROWS, "budget": "x"}, "budget=x: must be a whole number"),
         ({"rows": ROWS, "at": ROWS}, "at=DataFrame: must be one of"),
+        ({"rows": ROWS, "at": "nope"}, "at=nope: must be one of anywhere, up_to"),
         ({"rows": 3}, "rows=3: must be the path of a folder"),
         ({"rows": "nowhere"}, "nowhere: no such folder"),
     ],

@@ -90,9 +90,8 @@ def measurement(answer: "Answer") -> str:
 def around_best(point: Point) -> tuple[int, int]:
     """Return the first and the last width to try around the one at which most seeds
     passed: at most `REACH` units from it, and nearer than the next widths tried."""
-    by_width = zip(point.solved, point.runs, point.units, strict=True)
     # of equal shares, the one with the most runs, and then the narrowest width
-    ranks = {units: (solved / runs, runs) for solved, runs, units in by_width}
+    ranks = {units: (solved / runs, runs) for units, solved, runs in point.by_width}
     best = max(ranks, key=ranks.__getitem__)
     narrower = [units for units in point.units if units < best]
     wider = [units for units in point.units if units > best]

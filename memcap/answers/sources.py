@@ -159,7 +159,7 @@ def _elsewhere(result: Answer) -> Measurement | None:
             steps = abs(point.lag - question.lag)
             if (others and result.beside) or (steps and (others or result.units)):
                 continue
-            shares = dict(zip(point.units, point.shares, strict=True))
+            shares = {units: solved / runs for units, solved, runs in point.by_width}
             enough = point.narrowest(question.share)
             units = enough or max(shares, key=lambda width: (shares[width], width))
             rank = (steps, others, -min(question.share, shares[units]), units)

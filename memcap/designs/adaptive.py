@@ -314,8 +314,6 @@ class Adaptive(Design):
     def next_members(self, member: Member, outcome: Outcome) -> list[Member]:
         """Return the members wanted now."""
         line = self._line_of[member]
-        if member not in line.in_training:
-            raise ValueError(f"{member}: was not asked for, or has ended before")
         line.in_training.remove(member)
         line.record(member, outcome)
         return [] if line.in_training else line.advance()

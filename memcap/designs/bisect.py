@@ -242,7 +242,6 @@ class Bisect(Design):
             self._series.setdefault(key.across_lags.across_recipes, []).append(search)
         self.candidates = list(self._search_of)
         self._requested: set[Member] = set()
-        self._ended: set[Member] = set()
         for member in self._search_of:
             if member in outcomes:
                 self._record(member, outcomes[member].passed)
@@ -256,8 +255,6 @@ class Bisect(Design):
 
     def next_members(self, member: Member, outcome: Outcome) -> list[Member]:
         """Return the members wanted now."""
-        if member not in self._requested or member in self._ended:
-            raise ValueError(f"{member}: was not asked for, or has ended before")
         self._record(member, outcome.passed)
         search = self._search_of[member]
         series = self._series[SearchKey.of(member).across_lags.across_recipes]
@@ -272,7 +269,6 @@ class Bisect(Design):
 
     def _record(self, member: Member, solved: bool) -> None:
         self._requested.add(member)
-        self._ended.add(member)
         self._search_of[member].record(member.model.units, solved)
 
     def _begin_searches(self, series: list[Search]) -> list[Search]:

@@ -39,7 +39,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     data = [
         (p.label, p.lag, name, p.at, *counts)
         for p, name in zip(points, _names(points), strict=True)
-        for counts in zip(p.units, p.solved, p.runs, strict=True)
+        for counts in p.by_width
     ]
     columns = ["label", "lag", "recipe", "at", "units", "passed", "seeds"]
     return Drawn(plot(points), pl.DataFrame(data, columns, orient="row"))
@@ -73,7 +73,7 @@ def plot(points: Sequence[Point]) -> Figure:
         xlabel="units", title="Seeds that passed, of those trained"
     )
     for line, p in enumerate(points):
-        for u, passed, seeds in zip(p.units, p.solved, p.runs, strict=True):
+        for u, passed, seeds in p.by_width:
             share = passed / seeds
             place = widths.index(u)
             draw_box(axes, place, line, SHADES(share))

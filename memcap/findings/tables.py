@@ -28,9 +28,9 @@ from memcap.frontiers.words import interval_text
 from memcap.models.architecture import Architecture
 from memcap.store import curves
 from memcap.store.columns import task_of as task_of_row
-from memcap.store.rows import passed_column
+from memcap.store.rows import STEPS_TO, passed_column
 from memcap.store.shards import ATLAS, STUDIES, folder, rows_files
-from memcap.terminal.words import number
+from memcap.terminal.words import fill, number
 from memcap.thresholds.curve import Threshold
 
 __all__ = [
@@ -88,12 +88,6 @@ __all__ = [
     "wilson",
 ]
 LINE = 110  # characters of a line of a page
-STEPS_TO = {  # the column of the steps after which a net has a verdict
-    "solved": "steps_to_solve",
-    "steady": "steps_to_steady",
-    "up_to": "steps_to_up_to",
-    "anywhere": "steps_to_anywhere",
-}
 
 
 def table(head: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
@@ -104,12 +98,7 @@ def table(head: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
 
 def filled(text: str) -> str:
     """Break a paragraph into lines of the width that the pages have."""
-    lines = [""]
-    for word in text.split(" "):
-        if len(lines[-1]) + len(word) + 1 > LINE:
-            lines.append("")
-        lines[-1] += (" " if lines[-1] else "") + word
-    return "\n".join(lines)
+    return fill(text, LINE)
 
 
 def span(values: pl.Series, digits: int = 1) -> str:

@@ -24,6 +24,7 @@ Side = Literal["no", "below", "above"]
 Count = Callable[[float], float]
 
 FLOAT32 = 4.0  # bytes of a number, where the carry does not grow with the width
+TAIL = (1 - 0.95) / 2  # of a 95 % interval
 DRAWS = 400  # quantiles of each posterior; each is paired with each of the other's
 # What is known about the ratio, by how the first threshold is censored, then the second.
 BOUNDS: dict[Side, dict[Side, Bound]] = {
@@ -56,7 +57,7 @@ class Pair:
 
 
 def compare(
-    first: Sequence[Point], second: Sequence[Point], confidence: float = 0.95
+    first: Sequence[Point], second: Sequence[Point]
 ) -> tuple[list[Pair], list[Point]]:
     """Pair two frontiers of the same verdict by task and lag. Return the pairs in the
     order of the first, and the points of either that have no partner.
@@ -78,9 +79,7 @@ def compare(
     for place, partner in sorted(partners.items(), key=lambda item: item[0]):
         point = first[place]
         both = (point.posterior, partner.posterior)
-        u50 = shift(*both, 0.5, confidence)
-        u90 = shift(*both, 0.9, confidence)
-        pairs.append(Pair(point, partner, u50, u90))
+        pairs.append(Pair(point, partner, shift(*both, 0.5), shift(*both, 0.9)))
     return pairs, alone[0] + alone[1]
 
 
@@ -122,20 +121,18 @@ def shift(
     first: Posterior,
     second: Posterior,
     p: float,
-    confidence: float = 0.95,
     counts: tuple[Count, Count] = (in_units, in_units),
 ) -> Shift:
     """Compare the widths at which a share `p` of the seeds that train at all solves,
-    from posteriors of two studies: the second over the first, with an interval of equal
-    tails. `counts` are to compare in place of widths, such as parameters, for each
+    from posteriors of two studies: the second over the first, with a 95 % interval of
+    equal tails. `counts` are to compare in place of widths, such as parameters, for each
     study's nets."""
-    a = threshold(first, p, confidence)
-    b = threshold(second, p, confidence)
+    a = threshold(first, p)
+    b = threshold(second, p)
     a_low, a_high = _draws(first, a, p, counts[0])
     b_low, b_high = _draws(second, b, p, counts[1])
-    tail = (1 - confidence) / 2
-    low = _quantile_of_ratio(b_low, a_high, tail)
-    high = _quantile_of_ratio(b_high, a_low, 1 - tail)
+    low = _quantile_of_ratio(b_low, a_high, TAIL)
+    high = _quantile_of_ratio(b_high, a_low, 1 - TAIL)
     bound = BOUNDS[_side(a, first)][_side(b, second)]
     if bound == "open":
         return Shift(None, low, high, bound)

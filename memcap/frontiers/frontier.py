@@ -40,12 +40,12 @@ import polars as pl
 from memcap.cells import cell_facts
 from memcap.config.member import usual_evaluation
 from memcap.config.recipes import ResolvedRecipe
-from memcap.knobs import UserError, field_values, set_words
+from memcap.knobs import field_values, set_words
 from memcap.models.constructed import constructed_units
 from memcap.models.model import Model
 from memcap.rule import SHORTER_LAGS, Evaluation
 from memcap.store.columns import IDENTITY, evaluation_of, model_of, recipe_of, task_of
-from memcap.store.rows import AT, IS_BY_LOSS, At, without_failed
+from memcap.store.rows import AT, IS_BY_LOSS, STEPS_TO, At, without_failed
 from memcap.tasks import Task, information_floor, least_bits, one_per_number
 from memcap.thresholds.curve import Counts, Fit, Posterior, Threshold, counts, no_easier
 from memcap.thresholds.falls import before, fit_counts, rising_posterior
@@ -117,15 +117,14 @@ class Point:
         """The posterior of `fit`, for any share of the seeds."""
         return rising_posterior(self.units, self.solved, self.runs)
 
+    @property
+    def by_width(self) -> list[tuple[int, int, int]]:
+        """Units, the seeds that passed, and all seeds, the narrowest width first."""
+        return list(zip(self.units, self.solved, self.runs, strict=True))
+
     def narrowest(self, share: float) -> int | None:
         """Return the narrowest width at which this share of the seeds passed."""
-        by_width = zip(self.units, self.solved, self.runs, strict=True)
-        return next((u for u, s, n in by_width if s >= share * n), None)
-
-    @property
-    def shares(self) -> list[float]:
-        """The share of the seeds that passed, by width."""
-        return [s / n for s, n in zip(self.solved, self.runs, strict=True)]
+        return next((u for u, s, n in self.by_width if s >= share * n), None)
 
     def passed(self, units: int) -> tuple[int, int]:
         """Count the seeds that passed, and all, of a width that was tried."""
@@ -282,8 +281,7 @@ def ends(name: str, width: Threshold) -> dict[str, Any]:
 
 def counts_text(point: Point) -> str:
     """Write the counts by width: "4:0/8 5:3/8"."""
-    by_width = zip(point.units, point.solved, point.runs, strict=True)
-    return " ".join(f"{u}:{s}/{n}" for u, s, n in by_width)
+    return " ".join(f"{u}:{s}/{n}" for u, s, n in point.by_width)
 
 
 def columns(point: Point) -> dict[str, Any]:
@@ -353,14 +351,12 @@ def fit_all_recipes(
 ) -> list[Point]:
     """Return a point per place and recipe, for `frontier` to choose from: its
     arguments, its order."""
-    if at not in AT:
-        raise UserError(f"at={at}: must be one of {', '.join(AT)}")
     rows = without_failed(rows).filter(~IS_BY_LOSS)
     if budget is not None:
         rows = rows.filter(pl.col("budget") <= budget)
     stretched = pl.col("stretched").filter("solved").median()
     widths = rows.group_by(*IDENTITY, "units").agg(
-        pl.col("solved", "steady", "up_to", "anywhere").sum(),
+        pl.col(*STEPS_TO).sum(),
         pl.len().alias("runs"),
         pl.col("seed").n_unique().alias("seeds"),
         stretched,
@@ -368,10 +364,10 @@ def fit_all_recipes(
     )
     widths = widths.sort("units").group_by(IDENTITY, maintain_order=True).agg(pl.all())
     medians = rows.group_by(IDENTITY, maintain_order=True).agg(
-        pl.col("steps_to_solve").filter("solved").median(),
-        pl.col("steps_to_steady").filter("steady").median(),
-        pl.col("steps_to_up_to").filter("up_to").median(),
-        pl.col("steps_to_anywhere").filter("anywhere").median(),
+        *(
+            pl.col(steps).filter(verdict).median()
+            for verdict, steps in STEPS_TO.items()
+        ),
         stretched.alias("stretched_median"),
         pl.col("run_seconds").sum(),
     )
@@ -422,7 +418,8 @@ def _point(row: dict[str, Any], at: At, confidence: float) -> Point:
     task = task_of(row["task"], row["knobs"])
     verdict = _verdict(at, task, row["evaluation_until"])
     units = tuple(row["units"])
-    solved = tuple(row[COLUMNS.get(verdict, verdict)])
+    column = COLUMNS.get(verdict, verdict)
+    solved = tuple(row[column])
     passed = [u for u, count in zip(units, solved, strict=True) if count]
     return Point(
         task,
@@ -440,7 +437,7 @@ def _point(row: dict[str, Any], at: At, confidence: float) -> Point:
         solved_trained=tuple(row["solved"]),
         runs=tuple(row["runs"]),
         seeds=max(row["seeds"]),
-        steps=row["steps_to_solve" if verdict == "trained" else f"steps_to_{verdict}"],
+        steps=row[STEPS_TO[column]],
         stretched=row["stretched_median"],
         stretched_by_width=tuple(row["stretched"]),
         final_by_width=tuple(row["final"]),

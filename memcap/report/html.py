@@ -132,9 +132,9 @@ def _losses(curve: LossCurve) -> dict[str, Any]:
 
 def _shares(point: Point, rows: pl.DataFrame) -> dict[str, Any]:
     """Return the shares that passed by width, with each seed's score if that is an accuracy."""
-    counts = zip(point.units, point.solved, point.runs, strict=True)
     shares = [
-        [u, k / n, f"{plural(u, 'unit')}: {k} of {n} passed"] for u, k, n in counts
+        [u, k / n, f"{plural(u, 'unit')}: {k} of {n} passed"]
+        for u, k, n in point.by_width
     ]
     scores = []
     if point.task.higher_is_better:

@@ -26,6 +26,12 @@ At = Literal[
     "anywhere", "up_to", "steady", "trained"
 ]  # the verdict that counts: see `memcap.frontiers.frontier`
 AT = get_args(At)
+STEPS_TO = {  # the column of the steps after which a net has a verdict
+    "solved": "steps_to_solve",
+    "steady": "steps_to_steady",
+    "up_to": "steps_to_up_to",
+    "anywhere": "steps_to_anywhere",
+}
 
 # Every column. `make tables` prints this into sweeps/README.md.
 COLUMNS: Columns = {

@@ -11,13 +11,15 @@ import json
 import math
 import re
 import sys
+import textwrap
 import threading
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from shutil import get_terminal_size
-from textwrap import fill
 from typing import TYPE_CHECKING, Any, Self, TextIO
+
+from memcap.knobs import printable
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -40,15 +42,6 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
-def printable(text: str) -> str:
-    """Escape line ends and control characters of a text, which may come from a stranger's file."""
-    return text if text.isprintable() else "".join(map(_escaped, text))
-
-
-def _escaped(letter: str) -> str:
-    return letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-
-
 def first_paragraph(doc: str | None) -> str:
     """Return the first paragraph of a docstring, in one line."""
     return " ".join((doc or "").strip().partition("\n\n")[0].split())
@@ -63,7 +56,7 @@ def fold(text: str, stream: TextIO) -> str:
     words, command = (
         match.groups() if (match := COMMAND.fullmatch(text)) else (text, "")
     )
-    return "\n".join(filter(None, [_fill(words, width), command]))
+    return "\n".join(filter(None, [fill(words, width), command]))
 
 
 def fold_help(text: str, width: int) -> str:
@@ -84,7 +77,7 @@ def fold_help(text: str, width: int) -> str:
             if len(line) <= width
             else _fold_example(line, width)
             if line[0] == " "
-            else _fill(line, width)
+            else fill(line, width)
         )
         for line in lines
     )
@@ -95,15 +88,16 @@ def _fold_example(line: str, width: int) -> str:
     match = EXAMPLE.fullmatch(line)
     head, words = match.groups() if match else ("", line.lstrip())
     if head and 2 * len(head) <= width:
-        return _fill(words, width, head, " " * len(head))
+        return fill(words, width, head, " " * len(head))
     if not head and words.startswith("memcap "):
         return line
     indent = " " * HANGING
-    return (head.rstrip() + "\n" if head else "") + _fill(words, width, indent, indent)
+    return (head.rstrip() + "\n" if head else "") + fill(words, width, indent, indent)
 
 
-def _fill(text: str, width: int, first: str = "", indent: str = "") -> str:
-    return fill(
+def fill(text: str, width: int, first: str = "", indent: str = "") -> str:
+    """Fold a paragraph between words; begin its lines with `first` and then `indent`."""
+    return textwrap.fill(
         text,
         width,
         initial_indent=first,

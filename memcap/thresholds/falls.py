@@ -67,6 +67,7 @@ LEAST_CERTAINTY = 0.82
 LEAST_PEAK = 0.3  # probability that any width reaches it, from which one is sought
 SLACK = 0.1  # and by how much the width's own seeds may miss it
 LEVELS = 1000  # values of P(passes) at which counts have their likelihood
+Whole = tuple[int, ...]  # numbers of each width
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,9 +156,7 @@ def curves(data: Counts) -> Curves:
 
 
 @lru_cache(maxsize=16)
-def _curves(
-    units: tuple[int, ...], solved: tuple[int, ...], runs: tuple[int, ...]
-) -> Curves:
+def _curves(units: Whole, solved: Whole, runs: Whole) -> Curves:
     x = np.log2(units)
     mus, steps = _between(x, AROUND, BETWEEN)
     mu = np.repeat(mus, len(SLOPES))
@@ -197,10 +196,7 @@ def _curves(
 
 @lru_cache(maxsize=4096)
 def fit_counts(
-    units: tuple[int, ...],
-    solved: tuple[int, ...],
-    runs: tuple[int, ...],
-    confidence: float = 0.95,
+    units: Whole, solved: Whole, runs: Whole, confidence: float = 0.95
 ) -> Fit:
     """Fit counts by `memcap.thresholds.curve.fit_of`, those before a fall if they fall."""
     rising = fit_of(rising_posterior(units, solved, runs), confidence)
@@ -209,9 +205,7 @@ def fit_counts(
 
 
 @lru_cache(maxsize=64)  # of half a megabyte
-def rising_posterior(
-    units: tuple[int, ...], solved: tuple[int, ...], runs: tuple[int, ...]
-) -> Posterior:
+def rising_posterior(units: Whole, solved: Whole, runs: Whole) -> Posterior:
     """Compute the posterior of counts, of those before a fall if they fall."""
     data = counts(units, solved, runs)
     rise = before(data, find_fall(data))

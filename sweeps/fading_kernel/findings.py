@@ -9,10 +9,7 @@ def fading_kernel() -> str:
     widths = range(1, 5)
     lines = []
     for p in points_of("fading_kernel"):
-        counts = {
-            units: f"{solved}/{runs}"
-            for units, solved, runs in zip(p.units, p.solved, p.runs, strict=True)
-        }
+        counts = {units: f"{solved}/{runs}" for units, solved, runs in p.by_width}
         passed = (counts.get(units, "") for units in widths)
         lines.append((p.lag, width(p.fit.u50), width(p.fit.u90), *passed))
     heads = (f"{units} unit{'s' * (units > 1)}" for units in widths)

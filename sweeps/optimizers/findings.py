@@ -200,7 +200,7 @@ def ratio_of_u90(first: Point, second: Point) -> str:
 
 def passed_by_units(point: Point) -> str:
     """How many nets passed, by units."""
-    counts = zip(point.units, point.solved, point.runs, strict=True)
+    counts = point.by_width
     return ", ".join(f"{units}: {solved} of {runs}" for units, solved, runs in counts)
 
 

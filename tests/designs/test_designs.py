@@ -8,12 +8,6 @@ import polars as pl
 import pytest
 from simulation import DESIGNS, LINES, draw, run
 
-import memcap
-from memcap.designs.adaptive import Adaptive
-from memcap.designs.bisect import Bisect
-from memcap.designs.design import Outcome
-from memcap.designs.race import Race
-
 ADAPTIVE = "adaptive, precision=0.15"
 BISECT = "bisect, 8 seeds"
 
@@ -64,17 +58,3 @@ def test_what_was_measured_is_what_the_pages_say():
         assert (both["held"] >= 0.93).all()
     simulated = both.filter(kind="simulated")
     assert (simulated["steps"] / simulated["steps_theirs"]).is_between(0.28, 0.62).all()
-
-
-@pytest.mark.parametrize("design", [Bisect, Adaptive, Race])
-def test_a_member_that_was_not_asked_for_is_refused(design):
-    found = memcap.members(
-        task="latch", lag=5, recipe=["hold"], units=[1, 2, 3], seed=8
-    )
-    search = design(found, {})
-    first = search.first_members()
-    with pytest.raises(ValueError, match="not asked"):
-        search.next_members(next(m for m in found if m not in first), Outcome(True))
-    search.next_members(first[0], Outcome(True))
-    with pytest.raises(ValueError, match="ended before"):
-        search.next_members(first[0], Outcome(True))

@@ -10,7 +10,6 @@ from memcap.frontiers.frontier import (
     label,
     references,
 )
-from memcap.knobs import UserError
 from memcap.models.model import Model
 from memcap.tasks import task_class
 from memcap.thresholds.curve import fit_of, posterior
@@ -216,13 +215,6 @@ def test_the_best_recipe_is_that_of_the_verdict_asked_for():
     sure = group("delay_line", 6, counts | {5: (0, 8)}, recipe="sure")
     for at, best in (("steady", "sure"), ("trained", "early")):
         assert point_of(early, sure, at=at).recipe.name == best
-
-
-def test_an_unknown_verdict_is_refused():
-    with pytest.raises(
-        UserError, match=r"at=nope: must be one of anywhere, up_to, stea"
-    ):
-        point_of(group(), at="nope")
 
 
 @pytest.mark.parametrize(

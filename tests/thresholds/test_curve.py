@@ -311,14 +311,6 @@ def test_the_probability_rises_to_what_lapses_leave():
     )
 
 
-@pytest.mark.parametrize(
-    ("units", "solved", "runs"), [([0], [1], [1]), ([4], [3], [2]), ([4], [-1], [2])]
-)
-def test_counts_out_of_range_are_refused(units, solved, runs):
-    with pytest.raises(ValueError, match="units must be at least 1, and solved from"):
-        fit(units, solved, runs)
-
-
 LOGITS = np.concatenate([-np.geomspace(700, 1e-9), [0], np.geomspace(1e-9, 5000)])
 SHARES = np.concatenate([np.geomspace(1e-300, 0.4), 1 - np.geomspace(1e-12, 0.5)])
 
