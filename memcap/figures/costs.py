@@ -15,7 +15,6 @@ from memcap.figures.style import (
     budgets,
     colour_and_marker,
     filled,
-    finite,
     pass_rules,
     which_seeds_count,
     write_below,
@@ -32,6 +31,7 @@ from memcap.frontiers.costs import (
 from memcap.frontiers.frontier import Point, frontier
 from memcap.knobs import UserError
 from memcap.tasks.base import fano
+from memcap.terminal.words import finite
 
 
 def draw(rows: pl.DataFrame) -> Drawn:

@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 from memcap.cells import cell_facts
 from memcap.figures import Drawn
 from memcap.figures.lines import CHARACTER, NO_LIMIT, table
-from memcap.figures.style import COLOURS, budgets, filled, finite, pass_rules, seeds
+from memcap.figures.style import COLOURS, budgets, filled, pass_rules, seeds
 from memcap.frontiers.comparison import FLOAT32, count_bytes, in_numbers
 from memcap.frontiers.frontier import Point, ends, label
 from memcap.knobs import UserError
 from memcap.store.shards import load_findings
-from memcap.terminal.words import number
+from memcap.terminal.words import finite, number
 from memcap.thresholds.curve import Threshold
 
 TITLE = "From the floor up: the state that theory asks for, and that training needs"

@@ -8,12 +8,12 @@ from matplotlib.figure import Figure
 
 from memcap.figures import Drawn
 from memcap.figures.lines import Panel, picture, rules, table, threshold_line
-from memcap.figures.style import budgets, choice_of_recipe, colour_and_marker, finite
+from memcap.figures.style import budgets, choice_of_recipe, colour_and_marker
 from memcap.frontiers.comparison import in_numbers
 from memcap.frontiers.frontier import ends
 from memcap.frontiers.layers import COUNTS, Shape, sentence, shapes
 from memcap.knobs import UserError
-from memcap.terminal.words import plural
+from memcap.terminal.words import finite, plural
 
 
 def draw(rows: pl.DataFrame) -> Drawn:

@@ -93,11 +93,6 @@ def write_in(axes: Axes, x: float, y: float, text: str, **look: Any) -> None:
     axes.text(x, y, text, ha="center", va="center", **look)
 
 
-def finite(value: float) -> float | None:
-    """Return a number; None for an open end of an interval."""
-    return value if math.isfinite(value) else None
-
-
 def highest_end(threshold: Threshold) -> float:
     """Return the largest width of a threshold and its interval, without an arrow."""
     return max(

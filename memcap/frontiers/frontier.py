@@ -47,6 +47,7 @@ from memcap.rule import SHORTER_LAGS, Evaluation
 from memcap.store.columns import IDENTITY, evaluation_of, model_of, recipe_of, task_of
 from memcap.store.rows import AT, IS_BY_LOSS, STEPS_TO, At, without_failed
 from memcap.tasks import Task, information_floor, least_bits, one_per_number
+from memcap.terminal.words import finite
 from memcap.thresholds.curve import Counts, Fit, Posterior, Threshold, counts, no_easier
 from memcap.thresholds.falls import before, fit_counts, rising_posterior
 
@@ -273,8 +274,8 @@ def ends(name: str, width: Threshold) -> dict[str, Any]:
     NAME_censored."""
     return {
         name: width.units,
-        f"{name}_low": None if width.low == 0 else width.low,
-        f"{name}_high": None if math.isinf(width.high) else width.high,
+        f"{name}_low": width.low or None,
+        f"{name}_high": finite(width.high),
         f"{name}_censored": width.censored,
     }
 

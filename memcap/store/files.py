@@ -242,33 +242,11 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, np.ndarray]:
-    """Return a nested dict as {"outer/inner": array}."""
-    arrays: dict[str, np.ndarray] = {}
-    for name, value in tree.items():
-        path = f"{prefix}{name}"
-        if isinstance(value, dict):
-            arrays |= flat(value, f"{path}/")
-        else:
-            arrays[path] = np.asarray(value)
-    return arrays
-
-
-def nested(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Invert `flat`."""
-    tree: dict[str, Any] = {}
-    for path, array in arrays.items():
-        *outer, last = path.split("/")
-        node = tree
-        for name in outer:
-            node = node.setdefault(name, {})
-        node[last] = array
-    return tree
-
-
 def write_weights(path: Path, weights: dict[str, dict[str, Any]]) -> None:
     """Write the nested weights of members by key, whole or not at all."""
-    write_npz(path, flat(weights))
+    from flax.traverse_util import flatten_dict
+
+    write_npz(path, flatten_dict(weights, sep="/"))
 
 
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
@@ -303,13 +281,19 @@ def read_npz(path: Path, take: Callable[[Any], T]) -> T:
 def read_weights(path: Path) -> dict[str, Any]:
     """Read the nested weights of all members in a file, by key. Errors are those of
     `read_npz`."""
-    return read_npz(path, lambda npz: nested(dict(npz)))
+    return read_npz(path, lambda npz: _nested(dict(npz)))
+
+
+def _nested(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    from flax.traverse_util import unflatten_dict
+
+    return unflatten_dict(arrays, sep="/")
 
 
 def _of_member(npz: Any, key: str) -> dict[str, Any]:
     """Return the nested weights of a member in an open archive; none if it has none."""
     names = [name for name in npz.files if name.startswith(f"{key}/")]
-    return nested({name: npz[name] for name in names}).get(key, {})
+    return _nested({name: npz[name] for name in names}).get(key, {})
 
 
 def weights_of(folder: Path, row: dict[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from memcap.store.curves import Points, add_point, thin
 from memcap.store.heartbeat import JobProgress
 from memcap.studies.checkpoints import SECONDS_OF_TRAINING, Checkpoints
 from memcap.studies.environment import environment
-from memcap.terminal.words import member_name
+from memcap.terminal.words import finite, member_name
 from memcap.training.engine import Checkpoint, CurveChunk, Listener, Result
 
 SECONDS_BETWEEN_WRITES = 5.0
@@ -54,14 +54,14 @@ def row_of(result: Result, study: str, shard: str) -> dict[str, Any]:
         "steps_to_up_to": result.up_to,
         "steps_to_anywhere": result.anywhere,
         "metric": member.task.metric,
-        "final": _finite(result.score),
-        "best": _finite(result.best),
-        "train_loss": _finite(result.train_loss),
-        "validation_loss": _finite(result.validation_loss),
-        "held_out_loss": _finite(result.held_out_loss),
-        "stretched": _finite(result.stretched),
-        "mean_up_to": _finite(result.mean),
-        "worst_up_to": _finite(result.worst),
+        "final": finite(result.score),
+        "best": finite(result.best),
+        "train_loss": finite(result.train_loss),
+        "validation_loss": finite(result.validation_loss),
+        "held_out_loss": finite(result.held_out_loss),
+        "stretched": finite(result.stretched),
+        "mean_up_to": finite(result.mean),
+        "worst_up_to": finite(result.worst),
         "worst_lag": result.worst_lag,
         "exact_lags": None if result.anywhere is None else result.exact_lags,
         "score_at_lengths": _at_lengths(score for score, _ in result.at_lengths),
@@ -82,13 +82,8 @@ def row_of(result: Result, study: str, shard: str) -> dict[str, Any]:
 
 def _at_lengths(values: Iterable[float]) -> str | None:
     """Write one number per length as JSON; None if there are no lengths."""
-    finite = [_finite(value) for value in values]
-    return json.dumps(finite) if finite else None
-
-
-def _finite(value: float) -> float | None:
-    """Return a number, or None if it was never measured, or overflowed in a diverged run."""
-    return value if math.isfinite(value) else None
+    numbers = list(map(finite, values))
+    return json.dumps(numbers) if numbers else None
 
 
 def members_table(members: Sequence[Member]) -> pl.DataFrame:

@@ -303,6 +303,11 @@ def text_of(value: Any) -> str:
     return number(value) if value is None or isinstance(value, float) else str(value)
 
 
+def finite(value: float) -> float | None:
+    """Return a number; None if it was never measured, or is open or overflowed."""
+    return value if math.isfinite(value) else None
+
+
 def number(value: float | None) -> str:
     """Write a number with three significant digits; an empty cell for None and NaN."""
     if value is None or math.isnan(value):
@@ -395,11 +400,11 @@ def duration(seconds: float) -> str:
 def print_json(value: Any) -> None:
     """Print plain values as JSON; numbers that are not finite become null."""
 
-    def finite(v: Any) -> Any:
+    def plain(v: Any) -> Any:
         if isinstance(v, dict):
-            return {k: finite(x) for k, x in v.items()}
+            return {k: plain(x) for k, x in v.items()}
         if isinstance(v, (list, tuple)):
-            return [finite(x) for x in v]
-        return None if isinstance(v, float) and not math.isfinite(v) else v
+            return [plain(x) for x in v]
+        return finite(v) if isinstance(v, float) else v
 
-    print(json.dumps(finite(value), indent=2, default=str))
+    print(json.dumps(plain(value), indent=2, default=str))

@@ -7,13 +7,14 @@ from re import fullmatch
 import numpy as np
 import polars as pl
 import pytest
+from flax.traverse_util import flatten_dict
 from polars.testing import assert_frame_equal
 from study_checks import refusal
 from study_rows import row_of, sealed
 
 from memcap import store
 from memcap.store import shards
-from memcap.store.files import flat, write_arrays, write_sealed, write_table
+from memcap.store.files import write_arrays, write_sealed, write_table
 from memcap.store.rows import SCHEMA, frame
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -93,8 +94,8 @@ def tree(seed=0):
 
 
 def assert_trees_equal(one, other):
-    one = flat(one)
-    other = flat(other)
+    one = flatten_dict(one)
+    other = flatten_dict(other)
     assert set(one) == set(other)
     for path, array in one.items():
         assert array.dtype == other[path].dtype

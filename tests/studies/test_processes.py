@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from flax.traverse_util import flatten_dict
 from polars.testing import assert_frame_equal
 
 from memcap import store
 from memcap.store import files, shards
-from memcap.store.files import flat, read_weights
+from memcap.store.files import read_weights
 
 KILLS = 12
 TESTS = Path(__file__).parents[1]
@@ -141,7 +142,8 @@ def test_killed_at_random_moments_a_study_ends_as_if_it_had_not_been(start, tmp_
         rows.iter_rows(named=True), others.iter_rows(named=True), strict=True
     ):
         ours, theirs = (
-            flat(store.weights_of(*each)) for each in ((whole, one), (killed, other))
+            flatten_dict(store.weights_of(*each))
+            for each in ((whole, one), (killed, other))
         )
         for name, array in ours.items():
             np.testing.assert_array_equal(array, theirs[name], strict=True)

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 from breadth import leave
+from flax.traverse_util import flatten_dict
 from polars.testing import assert_frame_equal
 from study_checks import ONE_LANE, small_job
 from study_rows import fake
@@ -15,7 +16,6 @@ from study_rows import fake
 from memcap import store
 from memcap.config.member import resolve
 from memcap.designs.axes import members
-from memcap.store.files import flat
 from memcap.store.rows import SCHEMA, frame, passed_column
 from memcap.store.shards import Study
 from memcap.studies import run
@@ -112,8 +112,10 @@ def test_a_row_has_every_column(trained):
 def test_the_stored_weights_are_those_that_were_trained(trained):
     found, folder, _ = trained
     (ended,) = train([found[0]], ONE_LANE)
-    stored = flat(store.weights_of(folder, store.find_row(folder, found[0].key)))
-    for path, array in flat(ended.weights).items():
+    stored = flatten_dict(
+        store.weights_of(folder, store.find_row(folder, found[0].key))
+    )
+    for path, array in flatten_dict(ended.weights).items():
         np.testing.assert_allclose(stored[path], array, atol=1e-5)
 
 
