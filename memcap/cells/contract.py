@@ -17,8 +17,7 @@ from memcap.cells.base import Cell
 from memcap.cells.registry import cell_class
 from memcap.knobs import UserError
 from memcap.runtime import jax_setup
-from memcap.runtime.plugins import raised
-from memcap.terminal.words import patience
+from memcap.runtime.plugins import calling
 
 BATCH = 2
 STEPS = 3
@@ -113,12 +112,5 @@ def _call(
     cls: type[Cell], name: str, method: str, of: Callable[..., Any], *arguments: Any
 ) -> Any:
     """Return what a method gives; what it raises is a UserError."""
-    try:
-        with patience(f"model.cell={name}: {method}"):
-            return of(*arguments)
-    except UserError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise UserError(
-            f"model.cell={name}: {method} {raised(error, cls.__module__)}"
-        ) from error
+    with calling(f"model.cell={name}: {method}", cls.__module__):
+        return of(*arguments)

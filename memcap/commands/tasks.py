@@ -56,11 +56,7 @@ def run(arguments: Namespace) -> None:
     elif arguments.task is not None:
         print("\n".join(_lines(tasks[0], lag)))
     elif arguments.lag is None:
-        own = [
-            cls
-            for cls in Task.__subclasses__()
-            if not cls.__module__.startswith("memcap.")
-        ]
+        own = [cls for cls in Task.__subclasses__() if not cls.is_own]
         asked = [[each.name, first_paragraph(each.__doc__)] for each in (*tasks, *own)]
         show(Listing("What each task asks of a net", ASKED, asked, notes=[MORE]))
     else:

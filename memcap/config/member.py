@@ -39,7 +39,7 @@ from memcap.rule import (
     Verdict,
 )
 from memcap.runtime.plugins import names_in_data
-from memcap.tasks import Facts, FileTask, Task, contract, is_own, make, task_class
+from memcap.tasks import Facts, FileTask, Task, contract, make, task_class
 from memcap.tasks.chance import without_memory
 from memcap.terminal.words import bound
 
@@ -309,7 +309,7 @@ def _checked(part: Any, cls: type, where: str) -> Any:
 
 def _lag(task: Task, lag: int | None) -> int:
     lag = whole(task.longest_lag if lag is None else lag, "task.lag", 1, LONGEST)
-    if not is_own(task):
+    if not task.is_own:
         _check_sizes(task, lag)
     return whole(lag, "task.lag", task.smallest_lag, LONGEST)
 
@@ -376,12 +376,10 @@ def _check_criterion(task: Task, lag: int, length: int) -> None:
     if task.rule.by_loss:
         return
     facts = (
-        task.facts(lag, length)
-        if is_own(task)
-        else contract.facts_of(task, lag, length)
+        task.facts(lag, length) if task.is_own else contract.facts_of(task, lag, length)
     )
     scores = {"by its own facts": facts.chance}
-    if not is_own(task):
+    if not task.is_own:
         scores["measured on 2,048 drawn sequences"] = without_memory(
             task, lag, length
         ).mean

@@ -19,7 +19,7 @@ from types import MappingProxyType, ModuleType
 from typing import Any, Generic, TypeVar, cast
 
 from memcap.knobs import UserError, alternatives
-from memcap.terminal.words import first_paragraph
+from memcap.terminal.words import first_paragraph, patience
 
 T = TypeVar("T")
 _in_data: ContextVar[bool] = ContextVar("in_data", default=False)
@@ -85,6 +85,19 @@ def raised(error: BaseException, module: str) -> str:
         trace = trace.tb_next
     text = str(error).strip().split("\n")[0]
     return f"raises {type(error).__name__}: {text}{place}"
+
+
+@contextlib.contextmanager
+def calling(what: str, module: str) -> Generator[None]:
+    """Run code of a user's module: say `what` if it takes long, and raise UserError that
+    says it if the code fails."""
+    try:
+        with patience(what):
+            yield
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise UserError(f"{what} {raised(error, module)}") from error
 
 
 def import_named(name: str, what: str) -> ModuleType:

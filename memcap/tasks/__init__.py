@@ -17,7 +17,6 @@ from memcap.tasks.base import (
     least_bits,
     one_per_number,
 )
-from memcap.terminal.words import patience
 
 __all__ = [
     "Batch",
@@ -25,7 +24,6 @@ __all__ = [
     "FileTask",
     "Task",
     "information_floor",
-    "is_own",
     "least_bits",
     "make",
     "one_per_number",
@@ -74,19 +72,8 @@ def make(cls: type[Task], knobs: Mapping[str, Any]) -> Task:
     raise UserError for any error."""
     if not plugins.is_import_path(cls.name):
         return typed(cls, knobs, "task")
-    try:
-        with patience(f"task {cls.name}: __init__"):
-            return typed(cls, knobs, "task")
-    except UserError:
-        raise
-    except (Exception, SystemExit) as error:
-        line = plugins.raised(error, cls.__module__)
-        raise UserError(f"task {cls.name}: __init__ {line}") from error
-
-
-def is_own(task: Task) -> bool:
-    """Tell whether a task is one of memcap, whose facts are tested."""
-    return type(task).__module__.startswith("memcap.")
+    with plugins.calling(f"task {cls.name}: __init__", cls.__module__):
+        return typed(cls, knobs, "task")
 
 
 def __getattr__(name: str) -> Any:

@@ -144,9 +144,11 @@ class Task(ABC):
     asks: ClassVar[tuple[str, ...]] = ()  # the knobs that this user is asked for
     # knobs, as NAME=VALUE, that `memcap answer` sets unless the user does
     question_knobs: ClassVar[tuple[str, ...]] = ()
+    is_own: ClassVar[bool]  # whether it is one of memcap, whose facts are tested
 
     def __init_subclass__(cls) -> None:
-        if not cls.__module__.startswith("memcap."):
+        cls.is_own = cls.__module__.startswith("memcap.")
+        if not cls.is_own:
             cls.name = f"{cls.__module__}:{cls.__qualname__}"
 
     @property

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from memcap.runtime import jax_setup
+from memcap.runtime.plugins import calling
 from memcap.tasks import contract
 from memcap.tasks.base import Batch, Task
 
@@ -72,7 +73,7 @@ def without_memory(
     steps = 1 << (length - 1).bit_length()
     sizes = (lag, length, steps, batch)
     first = _draw(task, "sample", seed, *sizes)
-    if not type(task).__module__.startswith("memcap."):
+    if not task.is_own:
         for key in range(seed, seed + KEYS):  # one by one, as they may be large
             sample = _draw(task, "sample", key, *sizes)
             contract.check_batch(task, "sample", sample, length, steps, batch)
@@ -92,10 +93,8 @@ def _draw(
     """Draw `batch` sequences as arrays of NumPy."""
     import jax
 
-    try:
+    with calling(f"task {task.name}: {method}", type(task).__module__):
         result = _sampler(task, method, steps, batch)(jax.random.key(seed), lag, length)
-    except (Exception, SystemExit) as error:  # it may be a user's task
-        raise contract.broken(task, method, error) from error
     return jax.tree.map(np.asarray, result)
 
 

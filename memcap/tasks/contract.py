@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 
 from memcap.knobs import LONGEST, UserError
-from memcap.runtime.plugins import raised
+from memcap.runtime.plugins import calling
 from memcap.tasks.base import Batch, Facts, Task
-from memcap.terminal.words import patience
 
 CHOICES = {"loss": ("classes", "values"), "answers": ("last", "every")}
 Expected = list[
@@ -33,21 +32,9 @@ def wrong(task: Task, method: str, came: str, expected: str) -> UserError:
 def call(task: Task, method: str, *arguments: Any) -> Any:
     """Call a method, or read a property, and return the result; raise UserError, with
     its place, for any other error."""
-    try:
-        with patience(f"task {task.name}: {method}"):
-            value = getattr(task, method)
-            return value(*arguments) if callable(value) else value
-    except UserError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise broken(task, method, error) from error
-
-
-def broken(task: Task, method: str, error: BaseException) -> UserError:
-    """Return the error for a method that raises."""
-    return UserError(
-        f"task {task.name}: {method} {raised(error, type(task).__module__)}"
-    )
+    with calling(f"task {task.name}: {method}", type(task).__module__):
+        value = getattr(task, method)
+        return value(*arguments) if callable(value) else value
 
 
 def check_sizes(task: Task, lag: int) -> None:

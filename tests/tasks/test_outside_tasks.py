@@ -9,7 +9,7 @@ from study_checks import refusal
 
 from memcap import members
 from memcap.config.member import Member, resolve, task_defaults
-from memcap.tasks import is_own, task_class
+from memcap.tasks import task_class
 from memcap.tasks.chance import without_memory
 from memcap.terminal import words
 
@@ -144,7 +144,7 @@ def module(tmp_path, monkeypatch):
 def test_it_goes_by_module_and_class(module):
     cls = task_class(f"{module}:Pulses")
     assert cls.name == f"{module}:Pulses"
-    assert not is_own(cls())
+    assert not cls.is_own
     assert task_class(f"{module}:Pulses") is cls
 
 
