@@ -84,6 +84,26 @@ class SequenceNet:
         self.workers = workers
         self.progress = progress
 
+    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
+        """Train it.
+
+        Args:
+            X: sequences.
+            y: (N,) a class for each; or (N,) or (N, O) values.
+            groups: (N,) whole numbers; sequences of one group are never on both sides
+                of a split.
+        """
+        return self._train(self._form(X, y, groups))
+
+    def _form(self, X: Any, y: Any, groups: Any = None, split: Any = None) -> LongForm:
+        answers = self._answers(y)
+        check_consistent_length(X, answers)
+        return array_form(self._sequences(X, y), answers, groups, split)
+
+    def _answers(self, y: Any) -> np.ndarray:
+        """Return the targets as arrays of a file have them."""
+        raise NotImplementedError
+
     def _train(self, form: LongForm) -> Self:
         with tempfile.TemporaryDirectory() as empty:
             folder = Path(self.folder or empty)
@@ -139,25 +159,13 @@ class SequenceNet:
 class SequenceClassifier(ClassifierMixin, SequenceNet, BaseEstimator):
     """An LSTM that says the class of a sequence. The arguments are those of `SequenceNet`."""
 
-    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
-        """Train it.
-
-        Args:
-            X: sequences.
-            y: (N,) a class for each.
-            groups: (N,) whole numbers; sequences of one group are never on both sides
-                of a split.
-        """
-        return self._train(self._form(X, y, groups))
-
-    def _form(self, X: Any, y: Any, groups: Any = None, split: Any = None) -> LongForm:
+    def _answers(self, y: Any) -> np.ndarray:
         y = column_or_1d(y, warn=True)
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError("y has 1 class; there must be at least 2")
-        check_consistent_length(X, y)
-        return array_form(self._sequences(X, y), codes, groups, split)
+        return codes
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class, (N, classes), in the order of `classes_`."""
@@ -172,24 +180,11 @@ class SequenceClassifier(ClassifierMixin, SequenceNet, BaseEstimator):
 class SequenceRegressor(RegressorMixin, SequenceNet, BaseEstimator):
     """An LSTM that says a value of a sequence. The arguments are those of `SequenceNet`."""
 
-    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
-        """Train it.
-
-        Args:
-            X: sequences.
-            y: (N,) or (N, O) values for each.
-            groups: (N,) whole numbers; sequences of one group are never on both sides
-                of a split.
-        """
-        return self._train(self._form(X, y, groups))
-
-    def _form(self, X: Any, y: Any, groups: Any = None, split: Any = None) -> LongForm:
+    def _answers(self, y: Any) -> np.ndarray:
         if y is None:
             raise ValueError("it requires y to be passed, but the target y is None")
         y = check_array(y, ensure_2d=False, dtype=float, input_name="y")
-        check_consistent_length(X, y)
-        values = y[:, 0] if y.shape[1:] == (1,) else y
-        return array_form(self._sequences(X, y), values, groups, split)
+        return y[:, 0] if y.shape[1:] == (1,) else y
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

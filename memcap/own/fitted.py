@@ -17,7 +17,7 @@ from memcap.knobs import UserError
 from memcap.models.export import export, lstm_weights
 from memcap.models.model import Model
 from memcap.own.losses import WidthLoss
-from memcap.own.table import Columns, Feature, LongForm, frame_of, sequences_of
+from memcap.own.table import Columns, Feature, LongForm, frame_of, padded, sequences_of
 from memcap.own.task import Data
 from memcap.store import files
 
@@ -117,16 +117,10 @@ class FittedNet:
         cell = self.weights["cell"]
         kernel = cell["kernel"]
         readout = self.weights["readout"]
-        count = len(sequences)
-        longest = max(map(len, sequences))
-        kind = int if self.symbols else float
-        inputs = np.zeros((count, longest, *np.shape(sequences[0])[1:]), kind)
-        for row, sequence in zip(inputs, sequences, strict=True):
-            row[: len(sequence)] = sequence
-        c = h = np.zeros((count, len(cell["recurrent"])))
+        c = h = np.zeros((len(sequences), len(cell["recurrent"])))
         outputs = []
-        for step in np.moveaxis(inputs, 1, 0):
-            from_input = kernel[step] if self.symbols else step @ kernel
+        for step in np.moveaxis(padded(sequences), 1, 0):
+            from_input = kernel[step.astype(int)] if self.symbols else step @ kernel
             gates = from_input + h @ cell["recurrent"] + cell["bias"]
             i, f, g, o = np.split(gates, 4, -1)
             c = expit(f) * c + expit(i) * np.tanh(g)

@@ -195,8 +195,8 @@ def array_form(
             for target, length in zip(targets, lengths, strict=True)
         )
         arrays = {
-            "inputs": _padded(inputs),
-            "targets": _padded(targets) if every else np.asarray(targets),
+            "inputs": padded(inputs),
+            "targets": padded(targets) if every else np.asarray(targets),
         }
     except (TypeError, ValueError) as error:
         raise UserError(
@@ -212,7 +212,7 @@ def array_form(
     return LongForm(arrays, checked("data", arrays, "").words("data"))
 
 
-def _padded(sequences: Any) -> np.ndarray:
+def padded(sequences: Any) -> np.ndarray:
     """Stack arrays of different lengths, with zeros after the shorter ones."""
     arrays = [np.asarray(sequence) for sequence in sequences]
     longest = max(map(len, arrays))
