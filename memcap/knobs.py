@@ -7,12 +7,13 @@ import hashlib
 import math
 import operator
 import types
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import MISSING, field, fields
 from functools import cache, lru_cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
 MOST = 1_000_000_000  # steps and seeds are int32 operands of the compiled programs
 LONGEST_LINE = 690  # characters of an error
 LONGEST_TEXT = 4096  # characters of a name or a path, as of Linux
@@ -73,6 +74,14 @@ def alternatives(
     if len(known) > most:
         text += f" and {len(known) - most} more (memcap train --help lists all)"
     return f"{text}, or {own}" if own else text
+
+
+def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+    """Group items by a key, in the order in which they come."""
+    groups: dict[K, list[T]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
 
 
 def field_values(owner: Any) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 from memcap.commands.arguments import PLACE, add_json, add_strict, add_verdict, location
 from memcap.frontiers.comparison import Pair, Shift, compare, count_directions
 from memcap.frontiers.frontier import Point, frontier
-from memcap.knobs import UserError
+from memcap.knobs import UserError, grouped
 from memcap.report.tables import threshold_text
 from memcap.store import rows_of
 from memcap.terminal.words import Column, Listing, number, order, print_json, show
@@ -115,10 +115,11 @@ def _verdicts(pairs: list[Pair]) -> str:
 
 
 def _places(points: Iterable[Point]) -> list[str]:
-    lags: dict[str, list[str]] = {}
-    for point in points:
-        lags.setdefault(point.label, []).append(str(point.lag))
-    return [f"{label} at {', '.join(each)}" for label, each in lags.items()]
+    labels = grouped(points, lambda point: point.label)
+    return [
+        f"{label} at {', '.join(str(point.lag) for point in own)}"
+        for label, own in labels.items()
+    ]
 
 
 def _side(point: Point) -> dict[str, Any]:

@@ -19,6 +19,7 @@ Read more: memcap docs cell_map
 
 import re
 from argparse import ArgumentParser, Namespace
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from memcap import api, figures, store
 from memcap.cells import LAYERS
 from memcap.commands.arguments import add_json, add_output
 from memcap.figures.style import budgets
+from memcap.knobs import grouped
 from memcap.store.shards import OUTPUTS, load_findings, rows_file
 from memcap.terminal.words import Column, Listing, order, print_json, show
 
@@ -115,10 +117,11 @@ def _cells(line: dict[str, Any]) -> list[Any]:
 
 def _rates(lines: list[dict[str, Any]]) -> str:
     """Say which learning rate of the cell won the race on each task."""
-    tasks: dict[float, list[str]] = {}
-    for line in lines:
-        tasks.setdefault(line["lr"], []).append(line["task"])
-    rates = (f"{lr:g} in {', '.join(dict.fromkeys(tasks[lr]))}" for lr in sorted(tasks))
+    by_rate = sorted(grouped(lines, itemgetter("lr")).items())
+    rates = (
+        f"{lr:g} in {', '.join(dict.fromkeys(line['task'] for line in own))}"
+        for lr, own in by_rate
+    )
     return f"Learning rates that won their races: {'; '.join(rates)}."
 
 

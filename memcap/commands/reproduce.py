@@ -37,7 +37,7 @@ from memcap.api import train
 from memcap.commands.arguments import add_output, folder_of, location, positive
 from memcap.config.member import Member
 from memcap.findings import resample
-from memcap.knobs import UserError
+from memcap.knobs import UserError, grouped
 from memcap.launch import app
 from memcap.runtime import ROOT, plugins
 from memcap.store import files, rows_of
@@ -252,10 +252,7 @@ def _is_study(name: str, config_dir: Path | None) -> bool:
 def tiny(members: Sequence[Member]) -> list[Member]:
     """Take the narrowest and widest member at the least lag of each task, recipe and
     net, with few steps."""
-    groups: dict[tuple, list[Member]] = {}
-    for member in members:
-        kind = member.task, replace(member.model, units=1), member.recipe.name
-        groups.setdefault(kind, []).append(member)
+    groups = grouped(members, lambda m: (m.task, m.model.at_width(1), m.recipe.name))
     few = []
     for group in groups.values():
         least = min(member.lag for member in group)

@@ -35,8 +35,8 @@ import numpy as np
 
 from memcap.config.member import Member
 from memcap.designs.bisect import REACH, Search
-from memcap.designs.design import Design, Outcome, SearchKey, grouped
-from memcap.knobs import UserError, set_words
+from memcap.designs.design import Design, Outcome, SearchKey
+from memcap.knobs import UserError, grouped, set_words
 from memcap.thresholds.curve import SMALLEST, Counts, Floats, logistic, logit
 from memcap.thresholds.lags import Belief, believe
 

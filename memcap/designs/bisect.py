@@ -36,8 +36,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memcap.config.member import Member
-from memcap.designs.design import FEWEST_WIDTHS, Design, Outcome, SearchKey, grouped
-from memcap.knobs import UserError
+from memcap.designs.design import FEWEST_WIDTHS, Design, Outcome, SearchKey
+from memcap.knobs import UserError, grouped
 
 # most times the longest known lag that a lag may be to start from its answer
 REACH = 2.5

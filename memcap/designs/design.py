@@ -2,11 +2,9 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
 from functools import lru_cache
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from memcap.config.member import Member
 from memcap.config.recipes import ResolvedRecipe
@@ -16,7 +14,6 @@ from memcap.tasks import Task
 
 DESIGNS = ("grid", "bisect", "adaptive", "race")
 FEWEST_WIDTHS = 3  # of a search
-K = TypeVar("K", bound=Hashable)
 
 
 class Outcome(NamedTuple):
@@ -75,16 +72,6 @@ class SearchKey(NamedTuple):
 @lru_cache(maxsize=1024)
 def _at_one_unit(model: Model) -> Model:
     return replace(model, units=1)
-
-
-def grouped(
-    members: Iterable[Member], key: Callable[[Member], K]
-) -> dict[K, list[Member]]:
-    """Group members by a key, in the order in which they come."""
-    groups: dict[K, list[Member]] = defaultdict(list)
-    for member in members:
-        groups[key(member)].append(member)
-    return dict(groups)
 
 
 class Design(ABC):

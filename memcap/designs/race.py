@@ -31,7 +31,8 @@ from functools import cache
 from memcap.config.member import Member
 from memcap.config.recipes import ResolvedRecipe
 from memcap.designs.bisect import Bisect
-from memcap.designs.design import Design, Outcome, SearchKey, grouped
+from memcap.designs.design import Design, Outcome, SearchKey
+from memcap.knobs import grouped
 from memcap.tasks.base import BEYOND_CHANCE
 
 SEEDS = 3  # per recipe in a race

@@ -21,7 +21,7 @@ from memcap.figures.lines import (
 )
 from memcap.figures.style import choice_of_recipe, colour_and_marker, listing
 from memcap.frontiers.frontier import Point, columns, frontier
-from memcap.knobs import UserError
+from memcap.knobs import UserError, grouped
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
@@ -72,12 +72,10 @@ def caption(points: Sequence[Point]) -> list[str]:
 
 
 def _recipes(label: str, line: Sequence[Point]) -> str:
-    lags: dict[tuple[str, float, int], list[int]] = {}
-    for p in line:
-        lags.setdefault((p.recipe.name, p.recipe.lr, p.recipe.budget), []).append(p.lag)
+    tried = grouped(line, lambda p: (p.recipe.name, p.recipe.lr, p.recipe.budget))
     recipes = "; ".join(
-        f"lag {listing(own)}: {name}, lr {lr:g}, budget {budget} steps"
-        for (name, lr, budget), own in lags.items()
+        f"lag {listing(p.lag for p in own)}: {name}, lr {lr:g}, budget {budget} steps"
+        for (name, lr, budget), own in tried.items()
     )
     up_to = "up to " if any(min(p.runs) < p.seeds for p in line) else ""
     numbers = sorted({p.seeds for p in line})

@@ -15,7 +15,7 @@ from memcap.figures.lines import CHARACTER, NO_LIMIT, table
 from memcap.figures.style import COLOURS, budgets, filled, pass_rules, seeds
 from memcap.frontiers.comparison import FLOAT32, count_bytes, in_numbers
 from memcap.frontiers.frontier import Point, ends, label
-from memcap.knobs import UserError
+from memcap.knobs import UserError, grouped
 from memcap.store.shards import load_findings
 from memcap.terminal.words import finite, number
 from memcap.thresholds.curve import Threshold
@@ -79,11 +79,10 @@ def gaps(rows: pl.DataFrame) -> list[Gap]:
     rows = rows.with_columns(cell_map.SAME)
     points = cell_map.least(cell_map.of_studies(rows))
     points.sort(key=lambda p: (p.label, p.lag))
-    by_task: dict[str, list[Gap]] = {}
-    for point in {point.label: point for point in points}.values():
-        by_task.setdefault(label(point.task), []).append(_gap(rows, point))
+    longest = {point.label: point for point in points}.values()
+    every_gap = [_gap(rows, point) for point in longest]
     tasks = []
-    for gaps_of_task in by_task.values():
+    for gaps_of_task in grouped(every_gap, lambda gap: label(gap.point.task)).values():
         met = [gap for gap in gaps_of_task if gap.is_met]
         tasks.append(sorted(met or gaps_of_task, key=_order))
     tasks.sort(key=lambda gaps_of_task: _order(gaps_of_task[0]))

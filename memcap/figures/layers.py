@@ -12,7 +12,7 @@ from memcap.figures.style import budgets, choice_of_recipe, colour_and_marker
 from memcap.frontiers.comparison import in_numbers
 from memcap.frontiers.frontier import ends
 from memcap.frontiers.layers import COUNTS, Shape, sentence, shapes
-from memcap.knobs import UserError
+from memcap.knobs import UserError, grouped
 from memcap.terminal.words import finite, plural
 
 
@@ -49,9 +49,7 @@ def _columns(net: Shape) -> dict[str, Any]:
 def plot(groups: Sequence[Sequence[Shape]]) -> Figure:
     """Draw a row of panels per task, carry numbers on the left, parameters on the
     right; a line per number of layers."""
-    tasks: dict[str, list[Shape]] = {}
-    for net in (net for nets in groups for net in nets):
-        tasks.setdefault(net.line, []).append(net)
+    tasks = grouped((net for nets in groups for net in nets), lambda net: net.line)
     panels = [
         [_panel(task, nets, name) for name in COUNTS] for task, nets in tasks.items()
     ]

@@ -4,7 +4,7 @@ import math
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from memcap.figures.style import (
 )
 from memcap.frontiers.frontier import Point
 from memcap.frontiers.words import fall_words
+from memcap.knobs import grouped
 from memcap.thresholds.curve import Threshold
 
 LONGEST_NAME = 30  # characters of a name in one row of text
@@ -98,10 +99,8 @@ def reference_line(points: Sequence[Point], colour: str = "grey") -> Line:
 
 
 def by_label(points: Iterable[Point]) -> dict[str, list[Point]]:
-    """Group consecutive points by label."""
-    return {
-        label: list(group) for label, group in groupby(points, key=lambda p: p.label)
-    }
+    """Group points by label."""
+    return grouped(points, lambda point: point.label)
 
 
 def table(rows: Iterable[dict[str, Any]]) -> pl.DataFrame:

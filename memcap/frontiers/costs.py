@@ -14,6 +14,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from memcap.frontiers.frontier import Point, label
+from memcap.knobs import grouped
 
 FEWEST_CLUSTERS = 3  # from which an interval is computed
 
@@ -68,10 +69,7 @@ def cluster(point: Point) -> Hashable:
 def costs(points: Iterable[Point]) -> list[Cost]:
     """Fit one cost to each family with three or more measured points, at several
     contents; by name."""
-    families: dict[str, list[Point]] = {}
-    for point in points:
-        if point.measured:
-            families.setdefault(family(point), []).append(point)
+    families = grouped((p for p in points if p.measured), family)
     return [
         _cost(name, members)
         for name, members in sorted(families.items())

@@ -40,7 +40,7 @@ import polars as pl
 from memcap.cells import cell_facts
 from memcap.config.member import usual_evaluation
 from memcap.config.recipes import ResolvedRecipe
-from memcap.knobs import field_values, set_words
+from memcap.knobs import field_values, grouped, set_words
 from memcap.models.constructed import constructed_units
 from memcap.models.model import Model
 from memcap.rule import SHORTER_LAGS, Evaluation
@@ -381,9 +381,7 @@ def fit_all_recipes(
 
 def best_recipes(points: Iterable[Point]) -> list[Point]:
     """Choose the best recipe's point for each `Point.place`; keep their order."""
-    places: dict[tuple, list[Point]] = {}
-    for point in points:
-        places.setdefault(point.place, []).append(point)
+    places = grouped(points, lambda point: point.place)
     return [_winner(recipes) for recipes in places.values()]
 
 

@@ -10,12 +10,12 @@ import jax
 
 from memcap import loops
 from memcap.config.member import Engine, Member
+from memcap.knobs import grouped
 from memcap.planning.devices import DEVICES, Device, compile_for
 from memcap.planning.step_cost import StepCost, step_cost
 from memcap.runtime import cores
 from memcap.training.program import (
     Executables,
-    Group,
     Groups,
     Program,
     compiled,
@@ -49,8 +49,8 @@ def group_programs(
     members = list(members)
     study = list(study)
     groups = Groups(engine, [*members, *study])
-    pending = _by_group(groups, members)
-    whole = _by_group(groups, study)
+    pending = grouped(members, groups.of)
+    whole = grouped(study, groups.of)
     programs = []
     for group in sorted(pending, key=lambda group: -sum(map(cost, pending[group]))):
         waiting = (
@@ -64,13 +64,6 @@ def group_programs(
         ).programs_to_compile()
         programs.append((program, pending[group]))
     return programs
-
-
-def _by_group(groups: Groups, members: Iterable[Member]) -> dict[Group, list[Member]]:
-    members_of: dict[Group, list[Member]] = {}
-    for member in members:
-        members_of.setdefault(groups.of(member), []).append(member)
-    return members_of
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from typing import Any
 
 import polars as pl
 
+from memcap.knobs import grouped
 from memcap.store import files
 from memcap.store.files import BadFileError
 from memcap.terminal.words import warn_once
@@ -191,9 +192,7 @@ def thin(points: Points, most: int = MOST_POINTS) -> Points:
 
 def _groups(points: Points) -> list[list[int]]:
     """Return the sorted steps of each set of metrics."""
-    groups: dict[frozenset[str], list[int]] = {}
-    for step in sorted(points):
-        groups.setdefault(frozenset(points[step]), []).append(step)
+    groups = grouped(sorted(points), lambda step: frozenset(points[step]))
     return list(groups.values())
 
 

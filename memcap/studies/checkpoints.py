@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from memcap.config.member import Engine, Member
+from memcap.knobs import grouped
 from memcap.store import shards
 from memcap.store.curves import Points
 from memcap.store.files import BadFileError, make_folder, read_npz, write_npz
@@ -161,9 +162,8 @@ def _arrays(
     fingerprints: Sequence[str],
     curves: Mapping[str, Points],
 ) -> dict[str, np.ndarray]:
-    parts: dict[str, list[tuple[Checkpoint, str]]] = {}
-    for state, made_by in zip(states, fingerprints, strict=True):
-        parts.setdefault(state.program, []).append((state, made_by))
+    pairs = zip(states, fingerprints, strict=True)
+    parts = grouped(pairs, lambda pair: pair[0].program)
     index = []
     arrays = {}
     for number, (program, part) in enumerate(parts.items()):

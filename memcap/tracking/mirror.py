@@ -6,7 +6,6 @@ import math
 import os
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Collection
 from operator import attrgetter
 from pathlib import Path
@@ -16,7 +15,7 @@ import polars as pl
 
 from memcap import store
 from memcap.frontiers.frontier import columns, frontier
-from memcap.knobs import UserError
+from memcap.knobs import UserError, grouped
 from memcap.own.losses import loss_curves
 from memcap.own.words import as_dict
 from memcap.runtime import signals
@@ -220,9 +219,8 @@ class Mirror:
     def _send_groups(self, last: bool) -> bool:
         """Send groups of seeds, each as a run, once all have ended, or nobody will train
         the others; tell whether there were any."""
-        groups = defaultdict[str, list[Entry]](list)
-        for member in self.members.values():
-            groups[member.config_without_seed].append(member)
+        of_seeds = attrgetter("config_without_seed")
+        groups = grouped(self.members.values(), of_seeds)
         is_over = last and not self.others_train
         whole = [
             [member for member in group if member.row]
