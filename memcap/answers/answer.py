@@ -418,13 +418,8 @@ def advise(
     training_lag = min(
         units_by_lag, key=lambda k: (units_by_lag[k], k not in points, k), default=lag
     )
-    return Advice(
-        estimate=widths[training_lag].estimate,
-        low=widths[training_lag].low,
-        high=widths[training_lag].high,
-        units=units_by_lag.get(training_lag),
-        training_lag=training_lag,
-    )
+    *interval, _ = widths[training_lag]
+    return Advice(*interval, units_by_lag.get(training_lag), training_lag)
 
 
 def _rounded_up(width: float) -> int:

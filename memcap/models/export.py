@@ -14,15 +14,13 @@ from memcap.models.model import Model, cell_names
 
 Arrays = dict[str, np.ndarray]
 # The knobs of a network that a layout has, or refuses.
-KNOBS = frozenset(
-    {
-        "model.cell",
-        "model.units",
-        "model.readout",
-        "model.layers",
-        "model.initial_carry",
-    }
-)
+KNOBS = {
+    "model.cell",
+    "model.units",
+    "model.readout",
+    "model.layers",
+    "model.initial_carry",
+}
 
 
 def export(model: Model, weights: dict[str, Any], layout: str) -> Arrays:

@@ -39,17 +39,33 @@ DEFINITION = "#definition\n"  # stands before and after lines that define a net
 # own Muon would take the matrices of all gates for one
 OPTIMIZERS = ("adam", "sgd", "rmsprop", "muon", "soap", "ggt")
 # the knobs that a script has, or that are refused in words of their own
-KNOBS = frozenset(
-    [
-        *("model.cell", "model.units", "model.readout", "model.layers"),
-        *("recipe.name", "recipe.init", "recipe.forget_bias", "recipe.decay"),
-        *("recipe.lr", "recipe.lr_width", "recipe.falls_above", "recipe.schedule"),
-        *("recipe.floor", "recipe.warmup", "recipe.warmup_share", "recipe.budget"),
-        *("recipe.batch", "recipe.lags", "recipe.before", "recipe.curriculum"),
-        *("recipe.advance", "recipe.deadline", "recipe.clip", "recipe.clip_by"),
-        "recipe.optimizer",
-    ]
-)
+KNOBS = {
+    "model.cell",
+    "model.units",
+    "model.readout",
+    "model.layers",
+    "recipe.name",
+    "recipe.init",
+    "recipe.forget_bias",
+    "recipe.decay",
+    "recipe.lr",
+    "recipe.lr_width",
+    "recipe.falls_above",
+    "recipe.schedule",
+    "recipe.floor",
+    "recipe.warmup",
+    "recipe.warmup_share",
+    "recipe.budget",
+    "recipe.batch",
+    "recipe.lags",
+    "recipe.before",
+    "recipe.curriculum",
+    "recipe.advance",
+    "recipe.deadline",
+    "recipe.clip",
+    "recipe.clip_by",
+    "recipe.optimizer",
+}
 
 
 def script(

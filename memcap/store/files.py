@@ -103,13 +103,9 @@ def read_table(path: Path, kind: str, columns: list[str] | None = None) -> pl.Da
             return read_table(later[0], kind, columns)
         if digest_of(path) not in (None, _digest(content)):
             raise BadFileError("damaged: its bytes are not those of its digest")
-        try:
-            return pl.read_parquet(content, columns=columns)
-        except pl.exceptions.ColumnNotFoundError:
-            # an older table, without columns that came later
-            whole = pl.read_parquet(content)
-            names = set(columns or whole.columns)
-            return whole.select(name for name in whole.columns if name in names)
+        there = pl.read_parquet_schema(content)  # an older table lacks later columns
+        present = [name for name in columns or there if name in there]
+        return pl.read_parquet(content, columns=present)
 
 
 def stem(path: Path) -> str:

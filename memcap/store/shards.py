@@ -59,8 +59,15 @@ ATLAS = "atlas"
 # GGT, and cells of the map with other seeds and by recipes of the atlas.
 STUDIES = {
     ATLAS: (
-        *(ATLAS, "other_tasks", "up_to", "up_to_cells", "anywhere", "anywhere_cells"),
-        *("whole_counts", "muon", "ggt"),
+        ATLAS,
+        "other_tasks",
+        "up_to",
+        "up_to_cells",
+        "anywhere",
+        "anywhere_cells",
+        "whole_counts",
+        "muon",
+        "ggt",
     ),
     "layers": ("layers", "up_to_layers"),
     "cell_map": ("cell_map", "cell_map_again", "cell_map_recipes"),
