@@ -22,7 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -35,6 +35,7 @@ from memcap.models.model import MOST_UNITS, Model
 from memcap.rule import SHORTER_LAGS
 from memcap.store.shards import OUTPUTS
 from memcap.tasks import Task
+from memcap.terminal.words import InWords
 from memcap.thresholds.curve import threshold
 from memcap.thresholds.falls import width_to_take
 from memcap.thresholds.lags import PROBABILITY, believe
@@ -127,7 +128,7 @@ class Passes(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Answer:
+class Answer(InWords):
     """The numbers that answer a question. Print it for words.
 
     Args:
@@ -175,10 +176,6 @@ class Answer:
 
     def __str__(self) -> str:
         return "\n".join(words.sentences(self))
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        """Show the words in a notebook."""
-        printer.text(str(self))
 
     @property
     def why(self) -> str:

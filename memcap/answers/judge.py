@@ -20,7 +20,7 @@ from memcap.runtime import jax_setup
 from memcap.runtime.plugins import raised
 from memcap.tasks import FileTask, Task, chance
 from memcap.tasks.base import Batch, integers
-from memcap.terminal.words import Waiting, bound, number
+from memcap.terminal.words import InWords, Waiting, bound, number
 
 # Outputs that differ by no more, or by no larger share, may differ by rounding alone.
 ROUNDING = 1e-3
@@ -37,7 +37,7 @@ LOOKS_AHEAD = (
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Judgement(InWords):
     """The scores of a network on a task, and the verdict. Print it for words.
 
     Args:
@@ -68,10 +68,6 @@ class Judgement:
 
     def __str__(self) -> str:
         return "\n".join(map(str, filter(None, (self.words, self.diagnosis))))
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        """Show the words in a notebook."""
-        printer.text(str(self))
 
 
 def judge(

@@ -38,7 +38,7 @@ from memcap.own.table import LongForm, array_form, form_of
 from memcap.own.task import FEWEST, own_task
 from memcap.own.words import as_dict
 from memcap.store.shards import OUTPUTS
-from memcap.terminal.words import warn_once
+from memcap.terminal.words import InWords, warn_once
 
 
 class SequenceNet:
@@ -198,7 +198,7 @@ class SequenceRegressor(RegressorMixin, SequenceNet, BaseEstimator):
 
 
 @dataclass(frozen=True)
-class FoundWidth:
+class FoundWidth(InWords):
     """Hold the width that `memcap.fit` found. Print it for words.
 
     Args:
@@ -232,10 +232,6 @@ class FoundWidth:
 
     def __str__(self) -> str:
         return "\n".join(self.answer["words"])
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        """Show the words in a notebook."""
-        printer.text(str(self))
 
 
 def fit(

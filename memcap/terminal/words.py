@@ -360,6 +360,13 @@ def member_name(
     )
 
 
+class InWords:
+    """A result whose words, `str`, stand for it in a notebook, too."""
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
+
+
 class Waiting:
     """A context manager that says on stderr what a slow command is doing: after two
     seconds, and then whenever that changes, but at most every two seconds."""
