@@ -458,9 +458,9 @@ class _Table:
         target = self.columns.target
         categories = self.columns.categories
         missing = self.columns.missing
+        used = [*self.roles.items(), *((FEATURES, name) for name in self.features)]
         columns = [
-            *self.roles.items(),
-            *((FEATURES, name) for name in self.features),
+            *used,
             *(("--categories", name) for name in categories),
             *(("--drop", name) for name in self.columns.drop),
             *(("--keep", name) for name in self.columns.keep),
@@ -472,7 +472,6 @@ class _Table:
                 f"has no column `{name}` ({option}); it has {present}; a table has a"
                 " line for each step (memcap docs sequences)",
             )
-        used = [*self.roles.items(), *((FEATURES, name) for name in self.features)]
         times = Counter(name for _, name in used)
         for option, name in reversed(used):
             self.refuse(times[name] > 1, f"{option} {name}: is another column already")

@@ -121,16 +121,7 @@ class Data(FileTask):
     @property
     def file_content(self) -> Sequences:
         """The sequences of the file, scaled where they are to be."""
-        file = read(self.file)
-        scales = self.scale and file.symbols is None, self.scale_targets
-        if not any(scales):
-            return file
-        return _scaled(*self._division, *scales)
-
-    @property
-    def _division(self) -> tuple[str, float, int, bool, str]:
-        """Return what the parts of the file depend on."""
-        return self.file, self.held_out, self.fold, self.rule.by_loss, self.order
+        return _scaled(self)
 
     @property
     def has_own_split(self) -> bool:
@@ -283,7 +274,7 @@ class Data(FileTask):
     def parts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The places of training's sequences, validation's (none where a score
         decides), and those held out."""
-        return _parts(*self._division)
+        return _parts(self)
 
     @property
     def constant_bytes(self) -> int:
@@ -348,40 +339,43 @@ def _chance(task: Data, lag: int, length: int) -> float:
 
 
 @lru_cache(maxsize=64)
-def _parts(
-    file: str, held_out: float, fold: int, by_loss: bool, order: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _parts(task: Data) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the places of training's sequences, validation's, and those held out. They
     are the parts that the file has; or, by loss, folds of a cross-validation, of which
     the next one is validation, and folds beyond the last are of another one."""
-    content = read(file)
+    content = read(task.file)
     parts = content.split
     if parts is None:
         groups = content.groups
         groups = np.arange(len(content.inputs)) if groups is None else groups
         names, first, group = np.unique(groups, return_index=True, return_inverse=True)
         count = len(names)
-        folds = min(max(round(1 / held_out), 3), count)
-        ranks = _ranks(count, fold // folds if by_loss else fold)
+        fold = task.fold
+        order = task.order
+        by_loss = task.rule.by_loss
+        folds = min(max(round(1 / task.held_out), 3), count)
+        # the place of each group in a random order of them
+        rng = np.random.default_rng([fold // folds if by_loss else fold, count])
+        ranks = np.argsort(rng.permutation(count))
         if order == CLASSES and content.classes:
             ranks = evenly(ranks, content.answers[first])
         if by_loss:
             if folds < 3 or len(content.inputs) < FEWEST:
                 raise UserError(
-                    f"task.criterion=best: {file} has too few sequences or groups; it takes at"
-                    f" least {FEWEST} sequences and 3 groups"
+                    f"task.criterion=best: {task.file} has too few sequences or groups; it"
+                    f" takes at least {FEWEST} sequences and 3 groups"
                 )
             if order == TIME and count < 2 * folds:
                 raise UserError(
-                    f"task.order=time: {file} has {count} sequences or groups; it takes at"
-                    f" least {2 * folds}"
+                    f"task.order=time: {task.file} has {count} sequences or groups; it takes"
+                    f" at least {2 * folds}"
                 )
             away = (ranks * folds // count - fold) % folds
             parts = np.select([away == 0, away == 1], [2, 1], 0)
             if order == TIME:
                 parts = in_time(count, folds, fold)
         else:
-            tests = min(max(round(held_out * count), 1), count - 1)
+            tests = min(max(round(task.held_out * count), 1), count - 1)
             if order == TIME:
                 ranks = np.arange(count)[::-1]
             parts = np.where(ranks < tests, 2, 0)
@@ -392,28 +386,14 @@ def _parts(
     return training, validation, tests
 
 
-def _ranks(count: int, seed: int) -> np.ndarray:
-    """Return the place of each of `count` groups in a random order of them."""
-    return np.argsort(np.random.default_rng([seed, count]).permutation(count))
-
-
 @lru_cache(maxsize=16)
-def _scaled(
-    file: str,
-    held_out: float,
-    fold: int,
-    by_loss: bool,
-    order: str,
-    inputs: bool,
-    targets: bool,
-) -> Sequences:
-    """Return the sequences of a file, with inputs and targets scaled by those of training."""
-    content = read(file)
-    training = _parts(file, held_out, fold, by_loss, order)[0]
-    if inputs:
-        content = content.with_scaled_inputs(training)
-    if targets:
-        content = content.with_scaled_targets(training)
+def _scaled(task: Data) -> Sequences:
+    """Return the sequences of a file, with what is to be scaled by those of training."""
+    content = read(task.file)
+    if task.scale and content.symbols is None:
+        content = content.with_scaled_inputs(task.parts[0])
+    if task.scale_targets:
+        content = content.with_scaled_targets(task.parts[0])
     return content
 
 
