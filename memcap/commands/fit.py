@@ -44,6 +44,13 @@ from memcap.terminal.words import (
     warn_once,
 )
 
+LISTS = {  # options that take a list of columns
+    "--features": "columns that the net sees, as in a,b (default: all others)",
+    "--drop": "columns that it does not see, of all others, as in a,b",
+    "--keep": "columns that it sees though they look like an order, an id or a label",
+    "--categories": "features whose numbers are names of categories, as in a,b",
+}
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     add = parser.add_argument
@@ -59,30 +66,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--step",
         help="column that orders a sequence's lines (default step, if there is one)",
     )
-    add(
-        "--features",
-        type=words_of,
-        default=(),
-        help="columns that the net sees, as in a,b (default: all others)",
-    )
-    add(
-        "--drop",
-        type=words_of,
-        default=(),
-        help="columns that it does not see, of all others, as in a,b",
-    )
-    add(
-        "--keep",
-        type=words_of,
-        default=(),
-        help="columns that it sees though they look like an order, an id or a label",
-    )
-    add(
-        "--categories",
-        type=words_of,
-        default=(),
-        help="features whose numbers are names of categories, as in a,b",
-    )
+    for option, about in LISTS.items():
+        add(option, type=words_of, default=(), help=about)
     add(
         "--group",
         help="column of subjects or machines; each is on one side of a split only",

@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.mathtext import MathTextParser
 from matplotlib.text import Text
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from memcap.frontiers.frontier import Point
 from memcap.rule import (
@@ -108,14 +107,16 @@ def log2_axes(
     the lowest to the widest, and for at most so many ticks of the lags."""
     axes.set_xscale("log", base=2)
     axes.set_yscale("log", base=2)
+    powers = range(math.floor(math.log2(lowest)), math.ceil(math.log2(widest)) + 1)
+    places = {
+        axes.xaxis: _apart(lags, most_ticks),
+        axes.yaxis: [2.0**k for k in powers],
+    }
+    for axis, ticks in places.items():
+        axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
+        axis.set_ticks([], minor=True)
     axes.set_xlim(lags[0] / 1.25, lags[-1] * 1.25)
     axes.set_ylim(0.8 * lowest, widest * 1.6)
-    powers = range(math.floor(math.log2(lowest)), math.ceil(math.log2(widest)) + 1)
-    axes.xaxis.set_major_locator(FixedLocator(_apart(lags, most_ticks)))
-    axes.yaxis.set_major_locator(FixedLocator([2.0**k for k in powers]))
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axis.set_minor_locator(NullLocator())
     axes.grid(color="#dddddd", lw=0.5)
 
 

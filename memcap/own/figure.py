@@ -4,7 +4,6 @@ import textwrap
 
 import polars as pl
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from memcap.figures import Drawn
 from memcap.figures.style import COLOURS, write_below
@@ -65,9 +64,8 @@ def _plot(curve: LossCurve, data: pl.DataFrame) -> Figure:
             label = f"{plural(often.units, 'unit')}: right as often"
             axes.axvline(often.units, color=COLOURS[2], lw=1, ls="--", label=label)
     axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_locator(FixedLocator(units))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks(units, [str(width) for width in units])
+    axes.set_xticks([], minor=True)
     axes.legend(fontsize=8)
     recipe = f"{curve.recipe.name}, lr {curve.recipe.lr:g}, budget {curve.recipe.budget} steps"
     fold = "repeat" if curve.task.has_own_split else "fold"
