@@ -16,8 +16,7 @@ from memcap import figures, store
 from memcap.answers import sources
 from memcap.answers.answer import Answer, Question
 from memcap.answers.diagnosis import diagnose
-from memcap.answers.judge import Judgement
-from memcap.answers.judge import judge as judge_net
+from memcap.answers.judge import Judgement, judge as judge_net
 from memcap.cells import cell_classes, flax_cell_names
 from memcap.config.member import Engine, Member, member_of, resolve, task_of
 from memcap.config.recipes import Recipe

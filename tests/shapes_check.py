@@ -33,8 +33,7 @@ with jaxtyping.install_import_hook(
 ):
     from memcap.cells import cell_class, cell_classes
     from memcap.loops import loops
-    from memcap.tasks import Batch, task_class, task_classes
-    from memcap.tasks import base as tasks_base
+    from memcap.tasks import Batch, base as tasks_base, task_class, task_classes
     from memcap.training.program import Program
 
     cell_classes(), task_classes(), loops()

@@ -15,8 +15,13 @@ from memcap.models.architecture import Architecture
 from memcap.models.model import Model
 from memcap.rule import SHORTER_LAGS
 from memcap.store import files
-from memcap.store.columns import DERIVED, EVALUATION, MODEL, START
-from memcap.store.columns import RECIPE as RECIPE_COLUMNS
+from memcap.store.columns import (
+    DERIVED,
+    EVALUATION,
+    MODEL,
+    RECIPE as RECIPE_COLUMNS,
+    START,
+)
 from memcap.store.rows import SCHEMA, frame
 from memcap.tasks import task_class
 from memcap.training.engine import Result

@@ -9,8 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from hypothesis import settings
-from hypothesis import strategies as st
+from hypothesis import settings, strategies as st
 from lstm_reference import quick_jit
 
 from memcap.tasks import Batch, Task, task_classes

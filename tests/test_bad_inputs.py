@@ -21,13 +21,11 @@ from command import files, memcap
 from jax.errors import JaxRuntimeError
 from study_rows import group, write
 
-from memcap import cli as cli_module
-from memcap import figures
+from memcap import cli as cli_module, figures
 from memcap.cells import cell_classes
 from memcap.launch import session
 from memcap.runtime import cache, jax_setup
-from memcap.store import files as files_module
-from memcap.store import shards
+from memcap.store import files as files_module, shards
 from memcap.store.files import write_table
 from memcap.store.rows import frame
 from memcap.tasks import task_classes

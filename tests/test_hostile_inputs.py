@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 from beat_files import first, put
 from command import files, memcap
-from hypothesis import HealthCheck, Phase, example, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, Phase, example, given, settings, strategies as st
 from study_rows import group, write
 
 from memcap import commands

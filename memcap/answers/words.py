@@ -7,8 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from memcap.answers.next_study import command as command_of
-from memcap.answers.next_study import seconds
+from memcap.answers.next_study import command as command_of, seconds
 from memcap.cells import cell_facts
 from memcap.config.member import Member
 from memcap.config.recipes import ResolvedRecipe

@@ -54,9 +54,12 @@ from memcap.figures import Drawn
 from memcap.knobs import UserError, alternatives
 from memcap.runtime import plugins
 from memcap.store.lengths import first_failures, over_lengths
-from memcap.store.shards import folder, sweeps
-from memcap.store.shards import load_findings as load
-from memcap.store.shards import with_findings as names
+from memcap.store.shards import (
+    folder,
+    load_findings as load,
+    sweeps,
+    with_findings as names,
+)
 from memcap.terminal.words import first_paragraph, plural
 from memcap.thresholds import curve
 

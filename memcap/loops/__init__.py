@@ -18,13 +18,18 @@ from functools import cache
 from typing import NamedTuple
 
 from memcap.knobs import UserError, alternatives, unknown_knob
-from memcap.loops.base import Loop, Request
-from memcap.loops.base import Pass as Pass
-from memcap.loops.base import Readout as Readout
-from memcap.loops.base import outputs_first as outputs_first
-from memcap.loops.score import Sums as Sums
-from memcap.loops.score import Targets as Targets
-from memcap.loops.score import loss_and_score_sums as loss_and_score_sums
+from memcap.loops.base import (
+    Loop,
+    Pass as Pass,
+    Readout as Readout,
+    Request,
+    outputs_first as outputs_first,
+)
+from memcap.loops.score import (
+    Sums as Sums,
+    Targets as Targets,
+    loss_and_score_sums as loss_and_score_sums,
+)
 from memcap.runtime import plugins
 from memcap.terminal.words import warn_once
 

@@ -5,8 +5,10 @@ NAME.template is what a script says in the words of a framework, numpy.template 
 say in NumPy's.
 """
 
-from memcap.scripts.script import FRAMEWORKS as FRAMEWORKS
-from memcap.scripts.script import check_network as check_network
-from memcap.scripts.script import definition as definition
-from memcap.scripts.script import lags_words as lags_words
-from memcap.scripts.script import script as script
+from memcap.scripts.script import (
+    FRAMEWORKS as FRAMEWORKS,
+    check_network as check_network,
+    definition as definition,
+    lags_words as lags_words,
+    script as script,
+)

@@ -21,10 +21,12 @@ from memcap.store.columns import (
     evaluation_of,
     model_of,
     recipe_of,
+    task_of as task_of,
 )
-from memcap.store.columns import task_of as task_of
-from memcap.store.files import sound_weights_of as sound_weights_of
-from memcap.store.files import weights_of as weights_of
+from memcap.store.files import (
+    sound_weights_of as sound_weights_of,
+    weights_of as weights_of,
+)
 from memcap.store.status import incomplete, missing
 from memcap.terminal.words import complain, plural, warn_once
 

@@ -11,8 +11,7 @@ from functools import partial
 import numpy as np
 import pytest
 from command import memcap as command
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 from lstm_reference import keras_outputs
 
 import memcap

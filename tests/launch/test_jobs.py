@@ -2,8 +2,7 @@
 has anyway."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import memcap
 from memcap.config.member import Engine

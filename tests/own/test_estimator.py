@@ -12,8 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import memcap
-from memcap.own import estimator
-from memcap.own import search as own_search
+from memcap.own import estimator, search as own_search
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 

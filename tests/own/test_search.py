@@ -11,8 +11,7 @@ from command import memcap
 from study_rows import row_of
 
 from memcap import store
-from memcap.own import lags
-from memcap.own import search as own_data
+from memcap.own import lags, search as own_data
 from memcap.own.search import WidthSearch
 from memcap.own.table import read_folder
 from memcap.own.task import Data

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from breadth import leave
 from command import memcap as command
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from study_checks import refusal
 from study_rows import group, write
 from task_checks import draw, few
@@ -19,8 +18,7 @@ import memcap
 from memcap.config.member import Member, member_of
 from memcap.knobs import UserError
 from memcap.launch.app import compose_jobs
-from memcap.own import file as own_file
-from memcap.own import task as own_task
+from memcap.own import file as own_file, task as own_task
 from memcap.own.task import Data
 
 COUNT = 40

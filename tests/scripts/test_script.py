@@ -21,8 +21,7 @@ from memcap.config.member import Member, task_of
 from memcap.config.recipes import Recipe
 from memcap.knobs import UserError
 from memcap.models.model import Model, cell_names
-from memcap.optimizers import NET_OPTIMIZERS
-from memcap.optimizers import OPTIMIZERS as DIRECTIONS
+from memcap.optimizers import NET_OPTIMIZERS, OPTIMIZERS as DIRECTIONS
 from memcap.rule import Evaluation
 from memcap.scripts import FRAMEWORKS, definition, script
 from memcap.training import curriculum

@@ -17,8 +17,7 @@ from study_rows import fake, group, table
 
 from memcap import cells, store
 from memcap.cells import Init
-from memcap.config import member as config
-from memcap.config import recipes
+from memcap.config import member as config, recipes
 from memcap.config.member import Member, member_of
 from memcap.config.recipes import Recipe, ResolvedRecipe
 from memcap.frontiers.frontier import frontier

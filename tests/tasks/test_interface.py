@@ -10,8 +10,7 @@ import jax
 import numpy as np
 import pytest
 from breadth import leave
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from study_checks import refusal
 from task_checks import (
     BATCH,

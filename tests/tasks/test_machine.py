@@ -1,8 +1,7 @@
 """The machine of a task reads what `sample` draws, and answers as the sequences do."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from task_checks import draw, few, seeds
 
 from memcap.tasks.latch import Latch

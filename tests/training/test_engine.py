@@ -21,8 +21,7 @@ from training_checks import (
 import memcap
 from memcap.config.member import Engine
 from memcap.knobs import UserError
-from memcap.training import engine
-from memcap.training import program as program_module
+from memcap.training import engine, program as program_module
 from memcap.training.engine import train
 from memcap.training.step import Trainer
 

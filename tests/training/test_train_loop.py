@@ -4,8 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from training_checks import ONE as ONE_WORKER
-from training_checks import Remembers, member
+from training_checks import ONE as ONE_WORKER, Remembers, member
 
 from memcap.rule import Stream
 from memcap.training.engine import train

@@ -5,8 +5,7 @@ from itertools import pairwise
 import jax
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from training_checks import ONE, member, verdict
 
 from memcap.config.member import Engine
