@@ -328,10 +328,12 @@ class GatedNative(WhileLoop):
         raise NotImplementedError
 
     def refuses(self, request: Request) -> str | None:
-        """Refuse other devices, and windows."""
+        """Refuse other devices, windows, and what XLA's loop of the cell refuses."""
         if request.platform != "cpu":
             return "it is for CPUs"
-        return "it knows no windows" if request.windows else None
+        if request.windows:
+            return "it knows no windows"
+        return self.xla.refuses(request)
 
     def missing(self) -> str | None:
         """Say why the C cannot be used here; None: it can."""

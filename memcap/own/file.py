@@ -110,14 +110,10 @@ class Sequences:
             return step < self.lengths[:, None]
         return step >= self.steps - self.lengths[:, None]
 
-    def scale_of(self, places: np.ndarray) -> Scale:
-        """Return the scale of each feature in the sequences at `places`, (F,)."""
-        return Scale.of(self.inputs[places][self.counts[places]])
-
     def with_scaled_inputs(self, places: np.ndarray) -> "Sequences":
         """Return the sequences with numbers scaled so that those at `places` have mean 0
         and spread 1 in each feature, and with blanks at 0."""
-        scale = self.scale_of(places)
+        scale = Scale.of(self.inputs[places][self.counts[places]])
         inputs = np.where(self.counts[..., None], scale.apply(self.inputs), 0)
         return replace(self, inputs=inputs.astype(np.float32), input_scale=scale)
 

@@ -58,6 +58,14 @@ class Data(FileTask):
     name = "data"
     filler = "blanks"
     default_lag = None
+    mend_unsolved = (
+        "if noise allows no more, task.criterion=best (memcap fit) compares widths by their"
+        " loss"
+    )
+    mend_criterion = (
+        "set task.criterion beyond that, or task.criterion=best, which compares nets by their"
+        " loss"
+    )
     file: str = knob(
         EXAMPLE,
         "an .npz file of your sequences; example: 512 made-up sequences to try it with",
@@ -149,22 +157,6 @@ class Data(FileTask):
                 f" task.lag={self.longest_lag} is all of them"
             )
         return [f"{self.file}: {doubt}" for doubt in doubts]
-
-    @property
-    def mend_unsolved(self) -> str:
-        """Name the comparison that asks for no score."""
-        return (
-            "if noise allows no more, task.criterion=best (memcap fit) compares widths by their"
-            " loss"
-        )
-
-    @property
-    def mend_criterion(self) -> str:
-        """Name the knob."""
-        return (
-            "set task.criterion beyond that, or task.criterion=best, which compares nets by their"
-            " loss"
-        )
 
     @property
     # ty: ignore[incompatible-property-override]  # of a file, not of the class

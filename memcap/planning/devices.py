@@ -57,14 +57,6 @@ class Device:
         """Bytes that a program may take."""
         return MEMORY_FRACTION * self.memory
 
-    def on_all_chips(self, program: Program) -> Program:
-        """Return the program on all chips, with at least as many lanes."""
-        return replace(
-            program,
-            lanes=-(-program.lanes // self.chips) * self.chips,
-            devices=self.chips,
-        )
-
 
 _H100 = {
     "platform": "cuda",
@@ -150,5 +142,6 @@ def compile_for(program: Program, device: Device) -> Executables:
     `memory_analysis()` and `as_text()`.
     """
     chips = tuple(topology(device.platform)[: device.chips])
-    program = replace(device.on_all_chips(program), chips=chips)
+    lanes = -(-program.lanes // device.chips) * device.chips
+    program = replace(program, lanes=lanes, devices=device.chips, chips=chips)
     return compile_to_fit(program, device.usable)

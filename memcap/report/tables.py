@@ -167,6 +167,7 @@ def _line(point: Point) -> dict[str, Any]:
     recipe = row["recipe"]
     if point.recipes > 1:
         recipe += f" (best of {point.recipes})"
+    flags = [MISFIT] * (not point.fit.fits) + [FALLS] * (point.fit.fall is not None)
     return {head: row[name] for head, name in AS_IN_JSON.items()} | {
         "u50": threshold_text(point, "u50"),
         "u90": threshold_text(point, "u90"),
@@ -174,7 +175,7 @@ def _line(point: Point) -> dict[str, Any]:
         "u90 trained": interval_text(point.trained_fit.u90) if strict else "",
         "recipe": recipe,
         "lr": f"{row['lr']:g}",
-        "passed": " ".join([row["counts"], *_flags(point)]),
+        "passed": " ".join([row["counts"], *flags]),
     }
 
 
@@ -246,11 +247,6 @@ def _some(texts: Mapping[Point, str | None], sign: str = ": ") -> str:
         if text
     ]
     return "; ".join(lines[:MOST_NOTES]) + "; ..." * (len(lines) > MOST_NOTES)
-
-
-def _flags(point: Point) -> list[str]:
-    """Return words for counts that differ from what the model expects."""
-    return [MISFIT] * (not point.fit.fits) + [FALLS] * (point.fit.fall is not None)
 
 
 def counts_table(rows: pl.DataFrame) -> Listing:

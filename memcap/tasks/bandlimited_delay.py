@@ -10,7 +10,7 @@ from memcap.tasks.base import (
     Facts,
     Operand,
     RandomKey,
-    Task,
+    StreamTask,
     answer_mask,
     integers,
 )
@@ -25,7 +25,7 @@ FEWEST_TERMS = (
 
 
 @dataclass(frozen=True)
-class BandlimitedDelay(Task):
+class BandlimitedDelay(StreamTask):
     """White noise below a cut-off frequency; its values 0, 1/4, 1/2, 3/4 and all of
     `lag` steps before are due.
 
@@ -56,17 +56,10 @@ class BandlimitedDelay(Task):
     )
     rms: float = knob(1.0, "root mean square of the signal", at_least=0.01, at_most=100)
     name = "bandlimited_delay"
-    answers = "every"
-    stream = True
     loss = "values"
     vocabulary = None
     features = 1  # the signal
     outputs = DELAYS  # one value per delay
-
-    def shortest(self, lag: int) -> int:
-        """Return 2 lag + 1: the first length at which a whole window is held and all of
-        it is still asked for."""
-        return 2 * lag + 1
 
     def length(self, lag: int) -> int:
         """Return 2.5 windows, as in the source."""
@@ -131,8 +124,3 @@ class BandlimitedDelay(Task):
         chance = variance * errors / DELAYS
         bits = freedom * 0.5 * math.log2(1 / share)
         return Facts(freedom + 1, bits, chance=chance, threshold=share * variance)
-
-    def stretched(self, lag: int, factor: int) -> tuple[int, int]:
-        """Keep the window in a sequence of factor * lag steps, which tests whether the
-        net needs its zero start state."""
-        return lag, max(factor * lag, self.length(lag))

@@ -315,6 +315,24 @@ class SpanTask(Task):
         return lag + 1
 
 
+class StreamTask(Task):
+    """Base of the tasks that ask at each step for what came up to `lag` steps before."""
+
+    answers = "every"  # an answer may be due at every step
+    # a sequence has no end of its own (not a stream of random numbers, as in memcap/rule.py)
+    stream = True
+
+    def shortest(self, lag: int) -> int:
+        """Return 2 lag + 1: after the first lag + 1 steps, lag + 1 of them matter at
+        once, and the last of them is due as an answer lag steps later."""
+        return 2 * lag + 1
+
+    def stretched(self, lag: int, factor: int) -> tuple[int, int]:
+        """Keep the lag in a sequence of factor * lag steps (not factor times the usual
+        length), which tests whether the net needs its zero start state."""
+        return lag, max(factor * lag, self.length(lag))
+
+
 class LetterTask(SpanTask):
     """A task whose sequences are `lag` free letters, after which the answer is due."""
 
@@ -363,6 +381,9 @@ class LetterTask(SpanTask):
 class FileTask(Task):
     """A task whose sequences lie in a file, so that there are only so many."""
 
+    mend_unsolved: ClassVar[str]  # what to do where no net meets the criterion
+    mend_criterion: ClassVar[str]  # and where one without memory meets it
+
     @property
     @abstractmethod
     def constant_bytes(self) -> int:
@@ -390,16 +411,6 @@ class FileTask(Task):
     def doubts(self, longest_lag: int) -> list[str]:
         """Return what may be a mistake of the user's, a line each; `longest_lag` is
         that of the members to train."""
-
-    @property
-    @abstractmethod
-    def mend_unsolved(self) -> str:
-        """Say what to do where no net meets the criterion."""
-
-    @property
-    @abstractmethod
-    def mend_criterion(self) -> str:
-        """Say how to mend a criterion that a net without memory meets."""
 
 
 def least_bits(task: Task, facts: Facts) -> float:

@@ -10,14 +10,14 @@ from memcap.tasks.base import (
     Facts,
     Operand,
     RandomKey,
-    Task,
+    StreamTask,
     answer_mask,
     integers,
 )
 
 
 @dataclass(frozen=True)
-class DelayLine(Task):
+class DelayLine(StreamTask):
     """Each step shows a fresh symbol, and the answer is the symbol of `lag` steps before.
 
     Example (S = 2): 0 1 1 0 1 | lag 2 -> . . 0 1 1 (no answer is due at a dot).
@@ -42,9 +42,6 @@ class DelayLine(Task):
     # what a net must remember, in words for a user
     question = "everything of the last steps, at every step"
     asks = ("symbols",)  # the names of the knobs that this user is asked for
-    answers = "every"  # an answer may be due at every step
-    # a sequence has no end of its own (not a stream of random numbers, as in memcap/rule.py)
-    stream = True
 
     @property
     def loss(self) -> Literal["classes", "values"]:
@@ -65,11 +62,6 @@ class DelayLine(Task):
     def outputs(self) -> int:
         """One logit per symbol, or the one real number."""
         return self.features
-
-    def shortest(self, lag: int) -> int:
-        """Return 2 lag + 1: after the first lag + 1 steps, lag + 1 symbols matter at
-        once, and the last of them is due as an answer lag steps later."""
-        return 2 * lag + 1
 
     def length(self, lag: int) -> int:
         """Return 4 lag, long enough that a net cannot rely on its zero start state; at
@@ -112,8 +104,3 @@ class DelayLine(Task):
             return Facts(lag + 1, bits, chance=1.0, threshold=error, independent=True)
         bits = lag * math.log2(self.symbols)
         return Facts(lag + 1, bits, chance=1 / self.symbols, independent=True)
-
-    def stretched(self, lag: int, factor: int) -> tuple[int, int]:
-        """Keep the lag in a sequence of factor * lag steps (not factor times the usual
-        length), which tests whether the net needs its zero start state."""
-        return lag, max(factor * lag, self.length(lag))

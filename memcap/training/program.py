@@ -351,7 +351,7 @@ def compiled(program: Program) -> Executables:
             del _jobs[next(iter(_jobs))]
     if is_new:
         try:
-            job.set_result(_compile(program))
+            job.set_result(compile_to_fit(program, device_memory()))
         except BaseException as error:  # for those who wait; the next call tries again
             with _lock:
                 _jobs.pop(program, None)
@@ -365,10 +365,6 @@ def most_kept(program: Program) -> int:
     if not isinstance(task, FileTask):
         return MAX_PROGRAMS
     return max(2, min(MAX_PROGRAMS, MAX_CONSTANTS // max(1, task.constant_bytes)))
-
-
-def _compile(program: Program) -> Executables:
-    return compile_to_fit(program, device_memory())
 
 
 def compile_to_fit(program: Program, memory: float) -> Executables:
