@@ -20,7 +20,7 @@ to half of the MC of 50 linear units.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -78,24 +78,22 @@ def reading_plan(net: Trained) -> ReadingPlan:
     return ReadingPlan(due, due + 1, due + 1, (lag, member.length))
 
 
-@dataclass
 class Half:
     """QR factors of a regression, fed sample by sample: of X = Q R it keeps R, Q'Y and
     the squares of Y."""
 
-    r: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
-    qty: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
-    squares: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    samples: int = 0
+    r: np.ndarray
+    qty: np.ndarray
+    squares: Any = 0.0
+    samples = 0
 
     def add(self, states: np.ndarray, targets: np.ndarray) -> None:
         """Take in states (n, N) and targets (n, M)."""
         # the constant first, so that R's first row holds means
         x = np.concatenate([np.ones((len(states), 1)), states], 1)
         if not self.samples:
-            self.r = np.zeros((0, x.shape[1]))
-            self.qty = np.zeros((0, targets.shape[1]))
-            self.squares = np.zeros(targets.shape[1])
+            self.r = x[:0]
+            self.qty = targets[:0]
         q, self.r = np.linalg.qr(np.concatenate([self.r, x]))
         self.qty = q.T @ np.concatenate([self.qty, targets])
         self.squares = self.squares + (targets**2).sum(0)
