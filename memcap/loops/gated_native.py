@@ -328,12 +328,10 @@ class GatedNative(WhileLoop):
         raise NotImplementedError
 
     def refuses(self, request: Request) -> str | None:
-        """Refuse other devices, windows, and what XLA's loop of the cell refuses."""
+        """Refuse other devices, and windows."""
         if request.platform != "cpu":
             return "it is for CPUs"
-        if request.windows:
-            return "it knows no windows"
-        return self.xla.refuses(request)
+        return "it knows no windows" if request.windows else None
 
     def missing(self) -> str | None:
         """Say why the C cannot be used here; None: it can."""

@@ -45,10 +45,9 @@ class GRUNative(GatedNative):
         """Refuse other cells, as a constructor of their own may have chosen another activation."""
         cell = request.cell
         flax = nnx.GRUCell
-        is_flax = cell.__call__ is flax.__call__ and cell.__init__ is flax.__init__
-        return super().refuses(request) or (
-            None if is_flax else "the cell is not Flax's GRU"
-        )
+        if cell.__call__ is flax.__call__ and cell.__init__ is flax.__init__:
+            return super().refuses(request)
+        return super().refuses(request) or "the cell is not Flax's GRU"
 
 
 LOOP = GRUNative()

@@ -7,8 +7,9 @@ import jax
 import numpy as np
 from scipy.special import expit
 
-from memcap.cells.lstm import LSTM
+from memcap.cells.lstm import LSTM, has_lstm_step
 from memcap.loops import lstm_while
+from memcap.loops.base import Request
 from memcap.loops.gated_check import all_right
 from memcap.loops.gated_native import GatedC, GatedNative
 
@@ -34,6 +35,12 @@ class LSTMNative(GatedNative):
     def weights(self, cell: LSTM) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Return kernel, recurrent weights and bias."""
         return cell.weights
+
+    def refuses(self, request: Request) -> str | None:
+        """Refuse other cells."""
+        if has_lstm_step(request.cell):
+            return super().refuses(request)
+        return super().refuses(request) or "the cell is not memcap's LSTM"
 
 
 LOOP = LSTMNative()
