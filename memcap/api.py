@@ -86,7 +86,7 @@ def members(
 def _member(task: Any, recipe: Any, **values: Any) -> Member:
     cls = type(task) if isinstance(task, Task) else _task_class(task)
     base = recipe if isinstance(recipe, Recipe) else Recipe(_text(recipe, "recipe"))
-    parts: dict[str, dict[str, Any]] = {
+    parts = {
         "task": field_values(task) if isinstance(task, Task) else {},
         "model": {},
         "recipe": field_values(base),

@@ -9,7 +9,7 @@ no argument for a member's own width.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial, reduce
 from operator import getitem
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -278,7 +278,7 @@ def scale_by_ggt(architecture: Architecture) -> optax.GradientTransformation:
 # By `recipe.optimizer`, without the learning rate, which is an operand. Each starts
 # from zeros and maps zero gradients to zero updates, so the weights of padding never
 # move.
-OPTIMIZERS: Mapping[str, Callable[[], optax.GradientTransformation]] = {
+OPTIMIZERS = {
     "adam": optax.scale_by_adam,
     "sgd": partial(optax.trace, MOMENTUM),
     # as PyTorch has it
@@ -286,18 +286,11 @@ OPTIMIZERS: Mapping[str, Callable[[], optax.GradientTransformation]] = {
     "adamw": optax.scale_by_adam,  # the decay is added to its direction
 }
 # Those that need a net's structure
-NET_OPTIMIZERS: Mapping[str, Callable[[Architecture], optax.GradientTransformation]] = {
-    "muon": scale_by_muon,
-    "soap": scale_by_soap,
-    "ggt": scale_by_ggt,
-}
+NET_OPTIMIZERS = {"muon": scale_by_muon, "soap": scale_by_soap, "ggt": scale_by_ggt}
 # Those that would mix padding and a member's own units in one basis
 CANNOT_PAD = ("soap", "ggt")
 # By `recipe.clip_by`; each takes `recipe.clip`
-CLIPPINGS: Mapping[str, Callable[[float], optax.GradientTransformation]] = {
-    "norm": optax.clip_by_global_norm,
-    "element": optax.clip,
-}
+CLIPPINGS = {"norm": optax.clip_by_global_norm, "element": optax.clip}
 
 
 def optimizer_of(

@@ -2,9 +2,7 @@
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +16,7 @@ from memcap.terminal.words import fold, plural, print_json
 
 BATCH = 1  # sequences that are shown
 # of the arrays of a layer's state, by their number
-NAMES: dict[int, Sequence[Any]] = {1: ("h",), 2: ("c", "h")}
+NAMES = {1: ("h",), 2: ("c", "h")}
 
 
 def add_arguments(parser: ArgumentParser) -> None:

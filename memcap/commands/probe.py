@@ -13,7 +13,6 @@ Read more: memcap docs probes
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import Any
 
 from memcap import figures, probes, store
 from memcap.commands.arguments import NET, add_json, add_output, add_results, folder_of
@@ -45,7 +44,7 @@ def run(arguments: Namespace) -> None:
     net = Trained(member_of(store.config_of(row)), store.sound_weights_of(place, row))
     beside = folder_of(arguments.results) if place == arguments.results else OUTPUTS
     folder = arguments.output or beside / "probes" / row["key"]
-    results: dict[str, Any] = {}
+    results = {}
     left_out: dict[str, str] = {}
     for name, each in selection.items():
         try:

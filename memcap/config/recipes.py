@@ -339,7 +339,7 @@ def race_axes(own_start: bool, until: str = "solved") -> dict[str, list[Any]]:
     themselves, learning rates. If members train until "up_to" or "anywhere", lags are
     drawn up to their own, and for the latter also what comes before."""
     every_lag = until in SHORTER_LAGS
-    axes: dict[str, list[Any]] = {"recipe": race_names(every_lag)}
+    axes = {"recipe": race_names(every_lag)}
     if own_start:
         axes = {"recipe": [OWN_START], "recipe.lr": [*RATES]}
     if every_lag:

@@ -40,11 +40,7 @@ def symbols_held(point: Point) -> int:
 
 
 def _columns(point: Point, counts: dict[str, Count]) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "cell": point.model.name,
-        "lag": point.lag,
-        "held": symbols_held(point),
-    }
+    row = {"cell": point.model.name, "lag": point.lag, "held": symbols_held(point)}
     for which in ("u50", "u90"):
         row |= ends(which, getattr(point.fit, which))
         for name in COUNTS:

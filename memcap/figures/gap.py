@@ -22,7 +22,7 @@ from memcap.thresholds.curve import Threshold
 
 TITLE = "From the floor up: the state that theory asks for, and that training needs"
 TRAINED = COLOURS[0]
-OPEN: dict[str, Any] = {"mfc": "none", "ms": 7, "zorder": 3}
+OPEN = {"mfc": "none", "ms": 7, "zorder": 3}
 # By the words of the legend.
 MARKS: dict[str, dict[str, Any]] = {
     "floor: no network has less": {"marker": "|", "color": "black", "ms": 10, "mew": 2},

@@ -39,7 +39,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 def recipe_names(points: Sequence[Point]) -> list[str]:
     """Name each point's recipe, with the values in which it differs from others of that name."""
-    values: dict[str, dict[str, set[Any]]] = {}  # by the recipe's name, and its field's
+    values = {}  # by the recipe's name, and its field's
     for p in points:
         fields = values.setdefault(p.recipe.name, {})
         for field, value in field_values(p.recipe).items():

@@ -1,7 +1,7 @@
 """Export of a network's weights, with the names, shapes and gate order of Keras,
 PyTorch or Flax."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -135,11 +135,7 @@ def flax(model: Model, weights: dict[str, Any]) -> Arrays:
     return arrays | _flat("readout", readout)
 
 
-LAYOUTS: dict[str, Callable[[Model, dict[str, Any]], Arrays]] = {
-    "keras": keras,
-    "torch": torch,
-    "flax": flax,
-}
+LAYOUTS = {"keras": keras, "torch": torch, "flax": flax}
 
 
 def read_model(net: Any) -> tuple[str, Arrays]:

@@ -13,7 +13,7 @@ import polars as pl
 
 from memcap.knobs import UserError
 
-READERS: dict[str, Any] = {
+READERS = {
     ".csv": pl.read_csv,
     ".tsv": pl.read_csv,
     ".parquet": pl.read_parquet,

@@ -1,7 +1,5 @@
 """Gates and states over time, for one sequence: a picture to look at."""
 
-from typing import Any
-
 import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
@@ -100,7 +98,7 @@ def _plot(net: Trained, inputs: np.ndarray, maps: dict[str, np.ndarray]) -> Figu
     one_hot = net.member.task.vocabulary is not None
     for axes, (name, values) in zip(panels, rows.items(), strict=True):
         most = float(np.abs(values).max()) or 1.0
-        look: dict[str, Any] = {"cmap": "RdBu_r", "vmin": -most, "vmax": most}
+        look = {"cmap": "RdBu_r", "vmin": -most, "vmax": most}
         if is_gate(name) or (name == "input" and one_hot):
             look = {"cmap": "Greys", "vmin": 0, "vmax": 1}
         image = axes.imshow(values.T, aspect="auto", interpolation="nearest", **look)

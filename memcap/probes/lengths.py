@@ -34,7 +34,7 @@ def probe(net: Trained) -> Probed:
             f"lengths: {task.name} has no longer sequences than those it was trained on"
         )
     results = scores(net, list(pairs.values()))
-    rows: list[dict[str, Any]] = []
+    rows = []
     for (factor, (lag, length)), (score, whole) in zip(
         pairs.items(), results, strict=True
     ):

@@ -3,7 +3,6 @@ it was not trained (`evaluation.lengths`), read from rows."""
 
 import json
 from functools import lru_cache
-from typing import Any
 
 import polars as pl
 
@@ -11,7 +10,7 @@ from memcap import store
 from memcap.rule import Criterion
 
 TEXTS = ("score_at_lengths", "whole_at_lengths")  # JSON
-SCORES: dict[str, Any] = {
+SCORES = {
     "number": pl.Int64,  # the lag, or for a stream the length
     "score": pl.Float64,  # the metric there
     "whole": pl.Float64,  # the share of sequences without a wrong answer; null for values

@@ -150,7 +150,7 @@ COLUMNS: Columns = {
     "git_commit": RowColumn(pl.String, "commit of memcap, if it ran from a checkout"),
     "finished": RowColumn(pl.Datetime("us", "UTC"), "time of its end, UTC"),
 }
-SCHEMA: dict[str, Any] = {name: column.dtype for name, column in COLUMNS.items()}
+SCHEMA = {name: column.dtype for name, column in COLUMNS.items()}
 RESULTS = [
     name for name in COLUMNS if name not in (*DERIVED, "seed")
 ]  # do not follow from the config

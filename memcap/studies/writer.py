@@ -132,7 +132,7 @@ class StudyWriter(Listener):
         self.folder = progress.study.folder
         self.checkpoints = checkpoints
         self.checkpoint_after = math.inf if checkpoints is None else SECONDS_OF_TRAINING
-        self.rows: list[dict[str, Any]] = []  # of this job
+        self.rows = []  # of this job
         self.lock = threading.Lock()
         self.running: dict[str, Points] = {}  # curves by key of the members in training
         self.shards: dict[str, _Shard] = {}  # by name, those that are not full

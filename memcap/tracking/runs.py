@@ -174,7 +174,7 @@ def _tags(config: Mapping[str, Any]) -> tuple[str, ...]:
 
 def summary_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the number of members, the shares that passed, and quartiles of their values."""
-    summary: dict[str, Any] = {
+    summary = {
         "members": len(rows),
         **Counter(f"members_{row['status']}" for row in rows),
     }

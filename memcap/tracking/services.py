@@ -73,7 +73,7 @@ class Service(ABC):
         self.tags = list(filter(None, tags))
         self.folder = Path(environment.get("WANDB_DIR") or folder).absolute()
         self.count = 0
-        self.open: dict[str, Any] = {}  # runs of the library, by id
+        self.open = {}  # runs of the library, by id
 
     def send(
         self, run: Run, points: Points, summary: Mapping[str, Any] | None = None
@@ -101,7 +101,7 @@ class Service(ABC):
     ) -> None:
         """Add a table, a dict per row, and a picture, if there is one, to a run."""
         opened = self._opened(run)
-        media: dict[str, Any] = {}
+        media = {}
         if table:
             names = list(dict.fromkeys(name for row in table for name in row))
             data = [[_json_value(row.get(name)) for name in names] for row in table]
@@ -211,8 +211,8 @@ class TrackioRun:
         self.opened = opened
         self.complaints = complaints
         self.first = opened._next_step
-        self.config: dict[str, Any] = {}  # trackio takes it as the run begins
-        self.summary: dict[str, Any] = {}
+        self.config = {}  # trackio takes it as the run begins
+        self.summary = {}
         self.check()
 
     @property

@@ -221,7 +221,7 @@ class WorkerPool:
 def in_thread(function: Callable[..., Any], *arguments: Any) -> Future[Any]:
     """Call a function in a daemon thread, for which neither the job nor the interpreter
     waits at its end."""
-    job: Future[Any] = Future()
+    job = Future()
 
     def call() -> None:
         try:

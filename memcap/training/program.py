@@ -398,7 +398,7 @@ def compile_both(program: Program) -> tuple[Any, Future[tuple[Any, float]]]:
     spec = trainer.spec
     is_cpu = (program.chips or jax.local_devices())[0].platform == "cpu"
     states, operands, eval_operands = program.example()
-    evaluate: Callable[..., Any] = trainer.evaluate
+    evaluate = trainer.evaluate
     if spec.evaluation.lengths:
         evaluate = trainer.evaluate_sequences
     if isinstance(spec.task, FileTask):
