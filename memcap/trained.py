@@ -11,7 +11,7 @@ from jax import lax
 
 from memcap.config.member import Member
 from memcap.models.export import Arrays, lstm_weights
-from memcap.models.model import Model
+from memcap.models.model import Model, Params
 from memcap.runtime import jax_setup
 from memcap.tasks import Task
 from memcap.terminal.words import plural
@@ -45,7 +45,7 @@ class Trained:
         network: the Flax module (`memcap.models.network.Network`).
     """
 
-    def __init__(self, member: Member, weights: dict[str, Any]):
+    def __init__(self, member: Member, weights: Params):
         jax_setup.setup()
         self.member = member
         self.weights = weights

@@ -1,8 +1,6 @@
 """Diagnosis of an LSTM that is not right: how long its forget gates hold, how much
 gradient reaches the first step, and one line to change, as docs/remember.md has it."""
 
-from __future__ import annotations
-
 import tomllib
 from dataclasses import dataclass
 from functools import partial

@@ -1,8 +1,6 @@
 """Judgement of a network of any library by the rule that memcap has for its own: by its
 answers to fresh sequences of a task."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

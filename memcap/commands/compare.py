@@ -19,6 +19,7 @@ from memcap.frontiers.frontier import Point, frontier
 from memcap.knobs import UserError, grouped
 from memcap.report.tables import threshold_text
 from memcap.store import rows_of
+from memcap.store.columns import Row
 from memcap.terminal.words import Column, Listing, number, order, print_json, show
 
 COLUMNS = (
@@ -122,7 +123,7 @@ def _places(points: Iterable[Point]) -> list[str]:
     ]
 
 
-def _side(point: Point) -> dict[str, Any]:
+def _side(point: Point) -> Row:
     return {
         "label": point.label,
         "at": point.at,
@@ -132,7 +133,7 @@ def _side(point: Point) -> dict[str, Any]:
     }
 
 
-def _columns(pair: Pair) -> dict[str, Any]:
+def _columns(pair: Pair) -> Row:
     return {
         "task": pair.first.task.name,
         "lag": pair.first.lag,

@@ -27,6 +27,7 @@ from memcap.planning import devices
 from memcap.planning.devices import DEVICES, Device
 from memcap.planning.plan import ProgramPlan, compile_plan, elsewhere, group_programs
 from memcap.store import shards
+from memcap.store.columns import Row
 from memcap.store.rows import one_per_key
 from memcap.store.shards import OUTPUTS
 from memcap.studies.run import Todo, what_is_missing
@@ -203,7 +204,7 @@ def _measured(studies: Sequence[StudyPlan]) -> tuple[float, int] | None:
     return seconds, rows.height
 
 
-def _columns(each: ProgramPlan) -> dict[str, Any]:
+def _columns(each: ProgramPlan) -> Row:
     program = each.program
     trainer = program.trainer
     spec = program.spec

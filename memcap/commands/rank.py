@@ -28,6 +28,7 @@ from memcap.cells import LAYERS
 from memcap.commands.arguments import add_json, add_output
 from memcap.figures.style import budgets
 from memcap.knobs import grouped
+from memcap.store.columns import Row
 from memcap.store.shards import OUTPUTS, load_findings, rows_file
 from memcap.terminal.words import Column, Listing, order, print_json, show
 
@@ -103,7 +104,7 @@ def run(arguments: Namespace) -> None:
     print(f"Figure: {picture}")
 
 
-def _cells(line: dict[str, Any]) -> list[Any]:
+def _cells(line: Row) -> list[Any]:
     parameters = line["parameters_u90"]
     best = "none"
     if line["best_cells"]:
@@ -115,7 +116,7 @@ def _cells(line: dict[str, Any]) -> list[Any]:
     return [*(line[name] for name in names), whole, best]
 
 
-def _rates(lines: list[dict[str, Any]]) -> str:
+def _rates(lines: list[Row]) -> str:
     """Say which learning rate of the cell won the race on each task."""
     by_rate = sorted(grouped(lines, itemgetter("lr")).items())
     rates = (
@@ -125,7 +126,7 @@ def _rates(lines: list[dict[str, Any]]) -> str:
     return f"Learning rates that won their races: {'; '.join(rates)}."
 
 
-def _budgets(lines: list[dict[str, Any]]) -> str:
+def _budgets(lines: list[Row]) -> str:
     """Say how many steps the cell trained, and how many the others did."""
     own, others = (
         max(line[name] for line in lines) for name in ("budget", "budget_of_others")

@@ -14,9 +14,9 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from memcap.commands.arguments import add_json, add_results
+from memcap.store.columns import Row
 from memcap.store.heartbeat import Heartbeat, Running
 from memcap.store.rows import JUDGED
 from memcap.store.status import Failure, Status, status, studies
@@ -68,7 +68,7 @@ def run(arguments: Namespace) -> None:
         _print(study)
 
 
-def _columns(study: Status) -> dict[str, Any]:
+def _columns(study: Status) -> Row:
     jobs = [asdict(job) | {"state": state(job)} for job in study.jobs]
     for job in jobs:
         job["heard"] = job.pop("updated")

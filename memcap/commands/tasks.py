@@ -8,7 +8,6 @@ memcap tasks --lag 50        what each needs: bits, chance, reference widths
 import inspect
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from memcap.config.member import task_of
 from memcap.config.recipes import recommended
 from memcap.frontiers.frontier import label, references
 from memcap.knobs import UserError
+from memcap.store.columns import Row
 from memcap.tasks import Task, task_classes
 from memcap.terminal.words import (
     WIDTH,
@@ -84,7 +84,7 @@ NEEDS = {
 ALSO = "--json also has the floor, the score that passes, the recipe and the filler."
 
 
-def task_row(task: Task, lag: int) -> dict[str, Any]:
+def task_row(task: Task, lag: int) -> Row:
     """Return the facts of a task at a lag."""
     theory = references(task, lag)
     facts = task.facts(lag, task.length(lag))

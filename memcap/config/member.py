@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 # Multiples of the golden section are spread evenly between whole numbers.
 GOLDEN = 0.618034
+Config = dict[str, Any]  # values by name, nested
 
 
 @dataclass(frozen=True)
@@ -259,7 +260,7 @@ class Member:
         return preset(self.recipe.init, self.lag, self.length, self.recipe.forget_bias)
 
     @property
-    def config(self) -> dict[str, Any]:
+    def config(self) -> Config:
         """Everything that decides the result, as plain values; the key is their hash. A
         later knob is left out at the value that all members had before
         (`memcap.knobs.knob`)."""
@@ -403,7 +404,7 @@ def task_defaults(name: str) -> dict[str, Any]:
     return {"name": name, "lag": cls.default_lag, "length": None, **defaults(cls)}
 
 
-def resolve(values: dict[str, Any], task: type[Task] | None = None) -> Member:
+def resolve(values: Config, task: type[Task] | None = None) -> Member:
     """Return the member of nested plain values.
 
     Args:
@@ -431,7 +432,7 @@ def resolve(values: dict[str, Any], task: type[Task] | None = None) -> Member:
     )
 
 
-def member_of(config: dict[str, Any]) -> Member:
+def member_of(config: Config) -> Member:
     """Return the member of a row's config under this version's knobs: later knobs get
     the value that all members had before. Nothing is imported. Refuse a task or cell
     that does not exist, or has other knobs.

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from memcap.config.member import Member, resolve, task_defaults
+from memcap.config.member import Config, Member, resolve, task_defaults
 from memcap.config.recipes import (
     OPTIONAL,
     Recipe,
@@ -36,7 +36,7 @@ Grid = dict[str, list[Any]]
 MOST_MEMBERS = 1_000_000  # of a command: to make and check so many takes minutes
 
 
-def members(config: dict[str, Any]) -> list[Member]:
+def members(config: Config) -> list[Member]:
     """Make all members of a job, each once and checked, from plain values of every
     part, and axes."""
     parts = {
@@ -57,7 +57,7 @@ def _members(text: str) -> tuple[Member, ...]:
     return _resolved(json.loads(text))
 
 
-def _resolved(config: dict[str, Any]) -> tuple[Member, ...]:
+def _resolved(config: Config) -> tuple[Member, ...]:
     base = {k: config[k] for k in ("task", "model", "recipe", "evaluation", "seed")}
     members: dict[Member, None] = {}
     grids = list(grids_of(config["axes"], base))
@@ -68,7 +68,7 @@ def _resolved(config: dict[str, Any]) -> tuple[Member, ...]:
     return tuple(members)
 
 
-def grids_of(axes: Any, base: dict[str, Any]) -> Iterator[Grid]:
+def grids_of(axes: Any, base: Config) -> Iterator[Grid]:
     """Yield the grids of axes (a grid, a list of grids, or None), each axis with its
     values; one empty grid if there are no axes. `base` is the config that they vary."""
     if axes is None or axes in ({}, []):
@@ -124,7 +124,7 @@ def _points(grid: Grid) -> Iterator[dict[str, Any]]:
         yield dict(zip(grid, values, strict=True))
 
 
-def _placed(base: dict[str, Any], point: dict[str, Any]) -> dict[str, Any]:
+def _placed(base: Config, point: Config) -> Config:
     values = {k: dict(v) if isinstance(v, dict) else v for k, v in base.items()}
     if "task" in point and point["task"] != values["task"]["name"]:
         usual = task_defaults(values["task"]["name"])
@@ -172,7 +172,7 @@ def _placed(base: dict[str, Any], point: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def raced_axes(config: dict[str, Any], design: str) -> list[Grid] | None:
+def raced_axes(config: Config, design: str) -> list[Grid] | None:
     """Add the recipes and rates that race (`memcap.config.recipes.race_axes`) to the
     axes that name no recipe.
 
@@ -202,22 +202,20 @@ def raced_axes(config: dict[str, Any], design: str) -> list[Grid] | None:
     ]
 
 
-def _until(grid: Grid, config: dict[str, Any]) -> str:
+def _until(grid: Grid, config: Config) -> str:
     """Return the verdict until which all members of a grid train; "solved" if they differ."""
     until = grid.get("evaluation.until", [(config["evaluation"] or {}).get("until")])
     verdicts = set(until if isinstance(until, list) else [until])
     return str(verdicts.pop()) if len(verdicts) == 1 else "solved"
 
 
-def _kinds_of_cells(grid: Grid, config: dict[str, Any]) -> set[bool]:
+def _kinds_of_cells(grid: Grid, config: Config) -> set[bool]:
     """Return whether the cells of a grid start themselves; both values if they differ."""
     cells = grid.get("model.cell", [config["model"]["cell"]])
     return {starts_itself(cell) for cell in sorted(set(map(str, cells)))}
 
 
-def _check_race(
-    grids: list[Grid], kinds: list[set[bool]], config: dict[str, Any]
-) -> None:
+def _check_race(grids: list[Grid], kinds: list[set[bool]], config: Config) -> None:
     """Refuse a race that has nothing to compare."""
     recipe = (config["recipe"] or {}).get("name", "auto")
     is_open = any("recipe" not in grid for grid in grids)
@@ -238,9 +236,7 @@ def _check_race(
         )
 
 
-def _needs_race(
-    grids: list[Grid], kinds: list[set[bool]], config: dict[str, Any]
-) -> bool:
+def _needs_race(grids: list[Grid], kinds: list[set[bool]], config: Config) -> bool:
     """Return whether recipe=auto has nothing to go by, and the axes have room for a search."""
     recipe = (config["recipe"] or {}).get("name", "auto")
     if recipe != "auto" or any("recipe" in grid for grid in grids):
@@ -255,9 +251,7 @@ def _needs_race(
     return {True, False} not in kinds and not _has_one_rate(grids, kinds, config)
 
 
-def _has_one_rate(
-    grids: list[Grid], kinds: list[set[bool]], config: dict[str, Any]
-) -> bool:
+def _has_one_rate(grids: list[Grid], kinds: list[set[bool]], config: Config) -> bool:
     """Return whether a grid has no recipe and one rate, although its cells race over rates."""
     rate = (config["recipe"] or {}).get("lr")
     return any(

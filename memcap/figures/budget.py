@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import polars as pl
 from matplotlib.figure import Figure
@@ -21,6 +20,7 @@ from memcap.figures.lines import (
 from memcap.figures.style import COLOURS, MARKERS, choice_of_recipe
 from memcap.frontiers.frontier import Point, best_recipes, ends, fit_all_recipes
 from memcap.knobs import UserError
+from memcap.store.columns import Row
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
@@ -45,7 +45,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     )
 
 
-def _columns(point: Point, budget: int) -> dict[str, Any]:
+def _columns(point: Point, budget: int) -> Row:
     return {
         "label": point.label,
         "lag": point.lag,

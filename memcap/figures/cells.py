@@ -1,7 +1,6 @@
 """Carry numbers and parameters that each cell needs, by lag."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import polars as pl
 from matplotlib.figure import Figure
@@ -13,6 +12,7 @@ from memcap.frontiers.comparison import Count, count_by_units, in_numbers
 from memcap.frontiers.frontier import Point, ends, frontier
 from memcap.frontiers.layers import COUNTS
 from memcap.knobs import UserError
+from memcap.store.columns import Row
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
@@ -39,7 +39,7 @@ def symbols_held(point: Point) -> int:
     return point.task.facts(point.lag, point.length).held
 
 
-def _columns(point: Point, counts: dict[str, Count]) -> dict[str, Any]:
+def _columns(point: Point, counts: dict[str, Count]) -> Row:
     row = {"cell": point.model.name, "lag": point.lag, "held": symbols_held(point)}
     for which in ("u50", "u90"):
         row |= ends(which, getattr(point.fit, which))

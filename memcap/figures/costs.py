@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -30,6 +29,7 @@ from memcap.frontiers.costs import (
 )
 from memcap.frontiers.frontier import Point, frontier
 from memcap.knobs import UserError
+from memcap.store.columns import Row
 from memcap.tasks.base import fano
 from memcap.terminal.words import finite
 
@@ -46,7 +46,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     return Drawn(plot(points, lines), table(_columns(p, lines) for p in points))
 
 
-def _columns(point: Point, lines: Sequence[Cost]) -> dict[str, Any]:
+def _columns(point: Point, lines: Sequence[Cost]) -> Row:
     width = point.fit.u90
     references = point.references
     row = {

@@ -16,6 +16,7 @@ from memcap.figures.style import COLOURS, budgets, filled, pass_rules, seeds
 from memcap.frontiers.comparison import FLOAT32, count_bytes, in_numbers
 from memcap.frontiers.frontier import Point, ends, label
 from memcap.knobs import UserError, grouped
+from memcap.store.columns import Row
 from memcap.store.shards import load_findings
 from memcap.terminal.words import finite, number
 from memcap.thresholds.curve import Threshold
@@ -117,7 +118,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     return Drawn(plot(all_gaps, seeds(rows)), table(map(columns, all_gaps)))
 
 
-def columns(gap: Gap) -> dict[str, Any]:
+def columns(gap: Gap) -> Row:
     """Return a gap as a flat row, in bytes, with the floor also in float32 numbers and units."""
     point = gap.point
     return {

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import polars as pl
 from matplotlib import colormaps
@@ -23,6 +22,7 @@ from memcap.figures.style import budgets, choice_of_recipe, seeds
 from memcap.frontiers.frontier import Point, ends, frontier
 from memcap.knobs import UserError
 from memcap.rule import SHORTER_LAGS
+from memcap.store.columns import Row
 
 SHADES = {
     False: "Blues",
@@ -76,7 +76,7 @@ def growth(line: Sequence[Point]) -> float:
     return last.units / first.units
 
 
-def _columns(point: Point) -> dict[str, Any]:
+def _columns(point: Point) -> Row:
     return {
         "label": point.label,
         "shifts": shifts(point),

@@ -1,7 +1,6 @@
 """State and parameters that nets of one layer and of several layers need, by lag."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import polars as pl
 from matplotlib.figure import Figure
@@ -13,6 +12,7 @@ from memcap.frontiers.comparison import in_numbers
 from memcap.frontiers.frontier import ends
 from memcap.frontiers.layers import COUNTS, Shape, sentence, shapes
 from memcap.knobs import UserError, grouped
+from memcap.store.columns import Row
 from memcap.terminal.words import finite, plural
 
 
@@ -26,13 +26,9 @@ def draw(rows: pl.DataFrame) -> Drawn:
     return Drawn(plot(groups), table(_columns(net) for nets in groups for net in nets))
 
 
-def _columns(net: Shape) -> dict[str, Any]:
+def _columns(net: Shape) -> Row:
     point = net.point
-    row: dict[str, Any] = {
-        "label": net.line,
-        "lag": point.lag,
-        "layers": point.model.layers,
-    }
+    row: Row = {"label": net.line, "lag": point.lag, "layers": point.model.layers}
     row |= ends("u90", point.fit.u90)
     for name in COUNTS:
         row |= ends(f"{name}_u90", in_numbers(point, "u90", net.counts[name]))

@@ -25,6 +25,7 @@ from memcap.figures.style import (
 from memcap.frontiers.frontier import Point
 from memcap.frontiers.words import fall_words
 from memcap.knobs import grouped
+from memcap.store.columns import Row
 from memcap.thresholds.curve import Threshold
 
 LONGEST_NAME = 30  # characters of a name in one row of text
@@ -103,7 +104,7 @@ def by_label(points: Iterable[Point]) -> dict[str, list[Point]]:
     return grouped(points, lambda point: point.label)
 
 
-def table(rows: Iterable[dict[str, Any]]) -> pl.DataFrame:
+def table(rows: Iterable[Row]) -> pl.DataFrame:
     """Return the numbers drawn as a table; a column without numbers is one of integers."""
     return pl.DataFrame(list(rows), infer_schema_length=None).cast({pl.Null: pl.Int64})
 

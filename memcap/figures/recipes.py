@@ -13,6 +13,7 @@ from memcap.figures.lines import Line, Panel, picture, rules, table, threshold_l
 from memcap.figures.style import COLOURS, MARKERS
 from memcap.frontiers.frontier import Point, best_recipes, ends, fit_all_recipes
 from memcap.knobs import UserError, field_values
+from memcap.store.columns import Row
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
@@ -56,7 +57,7 @@ def _plain(value: Any) -> str:
     return f"{value:g}" if isinstance(value, (int, float)) else str(value)
 
 
-def _columns(point: Point, name: str, best: bool) -> dict[str, Any]:
+def _columns(point: Point, name: str, best: bool) -> Row:
     return {
         "label": point.label,
         "lag": point.lag,

@@ -44,7 +44,14 @@ from memcap.knobs import field_values, grouped, set_words
 from memcap.models.constructed import constructed_units
 from memcap.models.model import Model
 from memcap.rule import SHORTER_LAGS, Evaluation
-from memcap.store.columns import IDENTITY, evaluation_of, model_of, recipe_of, task_of
+from memcap.store.columns import (
+    IDENTITY,
+    Row,
+    evaluation_of,
+    model_of,
+    recipe_of,
+    task_of,
+)
 from memcap.store.rows import AT, IS_BY_LOSS, STEPS_TO, At, without_failed
 from memcap.tasks import Task, information_floor, least_bits, one_per_number
 from memcap.terminal.words import finite
@@ -222,7 +229,7 @@ class Point:
         values = self.evaluation.differences(usual_evaluation(self.task))
         return [f"evaluation.{name}={value}" for name, value in values.items()]
 
-    def recipe_columns(self, *names: str) -> dict[str, Any]:
+    def recipe_columns(self, *names: str) -> Row:
         """Return values of the recipe by their names in rows."""
         attributes = {"recipe": "name"}
         return {k: getattr(self.recipe, attributes.get(k, k)) for k in names}
@@ -269,7 +276,7 @@ def of_network(rows: pl.DataFrame, model: Model) -> pl.DataFrame:
     return rows.filter(**values)
 
 
-def ends(name: str, width: Threshold) -> dict[str, Any]:
+def ends(name: str, width: Threshold) -> Row:
     """Return a threshold as columns NAME, NAME_low and NAME_high, null if open, and
     NAME_censored."""
     return {
@@ -285,7 +292,7 @@ def counts_text(point: Point) -> str:
     return " ".join(f"{u}:{s}/{n}" for u, s, n in point.by_width)
 
 
-def columns(point: Point) -> dict[str, Any]:
+def columns(point: Point) -> Row:
     """Return a point as one flat row for a table or JSON; `u50` and `u90` are those of
     the verdict `at`."""
     fit = point.fit
@@ -413,7 +420,7 @@ def _verdict(at: At, task: Task, until: str) -> At:
     return "trained"
 
 
-def _point(row: dict[str, Any], at: At, confidence: float) -> Point:
+def _point(row: Row, at: At, confidence: float) -> Point:
     task = task_of(row["task"], row["knobs"])
     verdict = _verdict(at, task, row["evaluation_until"])
     units = tuple(row["units"])

@@ -1,8 +1,6 @@
 """The test that a gated cell in C must pass on this machine before it is used: its
 values and gradients must equal those of its step in NumPy, in float64."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, NamedTuple
 

@@ -17,7 +17,7 @@ from memcap.cells import Init, cell_class, cell_classes
 from memcap.cells.gates import glorot
 from memcap.cells.lstm import LSTM
 from memcap.knobs import UserError
-from memcap.models.model import Model, cell_names
+from memcap.models.model import Model, Params, cell_names
 from memcap.models.network import Network
 
 
@@ -33,11 +33,11 @@ class Architecture:
         """Return a network with Flax's own initial weights."""
         return Network(self.model, self.features, self.outputs, rngs=nnx.Rngs(key))
 
-    def abstract_weights(self) -> dict[str, Any]:
+    def abstract_weights(self) -> Params:
         """Return the nested dict of weights as shapes and dtypes."""
         return _shapes(self)
 
-    def init(self, init: Init | None, entropy: Sequence[int]) -> dict[str, Any]:
+    def init(self, init: Init | None, entropy: Sequence[int]) -> Params:
         """Draw the weights, a nested dict of NumPy arrays, each of its parameter's
         dtype, by gate biases and gains, or by the cell's own initialiser; `entropy` are
         non-negative integers that seed the draw. Raise UserError if `init` is given for
@@ -81,7 +81,7 @@ class Architecture:
             weights["initial_carry"] = jax.tree.map(np.asarray, _own_carry(self)())
         return weights
 
-    def check(self, weights: dict[str, Any]) -> None:
+    def check(self, weights: Params) -> None:
         """Raise ValueError if weights are not finite arrays of this network."""
         expected = dict(jax.tree.leaves_with_path(self.abstract_weights()))
         arrays = dict(jax.tree.leaves_with_path(weights))
@@ -98,7 +98,7 @@ class Architecture:
             if not np.isfinite(array).all():
                 raise ValueError(f"{_name(path)} is not finite")
 
-    def build(self, weights: dict[str, Any]) -> Network:
+    def build(self, weights: Params) -> Network:
         """Return the module that holds these weights."""
         graph, state = nnx.split(nnx.eval_shape(self.network))
         nnx.replace_by_pure_dict(state, weights)
@@ -108,7 +108,7 @@ class Architecture:
         """Return the architecture with another number of units."""
         return replace(self, model=self.model.at_width(units))
 
-    def resized(self, weights: dict[str, Any], units: int) -> dict[str, Any]:
+    def resized(self, weights: Params, units: int) -> Params:
         """Return this architecture's weights for another number of units: cropped, or
         padded with units that output zero and never learn; the cell must have
         `can_pad`."""
@@ -135,14 +135,14 @@ class Architecture:
         """Count the P trained real numbers; a complex weight counts as two."""
         return sum(_reals(leaf) for leaf in jax.tree.leaves(self.abstract_weights()))
 
-    def flatten(self, weights: dict[str, Any]) -> np.ndarray:
+    def flatten(self, weights: Params) -> np.ndarray:
         """Return the weights as one (P,) vector; a complex array has first all real
         parts, then all imaginary parts."""
         return np.concatenate(
             [_parts(np.asarray(leaf)) for leaf in jax.tree.leaves(weights)]
         )
 
-    def places(self) -> dict[str, Any]:
+    def places(self) -> Params:
         """Return the nested dict of weights with each weight's slice of the flat vector."""
         leaves, tree = jax.tree.flatten(self.abstract_weights())
         ends = np.cumsum([_reals(leaf) for leaf in leaves]).tolist()
@@ -164,7 +164,7 @@ class Architecture:
             jax.tree.leaves(jax.tree.map_with_path(mark, self.abstract_weights()))
         )
 
-    def unflatten(self, vector: Any) -> dict[str, Any]:
+    def unflatten(self, vector: Any) -> Params:
         """Return the nested dict of weights from a (P,) vector, NumPy's or JAX's, each
         leaf in its own dtype."""
         shapes = self.abstract_weights()
@@ -174,7 +174,7 @@ class Architecture:
         )
 
 
-def _assign(tree: dict[str, Any], path: tuple[str, ...], value: np.ndarray) -> None:
+def _assign(tree: Params, path: tuple[str, ...], value: np.ndarray) -> None:
     for key in path[:-1]:
         tree = tree[key]
     tree[path[-1]] = value.astype(tree[path[-1]].dtype)
@@ -214,7 +214,7 @@ def _whole(part: Any, leaf: Any) -> Any:
 
 
 @cache
-def _shapes(architecture: Architecture) -> dict[str, Any]:
+def _shapes(architecture: Architecture) -> Params:
     return nnx.to_pure_dict(nnx.split(nnx.eval_shape(architecture.network))[1])
 
 
@@ -236,7 +236,7 @@ def _own_init(architecture: Architecture) -> Callable[[int], nnx.State]:
 
 
 @lru_cache(maxsize=16)
-def _own_carry(architecture: Architecture) -> Callable[[], dict[str, Any]]:
+def _own_carry(architecture: Architecture) -> Callable[[], Params]:
     return jax.jit(
         lambda: nnx.to_pure_dict(nnx.state(architecture.network().initial_carry))
     )

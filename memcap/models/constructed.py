@@ -15,11 +15,10 @@ without one gets None.
 import math
 from collections.abc import Sequence
 from functools import singledispatch
-from typing import Any
 
 import numpy as np
 
-from memcap.models.model import Model
+from memcap.models.model import Model, Params
 from memcap.tasks.adding import Adding
 from memcap.tasks.base import Task
 from memcap.tasks.count import Count
@@ -30,7 +29,7 @@ from memcap.tasks.selective_copy import SelectiveCopy
 from memcap.tasks.temporal_order import TemporalOrder
 from memcap.tasks.windows import Windows
 
-Constructed = tuple[Model, dict[str, Any]]
+Constructed = tuple[Model, Params]
 OPEN = 20.0
 SHUT = -20.0
 KEEP = (SHUT, OPEN, 0.0, OPEN)  # pre-activations of i, f, g, o

@@ -10,7 +10,7 @@ from flax import nnx
 from memcap.cells import cell_class, cell_classes
 from memcap.cells.lstm import LSTM
 from memcap.knobs import UserError, unknown_knob
-from memcap.models.model import Model, cell_names
+from memcap.models.model import Model, Params, cell_names
 
 Arrays = dict[str, np.ndarray]
 # The knobs of a network that a layout has, or refuses.
@@ -23,7 +23,7 @@ KNOBS = {
 }
 
 
-def export(model: Model, weights: dict[str, Any], layout: str) -> Arrays:
+def export(model: Model, weights: Params, layout: str) -> Arrays:
     """Return the weights as a flat dict of float32 arrays, in the order of the library of `layout`.
 
     `layout` is "keras", "torch" or "flax"; see the function of that name for the arrays
@@ -45,7 +45,7 @@ def export(model: Model, weights: dict[str, Any], layout: str) -> Arrays:
     return LAYOUTS[layout](model, weights)
 
 
-def keras(model: Model, weights: dict[str, Any]) -> Arrays:
+def keras(model: Model, weights: Params) -> Arrays:
     """Return arrays for `keras.layers.LSTM`, whose default activations are memcap's,
     and `Dense` or a second `LSTM`.
 
@@ -76,7 +76,7 @@ def keras(model: Model, weights: dict[str, Any]) -> Arrays:
     }
 
 
-def torch(model: Model, weights: dict[str, Any]) -> Arrays:
+def torch(model: Model, weights: Params) -> Arrays:
     """Return arrays for `torch.nn.LSTM` and `Linear` or a second `LSTM`.
 
     lstm.weight_ih_l0 (4U, F) with gates i, f, g, o, lstm.weight_hh_l0 (4U, U),
@@ -102,7 +102,7 @@ def torch(model: Model, weights: dict[str, Any]) -> Arrays:
     }
 
 
-def flax(model: Model, weights: dict[str, Any]) -> Arrays:
+def flax(model: Model, weights: Params) -> Arrays:
     """Return arrays for `nnx.OptimizedLSTMCell`, or another Flax cell by its own names,
     and `nnx.Linear` or an LSTM cell.
 
@@ -150,7 +150,7 @@ def read_model(net: Any) -> tuple[str, Arrays]:
     return "", {}
 
 
-def lstm_weights(arrays: Arrays) -> dict[str, Any]:
+def lstm_weights(arrays: Arrays) -> Params:
     """Return the weights of one layer of an LSTM with a dense read-out, the inverse of
     `export`: from arrays in the order of Keras or PyTorch, or by Flax's names.
 
@@ -176,9 +176,7 @@ def lstm_weights(arrays: Arrays) -> dict[str, Any]:
     }
 
 
-def _lstms(
-    model: Model, weights: dict[str, Any], layout: str
-) -> list[tuple[np.ndarray, ...]]:
+def _lstms(model: Model, weights: Params, layout: str) -> list[tuple[np.ndarray, ...]]:
     """Return each LSTM layer's kernel (F, 4U), recurrent (U, 4U) and bias (4U,), gates
     i, f, g, o; F is U in all layers but the first."""
     cell = cell_class(model.cell)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 from memcap import cells
 from memcap.knobs import UserError, check, knob, set_words
@@ -18,6 +19,7 @@ READOUTS = ("dense", "lstm")
 INITIAL_CARRIES = ("fixed", "learned")
 MOST_UNITS = 4096
 MOST_LAYERS = 8
+Params = dict[str, Any]  # a net's weights: arrays by name, nested
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ from memcap.probes import (
     trace,
     vectors,
 )
+from memcap.store.columns import Row
 from memcap.terminal.words import plural
 from memcap.trained import Trained
 
@@ -216,7 +217,7 @@ def draw_memory(
     figure = Figure(figsize=(9.6, 4.4), layout="constrained")
     curves, sums = figure.subplots(1, 2)
     frames = []
-    table: list[dict[str, Any]] = []
+    table: list[Row] = []
     rank = np.asarray(ranks)
     lags = np.arange(when.lags)
     varies = rank > 0

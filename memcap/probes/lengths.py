@@ -14,6 +14,7 @@ from memcap.figures.style import COLOURS
 from memcap.probes import NotForThis, Probed, finish, key, titled
 from memcap.rule import Criterion
 from memcap.runtime import jax_setup
+from memcap.store.columns import Row
 from memcap.trained import Trained
 from memcap.training.step import EvalOperands, Trainer, TrainSpec
 
@@ -39,7 +40,7 @@ def probe(net: Trained) -> Probed:
         pairs.items(), results, strict=True
     ):
         facts = task.facts(lag, length)
-        row: dict[str, Any] = {"times": factor, "lag": lag, "length": length}
+        row: Row = {"times": factor, "lag": lag, "length": length}
         row |= {task.metric: score, "chance": facts.chance}
         if task.loss == "classes":
             row["whole"] = whole

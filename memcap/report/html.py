@@ -17,6 +17,7 @@ from memcap.frontiers.frontier import Point, columns, frontier
 from memcap.own.losses import LossCurve, loss_curves
 from memcap.own.words import loss_table, loss_text
 from memcap.report.tables import frontier_table, threshold_text, totals
+from memcap.store.columns import Row
 from memcap.terminal.words import plural
 
 MEMBERS = (
@@ -96,14 +97,14 @@ def page(rows: pl.DataFrame, curves: pl.DataFrame, title: str) -> str:
     )
 
 
-def _point(point: Point) -> dict[str, Any]:
+def _point(point: Point) -> Row:
     row = columns(point)
     return {name: row[name] for name in POINT} | {"said": threshold_text(point, "u90")}
 
 
 def _widths(
     points: Sequence[Point], curves: Sequence[LossCurve], rows: pl.DataFrame
-) -> dict[str, Any] | None:
+) -> Row | None:
     """Return the values to draw against the width, if a frontier against the lag would
     have only one lag. None: draw the frontier."""
     if curves:
@@ -117,7 +118,7 @@ def _widths(
     return {"y": y, "series": series}
 
 
-def _losses(curve: LossCurve) -> dict[str, Any]:
+def _losses(curve: LossCurve) -> Row:
     means = [
         [w.units, w.mean, f"{plural(w.units, 'unit')}: loss {loss_text(w)}"]
         for w in curve.widths
@@ -130,7 +131,7 @@ def _losses(curve: LossCurve) -> dict[str, Any]:
     }
 
 
-def _shares(point: Point, rows: pl.DataFrame) -> dict[str, Any]:
+def _shares(point: Point, rows: pl.DataFrame) -> Row:
     """Return the shares that passed by width, with each seed's score if that is an accuracy."""
     shares = [
         [u, k / n, f"{plural(u, 'unit')}: {k} of {n} passed"]

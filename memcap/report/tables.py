@@ -5,7 +5,6 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -21,7 +20,7 @@ from memcap.knobs import UserError
 from memcap.own.losses import LossCurve, loss_curves
 from memcap.own.words import loss_table
 from memcap.rule import SHORTER_LAGS
-from memcap.store.columns import IDENTITY, START
+from memcap.store.columns import IDENTITY, START, Row
 from memcap.store.rows import IS_BY_LOSS, JUDGED, right_at_every_lag, without_failed
 from memcap.terminal.words import Column, Listing, number, plural, show
 
@@ -160,7 +159,7 @@ def frontier_table(points: Sequence[Point]) -> Listing:
     return Listing(TITLE, heads, rows, FRONTIER_DROPS, notes)
 
 
-def _line(point: Point) -> dict[str, Any]:
+def _line(point: Point) -> Row:
     """Return a point's values by the heads of `FRONTIER`."""
     row = columns(point)
     strict = point.at != "trained"
@@ -309,7 +308,7 @@ def _with_swept(rows: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     return rows, [name for name in choices if differ[name].item()]
 
 
-def _is_chance(row: dict[str, Any]) -> bool:
+def _is_chance(row: Row) -> bool:
     """Check whether a score at the stretched length is about that of a net without memory."""
     if row["stretched"] is None:
         return False

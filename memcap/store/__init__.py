@@ -18,6 +18,7 @@ from memcap.store.columns import (
     EVALUATION,
     MODEL,
     RECIPE,
+    Row,
     evaluation_of,
     model_of,
     recipe_of,
@@ -91,7 +92,7 @@ def readable(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.join(others, KIND, "anti", nulls_equal=True, maintain_order="left")
 
 
-def _problem(kind: dict[str, Any]) -> str | None:
+def _problem(kind: Row) -> str | None:
     """Return why the task, network, recipe or rule cannot be made; None if they can."""
     try:
         task_of(kind["task"], kind["knobs"])
@@ -109,7 +110,7 @@ def _problem(kind: dict[str, Any]) -> str | None:
     return None
 
 
-def find_row(folder: Path, key: str) -> dict[str, Any]:
+def find_row(folder: Path, key: str) -> Row:
     """Return the row of the one member whose key begins with `key`; refuse none, and several."""
     rows = shards.read(folder).filter(pl.col("key").str.starts_with(key))
     if rows.height != 1 or not key:

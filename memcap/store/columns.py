@@ -31,6 +31,7 @@ class RowColumn(NamedTuple):
 
 
 Columns = dict[str, RowColumn]
+Row = dict[str, Any]  # values by column
 DTYPES = {int: pl.Int64, float: pl.Float64, str: pl.String, bool: pl.Boolean}
 # The types in JSON of the values of a column.
 KINDS: dict[Any, tuple[type, ...]] = {
@@ -120,7 +121,7 @@ DERIVED: Columns = {
 IDENTITY = [name for name in DERIVED if name not in ("units", "lengths")]
 
 
-def columns_of(config: Mapping[str, Any]) -> dict[str, Any]:
+def columns_of(config: Mapping[str, Any]) -> Row:
     """Return the columns of `DERIVED` for a member's config, with or without its seed.
 
     Raises:

@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from memcap.config.member import member_of
+from memcap.config.member import Config, member_of
 from memcap.knobs import BOUNDS, MOST, UserError, allowed, key_of
 from memcap.rule import SHORTER_LAGS
 from memcap.runtime.plugins import is_import_path
@@ -83,7 +83,7 @@ def _against_members(table: pl.DataFrame) -> dict[str, str]:
     return wrong
 
 
-def _contradiction(config: dict[str, Any], results: Sequence[Any]) -> str | None:
+def _contradiction(config: Config, results: Sequence[Any]) -> str | None:
     """Say what a row's metric, parameters and carry numbers, or its config, contradict;
     None if the task, its data or the cell is not here."""
     try:

@@ -2,7 +2,7 @@
 Needs no JAX."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import polars as pl
 
@@ -17,6 +17,7 @@ from memcap.store.columns import (
     TASK,
     THRESHOLD,
     Columns,
+    Row,
     RowColumn,
     derive,
 )
@@ -166,7 +167,7 @@ STACKED = 256  # tables stacked at once
 ORDER = ("study", "task", "lag", "units", "recipe", "seed")  # of rows in lists
 
 
-def frame(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
+def frame(rows: Sequence[Row]) -> pl.DataFrame:
     """Return rows as a table with all columns and their types."""
     return pl.DataFrame(list(rows), schema=SCHEMA)
 

@@ -39,6 +39,7 @@ import polars as pl
 from memcap.knobs import UserError
 from memcap.runtime import ROOT, plugins
 from memcap.store import files
+from memcap.store.columns import Row
 from memcap.store.files import BadFileError, State, write_weights
 from memcap.store.row_checks import BadRowsError, check_rows
 from memcap.store.rows import RESULTS, complete, frame, one_per_key, results, stack
@@ -212,10 +213,7 @@ def prepare(folder: Path) -> None:
 
 
 def write(
-    folder: Path,
-    name: str,
-    rows: Sequence[dict[str, Any]],
-    weights: dict[str, dict[str, Any]],
+    folder: Path, name: str, rows: Sequence[Row], weights: dict[str, dict[str, Any]]
 ) -> None:
     """Write a shard's weights, then its rows: a row that exists has its weights."""
     write_weights(folder / "weights" / f"{name}.npz", weights)

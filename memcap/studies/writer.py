@@ -18,7 +18,7 @@ from memcap import loops
 from memcap.config.member import Member
 from memcap.runtime.signals import Interrupted
 from memcap.store import curves, heartbeat, shards
-from memcap.store.columns import columns_of
+from memcap.store.columns import Row, columns_of
 from memcap.store.curves import Points, add_point, thin
 from memcap.store.heartbeat import JobProgress
 from memcap.studies.checkpoints import SECONDS_OF_TRAINING, Checkpoints
@@ -32,7 +32,7 @@ ROWS_OF_A_SHARD = 256  # a shard is rewritten whole until it has this many
 POINTS_OF_A_CHUNK = 10
 
 
-def row_of(result: Result, study: str, shard: str) -> dict[str, Any]:
+def row_of(result: Result, study: str, shard: str) -> Row:
     """Make a row with all columns of `memcap.store.rows.SCHEMA`, for a study and the
     stem of a file."""
     member = result.member
@@ -103,7 +103,7 @@ class _Shard:
     """Ended members of one program, for one file: rows in the order in which they
     ended, weights and curves by key."""
 
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
     weights: dict[str, dict[str, Any]] = field(default_factory=dict)
     curves: dict[str, Points] = field(default_factory=dict)
     written: float = -math.inf  # when they were last written, on the monotonic clock

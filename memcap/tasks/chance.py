@@ -1,7 +1,5 @@
 """The score of a net without memory, measured on drawn sequences: a check of a task's facts."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any

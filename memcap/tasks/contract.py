@@ -4,8 +4,6 @@ result and what is expected.
 memcap's own tasks are tested (tests/tasks/test_interface.py), so they are not checked here.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any

@@ -20,6 +20,7 @@ from memcap.own.losses import loss_curves
 from memcap.own.words import as_dict
 from memcap.runtime import signals
 from memcap.store import curves, files, heartbeat, rows, shards
+from memcap.store.columns import Row
 from memcap.store.curves import Points
 from memcap.store.shards import Study
 from memcap.terminal.words import Waiting, plural, warn_once
@@ -188,7 +189,7 @@ class Mirror:
         for line in members.iter_rows(named=True):
             self._member(line, is_ours)
 
-    def _member(self, line: dict[str, Any], is_ours: bool) -> Entry:
+    def _member(self, line: Row, is_ours: bool) -> Entry:
         """Return the member of a row, or of a line of a list of members."""
         key = line["key"]
         if key not in self.members:
@@ -311,7 +312,7 @@ def _after(step: int, points: Points) -> Points:
     return {other: values for other, values in points.items() if other > step}
 
 
-def _summary(members: Collection[Entry]) -> dict[str, Any]:
+def _summary(members: Collection[Entry]) -> Row:
     return summary_of([member.row for member in members])
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from memcap.knobs import UserError
 from memcap.rule import Verdict
-from memcap.store.columns import task_of
+from memcap.store.columns import Row, task_of
 from memcap.store.curves import Points, spread
 from memcap.store.heartbeat import long_name
 from memcap.store.rows import BY_LOSS
@@ -84,7 +84,7 @@ class Entry:
     name: str  # as `delay_line(symbols=4)-L8-u7-s3`
     metric: str  # of its task, as "accuracy"
     config: dict[str, Any]
-    row: dict[str, Any] = field(default_factory=dict)  # empty until it has ended
+    row: Row = field(default_factory=dict)  # empty until it has ended
     is_ours: bool = False  # whether the command that is mirrored wants it
     is_unsent: bool = False  # whether it has ended, and its row is to be sent
     step: int = -1  # the last one that was sent while it trained

@@ -10,8 +10,6 @@ with the lag (`falls_above`) follows the curriculum's lag. With schedule=arrive 
 falls to 0, as a cosine over the rest of the budget, once the curriculum has arrived.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any, NamedTuple
 

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from memcap.config.member import Member
+from memcap.models.model import Params
 from memcap.rule import Assessment, Stream, number_of_blocks
 from memcap.tasks.base import FileTask, random_key
 from memcap.training import curriculum
@@ -26,7 +27,7 @@ class Result(Assessment):
     member: Member = field(kw_only=False)
     steps: int = 0  # training steps taken
     train_loss: float  # mean over the last chunk, in nats or squared error
-    weights: dict[str, Any]  # nested dict of arrays
+    weights: Params  # nested dict of arrays
     # of the member's program, which all members in it share
     compile_seconds: float = 0.0
     # the member's share of the time that its program ran, evaluations included
@@ -188,7 +189,7 @@ def initial_state(trainer: Trainer, member: Member) -> TrainState:
     return state._replace(progress=curriculum.initial_state(plan, member.lag))
 
 
-def weights_of(trainer: Trainer, member: Member, params: np.ndarray) -> dict[str, Any]:
+def weights_of(trainer: Trainer, member: Member, params: np.ndarray) -> Params:
     """Return a member's own weights, a nested dict, from the flat vector (P,) of its state."""
     shared = trainer.spec.architecture
     weights = shared.unflatten(params)
