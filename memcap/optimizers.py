@@ -232,7 +232,6 @@ def scale_by_ggt(architecture: Architecture) -> optax.GradientTransformation:
         <https://arxiv.org/abs/1806.02958>`_, 2019, which has the window and one scale
         for all directions outside of it
     """
-    del architecture
 
     def init(params: Any) -> GgtState:
         window = jnp.zeros((min(GGT_WINDOW, params.size), params.size), params.dtype)

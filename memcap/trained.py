@@ -21,7 +21,6 @@ Change = Callable[[Any, jax.Array, Any], Any]
 
 def unchanged(carry: Any, step: jax.Array, operands: Any) -> Any:
     """Leave the carry as it is: a `Change` of `Trained.trace`."""
-    del step, operands
     return carry
 
 

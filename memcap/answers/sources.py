@@ -11,7 +11,13 @@ import polars as pl
 from memcap import store
 from memcap.answers.answer import Answer, Measurement, Question, answer
 from memcap.cells import ALIASES
-from memcap.frontiers.frontier import Point, fit_all_recipes, frontier, of_network
+from memcap.frontiers.frontier import (
+    Point,
+    fit_all_recipes,
+    frontier,
+    next_to,
+    of_network,
+)
 from memcap.knobs import completed, typed
 from memcap.models.model import Model
 from memcap.store import shards
@@ -188,10 +194,8 @@ def _neighbours(task: Task, others: Iterable[Task]) -> Iterator[list[Task]]:
             for other in others
             if vars(other) | {name: value} == vars(task)
         }
-        numbers = sorted(number for number in task_at if type(number) in (int, float))
-        smaller = [number for number in numbers if number < value]
-        greater = [number for number in numbers if number > value]
-        yield [task_at[number] for number in (*smaller[-1:], *greater[:1])]
+        numbers = [number for number in task_at if type(number) in (int, float)]
+        yield [task_at[number] for number in next_to(numbers, value)]
 
 
 def _evidence(answer: Answer) -> tuple[bool, bool, bool, bool, int]:

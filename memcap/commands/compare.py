@@ -20,11 +20,19 @@ from memcap.knobs import UserError, grouped
 from memcap.report.tables import threshold_text
 from memcap.store import rows_of
 from memcap.store.columns import Row
-from memcap.terminal.words import Column, Listing, number, order, print_json, show
+from memcap.terminal.words import (
+    Column,
+    Listing,
+    NumberColumn,
+    number,
+    order,
+    print_json,
+    show,
+)
 
 COLUMNS = (
     Column("task", "task of the first / of the second, if they differ"),
-    Column("lag", right=True),
+    NumberColumn("lag"),
     Column("u50 A"),
     Column("u50 B"),
     Column(

@@ -35,8 +35,8 @@ from memcap.own.words import as_dict, has_rare_class, loss_table, rare_words, se
 from memcap.scripts import FRAMEWORKS, script
 from memcap.store.shards import OUTPUTS
 from memcap.terminal.words import (
-    Column,
     Listing,
+    NumberColumn,
     complain,
     print_json,
     printable,
@@ -203,7 +203,7 @@ def _show_file(file: Path, task: Data, form: LongForm) -> None:
         warn_once(doubt.replace(task.file, str(file)))
     if form.head is not None:
         names = [printable(name) for name in form.head.columns]
-        columns = [Column(name, right=True) for name in names]
+        columns = [NumberColumn(name) for name in names]
         title = "What the net sees, before numbers are scaled:"
         show(Listing(title, columns, form.head.rows(), names[-2:1:-1]))
 

@@ -30,7 +30,7 @@ from memcap.api import judge
 from memcap.commands.arguments import add_json, add_knobs, positive, steps
 from memcap.config.member import task_of
 from memcap.runtime.plugins import import_object
-from memcap.terminal.words import Column, Listing, print_json, show
+from memcap.terminal.words import Listing, NumberColumn, print_json, show
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -75,7 +75,7 @@ def run(arguments: Namespace) -> None:
         print_json(verdict | {"lags": judgement.table.to_dicts()})
         return
     table = judgement.table if task.stream else _folded(judgement)
-    columns = [Column(head, right=True) for head in table.columns]
+    columns = [NumberColumn(head) for head in table.columns]
     show(Listing(f"{arguments.net} on {task.name}", columns, table.rows()))
     for line in str(judgement).splitlines():
         show(line)

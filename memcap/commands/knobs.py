@@ -21,7 +21,14 @@ from memcap.knobs import LONGEST, UserError, allowed, alternatives
 from memcap.launch.jobs import GROUPS
 from memcap.runtime import ROOT, plugins
 from memcap.tasks import Task, task_class, task_classes
-from memcap.terminal.words import Column, Listing, first_paragraph, print_json, show
+from memcap.terminal.words import (
+    Column,
+    Listing,
+    NumberColumn,
+    first_paragraph,
+    print_json,
+    show,
+)
 
 COLUMNS = (
     Column("knob"),
@@ -85,7 +92,7 @@ def run(arguments: Namespace) -> None:
                 show(Listing(group.title, COLUMNS, rows))
                 show("")
         if recipes:
-            columns = [Column(name, right=True) for name in recipes]
+            columns = [NumberColumn(name) for name in recipes]
             rows = _recipe_rows(recipes)
             drops = list(reversed(recipes))
             show(Listing(RECIPES, [Column("recipe"), *columns], rows, drops))

@@ -34,6 +34,7 @@ from memcap.studies.run import Todo, what_is_missing
 from memcap.terminal.words import (
     Column,
     Listing,
+    NumberColumn,
     Waiting,
     duration,
     number,
@@ -250,7 +251,7 @@ def _table(plans: Sequence[ProgramPlan], device: str) -> Listing:
         if each.floor is not None:  # a CPU has no known one
             line.append(scaled(each.floor, "s"))
         rows.append(line)
-    columns = [Column(head, about, right=True) for head, about in HEADS.items()]
+    columns = [NumberColumn(head, about) for head, about in HEADS.items()]
     columns = [Column("program"), *columns][: len(rows[0])]
     drops = "lanes", "eval", "passes", "products", "length"
     return Listing(f"Programs for {device}", columns, rows, drops)

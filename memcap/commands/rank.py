@@ -30,11 +30,11 @@ from memcap.figures.style import budgets
 from memcap.knobs import grouped
 from memcap.store.columns import Row
 from memcap.store.shards import OUTPUTS, load_findings, rows_file
-from memcap.terminal.words import Column, Listing, order, print_json, show
+from memcap.terminal.words import Column, Listing, NumberColumn, order, print_json, show
 
 COLUMNS = (
     Column("task"),
-    Column("lag", right=True),
+    NumberColumn("lag"),
     Column("verdict", "verdict that counts; steady: right on longer sequences, too"),
     Column(
         "place",
@@ -47,7 +47,7 @@ COLUMNS = (
         " widest net was not enough; under half: fewer than half of the seeds pass at every"
         " width, with the best score of any net",
     ),
-    Column("parameters", "parameters of the whole net at this width", right=True),
+    NumberColumn("parameters", "parameters of the whole net at this width"),
     Column(
         "fewest",
         "cell with the fewest bytes, and the number of cells that overlap with it",
@@ -56,12 +56,11 @@ COLUMNS = (
 DROPS = ("parameters", "lag")
 PUBLISHED = (
     Column("task"),
-    Column(
+    NumberColumn(
         "tau",
         "Kendall's tau between the orders of two runs with different seeds, by one recipe",
-        right=True,
     ),
-    Column("of", "cells that have a u90 in both", right=True),
+    NumberColumn("of", "cells that have a u90 in both"),
     Column("train", "cells with which half of the seeds pass at some width"),
     Column(
         "may need the fewest bytes of state",

@@ -23,6 +23,7 @@ from memcap.store.status import Failure, Status, status, studies
 from memcap.terminal.words import (
     Column,
     Listing,
+    NumberColumn,
     duration,
     number,
     plural,
@@ -42,9 +43,9 @@ SHOWN = 10  # members shown, of the running and of the failed ones
 RUNNING = (
     Column("key"),
     Column("member"),
-    Column("step", right=True),
-    Column("budget", "most training steps", right=True),
-    Column("loss", "mean loss over its last chunk", right=True),
+    NumberColumn("step"),
+    NumberColumn("budget", "most training steps"),
+    NumberColumn("loss", "mean loss over its last chunk"),
     Column("trains", "time since it began"),
     Column("left", "longest time left, at its speed so far"),
 )

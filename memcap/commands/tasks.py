@@ -22,6 +22,7 @@ from memcap.terminal.words import (
     WIDTH,
     Column,
     Listing,
+    NumberColumn,
     bound,
     first_paragraph,
     fold_help,
@@ -70,15 +71,15 @@ ASKED = (Column("task"), Column("asks", folds=True))
 MORE = "memcap tasks NAME shows an example; memcap tasks --lag 50 says what each needs."
 NEEDS = {
     "task": Column("task"),
-    "length": Column("length", "steps of a sequence", right=True),
-    "held": Column("held", "symbols to hold at the worst moment", right=True),
-    "bits": Column("bits", "bits to hold at that moment", right=True),
-    "chance": Column("chance", "score of the best net without memory", right=True),
-    "one_per_number": Column(
-        "one/number", "units with one carry number for each symbol held", right=True
+    "length": NumberColumn("length", "steps of a sequence"),
+    "held": NumberColumn("held", "symbols to hold at the worst moment"),
+    "bits": NumberColumn("bits", "bits to hold at that moment"),
+    "chance": NumberColumn("chance", "score of the best net without memory"),
+    "one_per_number": NumberColumn(
+        "one/number", "units with one carry number for each symbol held"
     ),
-    "constructed": Column(
-        "constructed", "units with which weights set by hand solve it", right=True
+    "constructed": NumberColumn(
+        "constructed", "units with which weights set by hand solve it"
     ),
 }
 ALSO = "--json also has the floor, the score that passes, the recipe and the filler."

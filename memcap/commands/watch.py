@@ -17,7 +17,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> None:
     """Print where the page is, and open it."""
-    del arguments
     address = (ROOT / "docs" / "watch" / "index.html").as_uri()
     print(address)
     webbrowser.open(address)

@@ -76,8 +76,9 @@ def compare(
                 alone[0].remove(a[0])
                 alone[1].remove(b[0])
     pairs = []
-    for place, partner in sorted(partners.items(), key=lambda item: item[0]):
+    for place in sorted(partners):
         point = first[place]
+        partner = partners[place]
         both = (point.posterior, partner.posterior)
         pairs.append(Pair(point, partner, shift(*both, 0.5), shift(*both, 0.9)))
     return pairs, alone[0] + alone[1]

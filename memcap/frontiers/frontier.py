@@ -452,12 +452,12 @@ def _point(row: Row, at: At, confidence: float) -> Point:
     )
 
 
-def next_to(lags: Collection[int], lag: int) -> tuple[int, ...]:
-    """Return the lags next to another one, of those given: the nearest shorter one, if
-    there is one, and the nearest longer one."""
-    shorter = sorted(k for k in lags if k < lag)
-    longer = sorted(k for k in lags if k > lag)
-    return (*shorter[-1:], *longer[:1])
+def next_to(numbers: Collection[float], number: float) -> tuple[Any, ...]:
+    """Return the numbers next to another one, of those given: the greatest smaller one,
+    if there is one, and the least greater one."""
+    smaller = sorted(k for k in numbers if k < number)
+    greater = sorted(k for k in numbers if k > number)
+    return (*smaller[-1:], *greater[:1])
 
 
 def longer_point(points: Iterable[Point], lag: int) -> Point | None:

@@ -13,7 +13,7 @@ import numpy as np
 from memcap.own.losses import FORGIVEN, Loss, LossCurve, WidthLoss
 from memcap.own.references import ALL, MOST_COLUMNS, WINDOW
 from memcap.own.task import Data
-from memcap.terminal.words import Column, Listing, plural
+from memcap.terminal.words import Column, Listing, NumberColumn, plural
 
 if TYPE_CHECKING:
     from memcap.trained import Trained
@@ -33,7 +33,7 @@ MEANINGS = {  # of those that no net beats
     ALL: "a model that is given all steps at once does as well",
 }
 COLUMNS = (
-    Column("units", right=True),
+    NumberColumn("units"),
     Column(
         "held-out loss",
         "mean over the folds or repeats, in nats, or as a share of the variance",
@@ -43,13 +43,9 @@ COLUMNS = (
         "on validation nearly as good as the best, by chance or 2 % of the way back to no"
         " memory",
     ),
-    Column(
-        "score", "held-out accuracy, or typical error in the target's unit", right=True
-    ),
-    Column("training loss", right=True),
-    Column(
-        "runs", "nets trained; in each fold the best on validation counts", right=True
-    ),
+    NumberColumn("score", "held-out accuracy, or typical error in the target's unit"),
+    NumberColumn("training loss"),
+    NumberColumn("runs", "nets trained; in each fold the best on validation counts"),
 )
 
 

@@ -22,7 +22,7 @@ from memcap.own.words import loss_table
 from memcap.rule import SHORTER_LAGS
 from memcap.store.columns import IDENTITY, START, Row
 from memcap.store.rows import IS_BY_LOSS, JUDGED, right_at_every_lag, without_failed
-from memcap.terminal.words import Column, Listing, number, plural, show
+from memcap.terminal.words import Column, Listing, NumberColumn, number, plural, show
 
 TITLE = "Training frontier: units that a task needs at a lag"
 SHOWN_ROWS = 20
@@ -37,27 +37,23 @@ HALF = (
 )
 FRONTIER = (
     Column("task", folds=True),
-    Column("lag", right=True),
+    NumberColumn("lag"),
     Column("verdict", "verdict that counts as a pass"),
-    Column("any seed", "smallest width at which a seed passed", right=True),
-    Column("75 %", "smallest width at which 75 % of the seeds passed", right=True),
+    NumberColumn("any seed", "smallest width at which a seed passed"),
+    NumberColumn("75 %", "smallest width at which 75 % of the seeds passed"),
     Column("u50", HALF),
     Column("u90", "the same for 90 % of them"),
     Column("u50 trained", "u50 at the trained length alone"),
     Column("u90 trained"),
-    Column(
-        "floor",
-        "units that the bits need at least, in any network of float32 numbers",
-        right=True,
+    NumberColumn(
+        "floor", "units that the bits need at least, in any network of float32 numbers"
     ),
-    Column(
-        "one/number", "units with one carry number for each symbol held", right=True
-    ),
-    Column("constructed", "units with which weights set by hand solve it", right=True),
+    NumberColumn("one/number", "units with one carry number for each symbol held"),
+    NumberColumn("constructed", "units with which weights set by hand solve it"),
     Column("recipe"),
-    Column("lr", right=True),
-    Column("budget", "most training steps", right=True),
-    Column("seeds", "most seeds per width", right=True),
+    NumberColumn("lr"),
+    NumberColumn("budget", "most training steps"),
+    NumberColumn("seeds", "most seeds per width"),
     Column("passed", "passed of trained seeds, by units", folds=True),
 )
 VERDICT_NOTES = {
@@ -103,12 +99,12 @@ SHORT = ("task", "lag", "u50", "u90", "passed")
 TELL_APART = ("verdict", "recipe", "lr", "budget")
 MEMBERS = (
     *(Column(head) for head in ("key", "task")),
-    *(Column(head, right=True) for head in ("lag", "units", "layers", "seed")),
+    *(NumberColumn(head) for head in ("lag", "units", "layers", "seed")),
     *(Column(head) for head in ("cell", "recipe", "status")),
-    Column("steps", "training steps taken", right=True),
-    Column("final", "last held-out score", right=True),
-    Column("stretched", "the same at the stretched length", right=True),
-    Column("budget", "most training steps", right=True),
+    NumberColumn("steps", "training steps taken"),
+    NumberColumn("final", "last held-out score"),
+    NumberColumn("stretched", "the same at the stretched length"),
+    NumberColumn("budget", "most training steps"),
 )
 DECIDERS = (
     "task",
@@ -269,7 +265,7 @@ def rows_table(rows: pl.DataFrame) -> Listing:
     several = (rows["layers"] > 1).any()
     columns = [each for each in MEMBERS if several or each.head != "layers"]
     place = [each.head for each in columns].index("status")
-    columns[place:place] = [Column(name, right=True) for name in swept]
+    columns[place:place] = [NumberColumn(name) for name in swept]
     lines = []
     notes = []
     for row in rows.head(SHOWN_ROWS).iter_rows(named=True):

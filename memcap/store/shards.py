@@ -303,7 +303,6 @@ def _results(path: Path) -> pl.DataFrame:
 
 @lru_cache(MOST_TABLES)
 def _read_once(path: Path, version: State | None) -> pl.DataFrame:
-    del version
     return read_results(path)
 
 

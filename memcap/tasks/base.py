@@ -237,7 +237,6 @@ class Task(ABC):
     def sequences_in_all(self, lag: int, length: int) -> int | None:
         """Return the number of different sequences of this lag and length, which
         `sample` draws equally often; None if they cannot be numbered."""
-        del lag, length
         return None
 
     def enumerated(

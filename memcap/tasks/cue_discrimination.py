@@ -40,7 +40,6 @@ class CueDiscrimination(Task):
 
     def has_other_lags(self, lag: int) -> bool:
         """Return false: no symbol ends the delay, so the lag is part of the question."""
-        del lag
         return False
 
     def sample(

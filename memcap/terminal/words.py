@@ -15,7 +15,7 @@ import textwrap
 import threading
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
@@ -141,6 +141,9 @@ class Column:
     right: bool = False  # whether its cells are numbers, aligned to the right
     # whether long cells fold on a narrow terminal; otherwise they stay on one line
     folds: bool = False
+
+
+NumberColumn = partial(Column, right=True)
 
 
 @dataclass(frozen=True)

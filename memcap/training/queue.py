@@ -46,7 +46,6 @@ class Listener:
 
     def load_checkpoints(self, members: Sequence[Member]) -> Mapping[str, Checkpoint]:
         """Return, by key, the checkpoints of those members that have trained before."""
-        del members
         return {}
 
     def tick(self) -> None:
