@@ -8,6 +8,7 @@ columns for other readers; memcap reads only the config.
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import fields
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple, get_args, get_type_hints
 
@@ -24,20 +25,26 @@ from memcap.tasks import Task, task_class
 class RowColumn(NamedTuple):
     """One column of rows."""
 
-    dtype: Any  # its type in polars
+    kind: Any  # the type of its values, a key of `DTYPES`
     doc: str  # its meaning and unit
     # the values that it allows, like the metadata of a knob
     limits: Mapping[str, Any] = {}
 
+    @property
+    def dtype(self) -> Any:
+        """Its type in polars."""
+        return DTYPES[self.kind]
+
 
 Columns = dict[str, RowColumn]
 Row = dict[str, Any]  # values by column
-DTYPES = {int: pl.Int64, float: pl.Float64, str: pl.String, bool: pl.Boolean}
-# The types in JSON of the values of a column.
-KINDS: dict[Any, tuple[type, ...]] = {
-    dtype: (kind, type(None)) for kind, dtype in DTYPES.items()
+DTYPES = {
+    int: pl.Int64,
+    float: pl.Float64,
+    str: pl.String,
+    bool: pl.Boolean,
+    datetime: pl.Datetime("us", "UTC"),
 }
-KINDS[pl.Float64] += (int,)
 LARGEST = (1 << 63) - 1  # largest integer of a column
 SEED = r', "seed": (-?\d+)'  # in the text of a config
 PREFIX = "evaluation_"
@@ -50,48 +57,47 @@ def _knobs(cls: Any, without: Collection[str] = ()) -> Columns:
     kinds = {f.name: (*get_args(hints[f.name]), hints[f.name])[0] for f in fields(cls)}
     own = [f for f in fields(cls) if f.name not in without]
     return {
-        f.name: RowColumn(DTYPES[kinds[f.name]], f.metadata["doc"], f.metadata)
-        for f in own
+        f.name: RowColumn(kinds[f.name], f.metadata["doc"], f.metadata) for f in own
     }
 
 
 STEPS = {"at_least": 1, "at_most": LONGEST}
 TASK: Columns = {
-    "task": RowColumn(pl.String, "name of the task"),
-    "knobs": RowColumn(pl.String, "knobs of the task, JSON, as in `config`"),
+    "task": RowColumn(str, "name of the task"),
+    "knobs": RowColumn(str, "knobs of the task, JSON, as in `config`"),
     "lag": RowColumn(
-        pl.Int64,
+        int,
         "time steps between seeing something and having to give it; each task says which steps",
         STEPS,
     ),
-    "length": RowColumn(pl.Int64, "time steps of a training sequence", STEPS),
+    "length": RowColumn(int, "time steps of a training sequence", STEPS),
 }
 MODEL = _knobs(Model)
 START: Columns = {
     "input_bias": RowColumn(
-        pl.Float64,
+        float,
         "bias of the input gate at the start; null if it is drawn (chrono) or set by Flax",
         OPTIONAL,
     ),
     "forget_bias": RowColumn(
-        pl.Float64,
+        float,
         "bias of the forget gate at the start; null as for `input_bias`",
         OPTIONAL,
     ),
     "output_bias": RowColumn(
-        pl.Float64,
+        float,
         "bias of the output gate at the start; null as for `input_bias`",
         OPTIONAL,
     ),
     "gain": RowColumn(
-        pl.Float64, "gain of the candidate's recurrent block at the start", OPTIONAL
+        float, "gain of the candidate's recurrent block at the start", OPTIONAL
     ),
     "orthogonal": RowColumn(
-        pl.Boolean, "true if this block is orthogonal at the start", OPTIONAL
+        bool, "true if this block is orthogonal at the start", OPTIONAL
     ),
 }
 RECIPE: Columns = {  # a row's forget bias is the start's, which says more
-    "recipe": RowColumn(pl.String, "name of the recipe"),
+    "recipe": RowColumn(str, "name of the recipe"),
     **_knobs(ResolvedRecipe, without=("name", "forget_bias")),
 }
 EVALUATION: Columns = {
@@ -100,7 +106,7 @@ EVALUATION: Columns = {
 }
 THRESHOLD: Columns = {
     "threshold": RowColumn(
-        pl.Float64, "criterion: the least accuracy or the greatest error that passes"
+        float, "criterion: the least accuracy or the greatest error that passes"
     )
 }
 DERIVED: Columns = {
@@ -147,7 +153,9 @@ def columns_of(config: Mapping[str, Any]) -> Row:
     columns |= {name: start.get(name.removesuffix("_bias")) for name in START}
     columns |= {name: evaluation[name.removeprefix(PREFIX)] for name in EVALUATION}
     for name, value in columns.items():
-        is_kind = type(value) in KINDS[DERIVED[name].dtype]
+        kind = DERIVED[name].kind
+        kinds = (int, float) if kind is float else (kind,)  # in JSON 1.0 may be 1
+        is_kind = value is None or type(value) in kinds
         if not is_kind or (type(value) is int and abs(value) > LARGEST):
             raise TypeError(f"{name}: {type(value)}")
     return columns

@@ -2,6 +2,7 @@
 Needs no JAX."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Literal, get_args
 
 import polars as pl
@@ -37,119 +38,113 @@ STEPS_TO = {  # the column of the steps after which a net has a verdict
 # Every column. `make tables` prints this into sweeps/README.md.
 COLUMNS: Columns = {
     "key": RowColumn(
-        pl.String, "hash of `config`; rows with the same key are the same member"
+        str, "hash of `config`; rows with the same key are the same member"
     ),
-    "study": RowColumn(pl.String, "name of the study"),
+    "study": RowColumn(str, "name of the study"),
     **TASK,
     **MODEL,
-    "seed": RowColumn(pl.Int64, "seed of weights and data"),
+    "seed": RowColumn(int, "seed of weights and data"),
     **{name: RECIPE[name] for name in ("recipe", "init")},
     **START,
     **RECIPE,
     "status": RowColumn(
-        pl.String,
+        str,
         "solved, unsolved or diverged; failed if two workers ended while they trained it",
     ),
-    "reason": RowColumn(pl.String, "reason of a failure; null if it did not fail"),
-    "solved": RowColumn(pl.Boolean, "true if the member met the criterion"),
+    "reason": RowColumn(str, "reason of a failure; null if it did not fail"),
+    "solved": RowColumn(bool, "true if the member met the criterion"),
     "steady": RowColumn(
-        pl.Boolean,
-        "true if it is solved, and the same weights pass at the stretched length",
+        bool, "true if it is solved, and the same weights pass at the stretched length"
     ),
     "up_to": RowColumn(
-        pl.Boolean,
+        bool,
         "true if it is solved, and the same weights are right at every shorter lag; false if this"
         " was not tested",
     ),
     "anywhere": RowColumn(
-        pl.Boolean,
+        bool,
         "true if it is solved, and the same weights are right at every lag up to its own, wherever"
         " in a sequence it begins, confirmed on fresh sequences; false if this was not tested",
         {"before": False},
     ),
-    "steps": RowColumn(pl.Int64, "training steps taken"),
-    "steps_to_solve": RowColumn(
-        pl.Int64, "training steps until solved; null if not solved"
-    ),
+    "steps": RowColumn(int, "training steps taken"),
+    "steps_to_solve": RowColumn(int, "training steps until solved; null if not solved"),
     "steps_to_steady": RowColumn(
-        pl.Int64, "training steps until steady; null if not steady"
+        int, "training steps until steady; null if not steady"
     ),
-    "steps_to_up_to": RowColumn(
-        pl.Int64, "training steps until up_to; null if not up_to"
-    ),
+    "steps_to_up_to": RowColumn(int, "training steps until up_to; null if not up_to"),
     "steps_to_anywhere": RowColumn(
-        pl.Int64, "training steps until anywhere; null if not anywhere", OPTIONAL
+        int, "training steps until anywhere; null if not anywhere", OPTIONAL
     ),
-    "metric": RowColumn(pl.String, "accuracy, or mse (mean squared error)"),
+    "metric": RowColumn(str, "accuracy, or mse (mean squared error)"),
     **THRESHOLD,
-    "final": RowColumn(pl.Float64, "last held-out metric; null if never evaluated"),
-    "best": RowColumn(pl.Float64, "best held-out metric"),
+    "final": RowColumn(float, "last held-out metric; null if never evaluated"),
+    "best": RowColumn(float, "best held-out metric"),
     "train_loss": RowColumn(
-        pl.Float64, "mean training loss over the last chunk, in nats or squared error"
+        float, "mean training loss over the last chunk, in nats or squared error"
     ),
     "validation_loss": RowColumn(
-        pl.Float64,
-        "lowest loss of the validation split; null unless task.criterion=best",
+        float, "lowest loss of the validation split; null unless task.criterion=best"
     ),
     "held_out_loss": RowColumn(
-        pl.Float64, "loss of the held-out sequences, with the same weights"
+        float, "loss of the held-out sequences, with the same weights"
     ),
     "stretch": EVALUATION["stretch"],
-    "stretched": RowColumn(pl.Float64, "metric at the stretched length"),
+    "stretched": RowColumn(float, "metric at the stretched length"),
     "mean_up_to": RowColumn(
-        pl.Float64, "mean of the metric at every lag up to its own; null if not tested"
+        float, "mean of the metric at every lag up to its own; null if not tested"
     ),
-    "worst_up_to": RowColumn(pl.Float64, "worst metric of these lags"),
-    "worst_lag": RowColumn(pl.Int64, "lag with the worst metric"),
+    "worst_up_to": RowColumn(float, "worst metric of these lags"),
+    "worst_lag": RowColumn(int, "lag with the worst metric"),
     "exact_lags": RowColumn(
-        pl.Int64,
+        int,
         "number of lags at which all sequences there are were tried, at every length; null if the"
         " member is not right anywhere",
         OPTIONAL,
     ),
     "lengths": EVALUATION["lengths"],
-    "score_at_lengths": RowColumn(pl.String, "metric at each of `lengths`, JSON"),
+    "score_at_lengths": RowColumn(str, "metric at each of `lengths`, JSON"),
     "whole_at_lengths": RowColumn(
-        pl.String,
+        str,
         "share of sequences without a wrong answer at each of `lengths`, JSON; nulls for values",
     ),
     "evaluation_sequences": EVALUATION["evaluation_sequences"],
     **EVALUATION,
     "carry_numbers": RowColumn(
-        pl.Int64, "numbers in the carry of the whole net, per sequence"
+        int, "numbers in the carry of the whole net, per sequence"
     ),
-    "parameters": RowColumn(pl.Int64, "trained numbers, including the read-out"),
+    "parameters": RowColumn(int, "trained numbers, including the read-out"),
     "compile_seconds": RowColumn(
-        pl.Float64, "seconds of compiling the program that its population shares"
+        float, "seconds of compiling the program that its population shares"
     ),
-    "run_seconds": RowColumn(pl.Float64, "seconds of training and evaluation"),
-    "loop": RowColumn(pl.String, "name of the loop over time, as in memcap/loops/"),
-    "batching": RowColumn(pl.String, "older name of the loop: map or vmap"),
-    "scan": RowColumn(pl.String, "older name of the loop: loop, scan or plain"),
-    "kernel": RowColumn(pl.String, "older name of the loop: xla or native"),
+    "run_seconds": RowColumn(float, "seconds of training and evaluation"),
+    "loop": RowColumn(str, "name of the loop over time, as in memcap/loops/"),
+    "batching": RowColumn(str, "older name of the loop: map or vmap"),
+    "scan": RowColumn(str, "older name of the loop: loop, scan or plain"),
+    "kernel": RowColumn(str, "older name of the loop: xla or native"),
     "program_units": RowColumn(
-        pl.Int64,
+        int,
         "width that the member was padded to; more than `units` only if widths share a program",
     ),
-    "program_steps": RowColumn(pl.Int64, "time steps of the buffer of its sequences"),
+    "program_steps": RowColumn(int, "time steps of the buffer of its sequences"),
     "population": RowColumn(
-        pl.String, "name of its shard and of its file of weights, without the ending"
+        str, "name of its shard and of its file of weights, without the ending"
     ),
-    "config": RowColumn(pl.String, "the whole resolved config, JSON"),
-    "memcap": RowColumn(pl.String, "version of memcap"),
-    "python": RowColumn(pl.String, "version of Python"),
-    "jax": RowColumn(pl.String, "version of JAX"),
-    "jaxlib": RowColumn(pl.String, "version of jaxlib"),
-    "flax": RowColumn(pl.String, "version of Flax"),
-    "optax": RowColumn(pl.String, "version of optax"),
-    "backend": RowColumn(pl.String, "cpu, gpu or tpu"),
-    "device": RowColumn(pl.String, "name of the device"),
+    "config": RowColumn(str, "the whole resolved config, JSON"),
+    "memcap": RowColumn(str, "version of memcap"),
+    "python": RowColumn(str, "version of Python"),
+    "jax": RowColumn(str, "version of JAX"),
+    "jaxlib": RowColumn(str, "version of jaxlib"),
+    "flax": RowColumn(str, "version of Flax"),
+    "optax": RowColumn(str, "version of optax"),
+    "backend": RowColumn(str, "cpu, gpu or tpu"),
+    "device": RowColumn(str, "name of the device"),
     "matmul_precision": RowColumn(
-        pl.String, "precision of products, which devices may round"
+        str, "precision of products, which devices may round"
     ),
-    "xla_flags": RowColumn(pl.String, "XLA flags that were set"),
-    "git_commit": RowColumn(pl.String, "commit of memcap, if it ran from a checkout"),
-    "finished": RowColumn(pl.Datetime("us", "UTC"), "time of its end, UTC"),
+    "xla_flags": RowColumn(str, "XLA flags that were set"),
+    "git_commit": RowColumn(str, "commit of memcap, if it ran from a checkout"),
+    "finished": RowColumn(datetime, "time of its end, UTC"),
 }
 SCHEMA = {name: column.dtype for name, column in COLUMNS.items()}
 RESULTS = [
