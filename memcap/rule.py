@@ -428,7 +428,7 @@ class LossRule(ScoreRule):
 
     lowest_step: int = 0  # at which the loss was lowest
     is_lowest: bool = False  # whether the last evaluation had the lowest loss
-    by_loss: ClassVar[bool] = True
+    by_loss = True
 
     def is_due(self, stream: Stream, step: int, training_score: float) -> bool:
         """Return true for validation's sequences after every chunk, and for the

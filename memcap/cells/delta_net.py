@@ -1,6 +1,6 @@
 """DeltaNet as a recurrent cell: a new value replaces what its key had."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from flax import nnx
 
@@ -26,9 +26,9 @@ class DeltaNet(MatrixCell):
     delta rule over sequence length".
     """
 
-    name: ClassVar[str] = "delta_net"
+    name = "delta_net"
     # whether b goes up to 2, at which a write flips the sign of a key's value
-    allow_neg_eigval: ClassVar[bool] = False
+    allow_neg_eigval = False
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
         """Start the strength at half of its maximum."""

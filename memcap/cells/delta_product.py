@@ -1,7 +1,7 @@
 """DeltaProduct as a recurrent cell: two steps of the delta rule per input, so that a
 state can be turned."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from flax import nnx
 
@@ -24,8 +24,8 @@ class DeltaProduct(SignedDeltaNet):
     (memcap/cells/layer_parts.py). With `writes = 1` it is `signed_delta_net`.
     """
 
-    name: ClassVar[str] = "delta_product"
-    writes: ClassVar[int] = 2  # steps per input
+    name = "delta_product"
+    writes = 2  # steps per input
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)

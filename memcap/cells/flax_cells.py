@@ -1,8 +1,6 @@
 """Cells of Flax whose gates memcap knows. All others of `flax.nnx` work too, but only
 with their own initialiser."""
 
-from typing import ClassVar
-
 from flax import nnx
 
 from memcap.cells.base import Cell
@@ -17,7 +15,7 @@ class Elman(nnx.SimpleCell, Cell):
     """`flax.nnx.SimpleCell` (Elman, 1990): h' = tanh(W_x x + W_h h + b), a candidate
     without gates."""
 
-    name: ClassVar[str] = "SimpleCell"
+    name = "SimpleCell"
     gates = Gates(("candidate",), KERNEL, RECURRENT, BIAS)
     can_pad = True
 
@@ -29,7 +27,7 @@ class GRU(nnx.GRUCell, Cell):
     candidate (role "output").
     """
 
-    name: ClassVar[str] = "GRUCell"
+    name = "GRUCell"
     gates = Gates(("output", "forget", "candidate"), KERNEL, RECURRENT, BIAS)
     can_pad = True
 
@@ -38,7 +36,7 @@ class FlaxLSTM(nnx.OptimizedLSTMCell, Cell):
     """`flax.nnx.OptimizedLSTMCell`, with its gates in one product, in the order i, f,
     g, o: the same equations as memcap's LSTM, as a check on it."""
 
-    name: ClassVar[str] = "OptimizedLSTMCell"
+    name = "OptimizedLSTMCell"
     gates = Gates(
         ("input", "forget", "candidate", "output"),
         KERNEL,

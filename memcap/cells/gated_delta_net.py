@@ -1,7 +1,7 @@
 """Gated DeltaNet as a recurrent cell: before each write the whole state decays by a
 factor that the input sets."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 from flax import nnx
@@ -18,7 +18,7 @@ class GatedDeltaNet(DeltaNet):
     eight times as fast: `gated_delta_net+rate`.
     """
 
-    name: ClassVar[str] = "gated_delta_net"
+    name = "gated_delta_net"
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
         """Start the strength at a half, and the decay small."""

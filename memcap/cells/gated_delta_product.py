@@ -3,7 +3,7 @@ decays by a factor that the input sets."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
 
@@ -29,7 +29,7 @@ class GatedDeltaProduct(DeltaProduct, GatedDeltaNet):
     `gated_delta_product+conv4+gate+rate` has them (memcap/cells/layer_parts.py).
     """
 
-    name: ClassVar[str] = "gated_delta_product"
+    name = "gated_delta_product"
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
         """Start each strength at half of its maximum, and the decay small."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -26,8 +26,8 @@ class GatedLinearAttention(AdditiveCell):
     carry is S (K, U), as in the paper, and the last input.
     """
 
-    name: ClassVar[str] = "gla"
-    qk_l2_norm: ClassVar[bool] = False
+    name = "gla"
+    qk_l2_norm = False
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
         """Start each gate at .5, so its root at .96."""

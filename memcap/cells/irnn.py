@@ -1,7 +1,7 @@
 """IRNN (Le, Jaitly & Hinton, 2015): rectified units whose recurrent weights start as
 the identity, so that a state lasts."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,7 @@ class IRNN(DenseCell):
     same, and their `gain` scales the identity. Nothing is left out.
     """
 
-    name: ClassVar[str] = "irnn"
+    name = "irnn"
     kernel_start = staticmethod(nnx.initializers.normal(SPREAD))
     recurrent_start = staticmethod(lambda _, shape: jnp.eye(*shape))
 

@@ -3,7 +3,7 @@ number of a key decays by a factor of its own."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -30,9 +30,9 @@ class KimiDeltaAttention(GatedDeltaNet):
     the bias and the bounded rank of the gate's map.
     """
 
-    name: ClassVar[str] = "kda"
-    least_rate: ClassVar[float] = 1.0
-    sigmoid_gate: ClassVar[bool] = True
+    name = "kda"
+    least_rate = 1.0
+    sigmoid_gate = True
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
         """Start the strength at a half, and the decays small."""

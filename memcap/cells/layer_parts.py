@@ -64,7 +64,7 @@ class Convolution(MatrixCell):
     inputs.
     """
 
-    kernel_inputs: ClassVar[int] = 1
+    kernel_inputs = 1
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)

@@ -6,7 +6,7 @@ in Kurtkaya, Dinc et al. (2025), steps of 5 ms and a time constant of 10 ms. Ano
 leak is a subclass: `class Slow(Leaky): leak = 0.1`, called `my_module:Slow`.
 """
 
-from typing import Any, ClassVar
+from typing import Any
 
 import jax.numpy as jnp
 
@@ -16,8 +16,8 @@ from memcap.cells.base import DenseCell, Inputs, Step
 class Leaky(DenseCell):
     """One number per unit; starts with Glorot and Bengio's weights and zero biases."""
 
-    name: ClassVar[str] = "leaky"
-    leak: ClassVar[float] = 0.5
+    name = "leaky"
+    leak = 0.5
 
     def __call__(self, carry: Any, inputs: Inputs) -> Step:
         """Take one step: carry (B, U), inputs (B, F) -> carry, and the same as the hidden state."""

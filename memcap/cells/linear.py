@@ -7,7 +7,7 @@ units see each other, so there is no cheap parallel scan: joining two stretches 
 would cost U^3.
 """
 
-from typing import Any, ClassVar
+from typing import Any
 
 from flax import nnx
 
@@ -18,7 +18,7 @@ class Linear(DenseCell):
     """One number per unit, no nonlinearity; starts orthogonal, by its own and by named
     initialisers."""
 
-    name: ClassVar[str] = "linear"
+    name = "linear"
     recurrent_start = staticmethod(nnx.initializers.orthogonal())
 
     def __call__(self, carry: Any, inputs: Inputs) -> Step:

@@ -1,6 +1,6 @@
 """Linear attention as a recurrent cell: values add up, and nothing is forgotten."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from memcap.cells.additive import AdditiveCell
 from memcap.cells.matrix import Gate
@@ -14,7 +14,7 @@ class LinearAttention(AdditiveCell):
     later layers.
     """
 
-    name: ClassVar[str] = "linear_attention"
+    name = "linear_attention"
 
     def decay_and_strength(self, gates: list[Gate]) -> tuple[Any, Any]:
         """Return (None, None): no decay, and a factor of 1."""

@@ -4,7 +4,7 @@ turns and decays, h' = lambda h + gamma B x."""
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +30,7 @@ class LRU(DiagonalCell):
     its multi-layer perceptron are left out.
     """
 
-    name: ClassVar[str] = "LRU"
+    name = "LRU"
     hidden_per_unit = 2
     carry_dtype = jnp.complex64
     R_MIN = 0.4

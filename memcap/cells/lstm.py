@@ -14,7 +14,7 @@ memcap/loops/lstm_while.py and lstm_masked.py use it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -65,7 +65,7 @@ class LSTM(Cell):
     """memcap's LSTM cell. Its carry is (c, h), each (B, U), as in Flax's cells. A new cell
     has weights of zero; those that training starts from are drawn by `Gates.draw`."""
 
-    name: ClassVar[str] = "lstm"
+    name = "lstm"
     gates = Gates(roles=("input", "forget", "candidate", "output"))
     has_own_init = False
     can_pad = True

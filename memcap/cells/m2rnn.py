@@ -3,7 +3,7 @@ and of which a part is kept."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -37,9 +37,9 @@ class M2RNN(MatrixCell):
     (memcap/cells/layer_parts.py).
     """
 
-    name: ClassVar[str] = "m2rnn"
-    qk_l2_norm: ClassVar[bool] = False
-    norm_before_gate: ClassVar[bool] = False
+    name = "m2rnn"
+    qk_l2_norm = False
+    norm_before_gate = False
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)

@@ -1,7 +1,7 @@
 """Mamba-2 as a recurrent cell: one step size, computed from the input, sets how much is
 forgotten and how much is written."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -33,10 +33,10 @@ class Mamba2(AdditiveCell):
     Also left out: the skip D x, which `mamba2+skip` has.
     """
 
-    name: ClassVar[str] = "mamba2"
-    qk_l2_norm: ClassVar[bool] = False
-    conv_bias: ClassVar[bool] = True
-    norm_before_gate: ClassVar[bool] = False
+    name = "mamba2"
+    qk_l2_norm = False
+    conv_bias = True
+    norm_before_gate = False
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from memcap.cells.diagonal import GatedDiagonalCell
 from memcap.cells.gates import Gates
@@ -22,7 +22,7 @@ class MinGRU(GatedDiagonalCell):
     version in log space makes it positive.
     """
 
-    name: ClassVar[str] = "minGRU"
+    name = "minGRU"
     gates = Gates(("forget", "candidate"), recurrent=None)
 
     def coefficients(self, inputs: Float[Array, "*T F"]) -> Coefficients:

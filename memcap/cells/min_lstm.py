@@ -3,7 +3,7 @@ the input and add up to 1."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 from jax import lax
@@ -26,7 +26,7 @@ class MinLSTM(GatedDiagonalCell):
     were shut, the quotient itself would be 0 / 0.
     """
 
-    name: ClassVar[str] = "minLSTM"
+    name = "minLSTM"
     gates = Gates(("forget", "input", "candidate"), recurrent=None)
 
     def coefficients(self, inputs: Float[Array, "*T F"]) -> Coefficients:

@@ -4,7 +4,7 @@ it is read."""
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -44,10 +44,10 @@ class MLSTM(MatrixCell):
     has them (memcap/cells/xlstm_parts.py).
     """
 
-    name: ClassVar[str] = "mlstm"
-    qk_l2_norm: ClassVar[bool] = False
+    name = "mlstm"
+    qk_l2_norm = False
     # whether what is read has mean 0 and variance 1 over its numbers
-    layer_norm: ClassVar[bool] = False
+    layer_norm = False
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)

@@ -3,7 +3,7 @@ decay and whose input are gated by what enters."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -36,7 +36,7 @@ class RGLRU(DiagonalCell):
     h (U,), as in the paper.
     """
 
-    name: ClassVar[str] = "RG_LRU"
+    name = "RG_LRU"
     R_MIN = 0.9
     R_MAX = 0.999
 

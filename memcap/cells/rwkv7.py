@@ -4,7 +4,7 @@ written, and both have rates of their own for each number of a key."""
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -42,8 +42,8 @@ class RWKV7(MatrixCell):
     The learned mix of this input and the last one is part of the kernels over both.
     """
 
-    name: ClassVar[str] = "rwkv7"
-    qk_l2_norm: ClassVar[bool] = False
+    name = "rwkv7"
+    qk_l2_norm = False
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)

@@ -4,7 +4,7 @@ on the recurrence of Orvieto et al. (2023)."""
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 from flax import nnx
@@ -29,7 +29,7 @@ class SelectiveLRU(LRU):
     number per unit, as in the LRU.
     """
 
-    name: ClassVar[str] = "selective_LRU"
+    name = "selective_LRU"
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)

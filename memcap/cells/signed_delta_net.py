@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from memcap.cells.delta_net import DeltaNet
 
 
@@ -14,5 +12,5 @@ class SignedDeltaNet(DeltaNet):
     negative eigenvalues".
     """
 
-    name: ClassVar[str] = "signed_delta_net"
-    allow_neg_eigval: ClassVar[bool] = True
+    name = "signed_delta_net"
+    allow_neg_eigval = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -40,7 +40,7 @@ class SLSTM(Cell):
     differently at another width.
     """
 
-    name: ClassVar[str] = "slstm"
+    name = "slstm"
     gates = Gates(("input", "forget", "candidate", "output"))
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):

@@ -3,7 +3,7 @@ rotated, and then cut off near zero."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +33,7 @@ class URNN(Cell):
     within .01. Left out: the learned first state, which is 0 here.
     """
 
-    name: ClassVar[str] = "urnn"
+    name = "urnn"
     hidden_per_unit = 2
     carry_dtype = jnp.complex64
 

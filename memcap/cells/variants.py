@@ -250,7 +250,7 @@ class SignedDelta(Signed):
     """The signed cells that write by the delta rule: along a key a write of strength b
     leaves 1 - 2 b instead of 1 - b."""
 
-    allow_neg_eigval: ClassVar[bool] = True
+    allow_neg_eigval = True
 
 
 def _signed(cls: type[Cell], name: str) -> type[Signed]:

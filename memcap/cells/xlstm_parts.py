@@ -41,7 +41,7 @@ def conv_param(rngs: nnx.Rngs, window: int, *shape: int) -> nnx.Param:
 class MLSTMConvolution(MLSTM):
     """Makes queries and keys from a convolution, and gates from queries, keys and values."""
 
-    kernel_inputs: ClassVar[int] = 1
+    kernel_inputs = 1
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)
