@@ -15,6 +15,7 @@ from memcap.models.network import Network
 from memcap.terminal.words import fold, plural, print_json
 
 BATCH = 1  # sequences that are shown
+Shape = tuple[int, ...]
 # of the arrays of a layer's state, by their number
 NAMES = {1: ("h",), 2: ("c", "h")}
 
@@ -48,19 +49,19 @@ class Inspection:
     timesteps: int
     features: int
     batch: int
-    every: tuple[int, ...]  # of the last layer's hidden states at all steps
-    last: tuple[int, ...]  # and at the last one
-    carry: dict[str, tuple[int, ...]]  # of each array of the state, by name
+    every: Shape  # of the last layer's hidden states at all steps
+    last: Shape  # and at the last one
+    carry: dict[str, Shape]  # of each array of the state, by name
     carry_numbers: int
     cell_parameters: int
-    longer: dict[str, tuple[int, ...]]
+    longer: dict[str, Shape]
 
 
 def inspect(model: Model, timesteps: int, features: int) -> Inspection:
     """Build the network, run it abstractly over (timesteps, 1, features), and read
     off its shapes."""
 
-    def shapes(steps: int) -> tuple[dict[str, tuple[int, ...]], tuple[int, ...]]:
+    def shapes(steps: int) -> tuple[dict[str, Shape], Shape]:
         def run() -> tuple:
             network = Network(model, features, 1, rngs=nnx.Rngs(0))
             carries, hidden = network.hidden(jnp.zeros((steps, BATCH, features)))
@@ -126,5 +127,5 @@ def sentences(shapes: Inspection) -> list[str]:
     ]
 
 
-def _named(shapes: dict[str, tuple[int, ...]]) -> str:
+def _named(shapes: dict[str, Shape]) -> str:
     return ", ".join(f"{name} {shape}" for name, shape in shapes.items())

@@ -121,6 +121,6 @@ def find_row(folder: Path, key: str) -> Row:
     return rows.row(0, named=True)
 
 
-def config_of(row: dict[str, Any]) -> dict[str, Any]:
+def config_of(row: Row) -> dict[str, Any]:
     """Return the whole config of a row's member."""
     return json.loads(row["config"])

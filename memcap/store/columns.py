@@ -181,7 +181,7 @@ def derive(configs: pl.Series) -> pl.DataFrame:
 
 
 @lru_cache(maxsize=1 << 14)
-def _line(text: str | None) -> dict[str, Any]:
+def _line(text: str | None) -> Row:
     """Return the columns of a config without its seed; none if it is not a member's."""
     try:
         config = json.loads(text or "")
@@ -205,7 +205,7 @@ def task_of(task: str, knobs: str) -> Task:
     return typed(cls, completed(cls, json.loads(knobs)), "task")
 
 
-def model_of(row: Mapping[str, Any]) -> Model:
+def model_of(row: Row) -> Model:
     """Return the network of a row, at one unit. Nothing is imported."""
     with names_in_data():
         return typed(
@@ -215,7 +215,7 @@ def model_of(row: Mapping[str, Any]) -> Model:
         )
 
 
-def recipe_of(row: Mapping[str, Any]) -> ResolvedRecipe:
+def recipe_of(row: Row) -> ResolvedRecipe:
     """Return the recipe of a row; raise UserError, as for task and network, if it is
     not of this version."""
     values = {name: row[name] for name in RECIPE if name != "recipe"}
@@ -227,7 +227,7 @@ def recipe_of(row: Mapping[str, Any]) -> ResolvedRecipe:
     )
 
 
-def evaluation_of(row: Mapping[str, Any]) -> Evaluation:
+def evaluation_of(row: Row) -> Evaluation:
     """Return the evaluation of a row's member, without the lengths at which it was
     scored at the end."""
     values = {

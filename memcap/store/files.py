@@ -28,7 +28,9 @@ import polars as pl
 
 from memcap.config.member import member_of
 from memcap.knobs import UserError
+from memcap.models.model import Params
 from memcap.runtime import signals
+from memcap.store.columns import Row
 
 DRAFT = re.compile(r"\..+\.(parquet|npz|json|png|pdf|csv)\.[0-9a-f]{8}")
 # Seconds; a younger file may be one that another job, perhaps of another host, writes.
@@ -238,7 +240,7 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_weights(path: Path, weights: dict[str, dict[str, Any]]) -> None:
+def write_weights(path: Path, weights: dict[str, Params]) -> None:
     """Write the nested weights of members by key, whole or not at all."""
     from flax.traverse_util import flatten_dict
 
@@ -274,25 +276,25 @@ def read_npz(path: Path, take: Callable[[Any], T]) -> T:
         return take(npz)
 
 
-def read_weights(path: Path) -> dict[str, Any]:
+def read_weights(path: Path) -> Params:
     """Read the nested weights of all members in a file, by key. Errors are those of
     `read_npz`."""
     return read_npz(path, lambda npz: _nested(dict(npz)))
 
 
-def _nested(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+def _nested(arrays: dict[str, np.ndarray]) -> Params:
     from flax.traverse_util import unflatten_dict
 
     return unflatten_dict(arrays, sep="/")
 
 
-def _of_member(npz: Any, key: str) -> dict[str, Any]:
+def _of_member(npz: Any, key: str) -> Params:
     """Return the nested weights of a member in an open archive; none if it has none."""
     names = [name for name in npz.files if name.startswith(f"{key}/")]
     return _nested({name: npz[name] for name in names}).get(key, {})
 
 
-def weights_of(folder: Path, row: dict[str, Any]) -> dict[str, Any]:
+def weights_of(folder: Path, row: Row) -> Params:
     """Return the nested weights of one row's member; refuse a folder without them, or a
     bad file."""
     key = row["key"]
@@ -310,7 +312,7 @@ def weights_of(folder: Path, row: dict[str, Any]) -> dict[str, Any]:
     raise UserError(wrong)
 
 
-def sound_weights_of(folder: Path, row: dict[str, Any]) -> dict[str, Any]:
+def sound_weights_of(folder: Path, row: Row) -> Params:
     """Return weights as `weights_of` does; refuse those of another net, too."""
     weights = weights_of(folder, row)
     try:
@@ -323,7 +325,7 @@ def sound_weights_of(folder: Path, row: dict[str, Any]) -> dict[str, Any]:
     return weights
 
 
-def check_weights(row: dict[str, Any], weights: dict[str, Any]) -> None:
+def check_weights(row: Row, weights: Params) -> None:
     """Raise BadFileError if weights are not those of the row's net, in all arrays,
     shapes and types, or not finite."""
     member = member_of(json.loads(row["config"]))

@@ -9,6 +9,7 @@ from typing import Any
 from memcap import store
 from memcap.config.member import member_of
 from memcap.knobs import UserError, set_words
+from memcap.store.columns import Row
 from memcap.store.shards import ATLAS, is_published, sweeps
 from memcap.tasks import Task
 
@@ -58,7 +59,7 @@ def _there_are(run: str, published: Sequence[str]) -> str:
     return f"one of a task that has some, as {published[0]}; of {', '.join(tasks)}"
 
 
-def find_net(results: Path, run: str) -> tuple[Path, dict[str, Any]]:
+def find_net(results: Path, run: str) -> tuple[Path, Row]:
     """Find the folder and the row of a member that a user names: by its key, or the
     first digits, in the folder of a study, or of several; or by the name of a published
     net. Refuse a net that does not exist.

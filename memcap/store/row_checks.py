@@ -21,6 +21,7 @@ from memcap.runtime.plugins import is_import_path
 from memcap.store.columns import DERIVED, SEED, RowColumn
 from memcap.store.files import BadFileError
 
+Complaints = dict[str, str]  # by key of a row
 STATUSES = ("solved", "unsolved", "diverged", "failed")
 METRICS = ("accuracy", "mse")
 SHOWN = 3  # rows that a line names
@@ -34,7 +35,7 @@ class BadRowsError(BadFileError):
     """A table with rows that do not belong to their members; `rows` has the fault of
     each, by key."""
 
-    def __init__(self, rows: dict[str, str]):
+    def __init__(self, rows: Complaints):
         self.rows = rows
         lines = [f"row {key}: {why}" for key, why in list(rows.items())[:SHOWN]]
         more = [f"and {len(rows) - SHOWN:,} rows more"] if len(rows) > SHOWN else []
@@ -65,18 +66,18 @@ def check_copies(table: pl.DataFrame, completed: pl.DataFrame) -> None:
             raise BadRowsError({str(completed["key"][place]): why})
 
 
-def _of_others(table: pl.DataFrame) -> dict[str, str]:
+def _of_others(table: pl.DataFrame) -> Complaints:
     pairs = table.select("key", "config").iter_rows()
     keys = [key for key, config in pairs if config is None or key != key_of(config)]
     return dict.fromkeys(map(str, keys), "damaged: it has the config of another")
 
 
-def _against_members(table: pl.DataFrame) -> dict[str, str]:
+def _against_members(table: pl.DataFrame) -> Complaints:
     """Return rows that say of their member what is not so. Members that differ only in
     the seed are looked at once."""
     kinds = table.with_columns(kind=pl.col("config").str.replace(SEED, ""))
     kind = ["kind", "metric", "parameters", "carry_numbers"]
-    wrong: dict[str, str] = {}
+    wrong: Complaints = {}
     for (_, *results), rows in kinds.group_by(kind, maintain_order=True):
         if why := _contradiction(json.loads(rows["config"][0]), results):
             wrong |= dict.fromkeys(rows["key"], why)
@@ -104,7 +105,7 @@ def _contradiction(config: Config, results: Sequence[Any]) -> str | None:
     return None
 
 
-def _with_two_verdicts(table: pl.DataFrame) -> dict[str, str]:
+def _with_two_verdicts(table: pl.DataFrame) -> Complaints:
     measured = table.filter(pl.col("status") != "failed")
     verdicts = measured.group_by("key", *SAME_WAY, maintain_order=True).agg(
         pl.struct("status", "solved", "steady", "up_to", "anywhere")
@@ -115,7 +116,7 @@ def _with_two_verdicts(table: pl.DataFrame) -> dict[str, str]:
     return dict.fromkeys(map(str, keys), "two rows of one training have two verdicts")
 
 
-def _out_of_range(table: pl.DataFrame) -> dict[str, str]:
+def _out_of_range(table: pl.DataFrame) -> Complaints:
     ranges = {name: _range(name, column) for name, column in DERIVED.items()}
     wrong = {}
     for key, (name, value) in _breaches(table, ranges).items():
@@ -127,7 +128,7 @@ def _out_of_range(table: pl.DataFrame) -> dict[str, str]:
     return wrong | dict.fromkeys(map(str, table.filter(empty)["key"]), NO_CONFIG)
 
 
-def _against_rules(table: pl.DataFrame) -> dict[str, str]:
+def _against_rules(table: pl.DataFrame) -> Complaints:
     return {
         key: f"{name}={_word(value)} does not go with what else it says"
         for key, (name, value) in _breaches(table, _rules()).items()

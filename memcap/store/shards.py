@@ -37,6 +37,7 @@ from typing import Any
 import polars as pl
 
 from memcap.knobs import UserError
+from memcap.models.model import Params
 from memcap.runtime import ROOT, plugins
 from memcap.store import files
 from memcap.store.columns import Row
@@ -213,7 +214,7 @@ def prepare(folder: Path) -> None:
 
 
 def write(
-    folder: Path, name: str, rows: Sequence[Row], weights: dict[str, dict[str, Any]]
+    folder: Path, name: str, rows: Sequence[Row], weights: dict[str, Params]
 ) -> None:
     """Write a shard's weights, then its rows: a row that exists has its weights."""
     write_weights(folder / "weights" / f"{name}.npz", weights)

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from memcap.knobs import UserError
+from memcap.models.model import Params
 from memcap.store import curves, shards
 from memcap.store.files import (
     BadFileError,
@@ -103,12 +103,10 @@ def _wrong_rows(
     return lines
 
 
-def _wrong_weights(
-    rows: pl.DataFrame, weights: Mapping[Path, dict[str, Any]]
-) -> list[str]:
+def _wrong_weights(rows: pl.DataFrame, weights: Mapping[Path, Params]) -> list[str]:
     """Return a line for each population that lacks weights, and for each member whose
     weights are not those of its net."""
-    nets = defaultdict[str, dict[str, Any]](dict)
+    nets = defaultdict[str, Params](dict)
     for path, members in weights.items():
         nets[path.stem] |= members
     missing = defaultdict[str, list[str]](list)

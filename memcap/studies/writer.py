@@ -16,6 +16,7 @@ import polars as pl
 
 from memcap import loops
 from memcap.config.member import Member
+from memcap.models.model import Params
 from memcap.runtime.signals import Interrupted
 from memcap.store import curves, heartbeat, shards
 from memcap.store.columns import Row, columns_of
@@ -104,7 +105,7 @@ class _Shard:
     ended, weights and curves by key."""
 
     rows: list[Row] = field(default_factory=list)
-    weights: dict[str, dict[str, Any]] = field(default_factory=dict)
+    weights: dict[str, Params] = field(default_factory=dict)
     curves: dict[str, Points] = field(default_factory=dict)
     written: float = -math.inf  # when they were last written, on the monotonic clock
     changed: bool = False  # whether more have ended since

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from memcap.config.member import Config
 from memcap.knobs import UserError
 from memcap.rule import Verdict
 from memcap.store.columns import Row, task_of
@@ -54,7 +55,7 @@ class Run:
     name: str  # for people to read; need not be unique
     kind: str  # "member", "cell" (members that differ only in the seed), "study" or "agent"
     tags: tuple[str, ...] = ()
-    config: dict[str, Any] = field(default_factory=dict)
+    config: Config = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Agent:
     sweep: str  # its id
     project: str | None = None  # of the sweep, as the entity is
     entity: str | None = None
-    config: dict[str, Any] = field(default_factory=dict)  # what the sweep chose
+    config: Config = field(default_factory=dict)  # what the sweep chose
 
     @property
     def name(self) -> str:
@@ -83,7 +84,7 @@ class Entry:
     key: str
     name: str  # as `delay_line(symbols=4)-L8-u7-s3`
     metric: str  # of its task, as "accuracy"
-    config: dict[str, Any]
+    config: Config
     row: Row = field(default_factory=dict)  # empty until it has ended
     is_ours: bool = False  # whether the command that is mirrored wants it
     is_unsent: bool = False  # whether it has ended, and its row is to be sent
@@ -101,13 +102,13 @@ class Entry:
         return json.dumps(config, sort_keys=True)
 
 
-def entry(line: Mapping[str, Any]) -> Entry:
+def entry(line: Row) -> Entry:
     """Return the member of a row, or of a line of a job's list of members."""
     name = line["name"] if "name" in line else _name(line)
     return Entry(line["key"], name, line["metric"], json.loads(line["config"]))
 
 
-def _name(row: Mapping[str, Any]) -> str:
+def _name(row: Row) -> str:
     where = row["lag"], row["units"], row["seed"]
     try:
         return long_name(task_of(row["task"], row["knobs"]), *where)
@@ -164,7 +165,7 @@ def _short(tags: Iterable[Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(tag)[:LONGEST_TAG] for tag in tags))
 
 
-def _tags(config: Mapping[str, Any]) -> tuple[str, ...]:
+def _tags(config: Config) -> tuple[str, ...]:
     task = config["task"]
     model = config["model"]
     tags = [task["name"], f"lag {task['lag']}", config["recipe"]["name"], model["cell"]]
@@ -172,7 +173,7 @@ def _tags(config: Mapping[str, Any]) -> tuple[str, ...]:
     return _short(tags + [f"{layers} layers"] * (layers > 1))
 
 
-def summary_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def summary_of(rows: Sequence[Row]) -> Row:
     """Return the number of members, the shares that passed, and quartiles of their values."""
     summary = {
         "members": len(rows),
@@ -186,7 +187,7 @@ def summary_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return summary
 
 
-def is_by_loss(row: Mapping[str, Any]) -> bool:
+def is_by_loss(row: Row) -> bool:
     """Tell whether a row's member is judged by its held-out loss, so that it cannot be solved."""
     return BY_LOSS in (row.get("knobs") or "")
 

@@ -34,6 +34,7 @@ from memcap.training.queue import Queue
 from memcap.training.step import TrainState
 
 MAX_SAVING = 0.01  # share of the time that handing in states may take
+Evaluations = dict[int, list[list[float]]]  # numbers of each size, by lane
 
 
 def run_worker(queue: Queue, worker: int) -> None:
@@ -237,7 +238,7 @@ class Lanes:
 
     def _test(
         self, stream: Stream, steps: Sequence[int], train_scores: Sequence[float]
-    ) -> dict[int, list[list[float]]]:
+    ) -> Evaluations:
         """Test the lanes whose rule says so, and let each rule decide; return what
         `_evaluate` does."""
         active = self.active
@@ -295,9 +296,7 @@ class Lanes:
         # with the digits that a float32 has
         return {k: float(f"{rate:.7g}") for k, rate in zip(lanes, rates, strict=True)}
 
-    def _evaluate(
-        self, lanes: Mapping[int, Lane], stream: Stream
-    ) -> dict[int, list[list[float]]]:
+    def _evaluate(self, lanes: Mapping[int, Lane], stream: Stream) -> Evaluations:
         """Evaluate some lanes at each size that the members have for the stream.
 
         An evaluation has the score; also the share of whole sequences that are right,
@@ -306,7 +305,7 @@ class Lanes:
         counts = {
             k: len(lane.member.evaluation_sizes(stream)) for k, lane in lanes.items()
         }
-        evaluations: dict[int, list[list[float]]] = {k: [] for k in lanes}
+        evaluations: Evaluations = {k: [] for k in lanes}
         for index in range(max(counts.values(), default=0)):
             due = [k for k in lanes if index < counts[k]]
             self.eval_operands.blocks[:] = 0  # of all other lanes
