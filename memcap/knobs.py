@@ -14,6 +14,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
+Values = dict[str, Any]  # by name
 MOST = 1_000_000_000  # steps and seeds are int32 operands of the compiled programs
 LONGEST_LINE = 690  # characters of an error
 LONGEST_TEXT = 4096  # characters of a name or a path, as of Linux
@@ -84,7 +85,7 @@ def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
     return groups
 
 
-def field_values(owner: Any) -> dict[str, Any]:
+def field_values(owner: Any) -> Values:
     """Return the fields of a dataclass, by name."""
     return {name: getattr(owner, name) for name in names_of(type(owner))}
 
@@ -102,7 +103,7 @@ def set_words(owner: Any, without: Collection[str] = ()) -> list[str]:
 
 
 @cache
-def _default(cls: Any) -> dict[str, Any]:
+def _default(cls: Any) -> Values:
     return field_values(cls())
 
 
@@ -145,7 +146,7 @@ def knob(
     )
 
 
-def keyed(owner: Any) -> dict[str, Any]:
+def keyed(owner: Any) -> Values:
     """Return the fields of a dataclass as plain values for a key, without those at
     their `before`."""
     values = (
@@ -184,13 +185,13 @@ def _befores(cls: Any) -> tuple[tuple[str, Any], ...]:
     return tuple((f.name, f.metadata.get("before", MISSING)) for f in fields(cls))
 
 
-def completed(cls: Any, values: dict[str, Any]) -> dict[str, Any]:
+def completed(cls: Any, values: Values) -> Values:
     """Invert `keyed`: add to plain values the later fields, at their `before`."""
     return _later(cls) | values
 
 
 @cache
-def _later(cls: Any) -> dict[str, Any]:
+def _later(cls: Any) -> Values:
     return {name: before for name, before in _befores(cls) if before is not MISSING}
 
 
@@ -247,7 +248,7 @@ def check(owner: Any, where: str) -> None:
             )
 
 
-def defaults(cls: Any) -> dict[str, Any]:
+def defaults(cls: Any) -> Values:
     """Return the default of every field of a dataclass."""
     return {f.name: f.default for f in fields(cls) if f.default is not MISSING}
 

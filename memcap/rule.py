@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from memcap.knobs import MOST, UserError, check, field_values, knob
+from memcap.knobs import MOST, UserError, Values, check, field_values, knob
 from memcap.terminal.words import bound
 
 # A net that is not solved yet is evaluated if its training accuracy is at most this much
@@ -150,7 +150,7 @@ class Evaluation:
         """The number of sequences that an evaluation draws at once."""
         return min(256, self.sequences)
 
-    def differences(self, usual: "Evaluation") -> dict[str, Any]:
+    def differences(self, usual: "Evaluation") -> Values:
         """Return the values that differ from those of `usual`, by name, without
         `lengths`, which affects no verdict."""
         expected = field_values(usual)
@@ -261,7 +261,7 @@ class Assessment:
     validation_loss: float = math.nan
     held_out_loss: float = math.nan
 
-    def assessment(self) -> dict[str, Any]:
+    def assessment(self) -> Values:
         """Return the fields above by name, without those of a subclass."""
         return {item.name: getattr(self, item.name) for item in fields(Assessment)}
 
@@ -281,7 +281,7 @@ class ScoreRule(Assessment):
     confirmations: int = 0  # number of attempts to confirm a look so far
     by_loss: ClassVar[bool] = False  # whether a loss decides, on validation's sequences
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> Values:
         """Return what changes while a net trains, by name."""
         settings = ("criterion", "evaluation", "budget")
         values = vars(self).items()

@@ -17,7 +17,7 @@ from typing import Any, get_type_hints
 from memcap.commands.arguments import add_json
 from memcap.config.member import task_defaults
 from memcap.config.recipes import recipe_file
-from memcap.knobs import LONGEST, UserError, allowed, alternatives
+from memcap.knobs import LONGEST, UserError, Values, allowed, alternatives
 from memcap.launch.jobs import GROUPS
 from memcap.runtime import ROOT, plugins
 from memcap.tasks import Task, task_class, task_classes
@@ -118,7 +118,7 @@ def groups(name: str | None = None) -> list[KnobGroup]:
     raise UserError(f"{name}: no such group of knobs; {names}")
 
 
-def recipe_values() -> dict[str, dict[str, Any]]:
+def recipe_values() -> dict[str, Values]:
     """Read the values of each file of conf/recipe/, by its name."""
     names = sorted(path.stem for path in (ROOT / "conf" / "recipe").glob("*.yaml"))
     return {name: recipe_file(name) for name in names if name != "auto"}
@@ -185,7 +185,7 @@ def _plain(value: Any) -> str:
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
-def _recipe_rows(recipes: dict[str, dict[str, Any]]) -> list[list[str]]:
+def _recipe_rows(recipes: dict[str, Values]) -> list[list[str]]:
     names = dict.fromkeys(itertools.chain(*recipes.values()))
     del names["name"]
     return [

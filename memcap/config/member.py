@@ -398,7 +398,7 @@ def _check_criterion(task: Task, lag: int, length: int) -> None:
             )
 
 
-def task_defaults(name: str) -> dict[str, Any]:
+def task_defaults(name: str) -> Config:
     """Return all fields of `task.*` for this task, with defaults."""
     cls = task_class(name)
     return {"name": name, "lag": cls.default_lag, "length": None, **defaults(cls)}

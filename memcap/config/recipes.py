@@ -12,6 +12,7 @@ from memcap import cells
 from memcap.knobs import (
     MOST,
     UserError,
+    Values,
     alternatives,
     check,
     completed,
@@ -239,7 +240,7 @@ def use_config_folders(folders: Iterable[Path]) -> None:
 
 
 @cache
-def recipe_file(name: str) -> dict[str, Any]:
+def recipe_file(name: str) -> Values:
     """Read the values of recipe/NAME.yaml in the user's own folder of configs, or in conf/."""
     path = _file(name)
     if path is None:
@@ -272,7 +273,7 @@ def of_yaml(error: Exception) -> str:
     return f"{mark.name}, line {mark.line + 1}: {getattr(error, 'problem', 'no YAML')}"
 
 
-def _plain(path: Path) -> dict[str, Any]:
+def _plain(path: Path) -> Values:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
@@ -291,7 +292,7 @@ def _plain(path: Path) -> dict[str, Any]:
 
 
 @cache
-def _recommendations() -> dict[str, Any]:
+def _recommendations() -> Values:
     return _plain(ROOT / "conf" / "recommended.yaml")
 
 

@@ -14,7 +14,7 @@ from memcap.config.member import Engine, Member, task_defaults
 from memcap.config.recipes import Recipe
 from memcap.designs import DESIGNS, search_by, unsplit_part
 from memcap.designs.axes import check_count, members, raced_axes
-from memcap.knobs import UserError, defaults, typed
+from memcap.knobs import UserError, Values, defaults, typed
 from memcap.models.model import Model
 from memcap.rule import Evaluation
 from memcap.runtime import plugins
@@ -113,9 +113,7 @@ def share(members: Sequence[Member], engine: Engine, design: str) -> list[Member
     return shared
 
 
-def values_of(
-    config: DictConfig, choices: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
+def values_of(config: DictConfig, choices: Mapping[str, Any] | None = None) -> Values:
     """Return a job's config as plain values, without Hydra's own part, which cannot be
     resolved before the job runs. `choices` are the files chosen, by group; None if
     Hydra's part has them."""
@@ -149,7 +147,7 @@ def values_of(
     return values
 
 
-def _check_choice(choices: Mapping[str, Any], values: dict[str, Any]) -> None:
+def _check_choice(choices: Mapping[str, Any], values: Values) -> None:
     """Refuse a task or recipe other than the one chosen, whose knobs or values the
     config has. Name a recipe by its file if the file does not name it."""
     choice = choices.get("task")
@@ -178,7 +176,7 @@ def _check_choice(choices: Mapping[str, Any], values: dict[str, Any]) -> None:
         )
 
 
-def settings(values: dict[str, Any]) -> Settings:
+def settings(values: Values) -> Settings:
     """Read the parts of a job's config that do not affect results, and the design."""
     for name in ("study", "out"):
         if not isinstance(values[name], str) or not values[name]:

@@ -27,6 +27,7 @@ from memcap.loops.while_loop import WhileLoop
 if TYPE_CHECKING:
     from memcap.loops.base import CarryAndOutputs
 
+Arrays = tuple[jax.Array, ...]
 # buffers, as `GatedC.size` counts them
 WORK, SLOTS, TWO_SLOTS, SLOTS_OF_A_BLOCK, WORK_WITH_LOSS = range(5)
 MOST_STEPS = 2**24
@@ -207,7 +208,7 @@ over_time.defvjp(_over_time_fwd, _over_time_bwd)
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def loss_over_time(
     cell: GatedC,
-    weights: tuple[jax.Array, ...],
+    weights: Arrays,
     carry: Carry,
     inputs: jax.Array,
     extents: jax.Array,
@@ -262,7 +263,7 @@ loss_over_time.defvjp(_loss_fwd, _loss_bwd)
 
 
 def _slopes(
-    arrays: tuple[jax.Array, ...], kernel: jax.Array, inputs: jax.Array
+    arrays: Arrays, kernel: jax.Array, inputs: jax.Array
 ) -> tuple[jax.ShapeDtypeStruct, ...]:
     """Return the shapes of the gradients of arrays, and of inputs (T, F, B); symbols have none."""
     steps = len(inputs) if inputs.ndim == 3 else 0
@@ -298,11 +299,8 @@ def _buffer(
 
 
 def _call(
-    cell: GatedC,
-    name: str,
-    results: tuple[jax.ShapeDtypeStruct, ...],
-    operands: tuple[jax.Array, ...],
-) -> tuple[jax.Array, ...]:
+    cell: GatedC, name: str, results: tuple[jax.ShapeDtypeStruct, ...], operands: Arrays
+) -> Arrays:
     target = cell.library().target(name)
     call = jax.ffi.ffi_call(target, results, vmap_method="sequential")
     return tuple(call(*operands))
@@ -384,7 +382,7 @@ class GatedNative(WhileLoop):
         return Sums(*sums)
 
 
-def takes(arrays: tuple[jax.Array, ...], over: Pass) -> bool:
+def takes(arrays: Arrays, over: Pass) -> bool:
     """Return whether the C serves a pass: float32, one window, no more steps than it can count."""
     steps, batch = over.inputs.shape[:2]
     fits = steps <= MOST_STEPS and steps * batch < 2**31

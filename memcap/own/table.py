@@ -30,6 +30,7 @@ MOST_NUMBERS = LARGEST // 4  # of the inputs, which are float32
 # a target with at most this many whole numbers has classes, with more it has values
 MOST_CLASSES = 20
 MOST_NAMES = 4095  # of a column
+Names = tuple[str, ...]
 MISSING = "(missing)"
 FEATURES = "--features"
 LINES = 10  # that are shown
@@ -70,10 +71,10 @@ class Columns:
     target: str
     sequence: str = "sequence"
     step: str | None = None
-    features: tuple[str, ...] = ()
-    drop: tuple[str, ...] = ()
-    keep: tuple[str, ...] = ()
-    categories: tuple[str, ...] = ()
+    features: Names = ()
+    drop: Names = ()
+    keep: Names = ()
+    categories: Names = ()
     group: str | None = None
     missing: str = "refuse"
     values: bool | None = None
@@ -100,7 +101,7 @@ class Feature:
     """
 
     name: str
-    names: tuple[str, ...] = ()
+    names: Names = ()
     mean: float = 0.0
     gaps: bool = False
 
@@ -115,7 +116,7 @@ class LongForm:
     """The arrays of an .npz file, sentences that describe them, and lines of a table."""
 
     arrays: dict[str, np.ndarray]
-    words: tuple[str, ...]
+    words: Names
     head: pl.DataFrame | None = None
     columns: Columns | None = None  # of a table, with the features that the net sees
     features: tuple[Feature, ...] = ()
@@ -760,7 +761,7 @@ def _first(words: Sequence[str]) -> str:
     return ", ".join(words[:8]) + rest
 
 
-def words_of(texts: Sequence[str] | str | None) -> tuple[str, ...]:
+def words_of(texts: Sequence[str] | str | None) -> Names:
     """Split a command's list of columns, as in a,b.
 
     Raises:
