@@ -25,11 +25,9 @@ of test sequences affects all repeats alike, and no margin says by how much.
 
 State helps if the best width beats the best map of the current input on validation's
 sequences, fold by fold, beyond chance (at 2.5 %), and if that map does not answer all.
-Validation has also chosen the best of the k nets of each fold. Were they no better than
-the map, the sum of its loss less theirs over n sequences, a log likelihood ratio, would
-be at most log(k) in the mean, as each ratio is 1 in the mean. So a share of 2 log(k) / n
-of the map's loss is taken off. (It is log(k) / n nats, and of squared errors, normal
-with the map's loss as their variance, that share.)
+Validation has also chosen the best of the k nets of each fold. The least of k losses
+that differ by chance alone lies up to sqrt(2 log(k)) standard deviations below their
+mean, and so much is taken off: the deviation is that of the gain over the folds.
 """
 
 import itertools
@@ -96,13 +94,14 @@ class Loss:
             return math.nan
         return float(np.std(self.folds, ddof=1) / len(self.folds) ** 0.5)
 
-    def beats(self, other: "Loss", luck: float = 0.0) -> bool:
-        """Tell whether it is lower than another loss on the same folds, beyond chance, and
-        by more than `luck`."""
-        gain = Loss(tuple(np.subtract(other.folds, self.folds) - luck))
+    def beats(self, other: "Loss", nets: int = 1) -> bool:
+        """Tell whether it is lower than another loss on the same folds, beyond chance, if
+        it is the least of the losses of so many nets in each fold."""
+        gain = Loss(tuple(np.subtract(other.folds, self.folds)))
         if len(self.folds) < 2:
             return gain.mean > FORGIVEN * other.mean
-        return gain.mean > _quantile(len(self.folds), HELPS) * gain.error
+        luck = (2 * math.log(nets) * len(self.folds)) ** 0.5
+        return gain.mean > (_quantile(len(self.folds), HELPS) + luck) * gain.error
 
     def is_nothing_of(self, other: "Loss") -> bool:
         """Tell whether it leaves next to nothing of another loss, as if it were 0."""
@@ -214,11 +213,6 @@ class LossCurve:
         """The losses of the best map of the current input."""
         return self.references["last step"]
 
-    @property
-    def judges(self) -> int:
-        """Sequences of validation."""
-        return self.task.part_sizes[0]
-
     @cached_property
     def memory(self) -> str | None:
         """The kind that sees more than the last step, beats it, and is the best of these."""
@@ -314,8 +308,9 @@ class LossCurve:
             known = self.references[self.memory].on_validation
             lags_behind = known.beats(self.best.on_validation)
             return "did not train" if lags_behind else "too few to tell"
-        least = FALLS * self.references["constant"].on_validation.mean
-        knows = self.without_state.on_validation.mean < least
+        constant = self.references["constant"].on_validation
+        last = self.without_state.on_validation
+        knows = last.mean < FALLS * constant.mean and last.beats(constant)
         return "no state needed" if knows else "nothing learnt"
 
     def shares(self, width: WidthLoss) -> list[list[float]]:
@@ -366,10 +361,10 @@ class LossCurve:
         if not self.enough or self.task.loss == "values":
             return None
         score = self.enough[0].score
-        tests = self.task.part_sizes[1]
+        judges = self.task.part_sizes[1]
         if not self.task.has_own_split:
-            tests *= len(self.folds)
-        least = score - (score * (1 - score) / tests) ** 0.5
+            judges *= len(self.folds)
+        least = score - (score * (1 - score) / judges) ** 0.5
         return next(width for width in self.widths if width.score >= least)
 
     @property
@@ -391,8 +386,7 @@ class LossCurve:
         if last.is_nothing_of(self.references["constant"].on_validation):
             return False
         nets = max(map(len, self.best.nets), default=1)
-        luck = 2 * math.log(nets) / self.judges * last.mean
-        return self.best.on_validation.beats(last, luck)
+        return self.best.on_validation.beats(last, nets)
 
     @property
     def by_heart(self) -> bool:

@@ -46,11 +46,9 @@ class Published(LossCurve):
 
     Args:
         by_steps: losses of the current step, and of the last few.
-        judges: sequences of validation.
     """
 
     by_steps: tuple[Loss, Loss] = (Loss(()), Loss(()))
-    judges: int = 1
 
     @cached_property
     def references(self) -> dict[str, Loss]:
@@ -155,13 +153,7 @@ def curves() -> dict[str, Published]:
             Loss(tuple(losses[column])) for column in ("current", "last_five")
         )
         by_set[str(name)] = Published(
-            Data(),
-            row["lag"],
-            model_of(row),
-            folds,
-            widths,
-            (by_steps[0], by_steps[1]),
-            losses["sequences"][0] // len(folds),
+            Data(), row["lag"], model_of(row), folds, widths, (by_steps[0], by_steps[1])
         )
     return by_set
 
