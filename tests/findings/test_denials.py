@@ -163,6 +163,11 @@ CHANGES = {
         ({"cell": "mamba2", "seed": 0}, {"final": 0.9}),
         ({"cell": "mamba2", "lr": [0.001, 0.003, 0.01, 0.03]}, {"final": 0.1}),
     ],
+    "schlag2021": [
+        ({"rewrites": None, "units": [8, 16, 32]}, {"final": 0.89}),
+        ({"cell": "delta_net", "seed": 0}, {"final": 0.89}),
+        ({"units": 4, "pairs": 16, "seed": 0}, {"final": 0.9}),
+    ],
     "siems2025": [
         ({"cell": "signed_delta_net", "group": "S3", "seed": 0}, whole(0.9)),
         ({"cell": "signed_delta_net", "group": "Z2", "seed": 0}, whole(0.89)),
@@ -262,6 +267,7 @@ UNMEASURED = [
     ("merrill2024", {"cell": LSTM}, [0, 1, 3]),
     ("openai2018", {"task": "parity"}, [2, 3, 4]),
     ("revisiting2025", {"cell": ["delta_net", "mamba2"]}, [1]),
+    ("schlag2021", {"rewrites": 1}, [0, 2]),
     ("siems2025", {"group": "S3"}, [1, 2, 3, 4]),
     ("suzgun2019", {"cell": LSTM}, [7, 8]),
     ("tallec2018", {"task": "copy"}, [2]),
