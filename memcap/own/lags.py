@@ -19,8 +19,8 @@ def sentences(search: WidthSearch, curve: LossCurve) -> list[str]:
     """
     (width,) = (width for width in curve.widths if width.units == curve.units)
     rows = store.read(search.folder).filter(units=width.units, lag=curve.lag)
-    best = rows.filter(pl.col("key").is_in(width.keys))
-    rows = rows.join(best, ["recipe", "lr"], "semi")  # not all recipes of the race
+    chosen = rows.filter(pl.col("key").is_in(width.keys))
+    rows = rows.join(chosen, ["recipe", "lr"], "semi")  # not all recipes of the race
     nets = [member_of(store.config_of(row)) for row in rows.to_dicts()]
     members = [
         Member(net.task, lag, model=net.model, recipe=net.recipe, seed=net.seed)
@@ -30,7 +30,8 @@ def sentences(search: WidthSearch, curve: LossCurve) -> list[str]:
     curves = loss_curves(search.train(members))
     losses = {each.lag: each.widths[0] for each in curves} | {curve.lag: width}
     lags = sorted(losses)
-    back = next(lag for lag in lags if not width.beats(losses[lag]))
+    best = width.on_validation
+    back = next(lag for lag in lags if not best.beats(losses[lag].on_validation))
     words = ", ".join(f"{lag + 1}: {loss_text(losses[lag])}" for lag in lags)
     return [
         f"Loss of {width.units} units by the steps that they see: {words}.",
