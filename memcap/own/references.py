@@ -87,7 +87,8 @@ def _table(task: Data, lag: int, kind: str) -> tuple[Any, np.ndarray, np.ndarray
     """Return features (A, P) before each of A answers, the answers (A,) or (A, O), and
     the place of each one's part."""
     file = task.file_content
-    steps = 2 * (lag + 1) if kind == ALL else WINDOW
+    # all steps are shown twice, in float64
+    steps = 4 * (lag + 1) if kind == ALL else WINDOW
     most = MOST_CELLS // (steps * max(task.features, task.outputs))
     places = [_answers(file, part, lag, most) for part in task.parts]
     part = np.repeat([0, 1, 2], [len(which) for which, _ in places])
