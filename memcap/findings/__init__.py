@@ -290,13 +290,22 @@ def strict_count() -> str:
 
 def post_hoc_count() -> str:
     """Say how many of the claims that hold have a rule that was changed after the rows
-    were seen."""
+    were seen, and how many of these hold on new seeds, too: sweeps/NAME_again/verdicts.csv,
+    as `memcap reproduce NAME --rows sweeps/NAME_again -o sweeps/NAME_again` writes it."""
     claims = [claim for name in papers() for claim in find(name).PAPER.claims]
     held = [claim for claim in claims if claim.expected]
+    late = [claim.text for claim in held if claim.post_hoc]
+    files = sweeps().glob("*_again/verdicts.csv")
+    again = [
+        verdict
+        for file in files
+        for text, verdict in pl.read_csv(file).select("claim", "verdict").rows()
+        if text in late
+    ]
     return (
-        f"{sum(claim.post_hoc for claim in held)} of the {len(held)} claims that hold are post"
-        " hoc: their rule was changed after the rows were seen. They have not been judged on"
-        " new seeds."
+        f"{len(late)} of the {len(held)} claims that hold are post hoc: their rule was changed"
+        f" after the rows were seen. {len(again)} of these were judged on new seeds, and"
+        f" {again.count('holds')} hold."
     )
 
 

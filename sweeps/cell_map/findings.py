@@ -70,9 +70,10 @@ def draw(rows: pl.DataFrame) -> Drawn:
     return of_needs(needs(rows), rows)
 
 
-def by_bytes(map_name: str) -> str:
-    """Bytes of state that each cell needs at each place of a map; those that need fewest first."""
-    all_needs = needs_of(*STUDIES[map_name])
+def by_bytes(*studies: str) -> str:
+    """Bytes of state that each cell needs at each place of some studies; those that need
+    fewest first."""
+    all_needs = needs_of(*studies)
     places = by_place(all_needs)
     name = {need.cell: f"`{need.cell}`{need.form}" for need in all_needs}
     cells: dict[str, dict[str, str]] = {need.cell: {} for need in all_needs}
@@ -410,11 +411,12 @@ def passing(nets: pl.DataFrame, verdict: str) -> str:
 
 
 TABLES = {
-    "cell map": lambda: by_bytes("cell_map"),
+    "cell map": lambda: by_bytes(*STUDIES["cell_map"]),
+    "newer cells": lambda: by_bytes("newer_cells"),
     "cell map seeds": lambda: map_seeds("cell_map"),
     "cell map recipes": map_recipes,
     "cell map again": lambda: in_two_runs(RUNS),
-    "cell map tasks": lambda: by_bytes("cell_map_tasks"),
+    "cell map tasks": lambda: by_bytes(*STUDIES["cell_map_tasks"]),
     "cell map tasks seeds": lambda: map_seeds("cell_map_tasks"),
     "cell map tasks again": lambda: in_two_runs(STUDIES["cell_map_tasks"]),
     "cell map within": cell_map_within,
