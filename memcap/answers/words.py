@@ -82,13 +82,14 @@ def code(
     """
     question = answer.question
     check_network(question.model, framework)
-    if answer.units is None:
+    source = known(answer)
+    if source.units is None:
         raise UserError(f"code={framework}: {sentences(answer)[0]}")
-    recipe, until = _training(answer)
+    recipe, until = _training(source)
     member = Member(
         question.task,
-        answer.training_lag,
-        model=replace(question.model, units=answer.units),
+        source.training_lag,
+        model=replace(question.model, units=source.units),
         recipe=recipe,
         evaluation=Evaluation(until=until),
     )
@@ -96,20 +97,31 @@ def code(
     return script(member, framework, heading, file, command, width_words(answer))
 
 
+def known(answer: "Answer") -> "Answer":
+    """Return the answer that defines a net: this one, or of the two beside it, between
+    whose knobs that of the question lies, the one with more units."""
+    if answer.units is None and answer.is_bracketed:
+        return max(answer.beside, key=lambda other: other.units or 0)
+    return answer
+
+
 def definition_lines(answer: "Answer") -> list[str]:
     """Say how to define the net in Keras, and how to train it; nothing if there is no
     width, or no script has this network or recipe."""
-    if answer.units is None:
+    source = known(answer)
+    if source.units is None:
         return []
     question = answer.question
-    model = replace(question.model, units=answer.units)
-    recipe, _ = _training(answer)
-    subject = question.task, answer.training_lag or question.lag, recipe
+    model = replace(question.model, units=source.units)
+    recipe, _ = _training(source)
+    subject = question.task, source.training_lag or question.lag, recipe
     try:
         lines = definition("keras", *subject, model)
     except UserError:
         return []
     layer = "it" if model.layers == 1 else f"each of the {model.layers} layers"
+    if source is not answer:
+        layer = "the wider net"
     task = question.task
     inputs = "numbers" if task.vocabulary is None else "symbols, one-hot"
     return [
@@ -301,7 +313,7 @@ def _share_passed(answer: "Answer", units: int) -> str:
             "No net of that width was trained; a curve through the counts of narrower and"
             " wider ones gives it. "
         )
-    chosen = ", on seeds that chose neither recipe nor width," if answer.fresh else ""
+    chosen = ", on new seeds," if answer.fresh else ""
     low, high = (100 * end for end in wilson(passed, runs))
     return (
         f"{caveat}{passed} of {plural(runs, 'training run')}{where} with"
@@ -350,8 +362,7 @@ def _lines_without_point(answer: "Answer") -> list[str]:
         low, high = sorted(answer.beside, key=lambda other: other.units or 0)
         first = (
             f"{subject}: between {_beside(answer, low)} and {_beside(answer, high)};"
-            f" not measured. Both are{_from(low).removeprefix(',')}. To define the wider net,"
-            f" ask with{''.join(f' --knob {each}' for each in _differs(answer, high))}."
+            f" not measured. Both are{_from(low).removeprefix(',')}."
         )
     elif answer.beside:
         first = f"{subject}: not measured; {_all_beside(answer)}."
@@ -563,9 +574,10 @@ def why(answer: "Answer") -> list[str]:
         lines.append(
             f"Best estimate of the width at which {_share(answer)} runs that train at all pass:"
             f" {_rounded(answer.estimate, 'unit')}, 95 % interval {answer.low:.3g} to"
-            f" {answer.high:.3g}, from {plural(len(answer.lags), 'lag')} together. The width to"
-            f" take is enough with a probability of {100 * PROBABILITY:.0f} %, if nets of up to"
-            " half as many units more do not fail again, and never less than at a shorter lag."
+            f" {answer.high:.3g}, from {plural(len(answer.lags), 'lag')} together. With a"
+            f" probability of {100 * PROBABILITY:.0f} %, the width to take is enough. This assumes"
+            " that nets with up to half as many units more do not fail again. The width is at"
+            " least that of any shorter lag."
         )
     if answer.units is not None:
         lines.append(f"The carry has {_carry_numbers(answer)} numbers.")

@@ -24,6 +24,7 @@ from memcap.answers.words import (
     as_dict,
     code,
     definition_lines,
+    known,
     sentences,
     why,
     width_words,
@@ -181,7 +182,8 @@ def run(arguments: Namespace) -> None:
     if arguments.code:
         print_code(arguments, partial(code, answer))
         if not answer.is_width_measured:
-            complain(f"{plural(answer.units or 0, 'unit')}: {width_words(answer)}")
+            units = plural(known(answer).units or 0, "unit")
+            complain(f"{units}: {width_words(answer)}")
     elif arguments.json:
         print_json(as_dict(answer))
     elif arguments.why:

@@ -40,7 +40,7 @@ class DelayLine(StreamTask):
     )
     name = "delay_line"
     # what a net must remember, in words for a user
-    question = "everything of the last steps, at every step"
+    question = "at every step, all that came up to so many steps ago"
     asks = ("symbols",)  # the names of the knobs that this user is asked for
 
     @property

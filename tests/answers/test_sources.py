@@ -60,7 +60,7 @@ def test_of_the_advised_nets_those_of_fresh_seeds_are_counted(place, recipe, cou
     publish("up_to_fresh_seeds", group("delay_line", 8, counts, recipe=recipe))
     found = best_answer(Question(DELAY, 8))
     assert (found.units, found.passes[1:]) == (9, (9, *counted))
-    chose = ", on seeds that chose neither recipe nor width," in sentences(found)[0]
+    chose = ", on new seeds," in sentences(found)[0]
     assert chose == (counted == (19, 20))
 
 
@@ -234,6 +234,7 @@ def test_a_knob_that_was_not_measured_has_the_nearest_that_were_beside_it():
     two, eight = (plural(each.units, "unit") for each in found.beside)
     said = f"between {two} (symbols=2) and {eight} (symbols=8); not measured. "
     assert said in sentences(found)[0]
+    assert f"UNITS = {found.beside[1].units}  # not measured" in code(found, "torch")
     wider = best_answer(Question(latch(symbols=16), 50, rows=Path("atlas")))
     assert [each.question.task.symbols for each in wider.beside] == [8, 32]
 
