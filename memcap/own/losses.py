@@ -58,6 +58,7 @@ UNLIKE = 0.2  # of the gain: best nets of folds further apart did not all train
 TRAINED = 0.05  # of the gain
 # of the loss without state: a training loss below it shows that the net learns its data
 FALLS = 0.95
+LEARNT = 0.5  # least share that nets reach of what a predictor without state gains
 ALWAYS = 5  # folds in which a width is worse, so that this is hardly chance
 
 Verdict = Literal[
@@ -381,10 +382,15 @@ class LossCurve:
 
     @cached_property
     def state_helps(self) -> bool:
-        """True if a net beats the best map without state, which does not answer all."""
+        """True if a net beats the best map without state, which does not answer all, and
+        gains at least half as much as the best predictor that sees more."""
         last = self.without_state.on_validation
         if last.is_nothing_of(self.references["constant"].on_validation):
             return False
+        if self.memory is not None:
+            known = self.references[self.memory].on_validation
+            if self.gain < LEARNT * (last.mean - known.mean):
+                return False
         nets = max(map(len, self.best.nets), default=1)
         return self.best.on_validation.beats(last, nets)
 

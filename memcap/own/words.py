@@ -167,7 +167,8 @@ def _memory(curve: LossCurve) -> list[str]:
         return lines
     constant = losses["constant"]
     for kind, loss in list(losses.items())[2:]:
-        if loss.is_nothing_of(constant) or not curve.best.beats(loss):
+        is_rival = loss.is_nothing_of(constant) or not curve.best.beats(loss)
+        if is_rival and loss.beats(curve.without_state):
             lines.append(f"No net beats {NAMES[kind]} beyond chance: {MEANINGS[kind]}.")
         if loss.beats(curve.best) and not curve.best.is_nothing_of(constant):
             lines.append(
@@ -199,8 +200,8 @@ def _no_width_helps(curve: LossCurve) -> list[str]:
         if curve.verdict == "did not train":
             verdict = "The nets did not train"
         return [
-            f"{verdict}: {found}, no better than {loss_text(last)} of the last step alone beyond"
-            f" chance. By {NAMES[curve.memory]}, without a net, it is"
+            f"{verdict}: {found}; by the last step alone {loss_text(last)}. By"
+            f" {NAMES[curve.memory]}, without a net, it is"
             f" {loss_text(curve.references[curve.memory])}, so the target does follow from the"
             " sequences. More sequences, another recipe (memcap train), wider nets (--most) or more"
             " starts (--seeds) may show it."
