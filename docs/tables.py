@@ -360,8 +360,7 @@ def tables_of_rows() -> str:
 def columns() -> str:
     """Each column of the rows, as polars names its type."""
     lines = (
-        (f"`{name}`", str(column.dtype), column.doc)
-        for name, column in COLUMNS.items()
+        (f"`{name}`", str(column.dtype), column.doc) for name, column in COLUMNS.items()
     )
     return table(("column", "type", "meaning"), lines)
 
