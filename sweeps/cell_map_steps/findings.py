@@ -1,0 +1,119 @@
+"""Does the order of the cells by bytes hang on the steps that they are trained for?"""
+
+from itertools import pairwise
+from textwrap import fill
+
+import polars as pl
+from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
+from scipy.stats import kendalltau
+
+from memcap.figures import Drawn
+from memcap.findings import load
+from memcap.findings.marks import finish, legend, look, number_x, panels
+from memcap.findings.tables import filled, rows_of, table
+
+STUDIES = "cell_map", "cell_map_again", "cell_map_budgets", "cell_map_steps"
+TASKS = {"mqar": "recall of four pairs", "parity": "parity of 16 bits"}
+KNOBS = {"mqar": '{"pairs": 4, "symbols": 8}', "parity": "{}"}
+STEPS = 1000, 3000, 24_000, 100_000
+LEAST_NETS = 3  # of a width that is enough
+
+
+def nets(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the nets of both tasks; those of 3,000 steps again with their first 1,000 alone."""
+    rows = rows.unique("key", maintain_order=True)
+    of_task = [
+        rows.filter(pl.col("budget") >= 3000, task=task, knobs=knobs)
+        for task, knobs in KNOBS.items()
+    ]
+    later = pl.concat(of_task).with_columns(load("cell_map").SAME)
+    in_time = (pl.col("steps_to_solve") <= STEPS[0]).fill_null(value=False)
+    early = later.filter(budget=3000).with_columns(
+        solved=pl.col("solved") & in_time, budget=STEPS[0]
+    )
+    return pl.concat([early.cast({"budget": pl.Int64}), later])
+
+
+def needs(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the bytes of the narrowest nets of which half pass, by task, cell and steps.
+
+    `bytes` is null if no width tried is enough; then `fails` is the widest of them, and
+    otherwise the widest below `bytes`, if there is one.
+    """
+    net = "task", "cell", "budget"
+    size = (4 * pl.col("carry_numbers")).alias("bytes")
+    widths = rows.group_by(*net, "lr", size).agg(
+        enough=(pl.col("solved").mean() >= 0.5) & (pl.len() >= LEAST_NETS)
+    )
+    widths = widths.group_by(*net, "bytes").agg(pl.col("enough").any())
+    least = pl.col("bytes").filter("enough").min()
+    below = pl.col("bytes").filter(pl.col("bytes") < least).max()
+    widest = pl.when(least.is_null()).then(pl.col("bytes").max())
+    found = widths.group_by(net).agg(bytes=least, fails=pl.coalesce(below, widest))
+    # what is enough is still enough with more steps
+    by_cell = pl.col("bytes").cum_min().forward_fill().over("task", "cell")
+    return found.sort(net).with_columns(by_cell)
+
+
+def in_words(need: dict[str, int | None]) -> str:
+    """Write a need: "96 to 128", "<= 200" if no narrower nets were trained, or "> 384"."""
+    if need["bytes"] is None:
+        return f"> {need['fails']:,}"
+    if need["fails"] is None or need["fails"] >= need["bytes"]:
+        return f"<= {need['bytes']:,}"
+    return f"{need['fails']:,} to {need['bytes']:,}"
+
+
+def steps_table() -> str:
+    """Tabulate the bytes that each cell needs by the steps that it is trained for."""
+    found = needs(nets(pl.concat(map(rows_of, STUDIES))))
+    lines = []
+    for (task, cell), own in found.group_by("task", "cell", maintain_order=True):
+        words = {need["budget"]: in_words(need) for need in own.to_dicts()}
+        lines.append((TASKS[task], f"`{cell}`", *(words.get(n, "") for n in STEPS)))
+    heads = [f"{steps:,} steps" for steps in STEPS]
+    orders = [order(found, task, *both) for task in TASKS for both in pairwise(STEPS)]
+    text = "Kendall's tau between two orders of the cells that have a number in both is"
+    taus = "; ".join(filter(None, orders))
+    return f"{table(('task', 'cell', *heads), lines)}\n\n{filled(f'{text} {taus}.')}"
+
+
+def order(found: pl.DataFrame, task: str, fewer: int, more: int) -> str:
+    """Compare the orders of the cells on a task by the bytes needed in fewer and more steps."""
+    of_task = found.filter(pl.col("bytes").is_not_null(), task=task)
+    both = of_task.filter(budget=fewer).join(of_task.filter(budget=more), on="cell")
+    if both.height <= len(STEPS):  # too few for an order
+        return ""
+    tau = kendalltau(both["bytes"], both["bytes_right"]).statistic
+    return f"{tau:.2f} for {TASKS[task]} in {fewer:,} and {more:,} steps ({both.height} cells)"
+
+
+def draw(rows: pl.DataFrame) -> Drawn:
+    """Draw the bytes that each cell needs against the steps that it is trained for."""
+    found = needs(nets(rows))
+    names = sorted(found["cell"].unique())
+    picture, axes = panels((9, 5.2), 1, len(TASKS), sharex=True)
+    for panel, (task, words) in zip(axes, TASKS.items(), strict=True):
+        curves: dict[tuple[tuple[int, int], ...], list[str]] = {}
+        numbers = found.filter(pl.col("bytes").is_not_null(), task=task)
+        for (cell,), own in numbers.group_by("cell", maintain_order=True):
+            curve = tuple(own.select("budget", "bytes").iter_rows())
+            curves.setdefault(curve, []).append(str(cell))
+        for curve, cells in curves.items():
+            shape = look(names.index(cells[0]), label=fill(", ".join(cells), 44))
+            panel.plot(*zip(*curve, strict=True), **shape)
+        panel.set(xscale="log", yscale="log", xlabel="training steps", title=words)
+        number_x(panel, STEPS, ",")
+        panel.yaxis.set_major_locator(LogLocator(2))
+        panel.yaxis.set_major_formatter(ScalarFormatter())
+        panel.yaxis.set_minor_locator(NullLocator())
+        legend(panel, loc="upper center", bbox_to_anchor=(0.5, -0.14), fontsize=7)
+    axes[0].set_ylabel("bytes of state")
+    caption = (
+        "The narrowest nets of which at least half pass, of three nets or more, by the recipe of"
+        " the map of cells. Cells without a line pass at no width that was tried."
+    )
+    return finish(picture, rows, found, caption, 110, bottom=0.42, top=0.93)
+
+
+TABLES = {"cell map steps": steps_table}
