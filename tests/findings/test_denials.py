@@ -146,6 +146,11 @@ CHANGES = {
         ({"cell": GRU, "lag": 16, "heads": 15}, learns(9000)),
         ({"cell": GRU, "lag": 16, "heads": 15}, learns(9000)),
     ],
+    "le2015": [
+        ({"cell": "irnn", "seed": 0}, {"solved": False}),
+        ({"cell": "irnn"}, {"steps_to_solve": 4000}),
+        ({"cell": RNN, "seed": 0}, {"solved": True}),
+    ],
     "merrill2024": [
         ({"cell": "irnn"}, whole(0.9)),
         ({"cell": "minGRU", "group": "A4", "seed": 0}, whole(0.9)),
@@ -264,6 +269,7 @@ UNMEASURED = [
     ("jelassi2024", {"items": 32}, [1, 2, 4, 5]),
     ("kent2024", {"cell": LSTM}, [1, 4]),
     ("khajehabdollahi2024", {"lag": 5}, [0, 1]),
+    ("le2015", {"cell": "irnn"}, [0, 1, 2]),
     ("merrill2024", {"cell": LSTM}, [0, 1, 3]),
     ("openai2018", {"task": "parity"}, [2, 3, 4]),
     ("revisiting2025", {"cell": ["delta_net", "mamba2"]}, [1]),

@@ -30,6 +30,7 @@ SHOWN = {  # the column of the data that a figure shows, if it is not `accuracy`
     "jelassi2024": "whole",
     "kent2024": "steps",
     "khajehabdollahi2024": "steps",
+    "le2015": "error",
     "merrill2024": "whole",
     "siems2025": "whole",
     "suzgun2019": "times",
