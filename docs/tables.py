@@ -49,9 +49,13 @@ ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(
     r"(<!-- (?P<name>[^\n]+?) -->\n)(?P<body>.*?)(<!-- end -->)", re.DOTALL
 )
-AGAIN = {  # rows of a study's other seeds
-    f"{name}_again": f"{name} seed=4 out=outputs/{name}_again"
-    for name in ("cell_map", "cell_map_tasks")
+FIRST_SEEDS = {  # of rows of other seeds: sweeps/NAME_again
+    path.name.removesuffix("_again"): 4 if path.name.startswith("cell_map") else 100
+    for path in sweeps().glob("*_again")
+}
+AGAIN = {  # the words that train these
+    f"{name}_again": f"{name} seed={seed} out=outputs/{name}_again"
+    for name, seed in FIRST_SEEDS.items()
 }
 
 
@@ -235,23 +239,33 @@ def of_paper(name: str) -> str:
     reasons = []
     effects = []
     judged = module.PAPER.claims
+    again = on_other_seeds(name)
     for of, line in zip(judged, verdicts.fill_null("").to_dicts(), strict=True):
         claim, paper, read, here, why = (
             escaped(line[key]) for key in ("claim", "paper", "read", "here", "why")
         )
         verdict = f"**{line['verdict']}**" + ", post hoc" * of.post_hoc
-        lines.append((claim, line["whose"], f"{paper} ({read})", here, verdict))
+        others = again.get(line["claim"], "")
+        lines.append((claim, line["whose"], f"{paper} ({read})", here, verdict, others))
         if why:
             reasons.append(f"* *{claim}*: {why}")
         if of.denies:
             effects.append(f"* *{claim}*: {of.denies.size}")
     shown = " ".join(inspect.getdoc(module.draw).split()).removeprefix("Draw ")
     study = module.PAPER
+    heads = (
+        "claim",
+        "whose",
+        "paper",
+        "here",
+        "verdict",
+        *["on other seeds"][: len(again)],
+    )
     cost = f"It costs {study.cost}, and needs {study.hardware}."
     parts = [
         f"{escaped(study.source)}.{READ[study.read]}",
         f"![{' '.join(question.split())} {shown}](figure.png)",
-        table(("claim", "whose", "paper", "here", "verdict"), lines),
+        table(heads, lines if again else [line[:-1] for line in lines]),
         *(["Why not:", "\n".join(reasons)] if reasons else []),
         *(
             ["What would deny that there is no effect:", "\n".join(effects)]
@@ -264,6 +278,21 @@ def of_paper(name: str) -> str:
         protocol.strip(),
     ]
     return "\n\n".join(parts)
+
+
+def on_other_seeds(name: str) -> dict[str, str]:
+    """What each claim of a paper comes to on other seeds (sweeps/NAME_again), if it was
+    judged on them."""
+    path = folder(f"{name}_again") / "verdicts.csv"
+    if not path.is_file():
+        return {}
+    verdicts = pl.read_csv(path, infer_schema=False).fill_null("").to_dicts()
+    return {
+        line[
+            "claim"
+        ]: f"[{line['verdict']}](../{name}_again/README.md): {escaped(line['here'])}"
+        for line in verdicts
+    }
 
 
 def escaped(words: str) -> str:
