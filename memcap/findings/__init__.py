@@ -41,7 +41,7 @@ and the study my_conf/sweeps/hello.yaml.
 """
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -279,32 +279,44 @@ def totals() -> dict[Whose, tuple[int, int]]:
 
 def strict_count() -> str:
     """Say how many papers were read, how many of their own claims were judged here, and
-    how many of these hold."""
+    how many of these hold, here and on other seeds."""
     read = [name for name in papers() if find(name).PAPER.read == "paper"]
     held, judged = map(sum, zip(*(tally(name)["paper"] for name in read), strict=True))
+    own = [
+        claim.text
+        for name in read
+        for claim in find(name).PAPER.claims
+        if claim.whose == "paper" and claim.expected
+    ]
+    again = _on_other_seeds(own)
     return (
         f"We read the text of {len(read)} papers. Of their own claims, {judged} are judged"
-        f" here, and {held} of these hold."
+        f" here, and {held} of these hold; of {len(again)} that were judged on other seeds, too,"
+        f" {again.count('holds')} do."
     )
+
+
+def _on_other_seeds(claims: Sequence[str]) -> list[str]:
+    """Return the verdicts of claims on other seeds: sweeps/NAME_again/verdicts.csv, as
+    `memcap reproduce NAME --rows sweeps/NAME_again -o sweeps/NAME_again` writes it."""
+    return [
+        verdict
+        for file in sweeps().glob("*_again/verdicts.csv")
+        for claim, verdict in pl.read_csv(file).select("claim", "verdict").rows()
+        if claim in claims
+    ]
 
 
 def post_hoc_count() -> str:
     """Say how many of the claims that hold have a rule that was changed after the rows
-    were seen, and how many of these hold on new seeds, too: sweeps/NAME_again/verdicts.csv,
-    as `memcap reproduce NAME --rows sweeps/NAME_again -o sweeps/NAME_again` writes it."""
+    were seen, and how many of these hold on other seeds, too."""
     claims = [claim for name in papers() for claim in find(name).PAPER.claims]
     held = [claim for claim in claims if claim.expected]
     late = [claim.text for claim in held if claim.post_hoc]
-    files = sweeps().glob("*_again/verdicts.csv")
-    again = [
-        verdict
-        for file in files
-        for text, verdict in pl.read_csv(file).select("claim", "verdict").rows()
-        if text in late
-    ]
+    again = _on_other_seeds(late)
     return (
         f"{len(late)} of the {len(held)} claims that hold are post hoc: their rule was changed"
-        f" after the rows were seen. {len(again)} of these were judged on new seeds, and"
+        f" after the rows were seen. {len(again)} of these were judged on other seeds, and"
         f" {again.count('holds')} hold."
     )
 

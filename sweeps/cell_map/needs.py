@@ -48,6 +48,7 @@ SAME = pl.col("cell").str.replace(
 LIKE = "GRUCell"  # a guest takes this cell's grids
 MOST_NUMBERS = 288  # in a guest's carry: the widest matrices of the map have 257 to 277
 LEAST_WIDTHS = 3  # for a guest with larger carries
+NO_LAYER = "LRU", "RG_LRU", "rwkv7"  # whose published layers no variant is
 COUNTS = {"bytes": "bytes of state", "parameters": "parameters"}
 
 
@@ -77,7 +78,7 @@ class Need:
         """Name the bare recurrence of a layer, or the layer as published, where a reader
         could take one for the other."""
         cell = self.point.model.cell
-        if cell in LAYERS:
+        if cell in LAYERS or cell in NO_LAYER:
             return ", bare"
         return ", as published" * (cell in LAYERS.values())
 

@@ -111,7 +111,9 @@ def draw(rows: pl.DataFrame) -> Drawn:
     axes[0].set_ylabel("bytes of state")
     caption = (
         "The narrowest nets of which at least half pass, of three nets or more, by the recipe of"
-        " the map of cells. Cells without a line pass at no width that was tried."
+        " the map of cells, with keys of 16 numbers; what passes within fewer steps counts for"
+        " more, too. Cells without a line pass at no width that was tried. 68 bytes (recall) and 12"
+        " (parity) of a cell with a matrix are its last input. From 24,000 steps on: seeds 0 to 3."
     )
     return finish(picture, rows, found, caption, 110, bottom=0.42, top=0.93)
 

@@ -126,8 +126,9 @@ PAPER = Paper(
     table=accuracies,
     claims=(
         StandIn(
-            "the sum rule recalls no more keys than a key has numbers (here: less than"
-            f" {PASS:g} of 2 to 8 times as many, where values have a number per symbol)",
+            "the sum rule recalls no more keys than a key has numbers (here, by the symbol said"
+            f" most: less than {PASS:g} of 2 to 8 times as many, where values have a number per"
+            " symbol)",
             "a memory capacity limitation; linear kernel, 64 numbers: loss .0008 of 40 keys,"
             " .025 of 60, .11 of 80, .34 of 200",
             f"abstract; setting 1, {LOGS}",

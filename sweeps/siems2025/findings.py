@@ -130,8 +130,8 @@ PAPER = Paper(
             within=("group",),
         ),
         Claim(
-            "DeltaNet, of one reflection, is limited to parity (here: all nets learn"
-            f" {LENGTH} bits, and none as many elements of S3 or A4)",
+            "DeltaNet with eigenvalues in [-1, 1], one reflection, is limited to parity (here:"
+            f" all nets of one layer learn {LENGTH} bits, and none as many elements of S3 or A4)",
             "limited to S2 (parity)",
             f"caption of figure 1, in the {README}",
             _parity_alone,
@@ -157,8 +157,8 @@ PAPER = Paper(
             ),
         ),
         OurClaim(
-            "A4, whose elements are rotations, takes two, too: with two all nets learn"
-            f" {LENGTH} elements, and with one none does",
+            f"of A4 all nets of two reflections learn {LENGTH} elements in 5,000 steps, too, and"
+            " none of one does",
             "its A4 was not read",
             "our own question",
             lambda nets: _takes_two(nets, "A4"),
