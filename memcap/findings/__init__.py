@@ -290,9 +290,8 @@ def strict_count() -> str:
     ]
     again = _on_other_seeds(own)
     return (
-        f"We read the text of {len(read)} papers. Of their own claims, {judged} are judged"
-        f" here, and {held} of these hold; of {len(again)} that were judged on other seeds, too,"
-        f" {again.count('holds')} do."
+        f"We read the text of {len(read)} papers, judge {judged} of their own claims, and find"
+        f" that {held} hold (on other seeds, {again.count('holds')} of {len(again)})."
     )
 
 

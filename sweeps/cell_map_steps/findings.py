@@ -7,6 +7,7 @@ import polars as pl
 from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 from scipy.stats import kendalltau
 
+from memcap import UserError
 from memcap.figures import Drawn
 from memcap.findings import load
 from memcap.findings.marks import finish, legend, look, number_x, panels
@@ -91,6 +92,8 @@ def order(found: pl.DataFrame, task: str, fewer: int, more: int) -> str:
 def draw(rows: pl.DataFrame) -> Drawn:
     """Draw the bytes that each cell needs against the steps that it is trained for."""
     found = needs(nets(rows))
+    if found["bytes"].is_null().all():
+        raise UserError("no width of recall or parity is enough: nothing to draw")
     names = sorted(found["cell"].unique())
     picture, axes = panels((9, 5.2), 1, len(TASKS), sharex=True)
     for panel, (task, words) in zip(axes, TASKS.items(), strict=True):

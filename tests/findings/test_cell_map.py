@@ -206,7 +206,7 @@ def test_a_box_says_what_is_needed_and_is_dark_where_that_may_be_least(rows):
             words[cells[round(y)]] = text.get_text()
     assert words == {
         "GRUCell": "20 to 24",
-        "LRU": "24 to 32",
+        "LRU, bare": "24 to 32",
         "delta_net, bare": "92 to 156",
         "SimpleCell": "> 32",
         "minGRU": "no: 0.50",
@@ -217,7 +217,7 @@ def test_a_box_says_what_is_needed_and_is_dark_where_that_may_be_least(rows):
         if round(box.get_x() + box.get_width() / 2) == column
         and sum(box.get_facecolor()[:3]) < 2
     }
-    assert dark == {"GRUCell", "LRU"}
+    assert dark == {"GRUCell", "LRU, bare"}
 
 
 def test_a_guests_state_is_counted_where_it_does_not_grow_with_the_width():

@@ -47,7 +47,7 @@ def test_a_frozen_row_keeps_its_key_and_its_config(frozen):
 def test_published_rows_keep_their_keys(path):
     """One of each kind, whatever its lag, width and seed."""
     rows = store.read(path)
-    assert rows.height > 20
+    assert rows.height > 5
     numbers = pl.col("config").str.replace_all(r'"(lag|length|units|seed)": \d+', "")
     kinds = rows.with_columns(kind=numbers).unique("kind")
     for key, text in kinds.select("key", "config").iter_rows():
