@@ -308,15 +308,16 @@ def _on_other_seeds(claims: Sequence[str]) -> list[str]:
 
 def post_hoc_count() -> str:
     """Say how many of the claims that hold have a rule that was changed after the rows
-    were seen, and how many of these hold on other seeds, too."""
+    were seen, and how many hold on other seeds, too."""
     claims = [claim for name in papers() for claim in find(name).PAPER.claims]
     held = [claim for claim in claims if claim.expected]
     late = [claim.text for claim in held if claim.post_hoc]
-    again = _on_other_seeds(late)
+    of_late = _on_other_seeds(late)
+    again = _on_other_seeds([claim.text for claim in held])
     return (
         f"{len(late)} of the {len(held)} claims that hold are post hoc: their rule was changed"
-        f" after the rows were seen. {len(again)} of these were judged on other seeds, and"
-        f" {again.count('holds')} hold."
+        f" after the rows were seen. On other seeds {again.count('holds')} of {len(again)} claims"
+        f" hold, too; of those that are post hoc {of_late.count('holds')} of {len(of_late)}."
     )
 
 
