@@ -172,7 +172,7 @@ def as_dict(answer: "Answer") -> dict[str, Any]:
         "layers": question.model.layers,
         "measured": point is not None,
         "source": answer.source,
-        "at": answer.at,
+        "at": answer.at if answer.example else None,
         "share": question.share,
         "units": answer.units,
         "training_lag": answer.training_lag,

@@ -40,8 +40,8 @@ COLUMNS = (
     ),
     Column(
         "enough",
-        "on validation nearly as good as the best, by chance or 2 % of the way back to no"
-        " memory",
+        "on validation no worse than the best beyond chance, or by at most 2 % of what"
+        " state gains",
     ),
     NumberColumn("score", "held-out accuracy, or typical error in the target's unit"),
     NumberColumn("training loss"),
