@@ -110,7 +110,8 @@ def draw(rows: pl.DataFrame) -> Drawn:
         panel.yaxis.set_major_locator(LogLocator(2))
         panel.yaxis.set_major_formatter(ScalarFormatter())
         panel.yaxis.set_minor_locator(NullLocator())
-        legend(panel, loc="upper center", bbox_to_anchor=(0.5, -0.14), fontsize=7)
+        if curves:
+            legend(panel, loc="upper center", bbox_to_anchor=(0.5, -0.14), fontsize=7)
     axes[0].set_ylabel("bytes of state")
     caption = (
         "The narrowest nets of which at least half pass, of three nets or more, by the recipe of"

@@ -40,7 +40,10 @@ def test_every_figure_of_the_package_draws_and_can_be_saved(name, tmp_path):
     by_loss = group(
         "data", 11, {1: (0, 2), 2: (0, 2)}, knobs={"criterion": "best"}, **outcome
     )
-    drawn = figures.find(name).draw(table(*tried, by_loss))
+    knobs = {"pairs": 4, "symbols": 8}
+    recall = group("mqar", 8, {16: (1, 4), 32: (4, 4)}, knobs=knobs, budget=3000)
+    rows = table(recall) if name == "cell_map_steps" else table(*tried, by_loss)
+    drawn = figures.find(name).draw(rows)
     assert figures.save(drawn, tmp_path, name) == tmp_path / f"{name}.png"
     assert figures.summaries()[name]
 
