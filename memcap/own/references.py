@@ -96,10 +96,22 @@ def _table(task: Data, lag: int, kind: str) -> tuple[Any, np.ndarray, np.ndarray
     answers = file.targets[which] if file.due is None else file.targets[which, when]
     if task.loss == "values":
         answers = answers.reshape(len(answers), -1).astype(np.float64)
-    first = file.steps - 1 - lag
-    inputs = file.inputs[:, first:]
-    make = _of_numbers if file.symbols is None else _of_symbols
-    return make(file, inputs, which, when - first, kind), answers, part
+    first = _first(file, lag)
+    seen = np.arange(len(first))[:, None], first[:, None] + np.arange(lag + 1)
+    inputs = file.inputs[seen]
+    when = when - first[which]
+    if file.symbols is None:
+        features = _of_numbers(inputs, file.counts[seen], which, when, kind)
+    else:
+        features = _of_symbols(file, inputs, which, when, kind)
+    return features, answers, part
+
+
+def _first(file: Sequences, lag: int) -> np.ndarray:
+    """Return the first of the last `lag` + 1 steps of each sequence, (N,)."""
+    if file.padded_after and file.lengths is not None:
+        return np.maximum(file.lengths - 1 - lag, 0)
+    return np.full(len(file.inputs), file.steps - 1 - lag)
 
 
 def _answers(
@@ -108,13 +120,13 @@ def _answers(
     """Return the sequences and the steps of answers, of all or of `most`."""
     if file.due is None:
         return places, np.full(len(places), file.steps - 1)
-    first = file.steps - 1 - lag
-    which, when = np.nonzero(file.due[places, first:])
+    first = _first(file, lag)[places, None]
+    which, when = np.nonzero(file.due[places] & (np.arange(file.steps) >= first))
     if len(which) > most:
         some = np.random.default_rng(0).choice(len(which), most, replace=False)
         which = which[some]
         when = when[some]
-    return places[which], when + first
+    return places[which], when
 
 
 def _last(
@@ -175,7 +187,11 @@ def _of_symbols(
 
 
 def _of_numbers(
-    file: Sequences, inputs: np.ndarray, which: np.ndarray, when: np.ndarray, kind: str
+    inputs: np.ndarray,
+    counts: np.ndarray,
+    which: np.ndarray,
+    when: np.ndarray,
+    kind: str,
 ) -> np.ndarray:
     """Return features of numbers, (A, P)."""
     if kind == "column":
@@ -190,7 +206,7 @@ def _of_numbers(
     parts = [x, x[:, first] * x[:, second]]
     if kind == "running mean":
         sums = np.cumsum(inputs, 1, dtype=np.float64)[which, when]
-        steps_seen = np.cumsum(file.counts[:, -inputs.shape[1] :], 1)[which, when]
+        steps_seen = np.cumsum(counts, 1)[which, when]
         count = steps_seen[:, None].astype(np.float64)
         parts += [count, sums, sums / count]
     if kind == ALL:

@@ -69,6 +69,21 @@ def test_references_reach_what_their_memory_allows(
 
 
 @pytest.mark.parametrize("inputs", [SYMBOLS, NUMBERS])
+def test_references_see_the_last_steps_as_nets_do_wherever_padding_stands(save, inputs):
+    lengths = np.random.default_rng(4).integers(4, STEPS + 1, COUNT)
+    sequences = np.arange(COUNT)
+    values = inputs.reshape(COUNT, STEPS, -1)[sequences, lengths - 3, 0]
+    targets = 1 * (values > 2 * (inputs is NUMBERS))
+    # the last four steps of each, without any padding
+    places = lengths[:, None] - 4 + np.arange(4)
+    cut = save(inputs[sequences[:, None], places], targets)
+    task = save(inputs, targets, lengths=lengths, padding="after")
+    for kind in references.KINDS:
+        alike = references.losses(cut, 3, kind)
+        assert references.losses(task, 3, kind) == pytest.approx(alike, abs=0.05), kind
+
+
+@pytest.mark.parametrize("inputs", [SYMBOLS, NUMBERS])
 @pytest.mark.parametrize("place", [0, -2])
 def test_all_steps_are_told_apart_from_either_end_of_unlike_sequences(
     save, inputs, place
