@@ -1,12 +1,15 @@
 """Programs beside the rows of studies: what they say of sequences whose content is
 known, the files that they write, and nets that are drawn and not trained."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from own_programs import program
 
 import memcap
 from memcap.config.member import task_of
+from memcap.own.table import Columns, long_form
 from memcap.own.task import Data
 from memcap.training.host import initial_state
 from memcap.training.step import Trainer, TrainSpec
@@ -16,6 +19,7 @@ BITS = np.random.default_rng(0).integers(0, 2, (2000, 12))
 need = program("sweeps/atlas/need.py")
 known_widths = program("sweeps/atlas/known_widths.py")
 choices = program("sweeps/agents/choices.py")
+further = program("sweeps/real/further.py")
 
 
 def written(path):
@@ -117,3 +121,24 @@ def test_a_draw_is_the_start_of_a_member_and_passes_where_training_ends(
     ways = np.stack([start, trained, 0 * start, trained])
     passing = guesses.passing(member, ways, guesses.scores_of(member, 3))
     assert passing.tolist() == [False, True, False, True]
+
+
+# Real sequences, beside Keras
+
+
+def test_keras_gets_the_parts_of_a_fold_and_answers_of_one_weight(tmp_path):
+    steps = np.resize([2, 3], 100)
+    rng = np.random.default_rng(0)
+    frame = further.long([rng.normal(size=n) for n in steps], rng.choice(2, 100))
+    task = written(long_form(frame, Columns("answer")).save(tmp_path / "made.npz"))
+    for fold in range(5):
+        own = replace(task, fold=fold)
+        for part, places in zip(further.parts(task, fold), own.parts, strict=True):
+            inputs, targets, weights = part
+            filled = np.resize(places, further.BATCH)
+            assert np.array_equal(inputs, own.file_content.inputs[filled])
+            assert targets.shape == (*weights.shape, 1)
+            assert weights.mean() == pytest.approx(1)
+            counts = np.arange(further.BATCH) < len(places)
+            assert np.array_equal(weights.argmax(1)[counts], steps[places] - 1)
+            assert np.array_equal((weights > 0).sum(1), counts)
