@@ -114,12 +114,8 @@ def _sources(question: Question) -> Iterator[tuple[str | None, pl.DataFrame]]:
         if OUTPUTS.exists():
             yield str(OUTPUTS), store.read(OUTPUTS, question.strict)
         for name in NAMES:
-            tables = [
-                shards.read(file, question.strict, question.task.name)
-                for file in rows_files(name)
-            ]
-            if tables:
-                yield name, pl.concat(tables)
+            if published := rows_files(name):
+                yield name, shards.read(published, question.strict, question.task.name)
 
 
 def _beside(

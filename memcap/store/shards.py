@@ -246,14 +246,16 @@ def paths(folder: Path, below: bool = True) -> list[Path]:
     return folded + sorted(search("rows/*.parquet"), key=attrgetter("parts"))
 
 
-def read(folder: Path, strict: bool = False, task: str | None = None) -> pl.DataFrame:
+def read(
+    folder: Path | list[Path], strict: bool = False, task: str | None = None
+) -> pl.DataFrame:
     """Read all rows at or below a folder, one per key (`memcap.store.rows.PREFERENCE`).
     They include rows of tasks and cells that cannot be imported, which
     `memcap.store.read` leaves out.
 
     Args:
         folder: folder of a study or of several, or one Parquet file; or a name of
-            `NAMES`, such as `atlas`.
+            `NAMES`, such as `atlas`; or Parquet files.
         strict: refuse a bad file, and rows that no training gives; otherwise refuse
             only `folder` itself, and name bad files on stderr.
         task: the only task of which rows are read, which is faster.
@@ -272,8 +274,14 @@ def read(folder: Path, strict: bool = False, task: str | None = None) -> pl.Data
             f"{path}: {why}; skipped; rerun the study to retrain what only it held"
         )
     if task is not None:
-        of_task = pl.col("config").str.json_path_match("$.task.name") == task
-        tables = {path: table.filter(of_task) for path, table in tables.items()}
+        config = pl.col("config").str
+        # a look for the text saves parsing most of the rows
+        names_it = config.contains(f'"{task}"', literal=True)
+        of_task = config.json_path_match("$.task.name") == task
+        tables = {
+            path: table.filter(names_it).filter(of_task)
+            for path, table in tables.items()
+        }
     rows = every_row(tables.values())
     if strict:
         try:
@@ -284,10 +292,12 @@ def read(folder: Path, strict: bool = False, task: str | None = None) -> pl.Data
 
 
 def read_files(
-    folder: Path, below: bool = True
+    folder: Path | list[Path], below: bool = True
 ) -> tuple[dict[Path, pl.DataFrame], dict[Path, BadFileError]]:
     """Read all files of rows, those of `paths`; return the results in the sound files,
     and the errors of the bad ones. Raise UserError if the folder does not exist."""
+    if isinstance(folder, list):
+        return files.read_all(folder, _results)
     if not (rows_files(str(folder)) if is_published(folder) else folder.exists()):
         raise UserError(
             f"{folder}: no such folder or file; train a study first, as in: memcap train"
