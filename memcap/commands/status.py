@@ -115,7 +115,7 @@ def sentences(study: Status) -> list[str]:
         if study.a_minute is not None:
             pace.append(f"{number(study.a_minute)} members per minute")
         if study.left is not None:
-            pace.append(f"about {duration(round(study.left))} left")
+            pace.append(f"{most}about {duration(round(study.left))} left")
         if not study.running:
             pace.append("compiling, or in the first steps")
         now = f"{study.running:,} running, {study.waiting:,} waiting"

@@ -282,7 +282,8 @@ def _ends(heartbeat: Heartbeat, progress: JobProgress) -> str:
 def _left(heartbeat: Heartbeat) -> str:
     if heartbeat.seconds_left is None:
         return ""
-    return f"about {duration(round(heartbeat.seconds_left))} left"
+    most = "at most " if heartbeat.searched else ""
+    return f"{most}about {duration(round(heartbeat.seconds_left))} left"
 
 
 def _line(member: Running) -> str:

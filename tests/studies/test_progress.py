@@ -61,7 +61,7 @@ def test_what_is_still_to_come_may_change(clock, capsys):
         job.ended("", "solved", True)
     bar.print_line()
     assert capsys.readouterr().err.splitlines() == [
-        "training 3/9 members at most, 3 solved, about 80 seconds left",
+        "training 3/9 members at most, 3 solved, at most about 80 seconds left",
         "latch, units: 1 to 2 at lag 4",
     ]
 
