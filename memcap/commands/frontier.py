@@ -78,8 +78,9 @@ def _longest_lags(points: Sequence[Point]) -> Listing:
         (p.label, p.lag, *(tables.threshold_text(p, name) for name in SHORT[2:]))
         for p in longest.values()
     ]
+    those = "" if is_one else " --task NAME has those of one task."
     note = (
-        f"The longest lag of each, of {len(points)} lines. --task NAME has those of one task, and"
-        " --all has all lines, with recipes and counts."
+        f"The longest lag of each, of {len(points)} lines.{those} --all has all lines, with"
+        " recipes and counts."
     )
     return Listing(tables.TITLE, heads, rows, notes=[note])

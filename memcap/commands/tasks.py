@@ -6,7 +6,7 @@ memcap tasks --lag 50        what each needs: bits, chance, reference widths
 """
 
 import inspect
-from argparse import ArgumentParser, Namespace
+from argparse import SUPPRESS, ArgumentParser, Namespace
 from collections.abc import Iterator
 
 import numpy as np
@@ -37,6 +37,8 @@ HEAD = 6  # characters of the name of a row
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("task", nargs="?", help="name of a task, or MODULE:CLASS")
+    # as other commands name it
+    parser.add_argument("--task", dest="named", metavar="TASK", help=SUPPRESS)
     add_knobs(parser)
     about = f"time steps (default {LAG}, or without a task: no numbers)"
     parser.add_argument("--lag", type=steps, help=about)
@@ -46,15 +48,16 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> None:
     """Print one line per task, or all about one."""
     lag = arguments.lag or LAG
+    name = arguments.task or arguments.named
     tasks = [cls() for cls in task_classes().values()]
-    if arguments.task is not None:
-        tasks = [task_of(arguments.task, arguments.knob)]
+    if name is not None:
+        tasks = [task_of(name, arguments.knob)]
         least = tasks[0].smallest_lag
         if lag < least:
             raise UserError(f"--lag {lag}: the least lag of {tasks[0].name} is {least}")
     if arguments.json:
         print_json([task_row(task, lag) for task in tasks])
-    elif arguments.task is not None:
+    elif name is not None:
         print("\n".join(_lines(tasks[0], lag)))
     elif arguments.lag is None:
         own = [cls for cls in Task.__subclasses__() if not cls.is_own]
@@ -64,7 +67,7 @@ def run(arguments: Namespace) -> None:
         needs = [task_row(task, lag) for task in tasks]
         rows = [[row[name] for name in NEEDS] for row in needs]
         title = f"Tasks at lag {lag}, with their default knobs; reference widths are an LSTM's"
-        show(Listing(title, [*NEEDS.values()], rows, notes=[ALSO]))
+        show(Listing(title, [*NEEDS.values()], rows, notes=ALSO))
 
 
 ASKED = (Column("task"), Column("asks", folds=True))
@@ -82,7 +85,10 @@ NEEDS = {
         "constructed", "units with which weights set by hand solve it"
     ),
 }
-ALSO = "--json also has the floor, the score that passes, the recipe and the filler."
+ALSO = (
+    "memcap tasks says what each asks.",
+    "--json also has the floor, the score that passes, the recipe and the filler.",
+)
 
 
 def task_row(task: Task, lag: int) -> Row:

@@ -227,7 +227,9 @@ def test_a_task_shows_a_sequence_with_its_answers(tmp_path):
     total = sum(float(value) for value, mark in marked if mark == "1")
     assert float(adding[3][-1]) == pytest.approx(total, abs=0.01)
     assert [row[-1] for row in hold[17:]] == [row[1] for row in hold[1:17]]
-    lines = memcap(tmp_path, "tasks", "latch", "--lag", 40, "--knob", "symbols=4").out
+    lines = memcap(
+        tmp_path, "tasks", "--task", "latch", "--lag", 40, "--knob", "symbols=4"
+    ).out
     assert lines.startswith("latch (symbols=4): The first step shows a symbol, ")
     steps = [line for line in lines.splitlines() if line.startswith("step ")]
     numbers = [word for line in steps for word in line.split()[1:]]
