@@ -30,7 +30,7 @@ class GatedLinearAttention(AdditiveCell):
     qk_l2_norm = False
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
-        """Start each gate at .5, so its root at .96."""
+        """Start each gate at 0.5, so its root at 0.96."""
         return [0.0] * self.keys
 
     def decay_and_strength(

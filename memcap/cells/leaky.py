@@ -1,4 +1,4 @@
-"""A leaky rate network: h' = (1 - a) h + a tanh(W_x x + W_h h + b), with a = .5: a step
+"""A leaky rate network: h' = (1 - a) h + a tanh(W_x x + W_h h + b), with a = 0.5: a step
 is half a time constant.
 
 With a = 1 it is Elman's. Source: Sussillo & Barak (2013), Opening the black box; a as

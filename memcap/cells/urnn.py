@@ -30,7 +30,7 @@ class URNN(Cell):
 
     Source: "Unitary evolution recurrent neural networks", arXiv 1511.06464, and its
     authors' code for the initial weights: phases, reflections and V as by Glorot, b
-    within .01. Left out: the learned first state, which is 0 here.
+    within 0.01. Left out: the learned first state, which is 0 here.
     """
 
     name = "urnn"

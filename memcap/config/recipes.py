@@ -81,7 +81,7 @@ class Recipe:
     advance: float | None = knob(
         None,
         "running accuracy at which the current lag rises; an error counts as an accuracy, with"
-        " its threshold as .99",
+        " its threshold as 0.99",
         above=0,
         at_most=1,
         before=None,
@@ -95,7 +95,7 @@ class Recipe:
     )
     optimizer: str | None = knob(
         None,
-        "adam; sgd: gradient descent with momentum .9; rmsprop, with a decay of .99; adamw: Adam"
+        "adam; sgd: gradient descent with momentum 0.9; rmsprop, with a decay of 0.99; adamw: Adam"
         " with the weight decay `decay`; muon on the recurrent weights of gates, soap on all"
         " weights of gates, ggt on all weights (memcap/optimizers.py); null: adam",
         choices=("adam", "sgd", "rmsprop", "adamw", "muon", "soap", "ggt"),
@@ -139,7 +139,7 @@ class Recipe:
     )
     lr_width: float | None = knob(
         None,
-        "power of 8 / units that multiplies the learning rate: with .5 a net of 32 units has half"
+        "power of 8 / units that multiplies the learning rate: with 0.5 a net of 32 units has half"
         " the rate of one of 8; null: 0",
         at_least=-4,
         at_most=4,

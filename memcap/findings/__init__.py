@@ -26,7 +26,7 @@ The words of a findings.py, from memcap/findings/claims.py and from this file:
 * `each(groups, words, test)` is a `Finding`: the claim holds if the test is true for
   the numbers of each group. `words` is the text about a group, in which `{name}` is its
   name, and `{nets.mean}`, `{nets.most}` and so on are statistics of its numbers;
-* `at_least(.9)`, `at_most(.1)`, `share_of(.5)` are tests; `all_of` joins findings;
+* `at_least(0.9)`, `at_most(0.1)`, `share_of(0.5)` are tests; `all_of` joins findings;
 * `Claim.within` names columns: to say how sure a claim is, outcomes of nets are
   shuffled at random, but only among nets that are equal in these columns.
 

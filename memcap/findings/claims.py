@@ -175,7 +175,7 @@ def within(least: float, most: float) -> Test:
 
 
 def is_lower(high: Sequence[float], low: Sequence[float]) -> bool:
-    """Test by ranks (Mann and Whitney, one-sided, at .05) that the second group's
+    """Test by ranks (Mann and Whitney, one-sided, at 0.05) that the second group's
     numbers are the lower ones; infinite numbers count as the highest."""
     return bool(stats.mannwhitneyu(low, high, alternative="less").pvalue <= LEVEL)
 

@@ -2,7 +2,7 @@
 nothing of their order.
 
 Nets stay on this plateau for long: with ten symbols of eight kinds its accuracy is
-.302, where a net without memory has .125, and its loss 1.660 nats instead of 2.079.
+0.302, where a net without memory has 0.125, and its loss 1.660 nats instead of 2.079.
 """
 
 import math

@@ -67,9 +67,9 @@ def shift_register(lag: int) -> int:
 @constructed.register
 def latch(task: Latch, lag: int) -> Constructed | None:
     """Build one unit, for symbols: a symbol overwrites the cell with its level, between
-    -.8 and .8; all other inputs keep it. None for numbers under noise.
+    -0.8 and 0.8; all other inputs keep it. None for numbers under noise.
 
-    Example: S = 3 has the levels -.8, 0 and .8. This is the error carousel of
+    Example: S = 3 has the levels -0.8, 0 and 0.8. This is the error carousel of
     Hochreiter & Schmidhuber (1997): with i = 0 and f = 1 nothing decays and no
     distractor enters. Only the read-out limits S, as its weights grow as S^2
     (`nearest`).
@@ -85,7 +85,7 @@ def latch(task: Latch, lag: int) -> Constructed | None:
 
 @constructed.register
 def windows(task: Windows, lag: int) -> Constructed | None:
-    """Build one unit, a latch: a 1 overwrites the cell with .8, zeros keep it. It holds
+    """Build one unit, a latch: a 1 overwrites the cell with 0.8, zeros keep it. It holds
     across windows if the carry is kept.
 
     So if truncated backpropagation learns nothing (label "last"), this is not for lack
@@ -98,8 +98,8 @@ def windows(task: Windows, lag: int) -> Constructed | None:
 
 @constructed.register
 def temporal_order(task: TemporalOrder, lag: int) -> Constructed:
-    """Build one unit: X and Y halve the cell and add -.5 or .5, so the order is a
-    binary fraction: XY leaves -.25 + .5.
+    """Build one unit: X and Y halve the cell and add -0.5 or 0.5, so the order is a
+    binary fraction: XY leaves -0.25 + 0.5.
 
     Hochreiter & Schmidhuber (1997), experiment 6, found solutions with few memory cells
     by training. The halving is a forget gate at sigmoid(0); distractors keep the cell.
@@ -113,7 +113,7 @@ def temporal_order(task: TemporalOrder, lag: int) -> Constructed:
 
 @constructed.register
 def pattern(task: Pattern, lag: int) -> Constructed | None:
-    """Build one unit, if the middle is zeros: a 1 adds .9 to the cell and half shuts
+    """Build one unit, if the middle is zeros: a 1 adds 0.9 to the cell and half shuts
     the output gate; a 0 keeps the cell and opens the gate.
 
     The cell counts the ones, and the output gate tells a single first 1 from a single
@@ -147,9 +147,9 @@ def count(task: Count, lag: int) -> Constructed:
 @constructed.register
 def adding(task: Adding, lag: int) -> Constructed:
     """Build one unit: the marker opens the input gate, the candidate is the number
-    times .01, and the cell adds up.
+    times 0.01, and the cell adds up.
 
-    The small scale keeps both tanh nearly linear: the sum s is read as about s - (.01
+    The small scale keeps both tanh nearly linear: the sum s is read as about s - (0.01
     s)^2 s / 3, an error below 1e-3.
     """
     scale = 0.01

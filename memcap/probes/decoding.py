@@ -281,7 +281,7 @@ def draw_memory(
     notes = (
         (
             "MC: numbers of the past that a linear read-out finds; at most the bound where the"
-            " inputs of different steps are independent. above_half: the last k with r² above .5."
+            " inputs of different steps are independent. above_half: the last k with r² above 0.5."
         ),
     )
     return Probed(figure, pl.concat(frames), pl.DataFrame(table), notes)

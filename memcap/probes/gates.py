@@ -33,7 +33,7 @@ def probe(net: Trained) -> Probed:
         most=value.max(),
         near_an_end=pl.when(is_a_gate).then(near_an_end),
     )
-    note = "near_an_end: share of a gate's values below .1 or above .9."
+    note = "near_an_end: share of a gate's values below 0.1 or above 0.9."
     if len(maps) == 1:
         cell = net.member.model.cell
         note = f"gates: only an LSTM's are known here; of {cell} the hidden state alone is drawn."

@@ -108,7 +108,7 @@ class Study:
             return
         if not isinstance(precision, float) or not 0 < precision < 1:
             raise UserError(
-                f"precision={precision}: must be null, or a number above 0 and below 1, as .1"
+                f"precision={precision}: must be null, or a number above 0 and below 1, as 0.1"
             )
         if self.design != "adaptive":
             raise UserError(

@@ -11,7 +11,7 @@ class Adding(SpanTask):
     """Each step shows a number from U[0, 1] and a marker; at the end the sum of the two
     marked numbers is due.
 
-    Example (marked with *): .3 .9* .2 .5 .4* .7 | lag 5 -> 1.3.
+    Example (marked with *): 0.3 0.9* 0.2 0.5 0.4* 0.7 | lag 5 -> 1.3.
 
     One marker falls in each half of the last `lag` + 1 steps, so the first number is
     held for `lag` steps at most. The last step can itself be marked, which a net
@@ -52,7 +52,7 @@ class Adding(SpanTask):
 
     def facts(self, lag: int, length: int) -> Facts:
         """Hold one number, the running sum, of variance 1/6; solved at a mean squared
-        error of .01, as in most papers.
+        error of 0.01, as in most papers.
 
         Chance is 1/6, less the 1/12 that is seen when the last step is marked, once in
         ceil((lag + 1) / 2) sequences.

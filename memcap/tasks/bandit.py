@@ -11,7 +11,7 @@ class Bandit(Agents):
     """Each trial shows which of two arms an agent chose, and its reward or none; the
     answer is the log odds of its next choice.
 
-    Example (one value, learnt by half, slope 4): arm 1, 1, 0, all rewarded | lag 2 -> 2 3 -.5.
+    Example (one value, learnt by half, slope 4): arm 1, 1, 0, all rewarded | lag 2 -> 2 3 -0.5.
 
     The better arm is rewarded at 4 of 5 choices, the other one at 1 of 5, throughout a
     session. `values` and `habit` say which agent it is, and how many numbers it carries

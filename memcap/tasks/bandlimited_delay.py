@@ -29,7 +29,7 @@ class BandlimitedDelay(StreamTask):
     """White noise below a cut-off frequency; its values 0, 1/4, 1/2, 3/4 and all of
     `lag` steps before are due.
 
-    Example: .1 .7 .9 .4 -.3 | lag 4 -> . . . . (-.3 .4 .9 .7 .1) (no answer is due at a dot).
+    Example: 0.1 0.7 0.9 0.4 -0.3 | lag 4 -> . . . . (-0.3 0.4 0.9 0.7 0.1) (a dot: no answer).
 
     The cut-off is at c cycles per window of `lag` steps. More steps are denser samples
     of the same signal: at any lag, a window has about 2 c degrees of freedom (Landau &

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Count(Task):
     """The answer at every step is the count so far, the current step included, divided by `scale`.
 
-    Examples: time 1 1 1 1 | scale 4 -> .25 .5 .75 1; tokens 0 1 1 0 | scale 4 -> 0 .25 .5 .5.
+    Examples: time 1 1 1 1 | scale 4 -> 0.25 0.5 0.75 1; tokens 0 1 1 0 | scale 4 -> 0 0.25 0.5 0.5.
 
     "time" is f(t) = t from a constant input: does the net know where in the sequence it
     is? "tokens" counts the ones among fair coin flips. `lag` is how far the net counts,

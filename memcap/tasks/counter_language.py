@@ -100,7 +100,7 @@ class CounterLanguage(Task):
         n - 1 times out of n, or the next letter, right once; n is (lag + 1) / 2 on
         average. After the word the answer is in sight. As chance grows with the lag, so
         does the criterion: it allows one in 50 of the mistakes that are made without
-        memory, as .99 does for a fair coin.
+        memory, as 0.99 does for a fair coin.
         """
         blocks = self.symbols - 1
         after_word = 1 - (length == self.shortest(lag)) / lag

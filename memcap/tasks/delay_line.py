@@ -94,8 +94,8 @@ class DelayLine(StreamTask):
         the next step, and `bits` is the information in these. They are drawn
         independently, and each is asked for (`independent`).
 
-        Chance is 1 / S, and the criterion is the usual accuracy, .99. For reals chance
-        is the variance, 1, and the criterion is a squared error of .05. To know a normal
+        Chance is 1 / S, and the criterion is the usual accuracy, 0.99. For reals chance
+        is the variance, 1, and the criterion is a squared error of 0.05. To know a normal
         number of variance 1 up to a squared error e takes log2(1 / e) / 2 bits.
         """
         if self.reals:

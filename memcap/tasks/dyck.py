@@ -27,7 +27,7 @@ class Dyck(SpanTask):
     follows the first bracket.
 
     Source: Hewitt, Hahn, Ganguli, Liang & Manning (2020). There a net predicts every
-    next symbol, and a prediction is right if the right close has more than .8 of the
+    next symbol, and a prediction is right if the right close has more than 0.8 of the
     probability of all close brackets; here the k types of close brackets are all that
     it predicts, and the likeliest must be the right one.
     """

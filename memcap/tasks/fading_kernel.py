@@ -15,7 +15,7 @@ class FadingKernel(SpanTask):
     """At step t comes a standard normal x(t), and the answer is the sum of x(t - s) /
     (1 + s)^p over all s from 0 to t.
 
-    Example (p = 1): 6 0 0 -2 | lag 3 -> 6 3 2 -.5.
+    Example (p = 1): 6 0 0 -2 | lag 3 -> 6 3 2 -0.5.
 
     `lag` is the greatest age that counts, and a sequence has `lag` + 1 steps, so a
     shorter one asks the same. No single gate holds this: a unit's memory fades by a

@@ -30,7 +30,7 @@ class SquareWave(Task):
 
     Most answers are zeros, and a net that outputs only zeros is right at 1 - d / T of T
     steps: accuracies are near 1 throughout, and a curriculum's `advance` must be above
-    that. So solved does not mean .99, but at most a hundredth of the errors of a net
+    that. So solved does not mean 0.99, but at most a hundredth of the errors of a net
     that outputs zeros, which leaves at least 1 - d / 100 of the sequences without any
     error.
 

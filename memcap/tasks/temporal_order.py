@@ -26,7 +26,7 @@ class TemporalOrder(Task):
 
     `lag` is the number of steps from the first step that may hold a relevant symbol to
     the trigger. The places are the paper's, scaled by lag / 90: the windows open at 0
-    and 4/9 of the lag (with three symbols at 0, .26 and .62), each stays open for 1/9
+    and 4/9 of the lag (with three symbols at 0, 0.26 and 0.62), each stays open for 1/9
     of it, and about lag / 9 distractors come before. The paper also draws the length,
     from 100 to 110; here a batch has one length.
 

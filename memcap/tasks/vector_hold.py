@@ -12,7 +12,7 @@ class VectorHold(SpanTask):
     """N numbers from N(0, 1) are shown at the first step, then zeros for `lag` steps;
     all N are due at the last step.
 
-    Example (N = 2): (.3, -1.2) (0, 0) (0, 0) | lag 2 -> (.3, -1.2).
+    Example (N = 2): (0.3, -1.2) (0, 0) (0, 0) | lag 2 -> (0.3, -1.2).
 
     A read-out that is linear in U hidden numbers answers in a U-dimensional subspace,
     so its mean squared error is at least 1 - U / N, whatever the cell and the lag.
@@ -53,7 +53,7 @@ class VectorHold(SpanTask):
         )
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold N reals of variance 1, which is chance; solved at a mean squared error of .02."""
+        """Hold N reals of variance 1, which is chance; solved at a mean squared error of 0.02."""
         error = 0.02
         bits = self.numbers * 0.5 * math.log2(1 / error)
         return Facts(self.numbers, bits, chance=1.0, threshold=error, independent=True)

@@ -42,8 +42,8 @@ memcap.thresholds.falls finds it.
 
 The seeds of a width may be alike because of what they share (data, a program, a width
 that trains badly): the posterior sums over intraclass correlations (`CORRELATIONS`:
-none, .1, .25). The price is wider intervals: they cover u50 in .936 to .956 of cases
-with a correlation of .2, and in .978 to 1 if seeds are independent after all. If seeds
+none, 0.1, 0.25). The price is wider intervals: they cover u50 in 0.936 to 0.956 of cases
+with a correlation of 0.2, and in 0.978 to 1 if seeds are independent after all. If seeds
 with that correlation were taken as independent (`INDEPENDENT`), they would cover it in
 78 to 90 %.
 

@@ -13,7 +13,7 @@ each lag by itself.
 Counts are said to fall if the posterior of a fall reaches `ALARM`. As its prior is
 `PRIOR`, this takes counts that are 36 times as likely under a fall as without one. Of
 simulated curves that do not fall, with 4 to 16 seeds per width, fewer than 1 in 100
-were said to fall, even if seeds are alike (an intraclass correlation of .2; `pytest -m
+were said to fall, even if seeds are alike (an intraclass correlation of 0.2; `pytest -m
 slow -k false_alarms tests/thresholds/test_falls.py`).
 
 A less certain fall may still be too likely to trust a curve that cannot fall:

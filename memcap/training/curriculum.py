@@ -4,7 +4,7 @@ of its own up to its own.
 The lag rises by one when the running accuracy on training batches reaches `advance`,
 and is pushed along a line that reaches the member's lag at `deadline` of the budget. An
 error is turned into an accuracy: 1 minus `PER_CRITERION` times the error over the
-criterion, so that an error at the criterion is .99. Held-out sequences are drawn at the
+criterion, so that an error at the criterion is 0.99. Held-out sequences are drawn at the
 member's lag only, once the curriculum has arrived there. A learning rate that falls
 with the lag (`falls_above`) follows the curriculum's lag. With schedule=arrive it then
 falls to 0, as a cosine over the rest of the budget, once the curriculum has arrived.

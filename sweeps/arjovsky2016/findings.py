@@ -2,20 +2,20 @@
 
 Protocol: ten symbols of eight, T - 1 blanks, a marker, and the ten again, with T from
 100 to 500. The loss is the mean over all T + 20 steps: a net without memory has 10 ln 8
-/ (T + 20), which is .173 at T = 100. Nets have about 6,500 parameters: a uRNN of 128
+/ (T + 20), which is 0.173 at T = 100. Nets have about 6,500 parameters: a uRNN of 128
 units, an LSTM of 40 (forget bias 1, learned first states, output gates that see the
-cell), a tanh RNN and an IRNN of 80. RMSprop at .001 with a decay of .9, batches of 20;
+cell), a tanh RNN and an IRNN of 80. RMSprop at 0.001 with a decay of 0.9, batches of 20;
 gradients are clipped at 1, number by number, in all nets but the uRNN. Code and text
 were read. The numbers beside the claims were read by eye from the paper's figure, which
 has one run of each net (by_eye.csv). Its LSTM ends below the loss without memory at T =
 100, but at no longer T.
 
 Ours: T = 100; five seeds; 4,000 steps of 20 sequences, which are 80,000 of the paper's
-1,000,000; RMSprop with a decay of .99; the norm of every gradient is clipped at 1;
+1,000,000; RMSprop with a decay of 0.99; the norm of every gradient is clipped at 1;
 first states are 0. At these widths our nets have 5,640 parameters (uRNN), 7,928 (tanh
 RNN, IRNN) and 8,488 (LSTM). Our loss counts the ten answers only, and is multiplied
 here by 10 / (T + 20). The LSTM from a chrono start is our own question: it may only
-lack training. All five of these stop at .139, the loss of a net that knows which
+lack training. All five of these stop at 0.139, the loss of a net that knows which
 symbols came but nothing of their order (memcap/findings/without_order.py). Our uRNN
 learns in 200 steps and the paper's in some 750; we do not know why. A state that is
 only rotated forgets nothing, so little but the read-out has to be learnt.
@@ -171,7 +171,7 @@ PAPER = Paper(
         Claim(
             f"a uRNN of 128 units copies over 100 blanks within {DEADLINE:,} steps, in two of"
             f" three seeds (a loss below {PASS})",
-            "below .005 from about 750 steps on (by eye)",
+            "below 0.005 from about 750 steps on (by eye)",
             "fig. 1",
             _learns,
         ),
@@ -193,8 +193,8 @@ PAPER = Paper(
             "our own question",
             _chrono,
             why=(
-                "all five seeds are at .139: they know which symbols came, and nothing of their"
-                f" order ({WHICH:.3f}); those from a forget bias of 1 are at .155 to .173. In"
+                "all five seeds are at 0.139: they know which symbols came, and nothing of their"
+                f" order ({WHICH:.3f}); those from a forget bias of 1 are at 0.155 to 0.173. In"
                 " 2,000 steps of Adam they hardly come further (memcap reproduce tallec2018)"
             ),
         ),

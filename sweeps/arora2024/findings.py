@@ -19,9 +19,9 @@ or twice. If twice, the second value is due, which is our own question. LSTM and
 come last, perhaps because of training: with 16 pairs they answer with any value that
 came (1/16). Their state may still be able to hold the pairs.
 
-We first meant to require a lead of .05 for the delta rule at each width with keys
+We first meant to require a lead of 0.05 for the delta rule at each width with keys
 written once. Where all cells recall nearly nothing or nearly everything the lead is
-.02, so it is judged on average over the widths.
+0.02, so it is judged on average over the widths.
 
 Dashed lines in the figure are not trained: linear attention or the delta rule writes
 random keys and values of length 1 in NumPy, and the answer is the value nearest to what
@@ -337,7 +337,7 @@ PAPER = Paper(
             _trained,
             within=("pairs", "rewrites"),
             why=(
-                "with values of 2 numbers, written twice, DeltaNet stays short, by .05 at most."
+                "with values of 2 numbers, written twice, DeltaNet stays short, by 0.05 at most."
                 " All other nets reach it, and those with values of 4 or 8 surpass it"
             ),
         ),

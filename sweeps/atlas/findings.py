@@ -170,8 +170,8 @@ def lag_and_width() -> str:
         f"Of {tasks} tasks that hold equally many bits at each lag and were measured up to lag 50,"
         f" {tasks - len(dearer)} take less than half more units at lag 50 than at the shortest lag"
         " (u90, by the strictest verdict that was measured). The others rise:"
-        f" {exceptions}. Of nets of cycle navigation that"
-        " train on all lags, with Adam and Muon at rates from .005 to .06, these pass up to lag 50:"
+        f" {exceptions}. Of nets of cycle navigation that train on all"
+        " lags, with Adam and Muon at rates from 0.005 to 0.06, these pass up to lag 50:"
         f" {passed} units (`memcap train sweeps=cycle_navigation`). Modular arithmetic was not"
         f" measured as far: {u90(short)} units at lag {short.lag}, {u90(long)} at {long.lag}."
     )

@@ -3,11 +3,11 @@
 Protocol: copy memory. Nets of about 10,000 parameters read ten symbols of eight kinds
 and T blank steps, then repeat the ten. In the authors' code a symbol enters as one
 number, 0 to 9, and the marker stands at every step of the answer. The loss is over all
-T + 20 steps; the figure shows the accuracy on the last ten. RMSprop at .0005, clip 1,
+T + 20 steps; the figure shows the accuracy on the last ten. RMSprop at 0.0005, clip 1,
 batches of 32, 50 epochs of 10,000 sequences. For LSTMs the paper searches optimiser,
 rate, clip and forget bias.
 
-A net that knows which symbols came, but nothing of their order, has an accuracy of .302
+A net that knows which symbols came, but nothing of their order, has an accuracy of 0.302
 (memcap/findings/without_order.py): the figure has that line, and at T = 50 arm `theirs`
 is below it.
 
@@ -16,9 +16,9 @@ steps, with eight classes. There are three arms of about 10,000 parameters: `the
 (one number per symbol, forget bias 1), `coding` (one-hot vectors, forget bias 1) and
 `ours` (one-hot vectors, recipe `open_gate`). All have batches of 32, clip 1 and 4,000
 steps: 128,000 sequences, a quarter of the 500,000 that theirs see (10,000, fifty
-times). `theirs` and `coding` train at .002, which is not the rate of the paper's LSTM
-but of its convolutional nets; `ours` at its recipe's .005. A net stops once its
-accuracy is .99.
+times). `theirs` and `coding` train at 0.002, which is not the rate of the paper's LSTM
+but of its convolutional nets; `ours` at its recipe's 0.005. A net stops once its
+accuracy is 0.99.
 """
 
 import polars as pl
@@ -136,7 +136,7 @@ PAPER = Paper(
     table=accuracies,
     claims=(
         Claim(
-            "an LSTM of 10,000 parameters falls below .2 before T = 50 (here: the median of arm"
+            "an LSTM of 10,000 parameters falls below 0.2 before T = 50 (here: the median of arm"
             " theirs, at T = 50 at the latest)",
             "below 20 % for T < 50",
             "fig. 5 and text",

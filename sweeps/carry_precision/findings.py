@@ -10,7 +10,7 @@ def carry_precision() -> str:
     lines = [
         (
             names.get(p.model.cell)
-            or "noise " + p.model.cell.removeprefix("lstm+noise0"),
+            or "noise " + p.model.cell.removeprefix("lstm+noise"),
             p.lag,
             width(p.fit.u50),
             width(p.fit.u90),
@@ -28,8 +28,8 @@ def noisy_carries() -> str:
     )
     return filled(
         f"A delay line of lag 5 takes {none} units if its carry"
-        f" has no noise, {some} if normal noise of .1 is added to every number of the carry at"
-        f" every step, and {more} with noise of .2 (u90; `memcap frontier"
+        f" has no noise, {some} if normal noise of 0.1 is added to every number of the carry at"
+        f" every step, and {more} with noise of 0.2 (u90; `memcap frontier"
         " sweeps/carry_precision`)."
     )
 

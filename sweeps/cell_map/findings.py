@@ -253,7 +253,7 @@ def cell_map_within() -> str:
     few = max(cells for tau, cells in single if tau < 0.6)
     text = filled(
         f"By the nets of one run alone, tau lies between {min(single)[0]:.2f} and"
-        f" {max(single)[0]:.2f}; it is under .6 only where {few} cells at most are compared."
+        f" {max(single)[0]:.2f}; it is under 0.6 only where {few} cells at most are compared."
     )
     counts = "cells with a u90", "in 1,000 steps", "no longer"
     heads = "task", *counts, "median of bytes, times", "tau"

@@ -6,7 +6,7 @@ and depth, tune every net, and draw the error against the hidden units at n = 64
 
 Ours: n = 16 (collins2017_full.yaml: 64), one LSTM layer, one recipe for all widths and delays
 (conf/recipe/integrator.yaml), delays of 1, 10, 25 and 50 steps. The text that we read
-does not give the paper's delays. A net stops once its error is .02.
+does not give the paper's delays. A net stops once its error is 0.02.
 
 Below n units the line 1 - u / n says nothing about the state: with any cell, a linear
 read-out of u hidden numbers answers in a subspace of u dimensions. The measurement is
@@ -105,7 +105,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         "The figure shows the error of nets of each width on vectors of n numbers. Points are"
         f" the median over up to {marks.greatest(data, 'seeds')} seeds, and bars reach to all of"
         " them. Grey lines show the least error of any linear read-out of so many numbers. A net"
-        " stops once its error is .02. After Collins, Sohl-Dickstein & Sussillo (2017), fig. 2c."
+        " stops once its error is 0.02. After Collins, Sohl-Dickstein & Sussillo (2017), fig. 2c."
         " Their nets are tuned one by one; here one recipe trains all."
     )
     return marks.finish(

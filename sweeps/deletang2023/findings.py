@@ -3,9 +3,9 @@ and how wide are they?
 
 Protocol: even pairs, parity check, cycle navigation on a ring of five, modular
 arithmetic modulo 5. One layer of 256 units; each batch has one length, uniform from 1
-to 40; batches of 128, Adam, a million steps, the best of rates .0001, .0003 and .0005,
+to 40; batches of 128, Adam, a million steps, the best of rates 0.0001, 0.0003 and 0.0005,
 ten seeds. A net is tested at all lengths from 41 to 500. Its mean accuracy there is the
-score, and from .9 on it has solved the task. Every net but the transformer solved all
+score, and from 0.9 on it has solved the task. Every net but the transformer solved all
 four, in all seeds.
 
 Ours: 1 to 32 units, batches of 64, a rate per cell, three seeds, about a hundredth of
@@ -242,7 +242,7 @@ PAPER = Paper(
     table=nets,
     claims=(
         Claim(
-            "an LSTM solves even pairs and parity in all seeds (mean accuracy at least .9 far"
+            "an LSTM solves even pairs and parity in all seeds (mean accuracy at least 0.9 far"
             " beyond the lengths that it learnt at; here and below: of the widest nets)",
             *SOLVED,
             partial(_solves, LSTM, BITS),
@@ -288,7 +288,7 @@ PAPER = Paper(
         ),
         OurClaim(
             "on the ring nets count on a line instead: one distance up to which a walk is"
-            " followed gives each net's accuracy at all six lengths (to .1)",
+            " followed gives each net's accuracy at all six lengths (to 0.1)",
             "no such number",
             "our own question",
             _counts,
@@ -304,7 +304,7 @@ PAPER = Paper(
         ),
         OurClaim(
             "a minGRU, whose gates see the input alone, learns neither even pairs nor parity in"
-            " one layer (best net at most .15 from chance, 0, to 1), where the others do",
+            " one layer (best net at most 0.15 from chance, 0, to 1), where the others do",
             "a cell that is not in the paper",
             "our own question",
             _learns_nothing,

@@ -3,17 +3,17 @@
 Protocol (from the authors' code and its figures; of the text only the abstract was
 read): leaky nets of 100 units, with steps of 5 ms and a time constant of 10 ms, see one
 of two cues for 30 ms. They are silent for a delay of 0 to 400 ms, and then say for 50
-ms which cue it was. Gradient descent with momentum .9 on 128 sequences, at learning
-rates from .001 to .3; the steps are the larger of 1,000 and 30 over the rate. Squared
+ms which cue it was. Gradient descent with momentum 0.9 on 128 sequences, at learning
+rates from 0.001 to 0.3; the steps are the larger of 1,000 and 30 over the rate. Squared
 errors of sigmoid outputs, in which silence and answer weigh the same; 100 seeds each. A
-net has learned if it is right at .8 over the last tenth of training and does not keep
+net has learned if it is right at 0.8 over the last tenth of training and does not keep
 losing it. At each rate the authors fit the delay at which nets begin to fail.
 
 Ours: 32 units, delays of 5 to 20 steps (25 to 100 ms), about the same rates, the same
 momentum and budgets, batches of 16, 8 seeds. The loss is the cross entropy over two
 cues and silence. The state starts at zero and nothing is noisy, where theirs draws the
-state (.1) and adds noise (.001); no weight decay (theirs: 1e-7). A net has learned, and
-stops, if it is right at .99 in four successive evaluations, 50 steps apart.
+state (0.1) and adds noise (0.001); no weight decay (theirs: 1e-7). A net has learned, and
+stops, if it is right at 0.99 in four successive evaluations, 50 steps apart.
 
 The largest rate that trains at a delay is the one at which half of the seeds that train
 at any rate do. It comes from a logistic curve in the log of one over the rate
@@ -163,7 +163,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         axes.grid(color="#dddddd", lw=0.5)
     caption = (
         "Leaky nets report, after a delay, which of two cues they saw. They train by gradient"
-        f" descent with momentum .9, with {marks.greatest(data, 'seeds')} seeds per point (delays"
+        f" descent with momentum 0.9, with {marks.greatest(data, 'seeds')} seeds per point (delays"
         " are moved sideways a little). Left: lines are logistic curves with a share of seeds"
         " that no rate trains. Right: points are the rates at which half of the other seeds"
         " train, with 95 % intervals, and the line is a power of the delay. Kurtkaya, Dinc et"

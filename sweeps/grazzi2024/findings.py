@@ -4,7 +4,7 @@ Protocol: a net of two layers, 128 numbers wide, says whether the number of ones
 It trains on 3 to 40 bits, at the best of four rates, and is tested on 40 to 256. The
 eigenvalues of DeltaNet and of Mamba lie in [0, 1]. They lie in [-1, 1] if DeltaNet
 writes with up to twice the strength, or if Mamba's decay is doubled, less 1. The score
-is (accuracy - .5) / .5, so that chance is 0.
+is (accuracy - 0.5) / 0.5, so that chance is 0.
 
 Ours: one bare layer (memcap/cells/matrix.py), 2 to 8 units, one rate. A curriculum lets
 training sequences grow to 16 bits. Tests have 16 bits, and 64; the paper has no scores
@@ -120,16 +120,16 @@ PAPER = Paper(
     claims=(
         StandIn(
             "DeltaNet with eigenvalues in [-1, 1] follows parity beyond what it was trained on"
-            " (three of four nets score at least .8 at four times as many bits)",
-            paper="1.000 best, .999 median, at 40 to 256 bits",
+            " (three of four nets score at least 0.8 at four times as many bits)",
+            paper="1.000 best, 0.999 median, at 40 to 256 bits",
             where="tables 3 and 5",
             judge=lambda nets: _signed(nets, "longer", GOES_ON),
             within=("units",),  # `--resample` shuffles scores among nets of a width
         ),
         StandIn(
             "DeltaNet with eigenvalues in [0, 1], gated or not, does not (there the best net"
-            " scores at most .15)",
-            paper=".017 best, .010 median, at 40 to 256 bits",
+            " scores at most 0.15)",
+            paper="0.017 best, 0.010 median, at 40 to 256 bits",
             where="tables 3 and 5",
             judge=_positive,
             within=("units",),
@@ -137,7 +137,7 @@ PAPER = Paper(
         ),
         OurClaim(
             "DeltaNet with eigenvalues in [-1, 1] learns the 16 bits that it was trained on"
-            " (three of four nets score at least .95)",
+            " (three of four nets score at least 0.95)",
             # The paper does not claim this; here is what it gives instead.
             paper="scores beyond the trained lengths alone",
             where="tables 3 and 5",
@@ -147,7 +147,7 @@ PAPER = Paper(
         OurClaim(
             "in one layer of 2 to 8 units no net with positive eigenvalues is solved, and at"
             " least half of those with a sign, a phase or a gate that sees the state are",
-            paper="Mamba .000 and 1.000 with a sign, sLSTM 1.000",
+            paper="Mamba 0.000 and 1.000 with a sign, sLSTM 1.000",
             where="table 3",
             judge=_solved,
             within=("units",),

@@ -2,7 +2,7 @@
 
 Protocol: selective copying. 16 symbols of a vocabulary of 16 stand at random places of
 4,096 steps, with noise at all other steps; then they are due in their order. Two layers
-of 64 channels, 400,000 steps of 64 sequences at a rate of .0001. The recurrence is the
+of 64 channels, 400,000 steps of 64 sequences at a rate of 0.0001. The recurrence is the
 same at all steps (S4), or its step size, input and read-out depend on the input (S6),
 plain or inside gated blocks. With the symbols at fixed places, the usual copying, "LTI
 SSMs (linear recurrences and global convolutions) can easily solve this".
@@ -217,7 +217,7 @@ PAPER = Paper(
             _solved("selective_copy", "minGRU", "minLSTM"),
             within=("task",),
             why=(
-                "with symbols in a row they fail, too (medians of .76 at most), so it is not"
+                "with symbols in a row they fail, too (medians of 0.76 at most), so it is not"
                 " selection that they lack: a state that only fades tells a fixed read-out little"
                 " of the order. The paper has 16 numbers a channel, a read-out that is of the"
                 " input, and two layers"

@@ -19,8 +19,8 @@ start and otherwise recipe `hold`, stand for the paper's plain recurrent nets.
 Our LSTM has a forget gate and biases throughout. Theirs has no forget gate, its gates
 see each other, and in experiment 2c it has no biases. So in each claim below another
 cell stands for theirs, and in all but one it is told the lag. Our nets must reach an
-accuracy of .99, or for adding a squared error of .01 in the sum; theirs must err by
-less than .2 (2c), .04 in half the sum (4) and .3 (6a). So compare how fast the
+accuracy of 0.99, or for adding a squared error of 0.01 in the sum; theirs must err by
+less than 0.2 (2c), 0.04 in half the sum (4) and 0.3 (6a). So compare how fast the
 sequences to success grow; their number can be compared by order of magnitude at most. A
 lag is the longest hold that training may ask for: T - 1 for adding over T steps, 90 for
 experiment 6a. Nets are evaluated every 25 training steps, which are 1,600 sequences

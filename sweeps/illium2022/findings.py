@@ -8,7 +8,7 @@ Ours: the delay line of normal numbers (memcap/tasks/delay_line.py), which asks 
 step for the number of p steps before; one layer, 1 to 8 cells, p from 1 to 8, one
 recipe for all (conf/recipe/forget_bias.yaml, 1,500 steps). What was read does not give
 their range of numbers, rate and batch. A number is recalled if the mean squared error
-of the median net is at most .05 of the variance. A net's reach is the farthest position
+of the median net is at most 0.05 of the variance. A net's reach is the farthest position
 up to which it recalls every one that was tried.
 
 With more training steps LSTMs recall farther than they have cells: in 3,000 steps all

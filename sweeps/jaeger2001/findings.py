@@ -6,7 +6,7 @@ the capacity MC_k. Jaeger proves that the capacities add up to at most N, and to
 linear nets whose states are independent. The report is known from summaries that others
 wrote.
 
-Untrained: random linear reservoirs (Gaussian, spectral radius .9) of 5 to 50 cells.
+Untrained: random linear reservoirs (Gaussian, spectral radius 0.9) of 5 to 50 cells.
 They get no verdict, as no row can deny the theorem. The curves come from the
 eigenvalues alone: they are the energies of the Takenaka-Malmquist functions, an
 orthonormal basis of what independent states can say of the past, and add up to N by

@@ -322,7 +322,7 @@ PAPER = Paper(
             _length,
             within=("symbols", "cell"),
             why=(
-                "only linear nets are within .2; of the others it may be training, as 2,000 steps"
+                "only linear nets are within 0.2; of the others it may be training, as 2,000 steps"
                 " are few for the longer strings"
             ),
         ),

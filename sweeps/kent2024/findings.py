@@ -272,7 +272,7 @@ PAPER = Paper(
         ),
         OurClaim(
             "a longer lag takes longer to learn in each of the three cells, at 4 and 16 units"
-            " (rank correlation of lag and steps at least .5)",
+            " (rank correlation of lag and steps at least 0.5)",
             "no such number",
             "our own question",
             _growth,

@@ -4,7 +4,7 @@ Protocol: N-parity. A net reads bits and says at the end whether the ones among 
 N are odd in number. In the single-head curriculum one read-out is asked for N = 2,
 then, once 98 % are right, for N = 3, and so on; in the multi-head one there is a
 read-out for each N so far, all asked at once. The paper's nets are 500 leaky units with
-time constants that are trained; its code has LSTMs of 500 units, too, by Adam at .001.
+time constants that are trained; its code has LSTMs of 500 units, too, by Adam at 0.001.
 Sequences have N + 2 to 4 N + 1 bits. Training is counted in epochs, of 600 steps for
 leaky nets.
 
@@ -193,7 +193,7 @@ PAPER = Paper(
     claims=(
         Claim(
             "a head for each N learns sooner than one head while N rises (here: LSTMs and GRUs"
-            f" at N = {BITS}, by a rank test at .05)",
+            f" at N = {BITS}, by a rank test at 0.05)",
             "7,200 steps for all N to 12 against 14,400 (its published leaky nets, one each)",
             "abstract; trained_models/*/stats.npy in its code",
             _faster,

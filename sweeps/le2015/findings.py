@@ -9,9 +9,9 @@ paper we read the abstract and the beginning; the protocol is known from summari
 others wrote.
 
 Ours: sequences of 150 steps, and 100 units, too, in batches of 16, but Adam at constant
-rates that solve it, or come nearest, in trials with another seed: .0001 for the IRNN,
-.003 for the LSTM, .0003 for tanh units; no other bound of the gradient than a norm of
-1. A net trains until its error is .01, or for 10,000 steps.
+rates that solve it, or come nearest, in trials with another seed: 0.0001 for the IRNN,
+0.003 for the LSTM, 0.0003 for tanh units; no other bound of the gradient than a norm of
+1. A net trains until its error is 0.01, or for 10,000 steps.
 """
 
 import math
@@ -40,7 +40,7 @@ BEFORE = "summaries that others wrote"
 
 
 def nets(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return each net with its squared error, and its training steps until that is .01,
+    """Return each net with its squared error, and its training steps until that is 0.01,
     or infinity."""
     own = rows.filter(having(task="adding", lag=STEPS - 1, cell=CELLS))
     steps = pl.col("steps_to_solve").cast(pl.Float64).fill_null(math.inf)
@@ -105,7 +105,7 @@ PAPER = Paper(
     claims=(
         Claim(
             "IRNNs are comparable to LSTMs on toy problems with long lags (here: on the"
-            f" adding problem of {STEPS} steps all nets of both get to an error of .01)",
+            f" adding problem of {STEPS} steps all nets of both get to an error of 0.01)",
             "comparable on four benchmarks, two of them such toy problems",
             f"abstract; protocol from {BEFORE}",
             _both_solve,

@@ -3,7 +3,7 @@ step is diagonal?
 
 Protocol: elements of a group of order 60 come one by one, up to 20 of them, and at
 every step the product so far is due. A5 and A4 x Z5 do not commute, Z60 does. A
-sequence is right if all its products are; a net has learnt a length at .9 of the
+sequence is right if all its products are; a net has learnt a length at 0.9 of the
 sequences. A plain recurrent net (ReLU, 2,048 units) learns all groups at all lengths in
 one layer. S4, Mamba and a transformer need more layers the longer the sequence is, in
 the groups that do not commute and not in Z60. They train on a million sequences of each
@@ -125,7 +125,7 @@ PAPER = Paper(
             lambda nets: _learns_both(nets, "irnn"),
             within=("group",),
             why=(
-                "10,000 steps of 64 sequences are short for it: it has .87 to .99 of single"
+                "10,000 steps of 64 sequences are short for it: it has 0.87 to 0.99 of single"
                 " products right by then, where theirs has 2,048 units, and up to 500 epochs of"
                 " 800,000 sequences"
             ),

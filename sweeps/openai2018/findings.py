@@ -3,7 +3,7 @@
 Protocol: OpenAI's first request for research asks to train an LSTM on 100,000 strings
 of 50 bits, and on as many of 1 to 50; it reads a bit at a time, and "then output[s] the
 correct answer at the sequence's end". Two answers are often read. One (enerrio) takes
-32 units, Adam at .001, batches of 32, 20 epochs, and has .504 of strings of 50 right,
+32 units, Adam at 0.001, batches of 32, 20 epochs, and has 0.504 of strings of 50 right,
 and all of those of 1 to 50 with zeros before them. The other (jperl) takes two units,
 gradient descent with momentum at a rate of 1, batches of 8, and finds that both
 converge, the strings of 50 after 16,000, the others after 4,000. Its code trains on the
@@ -11,7 +11,7 @@ parity after every bit, not at the end alone.
 
 Ours: both tries, crossed two by two, at both widths: the answer due at the end (task
 parity) or after every bit (the group Z2 of task word_problem), strings of 50 bits or of
-1 to 50. Adam at .01, chosen on another seed, batches of 32 fresh strings, a batch of
+1 to 50. Adam at 0.01, chosen on another seed, batches of 32 fresh strings, a batch of
 one length, up to 4,000 steps: 128,000 strings. Accuracies are at 50 bits; after every
 bit a mean over the bits.
 """
@@ -188,7 +188,7 @@ PAPER = Paper(
             _fixed_fails,
         ),
         Claim(
-            "and it learns those of 1 to 50, blanks before them (here: three of four nets, .99 of"
+            "and it learns those of 1 to 50, blanks before them (here: three of four nets, 0.99 of"
             " 50 bits)",
             "100 %",
             "enerrio: README and code",
@@ -203,7 +203,7 @@ PAPER = Paper(
             _told_converges,
         ),
         Claim(
-            "strings of 1 to 50 bits sooner than those of 50 (here: by a rank test at .05)",
+            "strings of 1 to 50 bits sooner than those of 50 (here: by a rank test at 0.05)",
             "4,000 and 16,000 strings",
             "jperl: README and code",
             _told_sooner,

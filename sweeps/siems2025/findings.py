@@ -147,7 +147,7 @@ PAPER = Paper(
         StandIn(
             "two reflections go on beyond what they were trained on: at twice the length"
             f" {HALF:g} of whole sequences of S3 and of A4 are right, of all nets",
-            "S5, four reflections: about .9 at twice the length, and 0 at four times (by eye)",
+            "S5, four reflections: about 0.9 at twice the length, and 0 at four times (by eye)",
             f"figure 1, in the {README}",
             _goes_on,
             within=("group",),
@@ -165,7 +165,7 @@ PAPER = Paper(
             within=("group",),
             why=(
                 "of the four nets of two, 5,000 steps are too few for one, and another has"
-                " .89 of whole sequences; those of one stay at 0"
+                " 0.89 of whole sequences; those of one stay at 0"
             ),
         ),
     ),

@@ -3,7 +3,7 @@
 Protocol: words a^n b^n, a^n b^n c^n and a^n b^n c^n d^n, n drawn from 1 to 30, from 1
 to 50, or from 50 to
 100. An LSTM of one layer, 1 to 36 units, says at each letter which ones may follow;
-     RMSprop at .01, one word
+     RMSprop at 0.01, one word
 per step, 1,000 words in each of 150 epochs, ten trials. Its range ends at e_1, the
 first n, counted up from 1, at which it is wrong anywhere in the word.
 
@@ -16,9 +16,9 @@ Every word is fresh; theirs are 1,000, drawn once and seen 150 times. The loss i
 cross entropy of the letter that is due, where theirs is the squared error of a sigmoid
 for each letter, and the norm of our gradients is clipped at 1, where theirs is not.
 Answers count from the first b on, where one letter is due. 2,000 steps of 64 words,
-nearly as many words as theirs, by Adam at .03 that falls to 0; three seeds. At one
+nearly as many words as theirs, by Adam at 0.03 that falls to 0; three seeds. At one
 width per language LSTMs also train nearly as theirs do: 150,000 steps of one word,
-RMSprop at .01. The test has a list of numbers, up to 70 in steps of 4 to 8 % and wider
+RMSprop at 0.01. The test has a list of numbers, up to 70 in steps of 4 to 8 % and wider
 beyond. A net's range ends at the first of them at which any of 512 words, of all n up
 to it, has a wrong answer. GRU, minGRU and minLSTM are ours.
 """
@@ -153,7 +153,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     marks.legend(panels[-1], handles=handles, labels=labels, **place)
     caption = (
         "Each mark shows one net of one layer, trained at n up to 30. A mark at the dotted line"
-        " has not learnt all of these. A loss below .000001 is drawn at .000001. Crosses, by"
+        " has not learnt all of these. A loss below 0.000001 is drawn at 0.000001. Crosses, by"
         " units, are means of ten nets that the paper trained at n up to 50. Dashed lines show"
         " its nets trained at n up to 30, whose widths were not read. Both were read by eye from"
         " the figures of Suzgun et al. (2019)."
@@ -323,23 +323,23 @@ PAPER = Paper(
         ),
         Claim(
             "loss does not say how far a net counts: of the LSTMs that learn, its rank"
-            " correlation with where they fail is below .5 in size, in a^n b^n and in a^n"
+            " correlation with where they fail is below 0.5 in size, in a^n b^n and in a^n"
             " b^n c^n",
             "e_1 of 83 to 244 in ten nets, all of a loss near 0 (a^n b^n c^n, three units)",
             "saved results",
             _loss,
             within=("symbols", "cell", "batch"),
             why=(
-                "it is near .5 in a^n b^n c^n, of nets at .001 to .004 nats: one of less loss"
+                "it is near 0.5 in a^n b^n c^n, of nets at 0.001 to 0.004 nats: one of less loss"
                 " counts a little further; eight nets do not tell that from chance, nor are they"
                 " as near 0 as theirs"
             ),
         ),
         OurClaim(
-            "an LSTM counts less far trained by our recipe (Adam at .03, 2,000 steps of 64 words)"
-            " than by theirs (RMSprop at .01, one word a step, 150,000 steps): each by ours fails"
+            "an LSTM counts less far trained by our recipe (Adam at 0.03, 2,000 steps of 64 words)"
+            " than by theirs (RMSprop at 0.01, one word a step, 150,000 steps): each by ours fails"
             " before each of its width by theirs, in each language",
-            "RMSprop at .01, one word a step",
+            "RMSprop at 0.01, one word a step",
             "code",
             _recipes,
             within=("symbols", "cell"),

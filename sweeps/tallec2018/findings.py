@@ -4,14 +4,14 @@ Protocol: an LSTM of 128 units starts with a constant forget bias of 1, or with 
 forget biases log U(1, T_max - 1), and their negatives as input biases. Copy: ten
 symbols of eight, T blank steps, then the ten again (T = 500, 2000; T_max = 3 T / 2).
 Variable copy: the same with drawn waits (T = 500, 1000; T_max = T). Adding: the sum of
-two marked numbers of T (T = 200, 750; T_max = T). RMSprop at .001, no clipping. The
+two marked numbers of T (T = 200, 750; T_max = T). RMSprop at 0.001, no clipping. The
 paper draws training curves.
 
-Ours: 32 units, T = 50 and 100, Adam at .005, batches of 32, clip 1, 2,000 steps, the
+Ours: 32 units, T = 50 and 100, Adam at 0.005, batches of 32, clip 1, 2,000 steps, the
 same for all starts. Two starts are added: `hold` (one bias for all units, by the lag)
 and `open_gate` (gates open, forget gate shut). T_max is the length of the sequence.
 Only the last ten steps of a copy are scored, where the paper averages over all: our
-plateau without memory is an accuracy of 1/8. Above it is another plateau, .302, that of
+plateau without memory is an accuracy of 1/8. Above it is another plateau, 0.302, that of
 a net which knows which symbols came, and how often, but nothing of their order
 (memcap/findings/without_order.py): copies are judged from there on. Rows hold no curves,
 so final scores and steps to solve are drawn.
@@ -92,7 +92,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     picture.legend(handles.values(), handles.keys(), frameon=False, fontsize=8, **place)
     caption = (
         "Each mark shows one seed (moved sideways), and each bar a median. Open marks at the"
-        " budget are seeds that did not solve adding. Copies at .302 have learnt which symbols"
+        " budget are seeds that did not solve adding. Copies at 0.302 have learnt which symbols"
         " came, but not their order. All starts have the same training. Scores replace the"
         " training curves of Tallec & Ollivier (2018), whose T is 200 to 2,000."
     )
@@ -215,7 +215,7 @@ PAPER = Paper(
             within=("task", "waits", "lag"),
             post_hoc=True,
             why=(
-                "in 2,000 steps all seeds from chrono come to .30 or .31 at T = 100: they have"
+                "in 2,000 steps all seeds from chrono come to 0.30 or 0.31 at T = 100: they have"
                 " learnt which symbols came, and nothing of their order. Those from a constant"
                 " bias are at 1/8, without memory; of the four starts open gates alone leave the"
                 " plateau, in some seeds"
@@ -236,7 +236,7 @@ PAPER = Paper(
         ),
         StandIn(
             "adding: chrono converges faster (here: in fewer steps at each T, by a rank test over"
-            " seeds at .05)",
+            " seeds at 0.05)",
             "7 times as fast at T = 750",
             "training curves and text",
             _faster,

@@ -4,7 +4,7 @@ docs/designs.json in minutes, for docs/decides.md.
 
 Each line of lags is one of the published atlas. `simulated`: curves fitted to its rows,
 shifted together by 10 % and lag by lag by 5 % (standard deviations), their steepness by
-30 %, a lapse to .1, and seeds of one width that are alike (intraclass correlation .1).
+30 %, a lapse to 0.1, and seeds of one width that are alike (intraclass correlation 0.1).
 `replayed`: each seed of a width passes as often as its published seeds did, between
 widths by straight lines in log2 units; the truth is the estimate from all rows. A
 member that fails takes its whole budget; one that passes, as much as one of the lag's
@@ -84,7 +84,7 @@ DESIGNS = {  # by title: seeds of a width, and the design; None: all of the grid
     "bisect, 8 seeds": (8, Bisect),
     "bisect, 16 seeds": (16, Bisect),
     f"adaptive, precision={PRECISION:g}": (8, Adaptive),
-    "adaptive, precision=.3": (8, partial(Adaptive, precision=0.3)),
+    "adaptive, precision=0.3": (8, partial(Adaptive, precision=0.3)),
 }
 
 
