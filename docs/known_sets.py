@@ -5,7 +5,7 @@ python docs/known_sets.py
 python docs/known_sets.py sum30 last --form 2 --most 4
     some of them, in other units and another order of columns; nets of up to 4 units
 
-What is known: where no net helps; and elsewhere the bits that a net holds, which take .6
+What is known: where no net helps; and elsewhere the bits that a net holds, which take 0.6
 to 1.3 units each. A parity of 20 bits is open where no net learns it, as it looks like
 random labels then.
 """

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float, Int
 
 # Coefficients of the Newton-Schulz iteration: Jordan's five steps, which leave singular
-# values between .7 and 1.2, and one that brings them close to 1.
+# values between 0.7 and 1.2, and one that brings them close to 1.
 COEFFICIENTS = (*[(3.4445, -4.7750, 2.0315)] * 5, (1.875, -1.25, 0.375))
 # decay of the momentum; root mean square of a step, about Adam's
 MUON_DECAY = 0.95

@@ -28,15 +28,15 @@ DEVIATIONS = 3
 # The worst of more than a thousand scores on few sequences may miss it by more.
 PLACE_DEVIATIONS = 5
 # Each lag is confirmed on at least so many blocks of sequences (6,144 sequences), and on as
-# many as there are lengths, up to the second number. So a net with an accuracy of .985 at
+# many as there are lengths, up to the second number. So a net with an accuracy of 0.985 at
 # some lag passes in fewer than one of twenty trainings, with all its looks, and one with
-# .9935 at each of 50 lags nearly always at the first (tests/test_rule.py).
+# 0.9935 at each of 50 lags nearly always at the first (tests/test_rule.py).
 FEWEST_BLOCKS = 24
 MOST_BLOCKS = 64
 # A lag that has at most so many sequences of a length is scored on all of them.
 MOST_SEQUENCES = 1 << 10
 # Where the loss decides, training ends once the loss has not fallen for ten evaluations
-# or for .4 of all steps so far, whichever is longer: a loss that fell late may fall late
+# or for 0.4 of all steps so far, whichever is longer: a loss that fell late may fall late
 # again.
 PATIENCE = 10
 PATIENT_SHARE = 0.4

@@ -81,7 +81,7 @@ class Data(FileTask):
     )
     criterion: float | str | None = knob(
         None,
-        "accuracy, or mean squared error, that is a pass; null: .99, or 5 % of the variance;"
+        "accuracy, or mean squared error, that is a pass; null: 0.99, or 5 % of the variance;"
         " best: a held-out loss that is no worse than the best width's beyond chance",
     )
     bits: float = knob(
