@@ -28,6 +28,7 @@ from memcap.tasks.modular_arithmetic import ModularArithmetic
 from memcap.tasks.mqar import Mqar
 from memcap.tasks.parity import Parity
 from memcap.tasks.pattern import Pattern
+from memcap.tasks.random_labels import RandomLabels
 from memcap.tasks.reber import Reber
 from memcap.tasks.selective_copy import SelectiveCopy
 from memcap.tasks.square_wave import SquareWave
@@ -264,6 +265,16 @@ def temporal_order(task, row, lag, due):
     return orders.index(tuple(row[places]))
 
 
+def random_labels(task, row, lag, due):
+    """A vector has the label of its place in a list that is always the same."""
+    first = len(row) - 1 - lag
+    assert not np.delete(row, first, axis=0).any()
+    rng = np.random.default_rng([task.items, task.numbers])
+    vectors = rng.standard_normal((task.items, task.numbers), np.float32)
+    (place,) = np.flatnonzero((vectors == row[first]).all(1))
+    return rng.integers(0, 2, task.items)[place]
+
+
 def vector_hold(task, row, lag, due):
     assert not np.delete(row, len(row) - 1 - lag, axis=0).any()
     return row[len(row) - 1 - lag]
@@ -348,6 +359,7 @@ ORACLES = [
     ),
     (parity, Parity()),
     (pattern, Pattern(), Pattern(classes=4, middle="random")),
+    (random_labels, RandomLabels(), RandomLabels(items=7, numbers=3)),
     (reber, Reber()),
     (square_wave, SquareWave(), SquareWave(ones=1)),
     (temporal_order, TemporalOrder(), TemporalOrder(relevant=3)),
