@@ -27,6 +27,7 @@ from functools import partial
 
 import numpy as np
 import polars as pl
+from matplotlib.axes import Axes
 
 from memcap.figures import Drawn
 from memcap.findings import (
@@ -103,9 +104,10 @@ def draw(rows: pl.DataFrame) -> Drawn:
     the paper's fig. 2c; and bits per parameter by the number of labels."""
     data = curves(rows)
     cells = [cell for cell in (H, CARRY) if cell in data["cell"]]
-    number = max(1, len(cells))
+    bits = labels(rows)
+    number = max(1, len(cells) + bool(bits.height))
     picture, (panels,) = marks.panels(
-        (7.2 + 3.4 * number, 5.6), 1, number + 1, squeeze=False
+        (3.8 + 3.4 * number, 5.6), 1, number, squeeze=False
     )
     delays = data.select("numbers", "lag").unique().sort("numbers", "lag").rows()
     for axes, cell in zip(panels, cells, strict=False):
@@ -133,22 +135,8 @@ def draw(rows: pl.DataFrame) -> Drawn:
         )
         marks.legend(axes)
     panels[0].set_ylabel("mean squared error of the recalled vector")
-    bits = labels(rows)
-    for k, ((cell, units), own) in enumerate(
-        bits.group_by("cell", "units", maintain_order=True)
-    ):
-        best = own.group_by("items").agg(pl.col("bits").max()).sort("items")
-        look = marks.look(k, ms=4, lw=1, label=f"{cell}, {plural(units, 'unit')}")
-        panels[-1].plot(best["items"], best["bits"], **look)
-    panels[-1].set(
-        xlabel="labels",
-        ylabel="bits per parameter",
-        title="random labels",
-        xscale="log",
-        ylim=(0, None),
-    )
-    marks.number_x(panels[-1], bits["items"])
-    marks.legend(panels[-1])
+    if bits.height:
+        _draw_labels(panels[-1], bits)
     picture.suptitle("What units hold of a vector, and weights of labels", y=0.98)
     caption = (
         "The figure shows the error of nets of each width on vectors of n numbers. Points are"
@@ -158,8 +146,25 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " After Collins, Sohl-Dickstein & Sussillo (2017), whose nets are tuned one by one."
     )
     return marks.finish(
-        picture, rows, table(rows), caption, 120 + 60 * number, top=0.89, wspace=0.2
+        picture, rows, table(rows), caption, 60 + 60 * number, top=0.89, wspace=0.2
     )
+
+
+def _draw_labels(axes: Axes, bits: pl.DataFrame) -> None:
+    nets = bits.group_by("cell", "units", maintain_order=True)
+    for k, ((cell, units), own) in enumerate(nets):
+        best = own.group_by("items").agg(pl.col("bits").max()).sort("items")
+        look = marks.look(k, ms=4, lw=1, label=f"{cell}, {plural(units, 'unit')}")
+        axes.plot(best["items"], best["bits"], **look)
+    axes.set(
+        xlabel="labels",
+        ylabel="bits per parameter",
+        title="random labels",
+        xscale="log",
+        ylim=(0, None),
+    )
+    marks.number_x(axes, bits["items"])
+    marks.legend(axes)
 
 
 def _largest(data: pl.DataFrame) -> pl.DataFrame:
@@ -242,7 +247,7 @@ PAPER = Paper(
         "Collins, Sohl-Dickstein & Sussillo, Capacity and trainability in recurrent neural"
         " networks, ICLR 2017 (1611.09913)"
     ),
-    cost="9 minutes of one CPU core for the vectors, and for the labels 31 of a very busy one (144 members)",
+    cost="9 minutes of one CPU core; 31 of a very busy one for the labels (144 members)",
     table=table,
     claims=(
         Claim(

@@ -241,10 +241,23 @@ def test_nets_whose_read_out_sees_the_whole_carry_are_drawn_beside_and_judged_by
     line = (0.75, 0.5, 0.25, 0.01, 0.005)
     whole = nets(2, (0.5, 0.02, 0.02, 0.02, 0.02), "lstm+carry")
     both = pl.concat([nets(1, line), nets(50, line), whole])
-    assert [finding.holds for finding in study.PAPER.findings(both)] == [True] * 3
+    assert [f.holds for f in study.PAPER.findings(both)] == [True] * 3 + [None] * 3
     assert study.PAPER.table(whole)["line"].to_list() == [0.5, 0, 0, 0, 0]
     h, carry = study.draw(both).figure.axes
     assert [len(axes.containers) for axes in (h, carry)] == [2, 1]
+
+
+def test_bits_of_labels_are_those_of_a_channel_that_errs_as_often():
+    study = load("collins2017")
+    knobs = {"items": 400}
+    shape = {"knobs": knobs, "cell": "GRUCell", "parameters": 100}
+    nets = [
+        group("random_labels", 3, {units: (0, 4)}, final=right, **shape)
+        for units, right in ((2, 1.0), (3, 0.89), (4, 0.4))
+    ]
+    bits = study.labels(table(*nets))["bits"].to_list()
+    # of a coin that falls on one side in 89 of 100 cases, half a bit
+    assert bits == pytest.approx([4, 2, 0], abs=0.01)
 
 
 def test_deletang2023_judges_the_widest_nets_at_the_rate_whose_poorest_seed_is_best():
