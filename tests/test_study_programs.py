@@ -4,10 +4,12 @@ known, the files that they write, and nets that are drawn and not trained."""
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 from own_programs import program
 
 import memcap
+from memcap import findings
 from memcap.config.member import task_of
 from memcap.own.table import Columns, long_form
 from memcap.own.task import Data
@@ -142,3 +144,11 @@ def test_keras_gets_the_parts_of_a_fold_and_answers_of_one_weight(tmp_path):
             counts = np.arange(further.BATCH) < len(places)
             assert np.array_equal(weights.argmax(1)[counts], steps[places] - 1)
             assert np.array_equal((weights > 0).sum(1), counts)
+
+
+def test_one_standard_error_takes_the_narrowest_width_near_the_best():
+    losses = {1: [3, 4, 5], 2: [1.6, 2, 2.4], 4: [1, 2, 2.4], 8: [1, 2, 3]}
+    lines = [(units, loss) for units, own in losses.items() for loss in own]
+    nets = pl.DataFrame(lines, ["units", "validation"], orient="row", strict=False)
+    found = findings.load("real").one_error_width(nets)
+    assert found == (2, pytest.approx(1.8 + np.std([1, 2, 2.4], ddof=1) / 3**0.5))

@@ -52,14 +52,12 @@ def real_in_short() -> str:
     sets = predicted_widths().filter(pl.col("measured").is_not_null())
     close, near, inside, miss, rank = foresight(sets, "measured")
     first = foresight(sets, "one_error")
-    constants = range(1, 65)
-    misses = [np.abs(np.log(sets["measured"] / units)).mean() for units in constants]
-    best = int(np.argmin(misses))
+    constant, of_constant = best_constant(sets["measured"])
     return filled(
         f"**Of {sets.height} widths, {close} were predicted within a factor of 1.5 and {near}"
         f" within 2; {inside} lie in the predicted range.** The typical miss is a factor of"
-        f" {miss:.1f}; the best constant, {constants[best]} for every set, misses by"
-        f" {np.exp(misses[best]):.1f}. The order of the sets was predicted with a rank"
+        f" {miss:.1f}; the best constant, {constant} for every set, misses by"
+        f" {of_constant:.1f}. The order of the sets was predicted with a rank"
         f" correlation of {rank:.2f}. (By the first rule: {first[0]} within 1.5,"
         f" {first[1]} within 2, {first[2]} in the range; a factor of"
         f" {first[3]:.1f}; {first[4]:.2f}.)"
@@ -119,6 +117,162 @@ def beside_keras() -> str:
     return f"{text}\n\n{table((*heads, 'standard errors above Keras'), lines)}"
 
 
+def one_error_width(nets: pl.DataFrame) -> tuple[int, float]:
+    """Return the narrowest width whose validation loss, of all folds, is within a standard
+    error of the lowest, and how high it may be (Breiman et al., 1984).
+
+    Args:
+        nets: with columns `units` and `validation`, a line per width and fold.
+    """
+    loss = pl.col("validation")
+    of_width = nets.group_by("units").agg(
+        mean=loss.mean(), error=loss.std() / pl.len().sqrt()
+    )
+    most = of_width.sort("mean").select(pl.col("mean") + pl.col("error")).item(0, 0)
+    return of_width.filter(pl.col("mean") <= most)["units"].min(), most
+
+
+@cache
+def further() -> pl.DataFrame:
+    """Each further set: what was predicted, and what memcap fit and Keras's loop found."""
+    place = folder("real")
+    nets = pl.read_csv(place / "further_nets.csv")
+    found = pl.read_csv(place / "further.csv")
+    lines = []
+    for row in pl.read_csv(place / "further_predictions.csv").iter_rows(named=True):
+        lines += [
+            row | line | beside_loop(line, nets.filter(set=row["set"]))
+            for line in found.filter(set=row["set"]).to_dicts()
+        ]
+    return pl.DataFrame(lines, infer_schema_length=None)
+
+
+def beside_loop(line: dict[str, Any], nets: pl.DataFrame) -> dict[str, Any]:
+    """Compare the width of memcap fit with the one that Keras's loop chooses."""
+    ours, theirs = (nets.filter(by=by) for by in ("memcap", "keras"))
+    units, most = one_error_width(theirs)
+    chosen = theirs.filter(units=units)["held_out"]
+    error = chosen.std() / len(chosen) ** 0.5
+    width = line["width"]
+    compared = {
+        "keras": units,
+        "keras_loss": chosen.mean(),
+        "keras_error": error,
+        "by_one_error": one_error_width(ours)[0],
+        "loss": None,
+        "excess": None,
+        "in_keras": None,
+        # no width: Keras's nets should do no better than no state
+        "agrees": chosen.mean() + error >= line["last step"],
+    }
+    if width is not None:
+        loss = ours.filter(units=width)["held_out"].mean()
+        excess = (loss - chosen.mean()) / error
+        in_keras = theirs.filter(units=width)["validation"].mean() <= most
+        own = {"loss": loss, "excess": excess, "in_keras": in_keras}
+        compared |= own | {"agrees": in_keras or excess <= 1}
+    return compared
+
+
+def further_beside_keras() -> str:
+    """Tabulate the widths and losses of memcap fit and of Keras's loop on further sets."""
+    sets = further()
+    asked = sets.filter(pl.col("width").is_not_null())
+    same = asked.filter(pl.col("width") == pl.col("keras")).height
+    good = asked.filter(pl.col("excess") <= 1).height
+    none = sets.filter(pl.col("width").is_null(), pl.col("agrees")).height
+    ratio = (sets["keras_seconds"] / sets["memcap_seconds"]).median()
+    text = filled(
+        f"**For {sets['agrees'].sum()} of {sets.height} sets `memcap fit` names a width whose"
+        f" loss lies within one standard error of that of Keras's choice, or neither gains by"
+        f" state ({none}).** Keras's loop chooses the same width for {same} of {asked.height};"
+        f" memcap's nets of its width lose at most one standard error more on held-out sequences"
+        f" for {good}, and Keras's nets of it are within the error on validation for"
+        f" {asked['in_keras'].sum()}. Keras's loop takes"
+        f" {ratio:.1f} times the CPU time of `memcap fit` (the median)."
+    )
+    lines = []
+    for row in sets.to_dicts():
+        cells = [""] * 4
+        if row["width"] is not None:
+            cells = [
+                f"{row['width']} [{row['from']}, {row['to']}]",
+                f"{row['loss']:.3f}",
+                f"{row['excess']:+.1f}",
+                "yes" if row["in_keras"] else "no",
+            ]
+        width, loss, excess, in_keras = cells
+        theirs = f"{row['keras_loss']:.3f} ± {row['keras_error']:.2g} ({row['keras']})"
+        seconds = f"{row['memcap_seconds']:.0f}, {row['keras_seconds']:.0f}"
+        own = row["set"], f"{row['sequences']:,}, {row['steps']}", row["verdict"], width
+        others = in_keras, row["by_one_error"], seconds
+        lines.append((*own, loss, theirs, excess, *others))
+    heads = (
+        "set",
+        "sequences, steps",
+        "memcap fit",
+        "narrowest",
+        "its loss",
+        "Keras's choice",
+    )
+    others = "errors above", "good in Keras", "memcap's by Keras's rule", "CPU seconds"
+    return f"{text}\n\n{table((*heads, *others), lines)}"
+
+
+def further_predicted() -> str:
+    """Tabulate what was predicted of further sets beside what was found, and how well."""
+    sets = further()
+    lines = []
+    for row in sets.to_dicts():
+        others = (row[kind] for kind in ("window", "running mean", "all steps"))
+        losses = (f"{loss:.2f}" for loss in others)
+        enough = row["verdict"]
+        if enough == "enough":
+            enough = f"{row['width']} [{row['from']}, {row['to']}]"
+        no_state = f"{row['last step']:.2f} ({row['no_state']:g})"
+        own = row["set"], row["asks"], row["holds"], guess(row), enough, row["classes"]
+        lines.append((*own, no_state, *losses))
+    heads = "set", "what is asked", "what is held", "predicted", "enough", "classes"
+    losses = "no state", "last five", "running mean", "all steps"
+    return f"{further_in_short(sets)}\n\n{table((*heads, *losses), lines)}"
+
+
+def further_in_short(sets: pl.DataFrame) -> str:
+    """How well the widths of further sets were predicted, beside two that know less."""
+    sets = sets.with_columns(measured="width")
+    known = sets.filter(verdict="enough")
+    close, near, inside, _, _ = foresight(known, "measured")
+    off = (sets["no_state"] / sets["last step"]).log().abs().median()
+    every = sets.filter(pl.col("width").is_not_null())
+    return filled(
+        f"**{close} of {known.height} widths lie within a factor of 1.5 of the prediction, {near}"
+        f" within 2, and {inside} in the predicted range.** {misses(known)} If the"
+        f" narrowest width no worse than the best counts where there are too few sequences to"
+        f" tell ({every.height} sets): {misses(every, 'the')} The loss without state was"
+        f" predicted within {np.expm1(off):.0%} (the median)."
+    )
+
+
+def misses(known: pl.DataFrame, the: str = "The") -> str:
+    """By which typical factor the prediction misses, and the number of classes, and a constant."""
+    classes = known.with_columns(predicted="classes")
+    miss, rank = foresight(known, "measured")[3:]
+    of_classes, rank_of_classes = foresight(classes, "measured")[3:]
+    constant, of_constant = best_constant(known["measured"])
+    return (
+        f"{the} typical miss is a factor of {miss:.1f}, with a rank correlation of {rank:.2f}; of"
+        f" the number of classes (1 for values) {of_classes:.1f}, with {rank_of_classes:.2f}; of"
+        f" the best constant, {constant} units, {of_constant:.1f}."
+    )
+
+
+def best_constant(measured: pl.Series) -> tuple[int, float]:
+    """Return the one width that misses all by the smallest typical factor, and the factor."""
+    misses = [np.abs(np.log(measured / units)).mean() for units in range(1, 65)]
+    best = int(np.argmin(misses))
+    return best + 1, float(np.exp(misses[best]))
+
+
 def guess(row: dict[str, Any]) -> str:
     """The predicted width, with its range."""
     return f"{row['predicted']} [{row['low']}, {row['high']}]"
@@ -126,6 +280,8 @@ def guess(row: dict[str, Any]) -> str:
 
 TABLES = {
     "beside Keras": beside_keras,
+    "further sets beside Keras": further_beside_keras,
+    "further sets predicted": further_predicted,
     "real in short": real_in_short,
     "real sets": real_sets,
     "real predictions": real_predictions,
