@@ -1,7 +1,7 @@
 """Ask memcap for the widths of thirteen made-up sets whose widths are known.
 
 python docs/known_sets.py
-    all sets, each as it is: half an hour on one core
+    all sets, each as it is: 23 minutes on one core
 python docs/known_sets.py sum30 last --form 2 --most 4
     some of them, in other units and another order of columns; nets of up to 4 units
 
