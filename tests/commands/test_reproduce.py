@@ -110,7 +110,7 @@ def test_a_paper_is_judged_by_the_rows_in_its_own_folder(tmp_path):
     again = memcap(tmp_path, *line.split(), "--check", "-o", "o")
     assert again.status == 0, again.err
     resampled = pl.read_csv(tmp_path / "o" / "resampled.csv")
-    assert resampled["bootstrapped"].to_list() == [1.0, 1.0, 1.0]
+    assert resampled["bootstrapped"].to_list() == [1.0] * 6
     assert "Of 2 shuffles of outcomes, and 2 draws of seeds" in again.out
     assert (tmp_path / "o" / "verdicts.csv").read_bytes() == written
 
@@ -135,7 +135,7 @@ def test_the_list_has_all_papers_and_counts_apart_what_notes_alone_say(tmp_path)
     )
     assert counts in done.out
     (collins,) = re.findall(r"^collins2017 .*", done.out, re.MULTILINE)
-    assert "  2 of 2  1 of 1    -  " in collins
+    assert "  3 of 5  1 of 1    -  " in collins
     for name, question in papers.items():
         assert f"{name}  " in done.out
         assert question in done.out
