@@ -28,7 +28,7 @@ class RandomLabels(SpanTask):
     """One of N vectors is shown at the first step, then zeros; its label, a coin that was
     tossed once, is due at the last step.
 
-    Example (two numbers): (.3, -1.2) (0, 0) (0, 0) | lag 2 -> 1.
+    Example (two numbers): (0.3, -1.2) (0, 0) (0, 0) | lag 2 -> 1.
 
     Nothing tells the labels but the weights, which have learnt all N of them: nets are
     judged on what they trained on. So this asks what the weights hold, N bits; the
