@@ -281,8 +281,8 @@ def of_paper(name: str) -> str:
 
 
 def on_other_seeds(name: str) -> dict[str, str]:
-    """What each claim of a paper comes to on other seeds (sweeps/NAME_again), if it was
-    judged on them."""
+    """Return what each claim of a paper comes to on other seeds (sweeps/NAME_again), if
+    it was judged on them."""
     path = folder(f"{name}_again") / "verdicts.csv"
     if not path.is_file():
         return {}

@@ -92,7 +92,7 @@ def _fresh(result: Answer) -> tuple[Point, ...]:
     files = [file for file in map(rows_file, FRESH) if file.exists()]
     if result.units is None or not files:
         return ()
-    rows = pl.concat(shards.read(file, task=question.task.name) for file in files)
+    rows = shards.read(files, task=question.task.name)
     rows = rows_for(rows, question.task, question.model)
     rows = rows.filter(lag=result.training_lag, units=result.units)
     points = fit_all_recipes(rows, question.at, question.budget)

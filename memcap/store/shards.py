@@ -276,10 +276,10 @@ def read(
     if task is not None:
         config = pl.col("config").str
         # a look for the text saves parsing most of the rows
-        names_it = config.contains(f'"{task}"', literal=True)
+        mentions_it = config.contains(f'"{task}"', literal=True)
         of_task = config.json_path_match("$.task.name") == task
         tables = {
-            path: table.filter(names_it).filter(of_task)
+            path: table.filter(mentions_it).filter(of_task)
             for path, table in tables.items()
         }
     rows = every_row(tables.values())

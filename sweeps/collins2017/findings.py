@@ -105,6 +105,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     data = curves(rows)
     cells = [cell for cell in (H, CARRY) if cell in data["cell"]]
     bits = labels(rows)
+    drawn = pl.concat([data, bits], how="diagonal")
     number = max(1, len(cells) + bool(bits.height))
     picture, (panels,) = marks.panels(
         (3.8 + 3.4 * number, 5.6), 1, number, squeeze=False
@@ -146,7 +147,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " After Collins, Sohl-Dickstein & Sussillo (2017), whose nets are tuned one by one."
     )
     return marks.finish(
-        picture, rows, table(rows), caption, 60 + 60 * number, top=0.89, wspace=0.2
+        picture, rows, drawn, caption, 60 + 60 * number, top=0.89, wspace=0.2
     )
 
 
