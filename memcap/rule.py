@@ -35,10 +35,11 @@ FEWEST_BLOCKS = 24
 MOST_BLOCKS = 64
 # A lag that has at most so many sequences of a length is scored on all of them.
 MOST_SEQUENCES = 1 << 10
-# Where the loss decides, training ends once the loss has not fallen for ten evaluations
-# or for 0.4 of all steps so far, whichever is longer: a loss that fell late may fall late
+# Where the loss decides, training ends once the loss has not fallen for ten evaluations,
+# for 1,000 steps and for 0.4 of all steps so far: a loss that fell late may fall late
 # again.
 PATIENCE = 10
+PATIENT_STEPS = 1000
 PATIENT_SHARE = 0.4
 
 
@@ -463,7 +464,8 @@ class LossRule(ScoreRule):
             (self.best,) = scores.values()
             self.validation_loss = loss
             self.lowest_step = step
-        patience = max(PATIENCE * self.evaluation.every, PATIENT_SHARE * step)
+        evaluations = PATIENCE * self.evaluation.every
+        patience = max(evaluations, PATIENT_STEPS, PATIENT_SHARE * step)
         if self._at_end(step) or step - self.lowest_step >= patience:
             self.status = "unsolved"
 

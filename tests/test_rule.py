@@ -290,21 +290,23 @@ def test_confirming_tells_nets_apart():
     assert binom.sf(least, 256, 0.9) < 0.01
 
 
-def test_the_lowest_loss_counts_and_patience_ends_it():
-    lowest = LossRule(ACCURACY, replace(SOLVED, every=20), 1500)
+@pytest.mark.parametrize("every", [20, 200])
+def test_the_lowest_loss_counts_and_patience_ends_it(every):
+    lowest = LossRule(ACCURACY, replace(SOLVED, every=every), 3000)
     step = 0
     for loss, falls in ((0.7, True), (0.5, True), (0.6, False)):
-        step += 20
+        step += every
         assert lowest.is_due(Stream.EVALUATE, step, math.nan)
         lowest.update(Stream.EVALUATE, step, {3: 0.5}, loss)
         assert lowest.is_due(Stream.STRETCH, step, math.nan) == falls
         lowest.update(Stream.STRETCH, step, {3: 0.9} if falls else {}, loss + 1)
     losses = lowest.validation_loss, lowest.held_out_loss, lowest.lowest_step
-    assert losses == (0.5, 1.5, 40)
+    assert losses == (0.5, 1.5, 2 * every)
     while lowest.running:
-        step += 20
+        step += every
         lowest.update(Stream.EVALUATE, step, {3: 0.5}, 0.5)
-    assert step == 240  # 10 evaluations of 20 steps after the lowest
+    # ten evaluations after the lowest, and 1,000 steps
+    assert step == 2 * every + max(10 * every, 1000)
 
 
 @pytest.mark.parametrize("kind", [ScoreRule, LossRule])

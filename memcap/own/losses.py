@@ -314,9 +314,19 @@ class LossCurve:
         knows = last.mean < FALLS * constant.mean and last.beats(constant)
         return "no state needed" if knows else "nothing learnt"
 
+    @cached_property
+    def hardness(self) -> np.ndarray:
+        """How far the loss of each fold lies above the mean over folds, (K,): the mean over
+        the widths that reach at least half of the gain from state."""
+        losses, _ = self._arrays
+        means = losses.mean(1)
+        folds = losses[means <= means.min() + self.gain / 2].mean(0)
+        return folds - folds.mean()
+
     def shares(self, width: WidthLoss) -> list[list[float]]:
-        """Return which share of the gain from state each of its nets has, fold by fold."""
-        none = self.without_state.on_validation.folds
+        """Return which share of the gain from state each of its nets has, fold by fold,
+        were no fold harder than others."""
+        none = self.without_state.on_validation.mean + self.hardness
         nets = width.nets or [(loss,) for loss in width.on_validation.folds]
         return [
             [(loss - net) / max(self.gain, 1e-12) for net in fold]
@@ -437,7 +447,7 @@ def loss_curves(rows: pl.DataFrame) -> list[LossCurve]:
         ),
         final=pl.coalesce(unit * pl.col("final").sqrt(), "final"),
     )
-    varies = {"knobs", *START, *RECIPE}
+    varies = {"knobs", *START, *RECIPE, "evaluation_every"}
     same = [name for name in IDENTITY if name not in varies]
     curves = []
     for _, group in rows.group_by("file", *same, maintain_order=True):

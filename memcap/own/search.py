@@ -10,7 +10,7 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from memcap.config.recipes import Recipe
 from memcap.models.model import Model
 from memcap.own.losses import REPEATS, LossCurve, loss_curves
 from memcap.own.task import Data
+from memcap.rule import Evaluation
 from memcap.store import shards
 from memcap.store.shards import Study
 from memcap.studies.run import run_study
@@ -30,13 +31,15 @@ BUDGET = 6000
 RACE = (
     ("hold", 0.03),
     ("hold", 0.01),
-    ("forget_bias", 0.01),
-    ("forget_bias", 0.003),
-    ("chrono", 0.01),
+    ("keras", 0.03),
+    ("keras", 0.01),
+    ("chrono", 0.03),
 )
 # the widths at which recipes race, the narrow ones together
 RACE_UNITS = ((1, 2), (16,))
 RACE_SEEDS = 2
+BATCH = 64  # sequences a step, of all these recipes
+FEWEST_STEPS = 10  # between evaluations
 NARROW = 5  # units; wider nets begin with the recipe of the wide end
 STARTS = 6  # nets of a width and fold, before it is said that they did not train
 
@@ -117,7 +120,15 @@ class WidthSearch:
             model=Model(units=units),
             recipe=recipe,
             seed=seed * REPEATS + fold,
+            evaluation=self.evaluation,
         )
+
+    @cached_property
+    def evaluation(self) -> Evaluation:
+        """Once for each pass over the training sequences, if that takes 10 to 100 steps: on
+        a few hundred sequences the lowest loss is soon over."""
+        steps = round(len(self.task.parts[0]) / BATCH)
+        return Evaluation(every=min(max(steps, FEWEST_STEPS), Evaluation.every))
 
     def train(self, members: Sequence[Member]) -> pl.DataFrame:
         """Train the members that have no row yet; return the rows of all."""

@@ -348,7 +348,7 @@ def compare(name: str) -> None:
     path = FOLDER / f"{name}.parquet"
     frame = globals()[name]()
     frame.write_parquet(path)
-    words = [str(path), "--target", "answer", "--seeds", "1", "--workers", "1"]
+    words = [str(path), "--target", "answer", "--workers", "1"]
     if "subject" in frame.columns:
         words += ["--group", "subject"]
     shown = [

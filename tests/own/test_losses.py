@@ -254,6 +254,15 @@ def test_nets_that_did_not_train_say_nothing_of_their_width(task, nets, low, sai
     assert said in " ".join(sentences(found))
 
 
+def test_folds_that_are_hard_for_all_widths_are_no_starts_that_failed(task):
+    hard = np.linspace(-0.2, 0.2, 5)
+    narrow, wide = (
+        width_of(loss + hard, units) for loss, units in ((0.4, 1), (0.3, 2))
+    )
+    found = curve_of(task, [narrow, wide], Loss((0.7,) * 5))
+    assert (found.units, found.did_not_train(narrow)) == (2, False)
+
+
 @pytest.mark.parametrize(
     ("losses", "changes", "verdict", "said"),
     [
