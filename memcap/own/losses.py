@@ -17,7 +17,9 @@ one with the lowest validation loss counts.
 
 A width is called not enough only if its nets trained. Each fold has its own starts: if
 the best net of some fold stays a fifth of the gain above what another fold's reaches,
-or if none gets a twentieth of the way from the loss without state, more starts might do.
+and further than chance explains, or if none gets a twentieth of the way from the loss
+without state, more starts might do. What makes a fold hard for all good widths does not
+count.
 
 A file with a split of its own has no folds: repeats of the training, each with its own
 seeds, take their place, and the margin covers only the chance in training. The choice
@@ -54,7 +56,10 @@ ENOUGH = 0.95
 HELPS = 0.975
 REPEATS = 5  # folds, or repeats, over which seeds are spread
 MOST_MARGIN = 0.2  # of the gain from state; above it, there are too few sequences
-UNLIKE = 0.2  # of the gain: best nets of folds further apart did not all train
+UNLIKE = 0.2  # of the gain: best nets of folds further apart did not all train,
+# if they are further apart than so many margins of chance, too: such a margin is 0.95
+# standard deviations, and five numbers lie within 3.9 of these in 95 %
+RANGE = 4
 TRAINED = 0.05  # of the gain
 # of the loss without state: a training loss below it shows that the net learns its data
 FALLS = 0.95
@@ -335,7 +340,8 @@ class LossCurve:
 
     def least_trained(self, width: WidthLoss) -> float:
         """Return the share of the gain below which a net of this width did not train."""
-        return max(TRAINED, max(map(max, self.shares(width))) - UNLIKE)
+        unlike = max(UNLIKE, RANGE * self.by_chance / max(self.gain, 1e-12))
+        return max(TRAINED, max(map(max, self.shares(width))) - unlike)
 
     def did_not_train(self, width: WidthLoss) -> bool:
         """Tell whether a width is not enough, and no net of some fold trained."""

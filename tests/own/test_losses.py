@@ -263,6 +263,11 @@ def test_folds_that_are_hard_for_all_widths_are_no_starts_that_failed(task):
     assert (found.units, found.did_not_train(narrow)) == (2, False)
 
 
+def test_folds_no_further_apart_than_chance_explains_are_no_starts_that_failed(curve):
+    found = curve(0.55, 0.4, 0.4, 0.4, 0.4, spread=0.02)
+    assert not found.did_not_train(found.widths[0])
+
+
 @pytest.mark.parametrize(
     ("losses", "changes", "verdict", "said"),
     [
