@@ -189,16 +189,20 @@ def further_beside_keras() -> str:
     same = asked.filter(pl.col("width") == pl.col("keras")).height
     good = asked.filter(pl.col("excess") <= 1).height
     none = sets.filter(pl.col("width").is_null(), pl.col("agrees")).height
+    later = sets.filter(choice="after the recipes")
+    few = sets.filter(verdict="too few to tell").height
     ratio = (sets["keras_seconds"] / sets["memcap_seconds"]).median()
     lower = lower_than_keras(pl.read_csv(folder("real") / "further_nets.csv"))
     text = filled(
         f"**For {sets['agrees'].sum()} of {sets.height} sets `memcap fit` names a width whose"
         f" loss lies within one standard error of that of Keras's choice, or neither gains by"
-        f" state ({none}).** Keras's loop chooses the same width for {same} of {asked.height};"
-        f" memcap's nets of its width lose at most one standard error more on held-out sequences"
-        f" for {good}, and Keras's nets of it are within the error on validation for"
-        f" {asked['in_keras'].sum()}. At equal width nets of `memcap fit` have the lower held-out"
-        f" loss in {lower.sum()} of {lower.len()} pairs. Keras's loop takes"
+        f" state ({none}); of the {later.height} that have chosen no recipe, for"
+        f" {later['agrees'].sum()}.** For {few} it says that there are too few sequences to tell,"
+        f" where Keras's rule always names a width. Keras's loop chooses the same width for {same}"
+        f" of {asked.height}; memcap's nets of its width lose at most one standard error more on"
+        f" held-out sequences for {good}, and Keras's nets of it are within the error on"
+        f" validation for {asked['in_keras'].sum()}. At equal width nets of `memcap fit` have the"
+        f" lower held-out loss in {lower.sum()} of {lower.len()} pairs. Keras's loop takes"
         f" {ratio:.1f} times the CPU time of `memcap fit` (the median)."
     )
     lines = []
