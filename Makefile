@@ -31,9 +31,9 @@ test: lint
 	$(TESTS)
 
 # What compiles most or starts many processes: each cell by each loop, each task, each framework, launchers and trackers against each
-# other. `make test` has a case of each, so that whoever breaks a promise is told within minutes; CI always runs both.
+# other. `make test` has a case of each, so that whoever breaks a promise is told within minutes. SHARE=1/2 is one half of them.
 test-breadth: $(STAMP)
-	$(TESTS) -m "breadth and not slow and not cluster"
+	$(TESTS) -m "breadth and not slow and not cluster" $(addprefix --share=,$(SHARE))
 
 # What hangs on no version of Python, and takes minutes: simulations, kills at random moments, all studies, programs as they were, what
 # benchmarks and their peers compute.

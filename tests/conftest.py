@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
+from zlib import crc32
 
 import pytest
 
@@ -69,8 +70,20 @@ WITHOUT_OPTIMISATION = {"xla_backend_optimization_level": 0}
 compiled_quickly: list[bool] = []  # whether a test of this file was
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sort files by LONGEST; what it doesn't name stays in its order, after these."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let `--share=1/2` choose every other test, by its name, and 2/2 the others."""
+    parser.addoption("--share", default="1/1", metavar="K/N")
+
+
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Choose a share, and sort files by LONGEST; what it doesn't name stays in its order,
+    after these."""
+    share, shares = map(int, config.getoption("share").split("/"))
+    items[:] = [
+        item for item in items if crc32(item.nodeid.encode()) % shares == share - 1
+    ]
 
     def place(item: pytest.Item) -> int:
         path = item.nodeid.removeprefix("tests/")
