@@ -56,9 +56,10 @@ ENOUGH = 0.95
 HELPS = 0.975
 REPEATS = 5  # folds, or repeats, over which seeds are spread
 MOST_MARGIN = 0.2  # of the gain from state; above it, there are too few sequences
-UNLIKE = 0.2  # of the gain: best nets of folds further apart did not all train,
-# if they are further apart than so many margins of chance, too: such a margin is 0.95
-# standard deviations, and five numbers lie within 3.9 of these in 95 %
+# Best nets of folds did not all train if they are further apart than this share of the
+# gain, and than so many margins of chance: such a margin is 0.95 standard deviations, and
+# five numbers lie within 3.9 of these in 95 %.
+UNLIKE = 0.2
 RANGE = 4
 TRAINED = 0.05  # of the gain
 # of the loss without state: a training loss below it shows that the net learns its data
