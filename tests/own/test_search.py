@@ -11,6 +11,7 @@ from command import memcap
 from study_rows import row_of
 
 from memcap import store
+from memcap.config.recipes import Recipe
 from memcap.own import lags, search as own_data
 from memcap.own.search import WidthSearch
 from memcap.own.table import read_folder
@@ -67,6 +68,15 @@ def search(tmp_path, monkeypatch):
         return WidthSearch(task, tmp_path)
 
     return make, rows
+
+
+@pytest.mark.parametrize(("count", "every"), [(100, 10), (2000, 19), (20_000, 100)])
+def test_nets_are_evaluated_once_a_pass(count, every, tmp_path):
+    file = tmp_path / "mine.npz"
+    inputs = np.arange(2 * count).reshape(count, 2) % 3
+    np.savez(file, inputs=inputs, targets=np.arange(count) % 2)
+    search = WidthSearch(Data(file=str(file), criterion="best"), tmp_path)
+    assert search.member(4, Recipe("hold"), 0, 0).evaluation.every == every
 
 
 def test_the_recipe_that_validation_prefers_finds_the_width(search):
