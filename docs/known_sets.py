@@ -1,7 +1,7 @@
 """Ask memcap for the widths of thirteen made-up sets whose widths are known.
 
 python docs/known_sets.py
-    all sets, each as it is: 23 minutes on one core
+    all sets, each as it is: 24 minutes on one core
 python docs/known_sets.py sum30 last --unit 2 --order 1 --most 4
     some of them, in other units and another order of columns; nets of up to 4 units
 

@@ -12,9 +12,8 @@ further.csv has a line per set, further_nets.csv one per width and fold.
 
 Both train on the same nested folds: three fifths of the sequences train, the next fifth
 says where to stop and chooses the width, and the last fifth judges. `memcap fit` has its
-defaults. Keras trains LSTMs of 1, 2, 4, ... 64 units,
-and of memcap's width, with Adam and early stopping; it compiles once per width. A set takes
-three to four minutes of CPU.
+defaults. Keras trains LSTMs of 1, 2, 4, ... 64 units, and of memcap's width, with Adam and
+early stopping; it compiles once per width. A set takes two to six minutes of CPU.
 """
 
 import csv
@@ -244,16 +243,16 @@ def meat() -> pl.DataFrame:
 def origins() -> pl.DataFrame:
     """First names that are known in one of six countries alone, 250 each."""
     path = package("gender_guesser", "data/nam_dict.txt")
-    known: dict[str, set[str]] = {country: set() for country in ORIGINS}
+    names_of: dict[str, set[str]] = {country: set() for country in ORIGINS}
     for line in path.read_text(encoding="utf-8").splitlines():
         name = plain(line[3:29].split()[0]) if line[:1] in ("F", "M") else ""
         marks = [at for at, mark in enumerate(line) if at > 29 and mark.isalnum()]
         for country, column in ORIGINS.items():
             if marks == [column] and re.fullmatch("[a-z]{3,12}", name):
-                known[country].add(name)
+                names_of[country].add(name)
     chosen = []
-    for country, found in known.items():
-        share = some(sorted(found), MOST // len(ORIGINS))
+    for country, of_country in names_of.items():
+        share = some(sorted(of_country), MOST // len(ORIGINS))
         chosen += [(name, country) for name in share]
     return spelt(chosen)
 
@@ -262,10 +261,10 @@ def cancer() -> pl.DataFrame:
     """Peptides of up to 40 amino acids that act against cancer, and random ones."""
     path = package("modlamp", "data/ACP_CancPPD_vs_Random.csv")
     lines = path.read_text(encoding="utf-8").splitlines()[1:]
-    known = dict(line.replace(" ", "").split(",") for line in lines)
-    acids = sorted(each for each in known if 5 <= len(each) <= STEPS)
+    kind_of = dict(line.replace(" ", "").split(",") for line in lines)
+    acids = sorted(each for each in kind_of if 5 <= len(each) <= STEPS)
     kinds = {"0": "random", "1": "against"}
-    return long(map(list, acids), [kinds[known[each]] for each in acids], "acid")
+    return long(map(list, acids), [kinds[kind_of[each]] for each in acids], "acid")
 
 
 def partners() -> pl.DataFrame:
