@@ -12,6 +12,7 @@
     +heads2  two such matrices side by side, each with keys, values, gates and weights
              of its own; 2 to 16. U is the size of a value of each head, so the state
              has H K U numbers. Comes after other parts
+    +window9 lmu: its memory spans 9 steps, in place of 50; 1 to 1000
     +clock16 inputs are joined by sine and cosine of the step number, with periods of
     16, 16/2, ... 16/8
              steps; 2 to 64. Comes last
@@ -35,6 +36,7 @@ from memcap.cells.base import Cell, Inputs, Step, draw_param
 from memcap.cells.delta_product import DeltaProduct
 from memcap.cells.gated_delta_net import GatedDeltaNet
 from memcap.cells.gated_delta_product import GatedDeltaProduct
+from memcap.cells.lmu import LMU, OtherWindow
 from memcap.cells.m2rnn import M2RNN
 from memcap.cells.mamba2 import Mamba2, log_rate
 from memcap.cells.matrix import Gate, MatrixCell, Value, Window, token_shift
@@ -264,6 +266,7 @@ class Part(NamedTuple):
 MOST_KEYS = 256
 MOST_HEADS = 16
 MOST_CLOCK = 64
+MOST_WINDOW = 1000
 WRITES_ONCE = (
     "a cell with a matrix and one write per step, "
     "as gla, mamba2, delta_net and gated_delta_net"
@@ -307,6 +310,10 @@ PARTS = {
     **{
         f"key{n}": [Part(KeySize, MatrixCell, ANY_MATRIX, None, {"keys": n})]
         for n in range(1, MOST_KEYS + 1)
+    },
+    **{
+        f"window{n}": [Part(OtherWindow, LMU, "lmu", None, {"window": n})]
+        for n in range(1, MOST_WINDOW + 1)
     },
     **{
         f"heads{n}": [

@@ -33,6 +33,7 @@ NUMBERS_PER_UNIT = {
     "leaky": 1,
     "linear": 1,
     "linear_attention": 16,
+    "lmu": 2,
     "lstm": 2,
     "m2rnn": 16,
     "mamba2": 16,

@@ -16,6 +16,7 @@ layers.
                 parts of the layers around cells with a matrix, their size of a key,
                 several of them, and an input clock (layer_parts.py); of mlstm and
                 slstm, too (xlstm_parts.py)
+    +window9    the steps that the memory of lmu spans (layer_parts.py)
 
 A step's own output is read out before its carry is rounded or disturbed, as in the
 probes of the same names (memcap/probes/noise.py). With +carry as the last suffix, the
@@ -43,6 +44,7 @@ from memcap.cells.layer_parts import (
     MOST_CLOCK,
     MOST_HEADS,
     MOST_KEYS,
+    MOST_WINDOW,
     PARTS,
     Wrapper,
     part,
@@ -293,7 +295,8 @@ def variant(cls: type[Cell], suffix: str, name: str) -> type[Cell]:
             f"model.cell={name}: no such variant; +bfloat16, +bitsN, N from 1 to 16, +carry,"
             " +signed, +noiseS, S above 0, as in +noise0.1, or a part of a layer: +convN, N from"
             f" 2 to 16, +gate, +skip, +rate, +keyN, N from 1 to {MOST_KEYS}, +headsN, N from 2 to"
-            f" {MOST_HEADS}, or +clockN, N from 2 to {MOST_CLOCK}"
+            f" {MOST_HEADS}, +windowN, N from 1 to {MOST_WINDOW}, or +clockN, N from 2 to"
+            f" {MOST_CLOCK}"
         )
     if issubclass(cls, kind):
         raise UserError(

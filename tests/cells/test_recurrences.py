@@ -8,8 +8,11 @@ import pytest
 from breadth import leave
 from flax import nnx
 from lstm_reference import quick_jit, sigmoid
+from scipy.signal import cont2discrete
+from scipy.special import eval_legendre
 
 from memcap.cells import cell_class
+from memcap.cells.lmu import legendre_delay
 from memcap.cells.matrix import EPSILON
 
 F = 3
@@ -154,6 +157,27 @@ def urnn(name, w, x):
     return both_parts(shown)
 
 
+def lmu(name, w, x):
+    """Voelker, Kajic & Eliasmith (2019), equations 1 and 2 discretized, 6 and 7."""
+    i, j = np.indices((U, U))
+    scale = (2 * np.arange(U)[:, None] + 1) / 50  # steps
+    system = scale * np.where(i < j, -1.0, (-1.0) ** (i - j + 1))
+    enters = scale * (-1.0) ** np.arange(U)[:, None]
+    shown = np.zeros((1, U)), np.zeros((1, 1))
+    stays, enters, *_ = cont2discrete((system, enters, *shown), 1.0, "zoh")
+    hidden = np.zeros(U)
+    memory = np.zeros(U)
+    all_hidden = []
+    for inputs in x:
+        written = inputs @ w["write_input"] + hidden @ w["write_hidden"]
+        written += memory @ w["write_memory"]
+        memory = stays @ memory + enters @ written
+        hidden = inputs @ w["kernel"] + hidden @ w["recurrent"]
+        hidden = np.tanh(hidden + memory @ w["read_memory"])
+        all_hidden.append(hidden)
+    return np.stack(all_hidden)
+
+
 def short_convolution(x, kernel, taps, bias=0.0):
     """(T, N): project, then convolve each channel causally over time, as
     torch.nn.Conv1d with groups=N does, whose last tap is of the last step; SiLU. Of
@@ -277,6 +301,7 @@ RECURRENCES = {
     "urnn": urnn,
     "RG_LRU": rg_lru,
     "rwkv7": rwkv7,
+    "lmu": lmu,
     "m2rnn": m2rnn,
     "mlstm": mlstm,
     "slstm": slstm,
@@ -294,7 +319,7 @@ KEYS = ("mamba2+key4", "gla+key1", "delta_product+key1", "delta_net+key32")
 HEADS = tuple(f"{name}+key4+heads3" for name in (*MATRIX, "rwkv7", "m2rnn"))
 QUICK = ("gla", "gated_delta_net", "delta_net+conv4", "gla+key4+heads3", "LRU")
 QUICK += ("minLSTM", "leaky", "mamba2+key4", "kda", "RG_LRU", "rwkv7")
-QUICK += ("m2rnn", "gated_delta_product")
+QUICK += ("m2rnn", "gated_delta_product", "lmu")
 
 
 def recurrence(name, w, x):
@@ -347,6 +372,22 @@ def test_it_is_the_published_recurrence(name):
     if "conv4" in name:
         last = carry[0][-1] if "clock" in name else carry[-1]
         np.testing.assert_allclose(last, np.concatenate([x[-1], x[-2], x[-3]], -1))
+
+
+def test_the_memory_of_an_lmu_holds_its_window():
+    """Legendre polynomials read a slow wave of each delay from the memory."""
+    window = cell_class("lmu+window40").window
+    order = 12
+    stays, enters = legendre_delay(order, window)
+    wave = np.sin(2 * np.pi / window * np.arange(200))
+    memory = np.zeros(order)
+    for value in wave:
+        memory = stays @ memory + enters * value
+    for delay in (10, 20, 30, 40):
+        polynomials = eval_legendre(np.arange(order), 2 * delay / window - 1)
+        # a value is held for a step: half a step late
+        due = np.sin(2 * np.pi / window * (199.5 - delay))
+        assert polynomials @ memory == pytest.approx(due, abs=0.01)
 
 
 # i and f, whose exponentials float32 does not hold
