@@ -1,0 +1,65 @@
+"""Does the map of cells foretell harder tasks?"""
+
+import numpy as np
+import polars as pl
+from scipy.stats import kendalltau
+
+from memcap.findings import folder, load
+from memcap.findings.tables import filled, rows_of, table
+
+TASKS = {"mqar": "recall of 16 pairs", "word_problem": "products of 48 elements of A5"}
+DRAWS = 2000
+SEED = 0
+
+
+def scores() -> pl.DataFrame:
+    """Return each cell's place on the map and the mean score of its nets, by task."""
+    bare = pl.col("cell").str.replace(r"\+.*", "")
+    rows = rows_of("beyond_the_map").with_columns(net="cell", cell=bare)
+    rows = rows.with_columns(load("cell_map").SAME)
+    nets = rows.group_by("task", "cell", "net").agg(pl.col("best").mean())
+    places = pl.read_csv(folder("beyond_the_map") / "predicted.csv")
+    return nets.join(places, on=("task", "cell")).sort("task", "place", "cell")
+
+
+def scores_table() -> str:
+    """Tabulate the scores beside the places that the map gives."""
+    lines = [
+        (
+            TASKS[net["task"]],
+            f"`{net['net']}`",
+            f"{net['place']:g}",
+            f"{net['best']:.3f}",
+        )
+        for net in scores().to_dicts()
+    ]
+    return table(("task", "cell", "place on the map", "score"), lines)
+
+
+def agreement() -> str:
+    """Say how alike the two orders are, with an interval over draws of the cells."""
+    found = scores()
+    rng = np.random.default_rng(SEED)
+    words = []
+    for task, name in TASKS.items():
+        pairs = found.filter(task=task).select("place", "best").to_numpy()
+        tau = _tau(pairs)
+        draws = rng.integers(len(pairs), size=(DRAWS, len(pairs)))
+        low, high = np.nanquantile(
+            [_tau(pairs[draw]) for draw in draws], (0.025, 0.975)
+        )
+        words.append(
+            f"{tau:.2f} [{low:.2f}, {high:.2f}] for {name} ({len(pairs)} cells)"
+        )
+    return filled(
+        f"Kendall's tau between the map's order and that of the scores is {'; '.join(words)}, with"
+        f" 95 % intervals over {DRAWS:,} draws of the cells."
+    )
+
+
+def _tau(pairs: np.ndarray) -> float:
+    places, best = pairs.T
+    return float(kendalltau(-places, best).statistic)
+
+
+TABLES = {"beyond the map": scores_table, "beyond the map order": agreement}
