@@ -3,10 +3,10 @@
 Protocol: N pairs of a key and a value, then each key again, and its value is due
 (multi-query associative recall). Arora et al. vary the width of attention, gated
 convolutions and recurrent nets from 64 to 512, with 4 pairs in 64 steps to 64 pairs in
-512, and a vocabulary of 8,192. Two layers, AdamW, the best of four learning rates,
-100,000 sequences. It has no LSTM; the accuracies beside the first claim were read by
-eye (by_eye.csv). Their next paper, "Based", compares models by the bytes of their
-state.
+512, and a vocabulary of 8,192. Four layers, of attention two, AdamW, the best of four
+learning rates, 100,000 sequences. It has no LSTM; the accuracies beside the first claim
+were read by eye (by_eye.csv). Their next paper, "Based", compares models by the bytes
+of their state.
 
 Ours (memcap/tasks/mqar.py) is smaller: LSTMs of one layer and 2 to 32 units; 1, 2 and 4
 pairs of 8 keys and 8 values; queries within 16 steps; fresh sequences; one recipe

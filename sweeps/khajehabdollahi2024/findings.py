@@ -214,8 +214,9 @@ PAPER = Paper(
         OurClaim(
             "a head for each N needs no curriculum: asked for all N from the first step on, three"
             " of four nets of each cell learn; one head, asked for 5 alone from then on, in none",
-            "adds a head once the others are learnt",
-            "training/train.py in its code",
+            "adds a head once the others are learnt; with all heads at once the order of learning"
+            " emerges, by its appendix D, which was not read",
+            "training/train.py in its code; a public review",
             _needs_no_curriculum,
             within=("cell",),
             why="of GRUs all learn 5 and 10 bits so, and one of six learns 16 in 10,000 steps",

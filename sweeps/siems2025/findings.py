@@ -2,11 +2,11 @@
 
 Protocol: elements of a group come one by one, and at every step the product so far is
 due. A layer of DeltaProduct multiplies its state by n reflections an element, each of
-which may be partial; DeltaNet is the case of one. Two reflections make a rotation. One
-layer of 8 heads trains on 100,000 sequences of 128 elements, 100 epochs in batches of
-2,048, and is tested at up to 512. Of the paper we read the abstract, figures 1 and 2
-with their captions, and the authors' code with its README. These have S3 and S5. Other
-groups of the paper were not read.
+which may be partial; DeltaNet is the case of one. Two reflections make a rotation. The groups
+are S3, S4, A5 and S5. Layers of 12 heads of 32 numbers train on 2,000,000 sequences of
+128 elements, 100 epochs in batches of 1,024 (S3: 2,048), by AdamW at 0.001 that falls
+as a cosine, and are tested at up to 512. No curriculum. The README of the authors' code
+has a smaller example of S3: 8 heads, 100,000 sequences.
 
 Ours: Z2 (parity, their S2), S3, and A4, the rotations of a tetrahedron. One bare layer
 of one head, keys of 16 numbers and values of 16 (memcap/cells/matrix.py), at one rate;
@@ -109,7 +109,6 @@ def _goes_on(nets: pl.DataFrame) -> Finding:
     return each(twice, SPAN, at_least(HALF))
 
 
-README = "README of the authors' code"
 PAPER = Paper(
     source=(
         "Siems, Carstensen, Zela, Hutter, Pontil & Grazzi, DeltaProduct: improving"
@@ -117,15 +116,14 @@ PAPER = Paper(
         " github automl/DeltaProduct"
     ),
     cost="10 minutes on two cores of a very busy machine (a load of 17; 36 members)",
-    read="code",
+    read="paper",
     table=lines,
     claims=(
         Claim(
             "S3 takes one layer two reflections an element (here: with two all nets learn"
             f" {LENGTH} elements, {PASS:g} of whole sequences, and with one none does)",
-            "at least two are required; with one it is not expected to converge, with two"
-            " it is expected to train",
-            README,
+            "learned with two by a single layer, while three layers are required with one",
+            "section 5.2, figure 5",
             lambda nets: _takes_two(nets, "S3"),
             within=("group",),
         ),
@@ -133,22 +131,23 @@ PAPER = Paper(
             "DeltaNet with eigenvalues in [-1, 1], one reflection, is limited to parity (here:"
             f" all nets of one layer learn {LENGTH} bits, and none as many elements of S3 or A4)",
             "limited to S2 (parity)",
-            f"caption of figure 1, in the {README}",
+            "caption of figure 1",
             _parity_alone,
             within=("cell",),
         ),
         StandIn(
             "one reflection with eigenvalues in [0, 1] learns no group, not even parity",
-            "S3: not expected to converge, as negative eigenvalues are required",
-            README,
+            "by no number of reflections even the training length; parity of 40 to 256 bits: 0.23,"
+            " where 1 is right and 0 is chance",
+            "section 5.2, figure 12; table 2",
             _positive,
             within=("group",),
         ),
         StandIn(
             "two reflections go on beyond what they were trained on: at twice the length"
             f" {HALF:g} of whole sequences of S3 and of A4 are right, of all nets",
-            "S5, four reflections: about 0.9 at twice the length, and 0 at four times (by eye)",
-            f"figure 1, in the {README}",
+            "S4 and A5 extrapolate robustly with two, to four times the length",
+            "section 5.2, figure 5",
             _goes_on,
             within=("group",),
             why=(
@@ -159,8 +158,8 @@ PAPER = Paper(
         OurClaim(
             f"of A4 all nets of two reflections learn {LENGTH} elements in 5,000 steps, too, and"
             " none of one does",
-            "its A4 was not read",
-            "our own question",
+            "no A4; rotations in three dimensions take two",
+            "theorem 4",
             lambda nets: _takes_two(nets, "A4"),
             within=("group",),
             why=(
