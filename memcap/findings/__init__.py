@@ -290,8 +290,8 @@ def strict_count() -> str:
     ]
     again = _on_other_seeds(own)
     return (
-        f"We read the text of {len(read)} papers, judge {judged} of their own claims, and find"
-        f" that {held} hold (on other seeds, {again.count('holds')} of {len(again)})."
+        f"We read the text of {len(read)} papers and judge {judged} of their own claims, often by"
+        f" less training: {held} hold (on other seeds, {again.count('holds')} of {len(again)})."
     )
 
 
