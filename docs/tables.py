@@ -66,6 +66,12 @@ TOGETHER = {  # studies that are drawn together, by the first of them and the fi
     ("cell_map", "cell_map"): STUDIES["cell_map"],
     ("cell_map", "gap"): STUDIES["cell_map"],
     ("cell_map_tasks", "cell_map"): STUDIES["cell_map_tasks"],
+    ("cell_map_bits", "cell_map_bits"): (
+        "cell_map",
+        "cell_map_again",
+        "keys",
+        "cell_map_bits",
+    ),
     ("cell_map_steps", "cell_map_steps"): (
         "cell_map",
         "cell_map_again",

@@ -5,12 +5,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
+from matplotlib.ticker import NullLocator, ScalarFormatter
 
+from memcap import UserError
 from memcap.cells.sizes import NUMBERS_PER_UNIT
+from memcap.figures import Drawn
 from memcap.findings import load
+from memcap.findings.marks import finish, legend, level, look, number_x, panels
 from memcap.findings.tables import rows_of, table, task_of_row
 from memcap.tasks import least_bits
 
+STUDIES = "cell_map", "cell_map_again", "keys", "cell_map_bits"
 BITS = 1, 2, 4, 8, 32  # of each number of the state
 MATRIX = 16  # numbers that a unit adds to a cell whose carry has the last input, too
 LEAST_NETS = 3  # of a width that is enough
@@ -26,19 +31,17 @@ def bits_of(net: Mapping[str, Any]) -> float:
     return net["each"] * (numbers - symbols) + math.log2(symbols)
 
 
-def nets() -> pl.DataFrame:
-    """Return the nets of few bits, and those of the map with the same budget and rate.
+def nets(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the widths of the nets of few bits and of those of the map with the same
+    budget and rate.
 
     `each` is the number of bits of a number of the carry; `bits` those of the state.
     """
     steps = load("cell_map_steps")
-    few = rows_of("cell_map_bits")
     suffix = r"\+bits(\d+)$"
     each = pl.col("cell").str.extract(suffix).cast(pl.Int64).fill_null(BITS[-1])
     cell = pl.col("cell").str.replace(suffix, "")
-    studies = *load("cell_map").RUNS, "keys"
-    full = pl.concat(rows_of(name) for name in studies).filter(budget=3000, lr=0.02)
-    rows = pl.concat([few, full.select(few.columns)]).with_columns(each=each, cell=cell)
+    rows = rows.filter(budget=3000, lr=0.02).with_columns(each=each, cell=cell)
     tasks = pl.DataFrame(
         list(steps.KNOBS.items()), schema=("task", "knobs"), orient="row"
     )
@@ -49,7 +52,8 @@ def nets() -> pl.DataFrame:
     columns = *place, "cell", "each", "carry_numbers"
     counts = rows.group_by(*columns).agg(pl.len(), share=pl.col("solved").mean())
     bits = [float(bits_of(net)) for net in counts.to_dicts()]
-    return counts.with_columns(pl.Series("bits", bits), load("cell_map").SAME)
+    counts = counts.with_columns(pl.Series("bits", bits), load("cell_map").SAME)
+    return counts.sort("task", "cell", "each", "bits")
 
 
 def floor(net: Mapping[str, Any]) -> float:
@@ -78,17 +82,54 @@ def bits_table() -> str:
     """Tabulate the bits of state that each cell needs, by the bits of a number."""
     lines = []
     tasks = load("cell_map_steps").TASKS
-    by_cell = nets().sort("task", "cell").group_by("task", "cell", maintain_order=True)
-    for (task, cell), own in by_cell:
+    found = nets(pl.concat(map(rows_of, STUDIES), how="diagonal_relaxed"))
+    for (task, cell), own in found.group_by("task", "cell", maintain_order=True):
         needs = {each: need(own.filter(each=each)) for each in BITS}
         has_rows = set(own["each"])
         words = (in_words(*needs[each]) if each in has_rows else "" for each in BITS)
-        found = [least for least, _ in needs.values() if least is not None]
-        fewest = f"{min(found):,.0f}" if found else ""
-        least = f"{floor(own.row(0, named=True)):.1f}"
-        lines.append((tasks[task], f"`{cell}`", *words, fewest, least))
+        least = [least for least, _ in needs.values() if least is not None]
+        fewest = f"{min(least):,.0f}" if least else ""
+        bound = f"{floor(own.row(0, named=True)):.1f}"
+        lines.append((tasks[task], f"`{cell}`", *words, fewest, bound))
     heads = [f"{each} bit{'s' * (each > 1)} each" for each in BITS]
     return table(("task", "cell", *heads, "the fewest", "the floor"), lines)
+
+
+def draw(rows: pl.DataFrame) -> Drawn:
+    """Draw the bits of state that each cell needs against the bits of a number."""
+    found = nets(rows)
+    if found.is_empty():
+        raise UserError("no nets of few bits and 3,000 steps on a task of the map")
+    names = sorted(found["cell"].unique())
+    tasks = found["task"].unique(maintain_order=True)
+    picture, axes = panels((4.2 * len(tasks), 5.5), 1, len(tasks), squeeze=False)
+    drawn = []
+    for panel, task in zip(axes.flat, tasks, strict=True):
+        of_task = found.filter(task=task)
+        for (cell,), own in of_task.group_by("cell", maintain_order=True):
+            for each in BITS:
+                least, _ = need(own.filter(each=each))
+                net = {"task": task, "cell": cell, "each": each}
+                drawn.append(net | {"bits": math.nan if least is None else least})
+            bits = [net["bits"] for net in drawn[-len(BITS) :]]
+            panel.plot(BITS, bits, **look(names.index(cell), label=cell))
+        level(panel, floor(of_task.row(0, named=True)), "no network with fewer")
+        panel.set(xscale="log", yscale="log", xlabel="bits of a number of the state")
+        panel.set_title(load("cell_map_steps").TASKS[task])
+        number_x(panel, BITS, "d")
+        panel.yaxis.set_major_formatter(ScalarFormatter())
+        panel.yaxis.set_minor_locator(NullLocator())
+        legend(
+            panel, loc="upper center", bbox_to_anchor=(0.5, -0.15), fontsize=7, ncols=2
+        )
+    axes[0, 0].set_ylabel("bits of state")
+    caption = (
+        "The narrowest nets of which at least half pass, of three nets or more, by the recipe of"
+        " the map of cells in 3,000 steps. A last input counts as one symbol, of a cell with a"
+        " matrix. Where a cell has no mark, no width that was tried is enough."
+    )
+    data = pl.DataFrame(drawn)
+    return finish(picture, rows, data, caption, 140, bottom=0.36, top=0.93, wspace=0.25)
 
 
 TABLES = {"cell map bits": bits_table}
