@@ -99,7 +99,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     """Draw the bits of state that each cell needs against the bits of a number."""
     found = nets(rows)
     if found.is_empty():
-        raise UserError("no nets of few bits and 3,000 steps on a task of the map")
+        raise UserError("no nets of few bits on a task of the map: nothing to draw")
     names = sorted(found["cell"].unique())
     tasks = found["task"].unique(maintain_order=True)
     picture, axes = panels((4.2 * len(tasks), 5.5), 1, len(tasks), squeeze=False)

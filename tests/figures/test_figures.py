@@ -41,9 +41,13 @@ def test_every_figure_of_the_package_draws_and_can_be_saved(name, tmp_path):
         "data", 11, {1: (0, 2), 2: (0, 2)}, knobs={"criterion": "best"}, **outcome
     )
     knobs = {"pairs": 4, "symbols": 8}
-    by_map = {"budget": 3000, "curriculum": 0.15}
-    recall = group("mqar", 8, {16: (1, 4), 32: (4, 4)}, knobs=knobs, **by_map)
-    rows = table(recall) if name == "cell_map_steps" else table(*tried, by_loss)
+    by_map = {"budget": 3000, "curriculum": 0.15, "lr": 0.02, "knobs": knobs}
+    recall = [
+        group("mqar", 8, {16: (1, 4), 32: (4, 4)}, cell=cell, **by_map)
+        for cell in ("lstm", "lstm+bits4")
+    ]
+    of_map = name in ("cell_map_steps", "cell_map_bits")
+    rows = table(*recall) if of_map else table(*tried, by_loss)
     drawn = figures.find(name).draw(rows)
     assert figures.save(drawn, tmp_path, name) == tmp_path / f"{name}.png"
     assert figures.summaries()[name]
