@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 from matplotlib.ticker import NullLocator, ScalarFormatter
+from scipy.stats import kendalltau
 
 from memcap import UserError
 from memcap.cells.sizes import NUMBERS_PER_UNIT
@@ -95,6 +96,37 @@ def bits_table() -> str:
     return table(("task", "cell", *heads, "the fewest", "the floor"), lines)
 
 
+def orders_table() -> str:
+    """List the cells by the fewest bits that each needs, and by those of float32 numbers."""
+    names = load("cell_map_steps").TASKS
+    found = nets(pl.concat(map(rows_of, STUDIES), how="diagonal_relaxed"))
+    lines = []
+    for (task,), of_task in found.group_by("task", maintain_order=True):
+        full = {}
+        fewest = {}
+        for (cell,), own in of_task.group_by("cell", maintain_order=True):
+            needs = {each: need(own.filter(each=each))[0] for each in BITS}
+            sizes = [(bits, each) for each, bits in needs.items() if bits is not None]
+            if needs[BITS[-1]] is not None and len(sizes) > 1:
+                full[cell] = needs[BITS[-1]]
+                fewest[cell] = min(sizes)
+        tau = kendalltau(list(full.values()), [fewest[cell][0] for cell in full])
+        cut = [
+            f"{cell} {bits:,.0f} ({each})"
+            for cell, (bits, each) in sorted(fewest.items(), key=lambda pair: pair[1])
+        ]
+        whole = [
+            f"{cell} {bits:,.0f}"
+            for cell, bits in sorted(full.items(), key=lambda pair: pair[1])
+        ]
+        bound = f"{floor(of_task.row(0, named=True)):.1f}"
+        orders = ", ".join(cut), ", ".join(whole), f"{tau.statistic:.2f}"
+        lines.append((names[task], bound, *orders))
+    few = "bits of state (bits of a number) where few are enough"
+    heads = "task", "the floor", few, "bits of state as float32", "tau"
+    return table(heads, lines)
+
+
 def draw(rows: pl.DataFrame) -> Drawn:
     """Draw the bits of state that each cell needs against the bits of a number."""
     found = nets(rows)
@@ -132,4 +164,4 @@ def draw(rows: pl.DataFrame) -> Drawn:
     return finish(picture, rows, data, caption, 140, bottom=0.36, top=0.93, wspace=0.25)
 
 
-TABLES = {"cell map bits": bits_table}
+TABLES = {"cell map bits": bits_table, "cell map orders in bits": orders_table}
