@@ -227,7 +227,7 @@ PAPER = Paper(
         "Voelker, Kajic & Eliasmith, Legendre memory units: continuous-time representation in"
         " recurrent neural networks, NeurIPS 2019"
     ),
-    cost="58 minutes on one core of a busy machine, without compilation (34 members)",
+    cost="83 minutes on one core of a busy machine, without compilation (39 members)",
     read="code",
     table=shares,
     claims=(
