@@ -238,7 +238,7 @@ PAPER = Paper(
             f" {LOSSES[25] / CHANCE:.2f}, {LOSSES[100] / CHANCE:.2f}",
             "output of their code",
             _as_theirs,
-            within=("lag", "rms"),
+            within=("lag", "rms", "cell"),
             post_hoc=True,
         ),
         Claim(
@@ -254,7 +254,7 @@ PAPER = Paper(
             "one start only",
             "their code",
             _start_matters,
-            within=("lag", "rms"),
+            within=("lag", "rms", "cell"),
         ),
         OurClaim(
             "content, not steps, sets the width: the least of 10 to 40 units from which on every"
