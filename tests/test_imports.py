@@ -44,7 +44,7 @@ HEIGHT = {"memcap": 0} | {
 # What a task, a cell or a network may know of the world: no files, no configuration, no results.
 MATHS = (
     "__future__ abc collections dataclasses flax functools itertools jax math memcap numpy"
-    " operator sys typing"
+    " operator scipy sys typing"
 )
 # who may import what is named at run time
 BY_NAME = {"memcap", "memcap.runtime.plugins"}
