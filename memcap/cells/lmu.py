@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from scipy.linalg import expm
 
 from memcap.cells.base import Cell, Inputs, Step, draw_param
 
@@ -60,15 +59,16 @@ class LMU(Cell):
     ) -> Step:
         """Take one step: h and m, inputs (B, F) -> h and m, h."""
         hidden, memory = carry
-        written = (
+        value = (
             inputs @ self.write_input[...]
             + hidden @ self.write_hidden[...]
             + memory @ self.write_memory[...]
         )
-        stays, enters = legendre_delay(self.hidden_features, self.window)
-        memory = memory @ stays.astype(memory.dtype).T + written * enters.astype(
-            memory.dtype
+        state_matrix, input_matrix = (
+            matrix.astype(memory.dtype)
+            for matrix in legendre_delay(self.hidden_features, self.window)
         )
+        memory = memory @ state_matrix.T + value * input_matrix
         hidden = jnp.tanh(
             inputs @ self.kernel[...]
             + hidden @ self.recurrent[...]
@@ -85,6 +85,8 @@ class OtherWindow(LMU):
 def legendre_delay(order: int, window: float) -> tuple[np.ndarray, np.ndarray]:
     """Return A (order, order) and B (order,) of one step, float64: the continuous
     system, held constant between steps."""
+    from scipy.linalg import expm
+
     i, j = np.indices((order, order))
     scale = 2 * np.arange(order)[:, None] + 1
     system = np.zeros((order + 1, order + 1))

@@ -19,7 +19,7 @@ from memcap.tasks import least_bits
 STUDIES = "cell_map", "cell_map_again", "keys", "cell_map_bits"
 BITS = 1, 2, 4, 8, 32  # of each number of the state
 MATRIX = 16  # numbers that a unit adds to a cell whose carry has the last input, too
-LEAST_NETS = 3  # of a width that is enough
+STEPS = load("cell_map_steps")
 
 
 def bits_of(net: Mapping[str, Any]) -> float:
@@ -27,140 +27,116 @@ def bits_of(net: Mapping[str, Any]) -> float:
     input, a symbol, the logarithm of its number of values."""
     numbers = net["carry_numbers"]
     if NUMBERS_PER_UNIT.get(net["cell"].partition("+")[0]) != MATRIX:
-        return net["each"] * numbers
+        return float(net["each"] * numbers)
     symbols = task_of_row(net["task"], net["knobs"]).features
     return net["each"] * (numbers - symbols) + math.log2(symbols)
 
 
-def nets(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the widths of the nets of few bits and of those of the map with the same
+def needs(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the bits of the narrowest nets of which half pass, by task, cell and the
+    bits of a number, `each`: of nets of few bits, and of those of the map with the same
     budget and rate.
 
-    `each` is the number of bits of a number of the carry; `bits` those of the state.
+    `bits` and `fails` are as `narrowest` of cell_map_steps has them; `floor` are the bits
+    without which no net solves the task, by a theorem.
     """
-    steps = load("cell_map_steps")
     suffix = r"\+bits(\d+)$"
     each = pl.col("cell").str.extract(suffix).cast(pl.Int64).fill_null(BITS[-1])
     cell = pl.col("cell").str.replace(suffix, "")
     rows = rows.filter(budget=3000, lr=0.02).with_columns(each=each, cell=cell)
-    tasks = pl.DataFrame(
-        list(steps.KNOBS.items()), schema=("task", "knobs"), orient="row"
-    )
-    rows = rows.join(tasks, on=("task", "knobs"), how="semi")
-    small = rows.filter(pl.col("each") < BITS[-1])
-    rows = rows.join(small, on=("task", "cell"), how="semi")
+    tasks = list(STEPS.KNOBS.items())
+    of_map = pl.DataFrame(tasks, schema=("task", "knobs"), orient="row")
+    rows = rows.join(of_map, on=("task", "knobs"), how="semi")
+    few = rows.filter(pl.col("each") < BITS[-1])
+    rows = rows.join(few, on=("task", "cell"), how="semi")
     place = "task", "knobs", "lag", "length"
-    columns = *place, "cell", "each", "carry_numbers"
-    counts = rows.group_by(*columns).agg(pl.len(), share=pl.col("solved").mean())
-    bits = [float(bits_of(net)) for net in counts.to_dicts()]
-    counts = counts.with_columns(pl.Series("bits", bits), load("cell_map").SAME)
-    return counts.sort("task", "cell", "each", "bits")
+    nets = rows.select(*place, "cell", "each", "carry_numbers", "lr", "solved")
+    bits = [bits_of(net) for net in nets.to_dicts()]
+    nets = nets.with_columns(pl.Series("bits", bits, pl.Float64), load("cell_map").SAME)
+    floors = nets.select(place).unique()
+    floor = [_floor(net) for net in floors.to_dicts()]
+    floors = floors.select("task", pl.Series("floor", floor, pl.Float64))
+    least = STEPS.narrowest(nets, "each", "bits").join(floors, on="task")
+    return least.sort("task", "cell", "each")
 
 
-def floor(net: Mapping[str, Any]) -> float:
-    """Return the bits without which no net solves a net's task, by a theorem."""
+def _floor(net: Mapping[str, Any]) -> float:
     task = task_of_row(net["task"], net["knobs"])
     return least_bits(task, task.facts(net["lag"], net["length"]))
 
 
-def need(widths: pl.DataFrame) -> tuple[float | None, float]:
-    """Return the bits of the narrowest width of which half pass, or None, and those of
-    the widest below it, or 0."""
-    enough = (pl.col("share") >= 0.5) & (pl.col("len") >= LEAST_NETS)
-    least = widths.filter(enough)["bits"].min()
-    below = widths if least is None else widths.filter(pl.col("bits") < least)
-    return least, below["bits"].max() or 0
-
-
-def in_words(least: float | None, below: float) -> str:
-    """Write a need: "96 to 128", "<= 128" if nothing narrower was trained, or "> 96"."""
-    if least is None:
-        return f"> {below:,.0f}"
-    return f"{below:,.0f} to {least:,.0f}" if below else f"<= {least:,.0f}"
+def _of_studies() -> pl.DataFrame:
+    return needs(pl.concat(map(rows_of, STUDIES), how="diagonal_relaxed"))
 
 
 def bits_table() -> str:
     """Tabulate the bits of state that each cell needs, by the bits of a number."""
     lines = []
-    tasks = load("cell_map_steps").TASKS
-    found = nets(pl.concat(map(rows_of, STUDIES), how="diagonal_relaxed"))
-    for (task, cell), own in found.group_by("task", "cell", maintain_order=True):
-        needs = {each: need(own.filter(each=each)) for each in BITS}
-        has_rows = set(own["each"])
-        words = (in_words(*needs[each]) if each in has_rows else "" for each in BITS)
-        least = [least for least, _ in needs.values() if least is not None]
-        fewest = f"{min(least):,.0f}" if least else ""
-        bound = f"{floor(own.row(0, named=True)):.1f}"
-        lines.append((tasks[task], f"`{cell}`", *words, fewest, bound))
+    for (task, cell), own in _of_studies().group_by(
+        "task", "cell", maintain_order=True
+    ):
+        words = {need["each"]: STEPS.in_words(need, "bits") for need in own.to_dicts()}
+        fewest = f"{own['bits'].min():,.0f}"
+        ends = fewest, f"{own['floor'][0]:.1f}"
+        by_bits = (words.get(each, "") for each in BITS)
+        lines.append((STEPS.TASKS[task], f"`{cell}`", *by_bits, *ends))
     heads = [f"{each} bit{'s' * (each > 1)} each" for each in BITS]
     return table(("task", "cell", *heads, "the fewest", "the floor"), lines)
 
 
 def orders_table() -> str:
     """List the cells by the fewest bits that each needs, and by those of float32 numbers."""
-    names = load("cell_map_steps").TASKS
-    found = nets(pl.concat(map(rows_of, STUDIES), how="diagonal_relaxed"))
     lines = []
-    for (task,), of_task in found.group_by("task", maintain_order=True):
-        full = {}
-        fewest = {}
-        for (cell,), own in of_task.group_by("cell", maintain_order=True):
-            needs = {each: need(own.filter(each=each))[0] for each in BITS}
-            sizes = [(bits, each) for each, bits in needs.items() if bits is not None]
-            if needs[BITS[-1]] is not None and len(sizes) > 1:
-                full[cell] = needs[BITS[-1]]
-                fewest[cell] = min(sizes)
-        tau = kendalltau(list(full.values()), [fewest[cell][0] for cell in full])
+    for (task,), own in _of_studies().group_by("task", maintain_order=True):
+        enough = own.drop_nulls("bits").sort("bits", "each", maintain_order=True)
+        full = enough.filter(each=BITS[-1]).select("cell", "bits")
+        few = enough.filter(pl.col("each") < BITS[-1]).unique(
+            "cell", keep="first", maintain_order=True
+        )
+        both = few.join(full, on="cell", maintain_order="left")
+        tau = kendalltau(both["bits"], both["bits_right"]).statistic
         cut = [
-            f"{cell} {bits:,.0f} ({each})"
-            for cell, (bits, each) in sorted(fewest.items(), key=lambda pair: pair[1])
+            f"{need['cell']} {need['bits']:,.0f} ({need['each']})"
+            for need in both.to_dicts()
         ]
         whole = [
             f"{cell} {bits:,.0f}"
-            for cell, bits in sorted(full.items(), key=lambda pair: pair[1])
+            for cell, bits in full.join(both, on="cell", how="semi").rows()
         ]
-        bound = f"{floor(of_task.row(0, named=True)):.1f}"
-        orders = ", ".join(cut), ", ".join(whole), f"{tau.statistic:.2f}"
-        lines.append((names[task], bound, *orders))
-    few = "bits of state (bits of a number) where few are enough"
-    heads = "task", "the floor", few, "bits of state as float32", "tau"
+        orders = ", ".join(cut), ", ".join(whole), f"{tau:.2f}"
+        lines.append((STEPS.TASKS[task], f"{own['floor'][0]:.1f}", *orders))
+    few_bits = "bits of state (bits of a number) where few are enough"
+    heads = "task", "the floor", few_bits, "bits of state as float32", "tau"
     return table(heads, lines)
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
     """Draw the bits of state that each cell needs against the bits of a number."""
-    found = nets(rows)
-    if found.is_empty():
+    data = needs(rows)
+    if data.is_empty():
         raise UserError("no nets of few bits on a task of the map: nothing to draw")
-    names = sorted(found["cell"].unique())
-    tasks = found["task"].unique(maintain_order=True)
+    names = sorted(data["cell"].unique())
+    tasks = data["task"].unique(maintain_order=True)
     picture, axes = panels((4.2 * len(tasks), 5.5), 1, len(tasks), squeeze=False)
-    drawn = []
     for panel, task in zip(axes.flat, tasks, strict=True):
-        of_task = found.filter(task=task)
+        of_task = data.filter(task=task)
         for (cell,), own in of_task.group_by("cell", maintain_order=True):
-            for each in BITS:
-                least, _ = need(own.filter(each=each))
-                net = {"task": task, "cell": cell, "each": each}
-                drawn.append(net | {"bits": math.nan if least is None else least})
-            bits = [net["bits"] for net in drawn[-len(BITS) :]]
-            panel.plot(BITS, bits, **look(names.index(cell), label=cell))
-        level(panel, floor(of_task.row(0, named=True)), "no network with fewer")
+            shape = look(names.index(cell), label=cell)
+            panel.plot(own["each"], own["bits"].fill_null(math.nan), **shape)
+        level(panel, of_task["floor"][0], "no network with fewer")
         panel.set(xscale="log", yscale="log", xlabel="bits of a number of the state")
-        panel.set_title(load("cell_map_steps").TASKS[task])
+        panel.set_title(STEPS.TASKS[task])
         number_x(panel, BITS, "d")
         panel.yaxis.set_major_formatter(ScalarFormatter())
         panel.yaxis.set_minor_locator(NullLocator())
-        legend(
-            panel, loc="upper center", bbox_to_anchor=(0.5, -0.15), fontsize=7, ncols=2
-        )
+        place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.15)}
+        legend(panel, **place, fontsize=7, ncols=2)
     axes[0, 0].set_ylabel("bits of state")
     caption = (
         "The narrowest nets of which at least half pass, of three nets or more, by the recipe of"
         " the map of cells in 3,000 steps. A last input counts as one symbol, of a cell with a"
         " matrix. Where a cell has no mark, no width that was tried is enough."
     )
-    data = pl.DataFrame(drawn)
     return finish(picture, rows, data, caption, 140, bottom=0.36, top=0.93, wspace=0.25)
 
 

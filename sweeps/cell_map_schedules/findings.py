@@ -5,7 +5,7 @@ import polars as pl
 from memcap.findings import load
 from memcap.findings.tables import rows_of, table
 
-TASKS = "mqar", "parity", "copy"
+NETS = 2  # of a rate and a schedule, but for a few
 RATES = 0.005, 0.01, 0.02, 0.04
 SCHEDULES = {"arrive": "falling", "constant": "constant"}
 
@@ -14,23 +14,26 @@ def schedules_table() -> str:
     """Count the nets that pass by each schedule and rate, at each cell's width."""
     names = load("cell_map_steps").TASKS
     rows = rows_of("cell_map_schedules").with_columns(load("cell_map").SAME)
+    rows = rows.sort("task", "cell", "best", "schedule", "lr", "seed")
     lines = []
-    for task in TASKS:
-        for (cell,), nets in rows.filter(task=task).group_by("cell"):
-            best = nets.sort("best").row(-1, named=True)
-            how = f"{best['best']:.3f}, {SCHEDULES[best['schedule']]} {best['lr']:g}"
-            counts = (in_words(nets.filter(schedule=name)) for name in SCHEDULES)
-            line = names[task], f"`{cell}`", nets["units"][0], *counts, how
-            lines.append(line)
+    for (task, cell), nets in rows.group_by("task", "cell", maintain_order=True):
+        best = nets.row(-1, named=True)
+        how = f"{best['best']:.3f}, {SCHEDULES[best['schedule']]} {best['lr']:g}"
+        counts = (in_words(nets.filter(schedule=name)) for name in SCHEDULES)
+        lines.append((names[task], f"`{cell}`", nets["units"][0], *counts, how))
     rates = ", ".join(f"{rate:g}" for rate in RATES)
     heads = [f"pass, rate {words}: {rates}" for words in SCHEDULES.values()]
-    lines.sort(key=lambda line: (list(names.values()).index(line[0]), line[1]))
     return table(("task", "cell", "units", *heads, "best score, by"), lines)
 
 
 def in_words(nets: pl.DataFrame) -> str:
-    """Write how many nets pass, by rate: "0, 0, 1, 2"."""
-    return ", ".join(str(nets.filter(lr=rate)["solved"].sum()) for rate in RATES)
+    """Write how many of two nets pass, by rate: "0, 0, 1, 4 of 8"."""
+    words = []
+    for rate in RATES:
+        solved = nets.filter(lr=rate)["solved"]
+        count = solved.sum()
+        words.append(f"{count} of {len(solved)}" if len(solved) != NETS else f"{count}")
+    return ", ".join(words)
 
 
 TABLES = {"cell map schedules": schedules_table}

@@ -52,34 +52,42 @@ def nets(rows: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([early.cast({"budget": pl.Int64}), later])
 
 
-def needs(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the bytes of the narrowest nets of which half pass, by task, cell and steps.
+def narrowest(rows: pl.DataFrame, by: str, size: str) -> pl.DataFrame:
+    """Return the size of the narrowest nets of which half pass, by task, cell and `by`.
 
-    `bytes` is null if no width tried is enough; then `fails` is the widest of them, and
-    otherwise the widest below `bytes`, if there is one.
+    The column `size` is null if no width tried is enough; then `fails` is the widest of
+    them, and otherwise the widest below `size`, if there is one.
     """
-    net = "task", "cell", "budget"
-    size = (4 * pl.col("carry_numbers")).alias("bytes")
+    net = "task", "cell", by
     widths = rows.group_by(*net, "lr", size).agg(
         enough=(pl.col("solved").mean() >= 0.5) & (pl.len() >= LEAST_NETS)
     )
-    widths = widths.group_by(*net, "bytes").agg(pl.col("enough").any())
-    least = pl.col("bytes").filter("enough").min()
-    below = pl.col("bytes").filter(pl.col("bytes") < least).max()
-    widest = pl.when(least.is_null()).then(pl.col("bytes").max())
-    found = widths.group_by(net).agg(bytes=least, fails=pl.coalesce(below, widest))
+    widths = widths.group_by(*net, size).agg(pl.col("enough").any())
+    least = pl.col(size).filter("enough").min()
+    below = pl.col(size).filter(pl.col(size) < least).max()
+    widest = pl.when(least.is_null()).then(pl.col(size).max())
+    fails = pl.coalesce(below, widest).alias("fails")
+    return widths.group_by(net).agg(least, fails).sort(net)
+
+
+def needs(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the bytes of the narrowest nets of which half pass, by task, cell and
+    steps, as `narrowest` does."""
+    size = (4 * pl.col("carry_numbers")).alias("bytes")
     # what is enough is still enough with more steps
     by_cell = pl.col("bytes").cum_min().forward_fill().over("task", "cell")
-    return found.sort(net).with_columns(by_cell)
+    return narrowest(rows.with_columns(size), "budget", "bytes").with_columns(by_cell)
 
 
-def in_words(need: dict[str, int | None]) -> str:
+def in_words(need: dict[str, float | None], size: str = "bytes") -> str:
     """Write a need: "96 to 128", "<= 200" if no narrower nets were trained, or "> 384"."""
-    if need["bytes"] is None:
-        return f"> {need['fails']:,}"
-    if need["fails"] is None or need["fails"] >= need["bytes"]:
-        return f"<= {need['bytes']:,}"
-    return f"{need['fails']:,} to {need['bytes']:,}"
+    least = need[size]
+    fails = need["fails"]
+    if least is None:
+        return f"> {fails:,.0f}"
+    if fails is None or fails >= least:
+        return f"<= {least:,.0f}"
+    return f"{fails:,.0f} to {least:,.0f}"
 
 
 def steps_table() -> str:

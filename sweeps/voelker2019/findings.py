@@ -11,9 +11,8 @@ Ours: the same signal and delays (memcap/tasks/bandlimited_delay.py), always fre
 root mean square is 0.37, as theirs is once divided by its peak (0.40 at T = 25). Answers
 count from step T on; their losses also count the steps before, where the past has not
 begun and zero is due. Four arms: `theirs` (their net, start, rate and updates); `lmu`
-(memcap/cells/lmu.py, of 100 units, whose memory spans T steps, by the same rate and
-updates from its own start, with a read-out of the memory and of tanh units, which is
-learned);
+(memcap/cells/lmu.py, whose memory of 100 numbers spans T steps, by their rate and
+updates, and with a read-out that is learned);
 `start` (as theirs, but each recurrent block is orthogonal by itself, and so twice as
 large); `ours` (10 to 40 units, recipe `forget_bias` with a bias of 2, a rate of 0.03
 that falls as a cosine, batches of 32, up to 10,000 updates, ended once a twentieth of
@@ -167,20 +166,13 @@ def _near(ours: Sequence[float], theirs: float) -> bool:
     return all(abs(share - theirs) <= DISTANCE for share in ours)
 
 
-def _lmu_leaves_less(data: pl.DataFrame) -> Finding:
-    lmu = _medians(data, "lmu")
-    lstm = _medians(data, "theirs")
-    pairs = {steps: (lmu.get(steps), lstm.get(steps)) for steps in sorted(lmu | lstm)}
-    words = "{a:.3f} instead of {b:.2f} at T = {name}"
-    return compare(pairs, words, lambda ours, theirs: ours <= theirs / 2, join=", ")
-
-
-def _start_matters(data: pl.DataFrame) -> Finding:
+def _half_of_theirs(data: pl.DataFrame, arm: str, digits: int) -> Finding:
+    """Judge whether the nets of an arm leave at most half as much as theirs."""
     theirs = _medians(data, "theirs")
-    other = _medians(data, "start")
+    other = _medians(data, arm)
     lags = sorted({*SHORT_LAGS} | (theirs.keys() & other.keys()))
     pairs = {steps: (other.get(steps), theirs.get(steps)) for steps in lags}
-    words = "{a:.2f} instead of {b:.2f} at T = {name}"
+    words = f"{{a:.{digits}f}} instead of {{b:.2f}} at T = {{name}}"
     return compare(pairs, words, lambda ours, theirs: ours <= theirs / 2, join=", ")
 
 
@@ -245,7 +237,7 @@ PAPER = Paper(
             f"an LMU of {UNITS} units leaves less than half as much as that LSTM at each T",
             "memory capacity is better by two orders of magnitude",
             "abstract",
-            _lmu_leaves_less,
+            lambda data: _half_of_theirs(data, "lmu", 3),
             within=("lag", "rms"),
         ),
         OurClaim(
@@ -253,7 +245,7 @@ PAPER = Paper(
             " much",
             "one start only",
             "their code",
-            _start_matters,
+            lambda data: _half_of_theirs(data, "start", 2),
             within=("lag", "rms", "cell"),
         ),
         OurClaim(

@@ -162,16 +162,16 @@ def lmu(name, w, x):
     i, j = np.indices((U, U))
     scale = (2 * np.arange(U)[:, None] + 1) / 50  # steps
     system = scale * np.where(i < j, -1.0, (-1.0) ** (i - j + 1))
-    enters = scale * (-1.0) ** np.arange(U)[:, None]
-    shown = np.zeros((1, U)), np.zeros((1, 1))
-    stays, enters, *_ = cont2discrete((system, enters, *shown), 1.0, "zoh")
+    inflow = scale * (-1.0) ** np.arange(U)[:, None]
+    no_output = np.zeros((1, U)), np.zeros((1, 1))
+    a, b, *_ = cont2discrete((system, inflow, *no_output), 1.0, "zoh")
     hidden = np.zeros(U)
     memory = np.zeros(U)
     all_hidden = []
     for inputs in x:
-        written = inputs @ w["write_input"] + hidden @ w["write_hidden"]
-        written += memory @ w["write_memory"]
-        memory = stays @ memory + enters @ written
+        value = inputs @ w["write_input"] + hidden @ w["write_hidden"]
+        value += memory @ w["write_memory"]
+        memory = a @ memory + b @ value
         hidden = inputs @ w["kernel"] + hidden @ w["recurrent"]
         hidden = np.tanh(hidden + memory @ w["read_memory"])
         all_hidden.append(hidden)
@@ -378,11 +378,11 @@ def test_the_memory_of_an_lmu_holds_its_window():
     """Legendre polynomials read a slow wave of each delay from the memory."""
     window = cell_class("lmu+window40").window
     order = 12
-    stays, enters = legendre_delay(order, window)
+    a, b = legendre_delay(order, window)
     wave = np.sin(2 * np.pi / window * np.arange(200))
     memory = np.zeros(order)
     for value in wave:
-        memory = stays @ memory + enters * value
+        memory = a @ memory + b * value
     for delay in (10, 20, 30, 40):
         polynomials = eval_legendre(np.arange(order), 2 * delay / window - 1)
         # a value is held for a step: half a step late

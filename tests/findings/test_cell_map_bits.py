@@ -29,9 +29,15 @@ def test_bits_are_those_of_numbers_and_of_the_symbol_that_came_last(
 
 
 def test_half_of_three_nets_are_enough():
-    widths = pl.DataFrame(
-        {"bits": [8.0, 16.0, 24.0], "share": [0.0, 1.0, 0.5], "len": [3, 2, 4]}
-    )
-    assert BITS.in_words(*BITS.need(widths)) == "16 to 24"
-    assert BITS.in_words(*BITS.need(widths[:2])) == "> 16"
-    assert BITS.in_words(*BITS.need(widths[2:])) == "<= 24"
+    passes = {8.0: [0, 0, 0], 16.0: [1, 1], 24.0: [1, 1, 0, 0]}
+
+    def words(*sizes):
+        nets = [(bits, bool(solved)) for bits in sizes for solved in passes[bits]]
+        rows = pl.DataFrame(nets, schema=("bits", "solved"), orient="row")
+        rows = rows.with_columns(task=1, cell=1, lr=1, each=1)
+        (need,) = BITS.STEPS.narrowest(rows, "each", "bits").to_dicts()
+        return BITS.STEPS.in_words(need, "bits")
+
+    assert words(8.0, 16.0, 24.0) == "16 to 24"
+    assert words(8.0, 16.0) == "> 16"
+    assert words(24.0) == "<= 24"
