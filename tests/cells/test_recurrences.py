@@ -376,7 +376,8 @@ def test_it_is_the_published_recurrence(name):
 
 def test_the_memory_of_an_lmu_holds_its_window():
     """Legendre polynomials read a slow wave of each delay from the memory."""
-    window = cell_class("lmu+window40").window
+    window = 40
+    assert cell_class(f"lmu+window{window}").window == window
     order = 12
     a, b = legendre_delay(order, window)
     wave = np.sin(2 * np.pi / window * np.arange(200))
