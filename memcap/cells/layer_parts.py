@@ -259,14 +259,11 @@ class Part(NamedTuple):
     kind: type[Cell]  # the class that has it
     whole: type[Cell]  # the class of the cells that may have it
     which: str  # these cells, in words
-    method: str | None  # a method that these cells must not override; None: any may be
-    fields: dict[str, Any]  # class attributes that the suffix sets
+    method: str | None = None  # a method that they must not override; None: any may be
+    number: str = ""  # the class attribute that the suffix's number is
+    fields: tuple[tuple[str, Any], ...] = ()  # class attributes that the suffix sets
 
 
-MOST_KEYS = 256
-MOST_HEADS = 16
-MOST_CLOCK = 64
-MOST_WINDOW = 1000
 WRITES_ONCE = (
     "a cell with a matrix and one write per step, "
     "as gla, mamba2, delta_net and gated_delta_net"
@@ -274,75 +271,78 @@ WRITES_ONCE = (
 PRODUCTS = "delta_product or gated_delta_product"
 ANY_MATRIX = "a cell with a matrix"
 BEFORE_CARRY = f"{ANY_MATRIX}, before a variant of its carry"
-WINDOWS = range(2, 17)
-# By suffix: a cell gets the first one that it may have.
+# By suffix, without its number: a cell gets the first one that it may have.
 PARTS = {
     "gate": [
-        Part(OutputGate, MatrixCell, WRITES_ONCE, "update", {}),
-        Part(OutputGate, DeltaProduct, PRODUCTS, "update", {}),
-        Part(OutputGate, MLSTM, "mlstm", None, {"layer_norm": True}),
+        Part(OutputGate, MatrixCell, WRITES_ONCE, "update"),
+        Part(OutputGate, DeltaProduct, PRODUCTS, "update"),
+        Part(OutputGate, MLSTM, "mlstm", fields=(("layer_norm", True),)),
     ],
     "skip": [
-        Part(Skip, Mamba2, "mamba2", "update", {}),
-        Part(Skip, M2RNN, "m2rnn", "update", {"skip_each": True}),
-        Part(MLSTMSkip, MLSTMConvolution, "mlstm after +conv4", None, {}),
+        Part(Skip, Mamba2, "mamba2", "update"),
+        Part(Skip, M2RNN, "m2rnn", "update", fields=(("skip_each", True),)),
+        Part(MLSTMSkip, MLSTMConvolution, "mlstm after +conv4"),
     ],
     "rate": [
-        Part(Rate, GatedDeltaNet, "gated_delta_net or kda", "update", {}),
-        Part(Rate, GatedDeltaProduct, "gated_delta_product", "update", {}),
-        Part(Rate, M2RNN, "m2rnn", "update", {}),
+        Part(Rate, GatedDeltaNet, "gated_delta_net or kda", "update"),
+        Part(Rate, GatedDeltaProduct, "gated_delta_product", "update"),
+        Part(Rate, M2RNN, "m2rnn", "update"),
     ],
-    **{
-        f"conv{n}": [
-            Part(Convolution, MatrixCell, WRITES_ONCE, "update", {"window": n}),
-            Part(Convolution, DeltaProduct, PRODUCTS, "update", {"window": n}),
-            Part(MLSTMConvolution, MLSTM, "mlstm", None, {"window": n}),
-            Part(
-                SLSTMConvolution,
-                SLSTM,
-                "slstm before a variant of its carry",
-                "__call__",
-                {"window": n},
-            ),
-        ]
-        for n in WINDOWS
-    },
-    **{
-        f"key{n}": [Part(KeySize, MatrixCell, ANY_MATRIX, None, {"keys": n})]
-        for n in range(1, MOST_KEYS + 1)
-    },
-    **{
-        f"window{n}": [Part(OtherWindow, LMU, "lmu", None, {"window": n})]
-        for n in range(1, MOST_WINDOW + 1)
-    },
-    **{
-        f"heads{n}": [
-            Part(Heads, MatrixCell, BEFORE_CARRY, "__call__", {"hidden_per_unit": n})
-        ]
-        for n in range(2, MOST_HEADS + 1)
-    },
-    **{
-        f"clock{n}": [
-            Part(Clock, MatrixCell, BEFORE_CARRY, "__call__", {"period": n}),
-            Part(Clock, Heads, "such a cell after +heads2", "__call__", {"period": n}),
-        ]
-        for n in range(2, MOST_CLOCK + 1)
-    },
+    "conv": [
+        Part(Convolution, MatrixCell, WRITES_ONCE, "update", "window"),
+        Part(Convolution, DeltaProduct, PRODUCTS, "update", "window"),
+        Part(MLSTMConvolution, MLSTM, "mlstm", number="window"),
+        Part(
+            SLSTMConvolution,
+            SLSTM,
+            "slstm before a variant of its carry",
+            "__call__",
+            "window",
+        ),
+    ],
+    "key": [Part(KeySize, MatrixCell, ANY_MATRIX, number="keys")],
+    "heads": [Part(Heads, MatrixCell, BEFORE_CARRY, "__call__", "hidden_per_unit")],
+    "window": [Part(OtherWindow, LMU, "lmu", number="window")],
+    "clock": [
+        Part(Clock, MatrixCell, BEFORE_CARRY, "__call__", "period"),
+        Part(Clock, Heads, "such a cell after +heads2", "__call__", "period"),
+    ],
+}
+# the numbers that a suffix may end in; those that are not here have none
+NUMBERS = {
+    "conv": range(2, 17),
+    "key": range(1, 257),
+    "heads": range(2, 17),
+    "window": range(1, 1001),
+    "clock": range(2, 65),
 }
 
 
-def part(cls: type[Cell], suffix: str, name: str) -> tuple[type[Cell], dict[str, Any]]:
+def part(
+    cls: type[Cell], suffix: str, name: str
+) -> tuple[type[Cell], dict[str, Any]] | None:
     """Return the class that has the part, and the attributes that its subclass sets;
-    raise UserError if this cell cannot have the part."""
-    for kind, whole, _, method, fields in PARTS[suffix]:
+    None if there is no such part.
+
+    Raises:
+        UserError: this cell cannot have the part.
+    """
+    word = suffix.rstrip("0123456789")
+    number = suffix.removeprefix(word)
+    # a number has one spelling, so that a cell has one name
+    if word not in PARTS or number not in map(str, NUMBERS.get(word, [""])):
+        return None
+    for kind, whole, _, method, attribute, fields in PARTS[word]:
         if not issubclass(cls, whole):
             continue
         if method and getattr(cls, method) is not getattr(whole, method):
             continue
+        sets = dict(fields)
         if issubclass(kind, Wrapper):
-            inner = {"inner": cls, "hidden_per_unit": cls.hidden_per_unit}
-            return kind, inner | fields
-        return kind, fields
-    *others, last = (part.which for part in PARTS[suffix])
+            sets |= {"inner": cls, "hidden_per_unit": cls.hidden_per_unit}
+        if number:
+            sets[attribute] = int(number)
+        return kind, sets
+    *others, last = (part.which for part in PARTS[word])
     which = ", or of ".join([", of ".join(others), last] if others else [last])
     raise UserError(f"model.cell={name}: +{suffix} is a part of {which}")

@@ -57,7 +57,7 @@ LAYERS = {
     "delta_product": "delta_product+conv4+gate",
     "gated_delta_net": "gated_delta_net+conv4+gate+rate",
     "gated_delta_product": "gated_delta_product+conv4+gate+rate",
-    "gla": "gla+conv4+gate",
+    "gla": "gla+gate",
     "kda": "kda+conv4+gate+rate",
     "m2rnn": "m2rnn+conv4+gate+rate+skip",
     "mamba2": "mamba2+conv4+gate+skip",

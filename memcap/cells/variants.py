@@ -40,15 +40,7 @@ from memcap.cells.additive import AdditiveCell
 from memcap.cells.base import Cell, Inputs, Step
 from memcap.cells.delta_net import DeltaNet
 from memcap.cells.diagonal import GatedDiagonalCell
-from memcap.cells.layer_parts import (
-    MOST_CLOCK,
-    MOST_HEADS,
-    MOST_KEYS,
-    MOST_WINDOW,
-    PARTS,
-    Wrapper,
-    part,
-)
+from memcap.cells.layer_parts import NUMBERS, PARTS, Wrapper, part
 from memcap.cells.matrix import Gate, Key, MatrixCell, State, Value
 from memcap.knobs import UserError
 
@@ -284,8 +276,8 @@ def variant(cls: type[Cell], suffix: str, name: str) -> type[Cell]:
         fields["hidden_per_unit"] = _numbers_per_unit(cls, name)
     elif suffix == "signed":
         kind = _signed(cls, name)
-    elif suffix in PARTS:
-        kind, more = part(cls, suffix, name)
+    elif (found := part(cls, suffix, name)) is not None:
+        kind, more = found
         fields |= more
     elif size is not None:
         kind = Noisy
@@ -293,10 +285,8 @@ def variant(cls: type[Cell], suffix: str, name: str) -> type[Cell]:
     else:
         raise UserError(
             f"model.cell={name}: no such variant; +bfloat16, +bitsN, N from 1 to 16, +carry,"
-            " +signed, +noiseS, S above 0, as in +noise0.1, or a part of a layer: +convN, N from"
-            f" 2 to 16, +gate, +skip, +rate, +keyN, N from 1 to {MOST_KEYS}, +headsN, N from 2 to"
-            f" {MOST_HEADS}, +windowN, N from 1 to {MOST_WINDOW}, or +clockN, N from 2 to"
-            f" {MOST_CLOCK}"
+            " +signed, +noiseS, S above 0, as in +noise0.1, or a part of a layer:"
+            f" {', '.join(map(_spelling, PARTS))}"
         )
     if issubclass(cls, kind):
         raise UserError(
@@ -305,6 +295,14 @@ def variant(cls: type[Cell], suffix: str, name: str) -> type[Cell]:
     return type(
         cls.__name__, (kind,) if issubclass(kind, Wrapper) else (kind, cls), fields
     )
+
+
+def _spelling(part: str) -> str:
+    """Return how the suffix of a part is written: "+gate", "+convN, N from 2 to 16"."""
+    if part not in NUMBERS:
+        return f"+{part}"
+    numbers = NUMBERS[part]
+    return f"+{part}N, N from {numbers[0]} to {numbers[-1]}"
 
 
 def _size(suffix: str) -> float | None:

@@ -289,7 +289,7 @@ NONE = (
 )
 NOT_SUFFIXES = (
     *("", "bf16", "noise", "noise0", "noiseinf", "noise1_0", "noise.1", "noise0.10"),
-    *("bits0", "bits17", "bits04", "0.1", "conv1"),
+    *("bits0", "bits17", "bits04", "0.1", "conv1", "conv", "gate3"),
 )
 SIGN = r"\+signed is for cells whose input says what share of the state"
 UNSIGNED = ("lstm", "linear_attention", "signed_delta_net")
