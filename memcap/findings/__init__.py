@@ -290,8 +290,9 @@ def strict_count() -> str:
     ]
     again = _on_other_seeds(own)
     return (
-        f"We read the text of {len(read)} papers and judge {judged} of their own claims, often by"
-        f" less training: {held} hold (on other seeds, {again.count('holds')} of {len(again)})."
+        f"We read the text of {len(read)} papers and judge {judged} of their own claims, by"
+        f" the protocols on their pages: {held} hold (on other seeds,"
+        f" {again.count('holds')} of {len(again)})."
     )
 
 

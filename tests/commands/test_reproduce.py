@@ -131,7 +131,7 @@ def test_the_list_has_all_papers_and_counts_apart_what_notes_alone_say(tmp_path)
     ]
     counts = (
         f"We read the text of {len(texts)} papers and judge {len(own)} of their own claims,"
-        f" often by less training: {sum(own)} hold (on other seeds, "
+        f" by the protocols on their pages: {sum(own)} hold (on other seeds, "
     )
     assert counts in done.out
     (collins,) = re.findall(r"^collins2017 .*", done.out, re.MULTILINE)
