@@ -31,7 +31,7 @@ test: lint
 	$(TESTS)
 
 # What compiles most or starts many processes: each cell by each loop, each task, each framework, launchers and trackers against each
-# other. `make test` has a case of each, so that whoever breaks a promise is told within minutes. SHARE=1/2 is one half of them.
+# other. `make test` has a case of each, so that whoever breaks a promise is told within minutes. SHARE=1/3 is a third of them.
 test-breadth: $(STAMP)
 	$(TESTS) -m "breadth and not slow and not cluster" $(addprefix --share=,$(SHARE))
 
