@@ -216,8 +216,8 @@ PAPER = Paper(
             "the largest learning rate that trains falls with the delay (here: the interval of"
             " its power is above 0, and at equal rates fewer seeds train at the longest delay"
             f" tried than at the shortest, by {FEWER:.0%} of the seeds on average)",
-            "as delay^-2.72 +- 0.07, where nets cease to learn; -4.05 +- 0.10, for slow-point"
-            " manifolds",
+            "as delay^-2.72 +- 0.07, where nets cease to learn (limit cycles, by a note); -4.05"
+            " +- 0.10, for slow-point manifolds; -0.38 +- 0.02 without memory, by that note",
             "abstract; titles of the authors' figures, Figures/Figure4/code/nopost/scaling*.pdf"
             " in their code",
             _falls,

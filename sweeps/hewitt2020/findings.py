@@ -4,8 +4,10 @@ Protocol: words of brackets of k types, nested at most m deep. Hewitt et al. pro
 a recurrent net needs of the order of m log k units to continue them, and that this many
 are enough. They train LSTMs of `3 m log2 k - m` units as language models: m = 3 and 5,
 k = 2 to 128, on 2e3 to 2e7 symbols in words of up to 84 symbols (for m = 3) or 180,
-tested on words up to twice as long. A net is right where the right close bracket has
-more than 0.8 of the probability of all close brackets.
+tested on words up to twice as long, all longer than any in training. A net is right
+where the right close bracket has more than 0.8 of the probability of all close
+brackets. It is asked wherever a bracket is open; the score is a mean over the distances
+to the open bracket, and then the median of three seeds.
 
 Ours (memcap/tasks/dyck.py): m = 3, k = 2, 8, 32. One pair of brackets spans the word,
 so that the first one is held for 20 or 80 steps. The net only says which close bracket

@@ -2,7 +2,10 @@
 
 Protocol: a sequence of random numbers, of random length; at its end the net says the
 number that came p steps before. Illium et al. vary p, cells, layers and the kind of
-cell (Elman, GRU, LSTM), and look for the border beyond which training fails.
+cell (Elman, GRU, LSTM), and look for the border beyond which training fails. By a
+summary, Elman nets learn p up to 4 quickly and stay at a loss of 0.15 for p of 6 to 8,
+LSTMs still improve after 500 epochs at p = 6, and l layers of c cells reach at most
+l c - l + 1.
 
 Ours: the delay line of normal numbers (memcap/tasks/delay_line.py), which asks at every
 step for the number of p steps before; one layer, 1 to 8 cells, p from 1 to 8, one
