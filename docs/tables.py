@@ -77,6 +77,7 @@ TOGETHER = {  # studies that are drawn together, by the first of them and the fi
         "cell_map_again",
         "cell_map_budgets",
         "cell_map_steps",
+        "cell_map_seeds",
     ),
     ("optimizers", "optimizers"): (
         "optimizers",

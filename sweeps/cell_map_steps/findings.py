@@ -13,7 +13,13 @@ from memcap.findings import load
 from memcap.findings.marks import finish, legend, look, number_x, panels
 from memcap.findings.tables import filled, rows_of, table
 
-STUDIES = "cell_map", "cell_map_again", "cell_map_budgets", "cell_map_steps"
+STUDIES = (
+    "cell_map",
+    "cell_map_again",
+    "cell_map_budgets",
+    "cell_map_steps",
+    "cell_map_seeds",
+)
 TASKS = {
     "copy": "copy of 8 bits",
     "delay_line": "delay of 8 steps",
@@ -146,7 +152,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " the map of cells, with keys of 16 numbers; what passes within fewer steps counts for"
         " more, too. Cells without a line pass at no width that was tried. Of a cell with a matrix"
         " 68 bytes (recall), 28 (product), 16 (copy), 12 (parity) and 8 (delay) are its last input."
-        " From 24,000 steps on: seeds 0 to 3."
+        " From 24,000 steps on: seeds 0 to 3, and others at the widths that decide."
     )
     return finish(
         picture, rows, found, caption, 140, bottom=0.25, top=0.95, hspace=0.85
