@@ -63,6 +63,15 @@ __all__ = [
 MOST_UNITS = 48  # of a cell on the map whose state is a vector
 # cells of sweeps/published_layers whose convolution makes the values, too
 VALUES_CONVOLVED = "delta_net", "gated_delta_net", "gla", "mamba2"
+# cells of that study without a convolution
+WITHOUT_CONVOLUTION = {
+    "gla+gate": "GLA",
+    "gated_delta_net+gate+rate": "Gated DeltaNet",
+    "mlstm+gate": "mLSTM",
+    "mamba2+gate+skip": "Mamba-2",
+    "delta_product+gate": "DeltaProduct",
+    "delta_net": "DeltaNet",
+}
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
@@ -159,11 +168,13 @@ def best_cells() -> str:
         " recipe (the delay line by two); GRU, LSTM, tanh net and sLSTM also by others, of up to"
         " 24,000 steps. So the last column says nothing of a layer as it was published. In three"
         " layers, each with a convolution over four steps (1,752 bytes and more; by default GLA has"
-        " none), DeltaNet, Gated DeltaNet, GLA and Mamba-2 copy in"
+        " none) and at most 2,000 steps, DeltaNet, Gated DeltaNet, GLA and Mamba-2 copy in"
         f" {with_convolution('copy', *VALUES_CONVOLVED)} nets and shift in"
         f" {with_convolution('delay_line', *VALUES_CONVOLVED)}, and mLSTM with its skip in"
         f" {with_convolution('copy', 'mlstm', part='skip')} and"
         f" {with_convolution('delay_line', 'mlstm', part='skip')} (sweeps/published_layers)."
+        " Without a convolution, with their"
+        f" other parts, {without_convolution()} shift within 24,000 steps."
         " Where the two columns of cells differ, more steps and another recipe make the difference;"
         " tau is Kendall's, between the orders by both. Cells with a matrix also carry their last"
         f" input, as float32 numbers of which one is 1: {one_hot('mqar')} of their bytes at recall"
@@ -188,6 +199,20 @@ def with_convolution(task: str, *cells: str, part: str = "conv4") -> str:
     nets = rows_of("published_layers").filter(convolves, own, task=task, layers=3)
     passed = nets["steady" if task == "delay_line" else "solved"].sum()
     return f"{passed} of {nets.height}"
+
+
+def without_convolution() -> str:
+    """Count the nets of three published layers without a convolution that shift, given
+    more steps, by cell: "GLA 4 of 4"."""
+    rows = rows_of("published_layers").filter(
+        task="delay_line", layers=3, budget=24_000
+    )
+    counts = []
+    for cell, name in WITHOUT_CONVOLUTION.items():
+        nets = rows.filter(cell=cell)["steady"]
+        counts.append(f"{name} {nets.sum()} of {len(nets)}")
+    *others, last = counts
+    return f"{', '.join(others)} and {last}"
 
 
 def in_two_runs(runs: Sequence[str]) -> str:

@@ -15,6 +15,8 @@ LAYER_TASKS = {
 
 # of sweeps/published_layers.yaml, the layers in which each task has all combinations of parts
 LAYERS_WITH_PARTS = {"delay_line": 3, "copy": 3, "mqar": 1}
+STEPS = 2000
+MORE_STEPS = 24_000
 
 
 WITH_PARTS = pl.col("task").replace_strict(LAYERS_WITH_PARTS).eq(
@@ -42,7 +44,7 @@ def published_layers() -> str:
     those that parts_of_layers has."""
     lines: dict[tuple[str, int], dict[str, str]] = {}
     rows = rows_of("published_layers").filter(
-        pl.col("curriculum").is_not_null() & ~WITH_PARTS
+        pl.col("curriculum").is_not_null(), ~WITH_PARTS
     )
     for (cell, layers, task), own in rows.group_by("cell", "layers", "task"):
         line = lines.setdefault((cell, layers), {})
@@ -73,7 +75,7 @@ def parts_of_layers() -> str:
         (True, True): "both",
     }
     lines: dict[tuple[str, str, bool], dict[Any, str]] = {}
-    rows = rows_of("published_layers").filter(WITH_PARTS)
+    rows = rows_of("published_layers").filter(WITH_PARTS, budget=STEPS)
     for (task, name), own in rows.group_by("task", "cell"):
         cell, *parts = name.split("+")
         line = lines.setdefault((task, cell, "conv4" in parts), {})
@@ -91,4 +93,26 @@ def parts_of_layers() -> str:
     return table((*first, *heads.values(), "bytes of state"), cells)
 
 
-TABLES = {"published layers": published_layers, "parts of layers": parts_of_layers}
+def more_steps() -> str:
+    """Count the nets without a convolution that shift, in fewer steps and in more."""
+    rows = rows_of("published_layers").filter(WITH_PARTS, task="delay_line")
+    cells = rows.filter(budget=MORE_STEPS)["cell"].unique().sort()
+    budgets = STEPS, MORE_STEPS
+    lines = [
+        (
+            f"`{cell}`",
+            *(
+                layers_that_pass(rows.filter(cell=cell, budget=steps), "delay_line")
+                for steps in budgets
+            ),
+        )
+        for cell in cells
+    ]
+    return table(("cell", *(f"in {steps:,} steps" for steps in budgets)), lines)
+
+
+TABLES = {
+    "published layers": published_layers,
+    "parts of layers": parts_of_layers,
+    "layers by steps": more_steps,
+}
