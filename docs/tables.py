@@ -150,8 +150,10 @@ def resampled() -> str:
     for name in findings.papers():
         if (path := folder(name) / "resampled.csv").is_file():
             judged = findings.find(name).PAPER.claims
+            others = judged_again(name)
             for line, claim in zip(judged, pl.read_csv(path).to_dicts(), strict=True):
-                claims.append(claim)
+                again = others.get(claim["claim"], {"verdict": "-"})["verdict"]
+                claims.append(claim | {"again": again})
                 by_chance = claim["shuffled"]
                 lines.append(
                     (
@@ -162,20 +164,25 @@ def resampled() -> str:
                         claim["within"] or "-",
                         "-" if by_chance is None else f"{by_chance:.3f}",
                         f"{claim['bootstrapped']:.2f}",
+                        again,
                     )
                 )
     held = [claim for claim in claims if claim["shuffled"] is not None]
     of_effects = [claim["shuffled"] for claim in held if claim["seen"] is None]
-    stands = sum(claim["bootstrapped"] >= 0.95 for claim in claims)
+    stands = [claim for claim in claims if claim["bootstrapped"] >= 0.95]
+    tried = [claim for claim in stands if claim["again"] != "-"]
+    same = sum(claim["again"] == claim["verdict"] for claim in tried)
     whose = Counter(claim["whose"] for claim in held)
     text = (
         f"{len(held)} of {len(claims)} claims hold: {whose['paper']} of papers,"
         f" {whose['stand-in']} of stand-ins and {whose['ours']} of ours. By chance, each of them"
         f" holds in at most {max(of_effects):.1%} of {resample.NUMBER} shuffles, but for those of"
-        f" no effect. {stands} of the {len(claims)} verdicts stay the same in at least 95 % of"
-        f" {resample.NUMBER} draws of the seeds. {findings.post_hoc_count()}"
+        f" no effect. {len(stands)} of the {len(claims)} verdicts stay the same in at least 95 %"
+        f" of {resample.NUMBER} draws of the seeds; {len(tried)} of these were judged on other"
+        f" seeds, too, where {same} are the same. {findings.post_hoc_count()}"
     )
     heads = "paper", "claim", "whose", "verdict", "alike in", "shuffled", "bootstrapped"
+    heads += ("on other seeds",)
     return f"{filled(text)}\n\n{table(heads, lines)}"
 
 
@@ -287,18 +294,22 @@ def of_paper(name: str) -> str:
     return "\n\n".join(parts)
 
 
-def on_other_seeds(name: str) -> dict[str, str]:
-    """Return what each claim of a paper comes to on other seeds (sweeps/NAME_again), if
-    it was judged on them."""
+def judged_again(name: str) -> dict[str, dict[str, str]]:
+    """Return what was found of each claim of a paper on other seeds
+    (sweeps/NAME_again/verdicts.csv), if it was judged on them."""
     path = folder(f"{name}_again") / "verdicts.csv"
     if not path.is_file():
         return {}
     verdicts = pl.read_csv(path, infer_schema=False).fill_null("").to_dicts()
+    return {line["claim"]: line for line in verdicts}
+
+
+def on_other_seeds(name: str) -> dict[str, str]:
+    """Return what each claim of a paper comes to on other seeds, with a link."""
+    link = f"../{name}_again/README.md"
     return {
-        line[
-            "claim"
-        ]: f"[{line['verdict']}](../{name}_again/README.md): {escaped(line['here'])}"
-        for line in verdicts
+        claim: f"[{line['verdict']}]({link}): {escaped(line['here'])}"
+        for claim, line in judged_again(name).items()
     }
 
 
