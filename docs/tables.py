@@ -5,7 +5,7 @@ python docs/tables.py           writes them, as `make tables` does
 python docs/tables.py --check   writes nothing; exit status 1 and a line per page that
                                 would change
 
-A block of a page stands between `<!-- NAME -->` and `<!-- end -->`. NAME is one of the
+A block of a page stable between `<!-- NAME -->` and `<!-- end -->`. NAME is one of the
 `TABLES` of a study's findings.py, or of this file's; or a line that begins with
 `memcap`: then the block is what this command prints. Or it calls `counts`: then the
 block is this line of Python and its table. `study NAME` and `paper NAME` say what a
@@ -66,19 +66,8 @@ TOGETHER = {  # studies that are drawn together, by the first of them and the fi
     ("cell_map", "cell_map"): STUDIES["cell_map"],
     ("cell_map", "gap"): STUDIES["cell_map"],
     ("cell_map_tasks", "cell_map"): STUDIES["cell_map_tasks"],
-    ("cell_map_bits", "cell_map_bits"): (
-        "cell_map",
-        "cell_map_again",
-        "keys",
-        "cell_map_bits",
-    ),
-    ("cell_map_steps", "cell_map_steps"): (
-        "cell_map",
-        "cell_map_again",
-        "cell_map_budgets",
-        "cell_map_steps",
-        "cell_map_seeds",
-    ),
+    ("cell_map_bits", "cell_map_bits"): findings.load("cell_map_bits").STUDIES,
+    ("cell_map_steps", "cell_map_steps"): findings.load("cell_map_steps").STUDIES,
     ("optimizers", "optimizers"): (
         "optimizers",
         "optimizers_frontier",
@@ -150,7 +139,7 @@ def resampled() -> str:
     for name in findings.papers():
         if (path := folder(name) / "resampled.csv").is_file():
             judged = findings.find(name).PAPER.claims
-            others = judged_again(name)
+            others = findings.judged_again(name)
             for line, claim in zip(judged, pl.read_csv(path).to_dicts(), strict=True):
                 again = others.get(claim["claim"], {"verdict": "-"})["verdict"]
                 claims.append(claim | {"again": again})
@@ -169,16 +158,16 @@ def resampled() -> str:
                 )
     held = [claim for claim in claims if claim["shuffled"] is not None]
     of_effects = [claim["shuffled"] for claim in held if claim["seen"] is None]
-    stands = [claim for claim in claims if claim["bootstrapped"] >= 0.95]
-    tried = [claim for claim in stands if claim["again"] != "-"]
-    same = sum(claim["again"] == claim["verdict"] for claim in tried)
+    stable = [claim for claim in claims if claim["bootstrapped"] >= 0.95]
+    both = [claim for claim in stable if claim["again"] != "-"]
+    same = sum(claim["again"] == claim["verdict"] for claim in both)
     whose = Counter(claim["whose"] for claim in held)
     text = (
         f"{len(held)} of {len(claims)} claims hold: {whose['paper']} of papers,"
         f" {whose['stand-in']} of stand-ins and {whose['ours']} of ours. By chance, each of them"
         f" holds in at most {max(of_effects):.1%} of {resample.NUMBER} shuffles, but for those of"
-        f" no effect. {len(stands)} of the {len(claims)} verdicts stay the same in at least 95 %"
-        f" of {resample.NUMBER} draws of the seeds; {len(tried)} of these were judged on other"
+        f" no effect. {len(stable)} of the {len(claims)} verdicts stay the same in at least 95 %"
+        f" of {resample.NUMBER} draws of the seeds; {len(both)} of these were judged on other"
         f" seeds, too, where {same} are the same. {findings.post_hoc_count()}"
     )
     heads = "paper", "claim", "whose", "verdict", "alike in", "shuffled", "bootstrapped"
@@ -294,22 +283,12 @@ def of_paper(name: str) -> str:
     return "\n\n".join(parts)
 
 
-def judged_again(name: str) -> dict[str, dict[str, str]]:
-    """Return what was found of each claim of a paper on other seeds
-    (sweeps/NAME_again/verdicts.csv), if it was judged on them."""
-    path = folder(f"{name}_again") / "verdicts.csv"
-    if not path.is_file():
-        return {}
-    verdicts = pl.read_csv(path, infer_schema=False).fill_null("").to_dicts()
-    return {line["claim"]: line for line in verdicts}
-
-
 def on_other_seeds(name: str) -> dict[str, str]:
     """Return what each claim of a paper comes to on other seeds, with a link."""
     link = f"../{name}_again/README.md"
     return {
         claim: f"[{line['verdict']}]({link}): {escaped(line['here'])}"
-        for claim, line in judged_again(name).items()
+        for claim, line in findings.judged_again(name).items()
     }
 
 

@@ -82,6 +82,7 @@ __all__ = [
     "first_failures",
     "folder",
     "judge_claims",
+    "judged_again",
     "load",
     "names",
     "over_lengths",
@@ -296,13 +297,23 @@ def strict_count() -> str:
     )
 
 
+def judged_again(name: str) -> dict[str, dict[str, str]]:
+    """Return the lines of a paper's claims on other seeds, by claim, if it was judged on
+    them: sweeps/NAME_again/verdicts.csv, as `memcap reproduce NAME --rows
+    sweeps/NAME_again -o sweeps/NAME_again` writes it."""
+    path = folder(f"{name}_again") / "verdicts.csv"
+    if not path.is_file():
+        return {}
+    lines = pl.read_csv(path, infer_schema=False).fill_null("").to_dicts()
+    return {line["claim"]: line for line in lines}
+
+
 def _on_other_seeds(claims: Sequence[str]) -> list[str]:
-    """Return the verdicts of claims on other seeds: sweeps/NAME_again/verdicts.csv, as
-    `memcap reproduce NAME --rows sweeps/NAME_again -o sweeps/NAME_again` writes it."""
+    """Return the verdicts of claims on other seeds."""
     return [
-        verdict
-        for file in sweeps().glob("*_again/verdicts.csv")
-        for claim, verdict in pl.read_csv(file).select("claim", "verdict").rows()
+        line["verdict"]
+        for name in papers()
+        for claim, line in judged_again(name).items()
         if claim in claims
     ]
 

@@ -115,6 +115,13 @@ def test_a_paper_is_judged_by_the_rows_in_its_own_folder(tmp_path):
     assert (tmp_path / "o" / "verdicts.csv").read_bytes() == written
 
 
+def own_verdicts(name, verdicts):
+    """The verdicts of a paper's own claims that hold on its published rows."""
+    held = findings.folder(name) / "verdicts.csv"
+    same = pl.read_csv(held).filter(whose="paper", verdict="holds")
+    return verdicts.join(same, on="claim", how="semi")["verdict"].to_list()
+
+
 def test_the_list_has_all_papers_and_counts_apart_what_notes_alone_say(tmp_path):
     done = memcap(tmp_path, "reproduce", "--list")
     papers = findings.papers()
@@ -134,6 +141,14 @@ def test_the_list_has_all_papers_and_counts_apart_what_notes_alone_say(tmp_path)
         f" by the protocols on their pages: {sum(own)} hold (on other seeds, "
     )
     assert counts in done.out
+    again = [
+        verdict
+        for name in texts
+        for file in findings.folder(f"{name}_again").glob("verdicts.csv")
+        for verdict in own_verdicts(name, pl.read_csv(file))
+    ]
+    assert f"(on other seeds, {again.count('holds')} of {len(again)})" in done.out
+    assert again
     (collins,) = re.findall(r"^collins2017 .*", done.out, re.MULTILINE)
     assert "  3 of 5  1 of 1    -  " in collins
     for name, question in papers.items():
