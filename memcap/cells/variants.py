@@ -276,9 +276,9 @@ def variant(cls: type[Cell], suffix: str, name: str) -> type[Cell]:
         fields["hidden_per_unit"] = _numbers_per_unit(cls, name)
     elif suffix == "signed":
         kind = _signed(cls, name)
-    elif (found := part(cls, suffix, name)) is not None:
-        kind, more = found
-        fields |= more
+    elif (layer_part := part(cls, suffix, name)) is not None:
+        kind, sets = layer_part
+        fields |= sets
     elif size is not None:
         kind = Noisy
         fields["size"] = size

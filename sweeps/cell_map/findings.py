@@ -10,6 +10,7 @@ import polars as pl
 from scipy.stats import kendalltau
 
 from memcap.figures import Drawn
+from memcap.findings import load
 from memcap.findings.tables import (
     STEPS_TO,
     STUDIES,
@@ -204,9 +205,8 @@ def with_convolution(task: str, *cells: str, part: str = "conv4") -> str:
 def without_convolution() -> str:
     """Count the nets of three published layers without a convolution that shift, given
     more steps, by cell: "GLA 4 of 4"."""
-    rows = rows_of("published_layers").filter(
-        task="delay_line", layers=3, budget=24_000
-    )
+    steps = load("published_layers").MORE_STEPS
+    rows = rows_of("published_layers").filter(task="delay_line", layers=3, budget=steps)
     counts = []
     for cell, name in WITHOUT_CONVOLUTION.items():
         nets = rows.filter(cell=cell)["steady"]
