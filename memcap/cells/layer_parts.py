@@ -1,21 +1,21 @@
 """Parts of published layers around a cell with a matrix, chosen by suffixes of the cell's name.
 
-    +conv4   queries, keys and values are SiLU of a convolution over the last 4 inputs,
-             in place of a kernel over the last 2, and gates see the last input alone; 2
-             to 16 inputs
-    +gate    what is read is multiplied by SiLU of a linear map of the last input; of
-             kda by a sigmoid of it
-    +skip    mamba2, m2rnn: D times the last value is added to what is read
-    +rate    gated_delta_net, kda, gated_delta_product, m2rnn: the logarithm of its
-             decay is multiplied by a learned number, as in mamba2
-    +key8    keys and queries have 8 numbers, in place of 16; 1 to 256
-    +heads2  two such matrices side by side, each with keys, values, gates and weights
-             of its own; 2 to 16. U is the size of a value of each head, so the state
-             has H K U numbers. Comes after other parts
-    +window9 lmu: its memory spans 9 steps, in place of 50; 1 to 1000
-    +clock16 inputs are joined by sine and cosine of the step number, with periods of
-    16, 16/2, ... 16/8
-             steps; 2 to 64. Comes last
+    +conv4    queries, keys and values are SiLU of a convolution over the last 4 inputs,
+              in place of a kernel over the last 2, and gates see the last input alone
+    +gate     what is read is multiplied by SiLU of a linear map of the last input; of
+              kda by a sigmoid of it
+    +skip     mamba2, m2rnn: D times the last value is added to what is read
+    +rate     gated_delta_net, kda, gated_delta_product, m2rnn: the logarithm of its
+              decay is multiplied by a learned number, as in mamba2
+    +key8     keys and queries have 8 numbers, in place of 16
+    +heads2   two such matrices side by side, each with keys, values, gates and weights
+              of its own. U is the size of a value of each head, so the state has H K U
+              numbers. Comes after other parts
+    +window9  lmu: its memory spans 9 steps, in place of 50
+    +clock16  inputs are joined by sine and cosine of the step number, with periods of
+              16, 16/2, ... 16/8 steps. Comes last
+
+`NUMBERS` has the numbers that a suffix may end in.
 
 `LAYERS` of sizes.py names the variant of each cell that is its published layer, but for
 the differences that docstrings and sweeps/published_layers/README.md list. Parts of mLSTM and

@@ -196,23 +196,25 @@ def with_convolution(task: str, *cells: str, part: str = "conv4") -> str:
     """Count the nets of three published layers with a convolution that pass."""
     parts = pl.col("cell").str.split("+")
     convolves = parts.list.contains("conv4") & parts.list.contains(part)
-    own = parts.list.first().is_in(cells)
-    nets = rows_of("published_layers").filter(convolves, own, task=task, layers=3)
-    passed = nets["steady" if task == "delay_line" else "solved"].sum()
-    return f"{passed} of {nets.height}"
+    return passed(task, convolves, parts.list.first().is_in(cells))
 
 
 def without_convolution() -> str:
     """Count the nets of three published layers without a convolution that shift, given
     more steps, by cell: "GLA 4 of 4"."""
     steps = load("published_layers").MORE_STEPS
-    rows = rows_of("published_layers").filter(task="delay_line", layers=3, budget=steps)
-    counts = []
-    for cell, name in WITHOUT_CONVOLUTION.items():
-        nets = rows.filter(cell=cell)["steady"]
-        counts.append(f"{name} {nets.sum()} of {len(nets)}")
-    *others, last = counts
+    *others, last = (
+        f"{name} {passed('delay_line', pl.col('budget') == steps, pl.col('cell') == cell)}"
+        for cell, name in WITHOUT_CONVOLUTION.items()
+    )
     return f"{', '.join(others)} and {last}"
+
+
+def passed(task: str, *which: pl.Expr) -> str:
+    """Count the nets of three published layers that pass, as the map judges them: "4 of 4"."""
+    nets = rows_of("published_layers").filter(*which, task=task, layers=3)
+    verdicts = nets["steady" if task == "delay_line" else "solved"]
+    return f"{verdicts.sum()} of {len(verdicts)}"
 
 
 def in_two_runs(runs: Sequence[str]) -> str:

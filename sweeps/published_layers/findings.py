@@ -94,21 +94,21 @@ def parts_of_layers() -> str:
 
 
 def more_steps() -> str:
-    """Count the nets without a convolution that shift, in fewer steps and in more."""
-    rows = rows_of("published_layers").filter(WITH_PARTS, task="delay_line")
-    cells = rows.filter(budget=MORE_STEPS)["cell"].unique().sort()
-    budgets = STEPS, MORE_STEPS
-    lines = [
-        (
-            f"`{cell}`",
-            *(
-                layers_that_pass(rows.filter(cell=cell, budget=steps), "delay_line")
-                for steps in budgets
-            ),
-        )
-        for cell in cells
-    ]
-    return table(("cell", *(f"in {steps:,} steps" for steps in budgets)), lines)
+    """Count the nets without a convolution that shift and copy, in fewer steps and in more."""
+    rows = rows_of("published_layers").filter(WITH_PARTS)
+    longer = rows.filter(budget=MORE_STEPS)
+    nets = longer.select("task", "cell").unique().sort("cell")
+    lines = []
+    for task, words in LAYER_TASKS.items():
+        for cell in nets.filter(task=task)["cell"]:
+            own = rows.filter(task=task, cell=cell)
+            counts = (
+                layers_that_pass(own.filter(budget=steps), task)
+                for steps in (STEPS, MORE_STEPS)
+            )
+            lines.append((words, f"`{cell}`", *counts))
+    heads = (f"in {steps:,} steps" for steps in (STEPS, MORE_STEPS))
+    return table(("task", "cell", *heads), lines)
 
 
 TABLES = {
