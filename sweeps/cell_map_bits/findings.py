@@ -17,7 +17,7 @@ from memcap.findings.tables import rows_of, table, task_of_row
 from memcap.tasks import least_bits
 
 STUDIES = "cell_map", "cell_map_again", "keys", "cell_map_bits"
-BITS = 1, 2, 4, 8, 32  # of each number of the state
+BITS = 1, 2, 4, 8, 16, 32  # of each number of the state
 MATRIX = 16  # numbers that a unit adds to a cell whose carry has the last input, too
 STEPS = load("cell_map_steps")
 
@@ -117,27 +117,29 @@ def draw(rows: pl.DataFrame) -> Drawn:
         raise UserError("no nets of few bits on a task of the map: nothing to draw")
     names = sorted(data["cell"].unique())
     tasks = data["task"].unique(maintain_order=True)
-    picture, axes = panels((4.2 * len(tasks), 5.5), 1, len(tasks), squeeze=False)
-    for panel, task in zip(axes.flat, tasks, strict=True):
+    picture, axes = panels((12, 10), 2, 3)
+    for panel in axes.flat[len(tasks) :]:
+        panel.set_axis_off()
+    for panel, task in zip(axes.flat, tasks, strict=False):
         of_task = data.filter(task=task)
-        for (cell,), own in of_task.group_by("cell", maintain_order=True):
-            shape = look(names.index(cell), label=cell)
-            panel.plot(own["each"], own["bits"].fill_null(math.nan), **shape)
+        for cell, points, cells in STEPS.curves(of_task, "each", "bits"):
+            shape = look(names.index(cell), label=cells)
+            panel.plot(*zip(*points, strict=True), **shape)
         level(panel, of_task["floor"][0], "no network with fewer")
         panel.set(xscale="log", yscale="log", xlabel="bits of a number of the state")
         panel.set_title(STEPS.TASKS[task])
         number_x(panel, BITS, "d")
         panel.yaxis.set_major_formatter(ScalarFormatter())
         panel.yaxis.set_minor_locator(NullLocator())
-        place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.15)}
-        legend(panel, **place, fontsize=7, ncols=2)
-    axes[0, 0].set_ylabel("bits of state")
+        legend(panel, loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=7)
+    for panel in axes[:, 0]:
+        panel.set_ylabel("bits of state")
     caption = (
         "The narrowest nets of which at least half pass, of three nets or more, by the recipe of"
         " the map of cells in 3,000 steps. A last input counts as one symbol, of a cell with a"
         " matrix. Where a cell has no mark, no width that was tried is enough."
     )
-    return finish(picture, rows, data, caption, 140, bottom=0.36, top=0.93, wspace=0.25)
+    return finish(picture, rows, data, caption, 140, bottom=0.25, top=0.95, hspace=0.85)
 
 
 TABLES = {"cell map bits": bits_table, "cell map orders in bits": orders_table}

@@ -1,5 +1,6 @@
 """Does the order of the cells by bytes hang on the steps that they are trained for?"""
 
+from collections.abc import Iterator
 from itertools import pairwise
 from textwrap import fill
 
@@ -120,6 +121,19 @@ def order(found: pl.DataFrame, task: str, fewer: int, more: int) -> str:
     return f"{tau:.2f} for {TASKS[task]} in {fewer:,} and {more:,} steps ({both.height} cells)"
 
 
+def curves(
+    data: pl.DataFrame, x: str, y: str
+) -> Iterator[tuple[str, list[tuple[float, float]], str]]:
+    """Yield the curves of the cells: one of the cells that have it, its points, and the
+    names of them all."""
+    cells: dict[tuple[tuple[float, float], ...], list[str]] = {}
+    for (cell,), own in data.drop_nulls(y).group_by("cell", maintain_order=True):
+        points = tuple(own.select(x, y).iter_rows())
+        cells.setdefault(points, []).append(str(cell))
+    for points, names in cells.items():
+        yield names[0], list(points), fill(", ".join(names), 40)
+
+
 def draw(rows: pl.DataFrame) -> Drawn:
     """Draw the bytes that each cell needs against the steps that it is trained for."""
     found = needs(nets(rows))
@@ -129,21 +143,16 @@ def draw(rows: pl.DataFrame) -> Drawn:
     picture, axes = panels((12, 10), 2, 3)
     axes.flat[-1].set_axis_off()
     for panel, (task, words) in zip(axes.flat, TASKS.items(), strict=False):
-        curves: dict[tuple[tuple[int, int], ...], list[str]] = {}
-        numbers = found.filter(pl.col("bytes").is_not_null(), task=task)
-        for (cell,), own in numbers.group_by("cell", maintain_order=True):
-            curve = tuple(own.select("budget", "bytes").iter_rows())
-            curves.setdefault(curve, []).append(str(cell))
-        for curve, cells in curves.items():
-            shape = look(names.index(cells[0]), label=fill(", ".join(cells), 40))
-            panel.plot(*zip(*curve, strict=True), **shape)
+        for cell, points, cells in curves(found.filter(task=task), "budget", "bytes"):
+            shape = look(names.index(cell), label=cells)
+            panel.plot(*zip(*points, strict=True), **shape)
         panel.set(xscale="log", yscale="log", xlabel="training steps", title=words)
         panel.set_xlim(STEPS[0] / 1.3, 1.3 * STEPS[-1])
         number_x(panel, STEPS, ",")
         panel.yaxis.set_major_locator(LogLocator(2))
         panel.yaxis.set_major_formatter(ScalarFormatter())
         panel.yaxis.set_minor_locator(NullLocator())
-        if curves:
+        if panel.lines:
             legend(panel, loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=7)
     for panel in axes[:, 0]:
         panel.set_ylabel("bytes of state")
