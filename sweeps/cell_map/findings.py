@@ -64,7 +64,7 @@ __all__ = [
 MOST_UNITS = 48  # of a cell on the map whose state is a vector
 # cells of sweeps/published_layers whose convolution makes the values, too
 VALUES_CONVOLVED = "delta_net", "gated_delta_net", "gla", "mamba2"
-# cells of that study without a convolution
+# cells of that study without a convolution of four
 WITHOUT_CONVOLUTION = {
     "gla+gate": "GLA",
     "gated_delta_net+gate+rate": "Gated DeltaNet",
@@ -164,17 +164,18 @@ def best_cells() -> str:
     )
     cells = table(heads, lines)
     text = (
-        "These are bare recurrences: one layer, one head, no convolution, and keys of K = 16"
-        " numbers where the state is a matrix. All were trained for at most 3,000 steps by one"
-        " recipe (the delay line by two); GRU, LSTM, tanh net and sLSTM also by others, of up to"
-        " 24,000 steps. So the last column says nothing of a layer as it was published. In three"
-        " layers, each with a convolution over four steps (1,752 bytes and more; by default GLA has"
-        " none) and at most 2,000 steps, DeltaNet, Gated DeltaNet, GLA and Mamba-2 copy in"
+        "These are bare recurrences: one layer, one head, and, where the state is a matrix, keys of"
+        " K = 16 numbers and no convolution but kernels over this input and the one before. All"
+        " were trained for at most 3,000 steps by one recipe (the delay line by two); GRU, LSTM,"
+        " tanh net and sLSTM also by others, of up to 24,000 steps. So the last column says nothing"
+        " of a layer as it was published. In three layers, each with a convolution over four steps"
+        " (1,752 bytes and more; by default GLA has none) and at most 2,000 steps, DeltaNet, Gated"
+        " DeltaNet, GLA and Mamba-2 copy in"
         f" {with_convolution('copy', *VALUES_CONVOLVED)} nets and shift in"
         f" {with_convolution('delay_line', *VALUES_CONVOLVED)}, and mLSTM with its skip in"
         f" {with_convolution('copy', 'mlstm', part='skip')} and"
         f" {with_convolution('delay_line', 'mlstm', part='skip')} (sweeps/published_layers)."
-        " Without a convolution nets with their other parts shift within 24,000 steps, too:"
+        " With kernels over two inputs and their other parts they shift within 24,000 steps, too:"
         f" {without_convolution()}."
         " Where the two columns of cells differ, more steps and another recipe make the difference;"
         " tau is Kendall's, between the orders by both. Cells with a matrix also carry their last"

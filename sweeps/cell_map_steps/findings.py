@@ -40,7 +40,8 @@ LEAST_NETS = 3  # of a width that is enough
 
 
 def nets(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the nets of the tasks; those of 3,000 steps again with their first 1,000 alone."""
+    """Return the nets of the tasks, `solved` as the map has it, a delay line on longer
+    streams, too; those of 3,000 steps again with their first 1,000 alone."""
     rows = rows.unique("key", maintain_order=True)
     of_task = [
         rows.filter(
@@ -51,7 +52,14 @@ def nets(rows: pl.DataFrame) -> pl.DataFrame:
         )
         for task, knobs in KNOBS.items()
     ]
-    later = pl.concat(of_task).with_columns(load("cell_map").SAME)
+    on_longer = pl.col("task") == "delay_line"
+    as_map = {
+        "solved": pl.when(on_longer).then("steady").otherwise("solved"),
+        "steps_to_solve": pl.when(on_longer)
+        .then("steps_to_steady")
+        .otherwise("steps_to_solve"),
+    }
+    later = pl.concat(of_task).with_columns(load("cell_map").SAME, **as_map)
     in_time = (pl.col("steps_to_solve") <= STEPS[0]).fill_null(value=False)
     early = later.filter(budget=3000).with_columns(
         solved=pl.col("solved") & in_time, budget=STEPS[0]
@@ -62,18 +70,18 @@ def nets(rows: pl.DataFrame) -> pl.DataFrame:
 def narrowest(rows: pl.DataFrame, by: str, size: str) -> pl.DataFrame:
     """Return the size of the narrowest nets of which half pass, by task, cell and `by`.
 
-    The column `size` is null if no width tried is enough; then `fails` is the widest of
-    them, and otherwise the widest below `size`, if there is one.
+    The column `size` is null if no width tried is enough. `fails` is the widest of which
+    under half pass, of those below `size` if there is one.
     """
     net = "task", "cell", by
+    half = pl.col("solved").mean() >= 0.5
     widths = rows.group_by(*net, "lr", size).agg(
-        enough=(pl.col("solved").mean() >= 0.5) & (pl.len() >= LEAST_NETS)
+        half=half, enough=half & (pl.len() >= LEAST_NETS)
     )
-    widths = widths.group_by(*net, size).agg(pl.col("enough").any())
+    widths = widths.group_by(*net, size).agg(pl.col("half", "enough").any())
     least = pl.col(size).filter("enough").min()
-    below = pl.col(size).filter(pl.col(size) < least).max()
-    widest = pl.when(least.is_null()).then(pl.col(size).max())
-    fails = pl.coalesce(below, widest).alias("fails")
+    below = least.is_null() | (pl.col(size) < least)
+    fails = pl.col(size).filter(~pl.col("half") & below).max().alias("fails")
     return widths.group_by(net).agg(least, fails).sort(net)
 
 
@@ -87,11 +95,12 @@ def needs(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def in_words(need: dict[str, float | None], size: str = "bytes") -> str:
-    """Write a need: "96 to 128", "<= 200" if no narrower nets were trained, or "> 384"."""
+    """Write a need: "96 to 128", "<= 200" if no narrower nets fail, "> 384", or nothing
+    if too few nets were trained."""
     least = need[size]
     fails = need["fails"]
     if least is None:
-        return f"> {fails:,.0f}"
+        return "" if fails is None else f"> {fails:,.0f}"
     if fails is None or fails >= least:
         return f"<= {least:,.0f}"
     return f"{fails:,.0f} to {least:,.0f}"

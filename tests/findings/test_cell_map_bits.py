@@ -38,6 +38,7 @@ def test_half_of_three_nets_are_enough():
         (need,) = BITS.STEPS.narrowest(rows, "each", "bits").to_dicts()
         return BITS.STEPS.in_words(need, "bits")
 
-    assert words(8.0, 16.0, 24.0) == "16 to 24"
-    assert words(8.0, 16.0) == "> 16"
+    assert words(8.0, 16.0, 24.0) == "8 to 24"
+    assert words(8.0, 16.0) == "> 8"
+    assert words(16.0) == ""
     assert words(24.0) == "<= 24"
