@@ -5,7 +5,7 @@ python docs/tables.py           writes them, as `make tables` does
 python docs/tables.py --check   writes nothing; exit status 1 and a line per page that
                                 would change
 
-A block of a page stable between `<!-- NAME -->` and `<!-- end -->`. NAME is one of the
+A block of a page stands between `<!-- NAME -->` and `<!-- end -->`. NAME is one of the
 `TABLES` of a study's findings.py, or of this file's; or a line that begins with
 `memcap`: then the block is what this command prints. Or it calls `counts`: then the
 block is this line of Python and its table. `study NAME` and `paper NAME` say what a

@@ -28,6 +28,7 @@ from memcap.findings.tables import (
 
 from .needs import (
     AGAIN,
+    AS_ON_MAP,
     LEAST_WIDTHS,
     RECIPES,
     RUNS,
@@ -48,6 +49,7 @@ from .picture import of_needs
 
 __all__ = [
     "AGAIN",
+    "AS_ON_MAP",
     "LEAST_WIDTHS",
     "RECIPES",
     "SAME",
@@ -175,7 +177,7 @@ def best_cells() -> str:
         f" {with_convolution('delay_line', *VALUES_CONVOLVED)}, and mLSTM with its skip in"
         f" {with_convolution('copy', 'mlstm', part='skip')} and"
         f" {with_convolution('delay_line', 'mlstm', part='skip')} (sweeps/published_layers)."
-        " With kernels over two inputs and their other parts they shift within 24,000 steps, too:"
+        " Of nets with kernels over two inputs and their other parts these shift in 24,000 steps:"
         f" {without_convolution()}."
         " Where the two columns of cells differ, more steps and another recipe make the difference;"
         " tau is Kendall's, between the orders by both. Cells with a matrix also carry their last"
@@ -197,7 +199,7 @@ def with_convolution(task: str, *cells: str, part: str = "conv4") -> str:
     """Count the nets of three published layers with a convolution that pass."""
     parts = pl.col("cell").str.split("+")
     convolves = parts.list.contains("conv4") & parts.list.contains(part)
-    return passed(task, convolves, parts.list.first().is_in(cells))
+    return counted(task, convolves, parts.list.first().is_in(cells))
 
 
 def without_convolution() -> str:
@@ -205,17 +207,17 @@ def without_convolution() -> str:
     more steps, by cell: "GLA 4 of 4"."""
     steps = load("published_layers").MORE_STEPS
     *others, last = (
-        f"{name} {passed('delay_line', pl.col('budget') == steps, pl.col('cell') == cell)}"
+        f"{name} {counted('delay_line', pl.col('budget') == steps, pl.col('cell') == cell)}"
         for cell, name in WITHOUT_CONVOLUTION.items()
     )
     return f"{', '.join(others)} and {last}"
 
 
-def passed(task: str, *which: pl.Expr) -> str:
+def counted(task: str, *which: pl.Expr) -> str:
     """Count the nets of three published layers that pass, as the map judges them: "4 of 4"."""
     nets = rows_of("published_layers").filter(*which, task=task, layers=3)
-    verdicts = nets["steady" if task == "delay_line" else "solved"]
-    return f"{verdicts.sum()} of {len(verdicts)}"
+    solved = nets.with_columns(AS_ON_MAP)["solved"]
+    return f"{solved.sum()} of {len(solved)}"
 
 
 def in_two_runs(runs: Sequence[str]) -> str:
@@ -317,8 +319,11 @@ def cell_map_budgets() -> str:
 
 def half_pass(nets: pl.DataFrame) -> dict[tuple[str, str], int]:
     """Return the bytes of the narrowest nets of which half pass on the map, by task and cell."""
-    verdict = pl.when(pl.col("task") == "delay_line").then("steady").otherwise("solved")
-    shares = nets.group_by("task", "cell", "carry_numbers").agg(share=verdict.mean())
+    shares = (
+        nets.with_columns(AS_ON_MAP)
+        .group_by("task", "cell", "carry_numbers")
+        .agg(share=pl.col("solved").mean())
+    )
     half = shares.filter(pl.col("share") >= 0.5).group_by("task", "cell")
     least = half.agg(pl.col("carry_numbers").min())
     return {(task, cell): 4 * numbers for task, cell, numbers in least.rows()}

@@ -45,6 +45,11 @@ NOISE = re.compile(r"\+noise([\d.e-]+)")  # in the carry, as cells are named wit
 SAME = pl.col("cell").str.replace(
     r"^OptimizedLSTMCell\b", "lstm"
 )  # the same equations: one cell on the map
+# in place of `solved` and its steps: a stream must be right on longer streams, too
+AS_ON_MAP = [
+    pl.when(pl.col("task") == "delay_line").then(steady).otherwise(solved).alias(solved)
+    for solved, steady in (("solved", "steady"), ("steps_to_solve", "steps_to_steady"))
+]
 LIKE = "GRUCell"  # a guest takes this cell's grids
 MOST_NUMBERS = 288  # in a guest's carry: the widest matrices of the map have 257 to 277
 LEAST_WIDTHS = 3  # for a guest with larger carries

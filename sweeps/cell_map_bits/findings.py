@@ -5,14 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
-from matplotlib.ticker import NullLocator, ScalarFormatter
 from scipy.stats import kendalltau
 
 from memcap import UserError
 from memcap.cells.sizes import NUMBERS_PER_UNIT
 from memcap.figures import Drawn
 from memcap.findings import load
-from memcap.findings.marks import finish, legend, level, look, number_x, panels
+from memcap.findings.marks import finish, level, number_x
 from memcap.findings.tables import rows_of, table, task_of_row
 from memcap.tasks import least_bits
 
@@ -43,7 +42,9 @@ def needs(rows: pl.DataFrame) -> pl.DataFrame:
     suffix = r"\+bits(\d+)$"
     each = pl.col("cell").str.extract(suffix).cast(pl.Int64).fill_null(BITS[-1])
     cell = pl.col("cell").str.replace(suffix, "")
-    rows = rows.filter(budget=3000, lr=0.02).with_columns(each=each, cell=cell)
+    rows = rows.filter(budget=3000, lr=0.02).with_columns(
+        *load("cell_map").AS_ON_MAP, each=each, cell=cell
+    )
     tasks = list(STEPS.KNOBS.items())
     of_map = pl.DataFrame(tasks, schema=("task", "knobs"), orient="row")
     rows = rows.join(of_map, on=("task", "knobs"), how="semi")
@@ -115,25 +116,14 @@ def draw(rows: pl.DataFrame) -> Drawn:
     data = needs(rows)
     if data.is_empty():
         raise UserError("no nets of few bits on a task of the map: nothing to draw")
-    names = sorted(data["cell"].unique())
     tasks = data["task"].unique(maintain_order=True)
-    picture, axes = panels((12, 10), 2, 3)
-    for panel in axes.flat[len(tasks) :]:
-        panel.set_axis_off()
-    for panel, task in zip(axes.flat, tasks, strict=False):
-        of_task = data.filter(task=task)
-        for cell, points, cells in STEPS.curves(of_task, "each", "bits"):
-            shape = look(names.index(cell), label=cells)
-            panel.plot(*zip(*points, strict=True), **shape)
-        level(panel, of_task["floor"][0], "no network with fewer")
-        panel.set(xscale="log", yscale="log", xlabel="bits of a number of the state")
-        panel.set_title(STEPS.TASKS[task])
+    picture, by_task = STEPS.draw_needs(data, tasks, "each", "bits")
+    for task, panel in by_task.items():
+        floor = data.filter(task=task)["floor"][0]
+        level(panel, floor, "no network with fewer")
+        panel.set_xlabel("bits of a number of the state")
         number_x(panel, BITS, "d")
-        panel.yaxis.set_major_formatter(ScalarFormatter())
-        panel.yaxis.set_minor_locator(NullLocator())
-        legend(panel, loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=7)
-    for panel in axes[:, 0]:
-        panel.set_ylabel("bits of state")
+        STEPS.draw_legend(panel)
     caption = (
         "The narrowest nets of which at least half pass, of three nets or more, by the recipe of"
         " the map of cells in 3,000 steps. A last input counts as one symbol, of a cell with a"

@@ -13,7 +13,8 @@ SCHEDULES = {"arrive": "falling", "constant": "constant"}
 def schedules_table() -> str:
     """Count the nets that pass by each schedule and rate, at each cell's width."""
     names = load("cell_map_steps").TASKS
-    rows = rows_of("cell_map_schedules").with_columns(load("cell_map").SAME)
+    of_map = load("cell_map")
+    rows = rows_of("cell_map_schedules").with_columns(of_map.SAME, *of_map.AS_ON_MAP)
     rows = rows.sort("task", "cell", "best", "schedule", "lr", "seed")
     lines = []
     for (task, cell), nets in rows.group_by("task", "cell", maintain_order=True):

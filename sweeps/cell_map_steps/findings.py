@@ -1,10 +1,13 @@
 """Does the order of the cells by bytes hang on the steps that they are trained for?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from textwrap import fill
 
+import numpy as np
 import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 from scipy.stats import kendalltau
 
@@ -52,14 +55,8 @@ def nets(rows: pl.DataFrame) -> pl.DataFrame:
         )
         for task, knobs in KNOBS.items()
     ]
-    on_longer = pl.col("task") == "delay_line"
-    as_map = {
-        "solved": pl.when(on_longer).then("steady").otherwise("solved"),
-        "steps_to_solve": pl.when(on_longer)
-        .then("steps_to_steady")
-        .otherwise("steps_to_solve"),
-    }
-    later = pl.concat(of_task).with_columns(load("cell_map").SAME, **as_map)
+    of_map = load("cell_map")
+    later = pl.concat(of_task).with_columns(of_map.SAME, *of_map.AS_ON_MAP)
     in_time = (pl.col("steps_to_solve") <= STEPS[0]).fill_null(value=False)
     early = later.filter(budget=3000).with_columns(
         solved=pl.col("solved") & in_time, budget=STEPS[0]
@@ -132,15 +129,45 @@ def order(found: pl.DataFrame, task: str, fewer: int, more: int) -> str:
 
 def curves(
     data: pl.DataFrame, x: str, y: str
-) -> Iterator[tuple[str, list[tuple[float, float]], str]]:
-    """Yield the curves of the cells: one of the cells that have it, its points, and the
-    names of them all."""
-    cells: dict[tuple[tuple[float, float], ...], list[str]] = {}
-    for (cell,), own in data.drop_nulls(y).group_by("cell", maintain_order=True):
-        points = tuple(own.select(x, y).iter_rows())
-        cells.setdefault(points, []).append(str(cell))
+) -> Iterator[tuple[str, list[tuple[float, float | None]], str]]:
+    """Yield the curves of the cells: one of the cells that have it, its points, whose `y`
+    is null where no width is enough, and the names of them all."""
+    cells: dict[tuple[tuple[float, float | None], ...], list[str]] = {}
+    for (cell,), own in data.group_by("cell", maintain_order=True):
+        if own[y].null_count() < own.height:
+            points = tuple(own.select(x, y).iter_rows())
+            cells.setdefault(points, []).append(str(cell))
     for points, names in cells.items():
         yield names[0], list(points), fill(", ".join(names), 40)
+
+
+def draw_needs(
+    data: pl.DataFrame, tasks: Iterable[str], x: str, y: str
+) -> tuple[Figure, dict[str, Axes]]:
+    """Draw the needs `y` of the cells against `x`, a panel for each task; a curve has a
+    gap where no width is enough. Return the figure, and the panels by task."""
+    names = sorted(data["cell"].unique())
+    picture, grid = panels((12, 10), 2, 3)
+    by_task = dict(zip(tasks, grid.flat, strict=False))
+    for panel in grid.flat[len(by_task) :]:
+        panel.set_axis_off()
+    for task, panel in by_task.items():
+        for cell, points, cells in curves(data.filter(task=task), x, y):
+            places, values = zip(*points, strict=True)
+            shape = look(names.index(cell), label=cells)
+            panel.plot(places, np.array(values, float), **shape)
+        panel.set(xscale="log", yscale="log", title=TASKS[task])
+        panel.yaxis.set_major_locator(LogLocator(2))
+        panel.yaxis.set_major_formatter(ScalarFormatter())
+        panel.yaxis.set_minor_locator(NullLocator())
+    for panel in grid[:, 0]:
+        panel.set_ylabel(f"{y} of state")
+    return picture, by_task
+
+
+def draw_legend(panel: Axes) -> None:
+    """Draw the legend of a task's cells below its panel."""
+    legend(panel, loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=7)
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
@@ -148,23 +175,12 @@ def draw(rows: pl.DataFrame) -> Drawn:
     found = needs(nets(rows))
     if found["bytes"].is_null().all():
         raise UserError("no width of a task of the map is enough: nothing to draw")
-    names = sorted(found["cell"].unique())
-    picture, axes = panels((12, 10), 2, 3)
-    axes.flat[-1].set_axis_off()
-    for panel, (task, words) in zip(axes.flat, TASKS.items(), strict=False):
-        for cell, points, cells in curves(found.filter(task=task), "budget", "bytes"):
-            shape = look(names.index(cell), label=cells)
-            panel.plot(*zip(*points, strict=True), **shape)
-        panel.set(xscale="log", yscale="log", xlabel="training steps", title=words)
-        panel.set_xlim(STEPS[0] / 1.3, 1.3 * STEPS[-1])
+    picture, by_task = draw_needs(found, TASKS, "budget", "bytes")
+    for panel in by_task.values():
+        panel.set(xlabel="training steps", xlim=(STEPS[0] / 1.3, 1.3 * STEPS[-1]))
         number_x(panel, STEPS, ",")
-        panel.yaxis.set_major_locator(LogLocator(2))
-        panel.yaxis.set_major_formatter(ScalarFormatter())
-        panel.yaxis.set_minor_locator(NullLocator())
         if panel.lines:
-            legend(panel, loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=7)
-    for panel in axes[:, 0]:
-        panel.set_ylabel("bytes of state")
+            draw_legend(panel)
     caption = (
         "The narrowest nets of which at least half pass, of three nets or more, by the recipe of"
         " the map of cells, with keys of 16 numbers; what passes within fewer steps counts for"

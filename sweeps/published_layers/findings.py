@@ -4,7 +4,8 @@ from typing import Any
 
 import polars as pl
 
-from memcap.findings.tables import STEPS_TO, rows_of, table
+from memcap.findings import load
+from memcap.findings.tables import rows_of, table
 
 LAYER_TASKS = {
     "delay_line": "delay line of 8",
@@ -27,12 +28,10 @@ WITH_PARTS = pl.col("task").replace_strict(LAYERS_WITH_PARTS).eq(
 def layers_that_pass(own: pl.DataFrame, task: str) -> str:
     """Count the nets of one layered network that pass, as the map judges them, and
     their steps or the best score."""
-    verdict, score = (
-        ("steady", "stretched") if task == "delay_line" else ("solved", "best")
-    )
-    passed = own.filter(verdict)
+    score = "stretched" if task == "delay_line" else "best"
+    passed = own.with_columns(load("cell_map").AS_ON_MAP).filter("solved")
     trained = own["solved"].sum()
-    median = passed[STEPS_TO[verdict]].median()
+    median = passed["steps_to_solve"].median()
     steps = "" if passed.is_empty() else f", {median:.0f} steps"
     best = "" if passed.height == own.height else f", {own[score].max():.2f}"
     short = f"; {trained} at the trained length" if trained > passed.height else ""

@@ -117,8 +117,8 @@ def test_a_paper_is_judged_by_the_rows_in_its_own_folder(tmp_path):
 
 def own_verdicts(name, verdicts):
     """The verdicts of a paper's own claims that hold on its published rows."""
-    held = findings.folder(name) / "verdicts.csv"
-    same = pl.read_csv(held).filter(whose="paper", verdict="holds")
+    published = pl.read_csv(findings.folder(name) / "verdicts.csv")
+    same = published.filter(whose="paper", verdict="holds")
     return verdicts.join(same, on="claim", how="semi")["verdict"].to_list()
 
 
