@@ -8,11 +8,10 @@ gated convolution over three steps, and the second is the net that is compared, 
 Mamba-2 both are; DeltaNet and Mamba-2 also have convolutions over four steps of their
 own. So nets of equal bytes differ in more than their rule. Here they differ in one
 thing beside it: linear attention and the delta rules have keys and queries of length 1,
-GLA and Mamba-2 do not. AdamW,
-the best of four rates, one seed; 100,000 sequences of 4 pairs, 20,000 of each other
-kind. This was read in the authors' code. Of the paper only the abstract was read. The
-accuracies beside the claims were read by eye from the figure of that code's README
-(by_eye.csv), which has models newer than the paper.
+GLA and Mamba-2 do not. AdamW, the best of four rates, one seed; 100,000 sequences of 4
+pairs, 20,000 of each other kind. This was read in the authors' code. Of the paper only
+the abstract was read. The accuracies beside the claims were read by eye from the figure
+of that code's README (by_eye.csv), which has models newer than the paper.
 
 Ours (memcap/tasks/mqar.py) is smaller: 8 or 16 pairs of 32 keys and 32 values. Key and
 value come in one step, so that one layer binds them without a convolution, and nothing
