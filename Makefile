@@ -90,8 +90,9 @@ $(STAMP): pyproject.toml requirements.lock memcap/__init__.py
 	touch $(STAMP)
 
 # With the hashes of all platforms' files, which pip then asks for: a file that was exchanged since is refused.
+# With extras, as pip before 23.3 takes the newest version of what another library wants with one, and refuses it for its hash.
 lock:
-	uv pip compile --universal --python-version 3.11 --extra dev --extra docs --generate-hashes --no-header --no-annotate \
+	uv pip compile --universal --python-version 3.11 --extra dev --extra docs --generate-hashes --no-strip-extras --no-header --no-annotate \
 		--no-emit-index-url pyproject.toml -o requirements.lock
 
 clean:
