@@ -55,8 +55,8 @@ def agreement() -> str:
             f"{tau:.2f} [{low:.2f}, {high:.2f}] for {name} ({len(pairs)} cells)"
         )
     return filled(
-        f"Kendall's tau between the map's order and that of the mean scores is {'; '.join(words)}, with"
-        f" 95 % intervals over {DRAWS:,} draws of the cells."
+        "Kendall's tau between the map's order and that of the mean scores is"
+        f" {'; '.join(words)}, with 95 % intervals over {DRAWS:,} draws of the cells."
     )
 
 
