@@ -15,6 +15,8 @@ GLA has no convolution, as published; linear attention stands for the sum rule, 
 kernel over two inputs. Left out: states that grow, and attention.
 """
 
+import itertools
+
 import polars as pl
 
 from memcap.figures import Drawn
@@ -77,7 +79,7 @@ def _falls(data: pl.DataFrame) -> Finding:
     own = pick(data.filter(cell=DELTA, units=UNITS), "accuracy", "pairs", PAIRS)
     pairs = {
         f"{few} pairs and {many}": (own[few], own[many])
-        for few, many in zip(PAIRS, PAIRS[1:], strict=False)
+        for few, many in itertools.pairwise(PAIRS)
     }
     return compare(pairs, ABOVE, _above)
 
@@ -134,7 +136,7 @@ PAPER = Paper(
             "32 and 64 numbers, in two panels",
             "figure 5",
             _wider,
-            within=("pairs", "cell"),
+            within=("cell",),
         ),
     ),
 )
