@@ -21,7 +21,7 @@ import math
 import polars as pl
 
 from memcap.figures import Drawn
-from memcap.findings import Claim, Finding, OurClaim, Paper, marks
+from memcap.findings import Claim, Finding, Paper, marks
 from memcap.findings.claims import (
     Numbers,
     all_of,
