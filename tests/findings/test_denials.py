@@ -96,6 +96,11 @@ CHANGES = {
         ({"task": "selective_copy", "cell": ["minGRU", "minLSTM"]}, {"final": 0.99}),
         ({"task": "selective_copy", "cell": GRU, "carry_numbers": 64}, {"final": 0.98}),
     ],
+    "guo2025": [
+        ({"cell": "delta_net+conv4+key8", "pairs": 4, "seed": 100}, {"final": 0.9}),
+        ({"cell": "linear_attention+key8", "seed": 100}, {"final": 0.95}),
+        ({"units": 16, "seed": 100}, {"final": 0.5}),
+    ],
     "hewitt2020": [
         ({"types": 32, "units": 42, "seed": 0}, {"final": 0.98}),
         ({}, {"stretched": 0.95}),
@@ -230,6 +235,8 @@ FURTHER = [
         {"cell": "signed_delta_net", "units": 4, "seed": [0, 1, 2]},
         {"final": 0.6},
     ),
+    # another delta rule has the highest median
+    ("guo2025", 1, {"cell": "gated_delta_net+conv4+gate+rate+key8"}, {"final": 0.95}),
     # as many units as 8 types
     ("hewitt2020", 2, {"types": 32, "units": 4}, {"final": 0.995}),
     (
@@ -266,6 +273,7 @@ UNMEASURED = [
     ("dynamical_phases2025", {"lag": 5}, [0]),
     ("grazzi2024", {"cell": "signed_delta_net"}, [1, 3]),
     ("gu2023", {"init": "flax"}, [3, 4]),
+    ("guo2025", {"pairs": 16}, [0, 1]),
     ("hewitt2020", {"units": 6}, [2, 3]),
     ("hochreiter1997", {"task": "latch"}, [3, 4]),
     ("illium2022", {"lag": 1}, [1]),
