@@ -40,7 +40,7 @@ def accuracies(rows: pl.DataFrame) -> pl.DataFrame:
     nearest multiple of the log of the pairs."""
     own = rows.filter(having(task="mqar"), pl.col("cell").str.contains(KEY))
     keys = pl.col("cell").str.extract(KEY).cast(pl.Int64).alias("keys")
-    nets = own.select(knob("pairs", pl.Int64), keys, "seed", accuracy="final")
+    nets = own.select("units", knob("pairs", pl.Int64), keys, "seed", accuracy="final")
     ratio = pl.col("keys") / pl.col("pairs").log()
     times = ratio.map_elements(_nearest, return_dtype=pl.Int64).alias("times")
     return nets.with_columns(times).sort("units", "pairs", "keys", "seed")
