@@ -75,7 +75,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         axes.set(xscale="log", xlabel="pairs, a quarter of the steps")
         marks.number_x(axes, PAIRS)
     score.set(ylabel="accuracy of recalled values", ylim=(-0.03, 1.05))
-    time.set(ylabel="training steps until 0.99 are right", ylim=(0, None))
+    time.set(ylabel="steps until 0.99 are right", ylim=(0, None))
     time.set_xlim(score.get_xlim())
     marks.legend(score, loc="lower left")
     caption = (
@@ -84,7 +84,9 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " Nets that did not converge are missing on the right. After Kimi Team (2025),"
         " figure 4."
     )
-    return marks.finish(picture, rows, data, caption, 130, left=0.08, right=0.98)
+    return marks.finish(
+        picture, rows, data, caption, 130, left=0.08, right=0.98, wspace=0.2
+    )
 
 
 def _sooner(data: pl.DataFrame) -> Finding:

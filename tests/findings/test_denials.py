@@ -13,6 +13,7 @@ from memcap.store.shards import rows_file
 LSTM = "OptimizedLSTMCell"
 RNN = "SimpleCell"
 GRU = "GRUCell"
+SHORT_KEYS = [f"mamba2+conv4+key{numbers}" for numbers in (2, 3, 4, 6)]
 
 
 def all_lengths(score, last=None):
@@ -117,6 +118,10 @@ CHANGES = {
         ({"task": "adding", "cell": RNN}, learns(400)),
         ({"task": "temporal_order", "cell": "lstm", "units": 2}, {"solved": False}),
     ],
+    "huang2025": [
+        ({"units": 4, "cell": "mamba2+conv4+key6", "seed": 100}, {"final": 0.99}),
+        ({"units": 16, "cell": SHORT_KEYS}, {"final": 0.98}),
+    ],
     "illium2022": [
         ({"cell": "lstm", "units": 8, "lag": 2}, {"final": 0.06}),
         ({"cell": "lstm", "units": 4}, {"final": 0.05}),
@@ -148,6 +153,11 @@ CHANGES = {
         ),
         ({"cell": GRU, "units": 1, "lag": 5, "seed": 0}, {"steps_to_solve": 900}),
         ({"cell": RNN, "budget": 4000}, {"steps_to_solve": 900 - pl.col("lag")}),
+    ],
+    "kimi2025": [
+        ({"cell": "gated_delta_net+conv4+gate+rate+key8", "pairs": 4}, learns(800)),
+        ({"cell": "mamba2+conv4+gate+skip+key8", "pairs": 16}, {"final": 1.0}),
+        ({"cell": "mamba2+conv4+gate+skip+key8", "pairs": 16}, {"final": 0.4}),
     ],
     "khajehabdollahi2024": [
         ({"cell": GRU, "curriculum": 0.01, "heads": 1}, learns(1000)),
@@ -276,11 +286,13 @@ UNMEASURED = [
     ("guo2025", {"pairs": 16}, [0, 1]),
     ("hewitt2020", {"units": 6}, [2, 3]),
     ("hochreiter1997", {"task": "latch"}, [3, 4]),
+    ("huang2025", {"units": 16}, [0]),
     ("illium2022", {"lag": 1}, [1]),
     ("jaeger2001", {"cell": RNN}, [1]),
     ("jelassi2024", {"items": 32}, [1, 2, 4, 5]),
     ("kent2024", {"cell": LSTM}, [1, 4]),
     ("khajehabdollahi2024", {"lag": 5}, [0, 1]),
+    ("kimi2025", {"pairs": 16}, [0, 1]),
     ("le2015", {"cell": "irnn"}, [0, 1, 2]),
     ("merrill2024", {"cell": LSTM}, [0, 1, 3]),
     ("openai2018", {"task": "parity"}, [2, 3, 4]),
