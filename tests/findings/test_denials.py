@@ -154,15 +154,15 @@ CHANGES = {
         ({"cell": GRU, "units": 1, "lag": 5, "seed": 0}, {"steps_to_solve": 900}),
         ({"cell": RNN, "budget": 4000}, {"steps_to_solve": 900 - pl.col("lag")}),
     ],
-    "kimi2025": [
-        ({"cell": "gated_delta_net+conv4+gate+rate+key8", "pairs": 4}, learns(800)),
-        ({"cell": "mamba2+conv4+gate+skip+key8", "pairs": 16}, {"final": 1.0}),
-        ({"cell": "mamba2+conv4+gate+skip+key8", "pairs": 16}, {"final": 0.4}),
-    ],
     "khajehabdollahi2024": [
         ({"cell": GRU, "curriculum": 0.01, "heads": 1}, learns(1000)),
         ({"cell": GRU, "lag": 16, "heads": 15}, learns(9000)),
         ({"cell": GRU, "lag": 16, "heads": 15}, learns(9000)),
+    ],
+    "kimi2025": [
+        ({"cell": "gated_delta_net+conv4+gate+rate+key8", "pairs": 4}, learns(800)),
+        ({"cell": "mamba2+conv4+gate+skip+key8", "pairs": 16}, {"final": 1.0}),
+        ({"cell": "mamba2+conv4+gate+skip+key8", "pairs": 16}, {"final": 0.4}),
     ],
     "le2015": [
         ({"cell": "irnn", "seed": 0}, {"solved": False}),
