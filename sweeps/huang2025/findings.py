@@ -68,7 +68,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     axes.set(xscale="log", xlabel="numbers of a key", ylim=(-0.03, 1.05))
     axes.set_ylabel("accuracy of recalled values")
     marks.number_x(axes, sorted({*data["keys"]}))
-    marks.legend(axes, loc="lower right")
+    marks.legend(axes, loc=(0.02, 0.62))
     caption = (
         "Each mark shows one net of one layer with a convolution and without a gate,"
         f" after at most {marks.greatest(rows, 'budget'):,} training steps, and lines"
