@@ -81,6 +81,12 @@ CHANGES = {
         ({"curriculum": 1.0, "seed": 0}, scored(0.4)),
     ],
     "dynamical_phases2025": [({}, {"solved": pl.col("lr") < 0.05})],
+    "fu2023": [
+        ({"cell": "lmu", "layout": None, "seed": 100}, {"final": 0.9}),
+        ({"cell": "linear_attention", "layers": 1}, scored(0.94)),
+        ({"cell": "selective_LRU", "layout": None}, {"final": 0.3}),
+        ({"cell": "lmu", "layout": "stacked"}, {"final": 0.9}),
+    ],
     "grazzi2024": [
         ({"cell": "signed_delta_net", "seed": [0, 1, 2, 3]}, {"stretched": 0.89}),
         ({"cell": "delta_net", "seed": 0}, {"stretched": 0.6}),
@@ -240,6 +246,12 @@ FURTHER = [
     ("bai2018", 0, {"coding": "number", "lag": [10, 25]}, {"final": 0.15}),
     ("arora2023", 0, {"units": 8, "pairs": 4}, {"final": 0.7}),
     (
+        "fu2023",
+        0,
+        {"cell": "linear_attention", "layers": 2, "seed": 100},
+        {"final": 0.98},
+    ),
+    (
         "grazzi2024",
         2,
         {"cell": "signed_delta_net", "units": 4, "seed": [0, 1, 2]},
@@ -281,6 +293,7 @@ UNMEASURED = [
     ("collins2017", {"lag": 1}, [2, 3, 4, 5]),
     ("deletang2023", {"cell": LSTM}, [3, 4, 6, 7]),
     ("dynamical_phases2025", {"lag": 5}, [0]),
+    ("fu2023", {"layout": "stacked"}, [0, 1, 2]),
     ("grazzi2024", {"cell": "signed_delta_net"}, [1, 3]),
     ("gu2023", {"init": "flax"}, [3, 4]),
     ("guo2025", {"pairs": 16}, [0, 1]),
