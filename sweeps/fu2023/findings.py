@@ -28,6 +28,11 @@ time-invariant SSM, the Legendre memory that HiPPO and S4 came after. Its units 
 other's past, so it is no layer of the paper's either. `selective_LRU` is the LRU with a
 step size that depends on the input, which multiplies state and values.
 
+LRUs fall short by their making, which an S4D with MLPs need not, and LMUs perhaps for
+want of training: their best has 0.83 right. That selective LRUs recall far more shows
+that products help, not that a shift is needed: no cell has the products of H3 without
+its shift.
+
 Left out: the induction head, as no task has an event in the midst of like tokens; Gated
 State Spaces and attention, of which there are no cells; and language. Keys and values
 in one step (stacked) are our own: there nothing comes after an event.
@@ -149,6 +154,7 @@ PAPER = Paper(
         " with state space models, ICLR 2023 (2212.14052)"
     ),
     cost="6 minutes on one of two busy cores (36 members)",
+    read="paper",
     table=accuracies,
     claims=(
         StandIn(
