@@ -188,6 +188,11 @@ CHANGES = {
         ({"task": "word_problem", "units": 2, "lags": "uniform"}, learns(2000)),
         ({"task": "parity", "units": 2, "lags": None, "seed": 100}, {"final": 0.6}),
     ],
+    "pascanu2013": [
+        ({"clip": 1e9, "lag": 30}, {"solved": True}),
+        ({"init": "integrator", "lag": 22}, {"solved": True}),
+        ({"lags": "uniform"}, {"stretched": 0.98}),
+    ],
     "revisiting2025": [
         ({"cell": "mamba2", "seed": 0}, {"final": 0.9}),
         ({"cell": "mamba2", "lr": [0.001, 0.003, 0.01, 0.03]}, {"final": 0.1}),
@@ -269,6 +274,8 @@ FURTHER = [
     ),
     # their reach does not follow the cells
     ("illium2022", 1, {"cell": GRU}, {"final": 0.9}),
+    # clipping helps as much at the shortest length
+    ("pascanu2013", 0, {"clip": 1e9, "lag": 9}, {"solved": False}),
     (
         "tallec2018",
         0,
@@ -309,6 +316,7 @@ UNMEASURED = [
     ("le2015", {"cell": "irnn"}, [0, 1, 2]),
     ("merrill2024", {"cell": LSTM}, [0, 1, 3]),
     ("openai2018", {"task": "parity"}, [2, 3, 4]),
+    ("pascanu2013", {"init": "integrator"}, [0, 1, 2]),
     ("revisiting2025", {"cell": ["delta_net", "mamba2"]}, [1]),
     ("schlag2021", {"rewrites": 1}, [0, 2]),
     ("siems2025", {"group": "S3"}, [1, 2, 3, 4]),

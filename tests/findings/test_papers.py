@@ -32,6 +32,7 @@ SHOWN = {  # the column of the data that a figure shows, if it is not `accuracy`
     "khajehabdollahi2024": "steps",
     "le2015": "error",
     "merrill2024": "whole",
+    "pascanu2013": "share",
     "siems2025": "whole",
     "suzgun2019": "times",
     "tallec2018": "score",
