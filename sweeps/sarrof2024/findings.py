@@ -19,11 +19,11 @@ Three star-free tasks are not theirs. A latch holds one of two symbols through
 distractors, as Flip-Flop does, but it is written once. Even pairs asks whether the
 first and the last bit are equal. Of brackets of 8 types, at most 4 deep, only the type
 of the next close is due. Up to 24 symbols in training, half as many as theirs; lengths
-vary from batch to batch, and the test has the longest one, and twice as many. 1,500 steps of 64 fresh sequences by Adam
-at one rate, without a curriculum. An LSTM of 16 units learns by the same recipe.
-Words of n that were trained and of new n cannot be told apart in the test of twice as
-many; as half of them are new, the share of new words that are right follows from both
-tests. Left out: the other languages, transformers, three and more layers.
+vary from batch to batch, and the test has the longest one, and twice as many. 1,500
+steps of 64 fresh sequences by Adam at one rate, without a curriculum. An LSTM of 16
+units learns by the same recipe. Words of n that were trained and of new n cannot be
+told apart in the test of twice as many; as half of them are new, the share of new words
+that are right follows from both tests. Left out: the other languages, transformers, three and more layers.
 """
 
 import polars as pl
