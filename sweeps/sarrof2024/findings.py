@@ -5,10 +5,11 @@ is trained on 27 languages: at each symbol it says which symbols may come next, 
 string is right if all its answers are. Strings have 1 to 50 symbols in training, and 51
 to 100 in a further test (of counters also 101 to 150). One to three layers of 16 to 256
 channels, convolution over 4 steps, 16 numbers of state a channel; 10,000 strings, 100
-epochs, AdamW, the best of many rates, batches and widths by the strings of up to 50. Flip-Flop,
-whose bit is read long after it was written, takes one layer of 16 channels at 0.0003; words
-of brackets of 8 types, nested at most 10 deep, take two, trained at up to 700 symbols
-and tested at up to 1,400. The text was read, with its tables; the code was not.
+epochs, AdamW, the best of many rates, batches and widths by the strings of up to 50.
+Flip-Flop, whose bit is read long after it was written, takes one layer of 16 channels
+at 0.0003; words of brackets of 8 types, nested at most 10 deep, take two, trained at up
+to 700 symbols and tested at up to 1,400. The text was read, with its tables; the code
+was not.
 
 Ours: the layer of Mamba-2, with convolution, gate and skip (`mamba2+conv4+gate+skip`),
 stands for Mamba, whose gates differ by channel. Its gates are positive, too. One head,
@@ -23,7 +24,8 @@ vary from batch to batch, and the test has the longest one, and twice as many. 1
 steps of 64 fresh sequences by Adam at one rate, without a curriculum. An LSTM of 16
 units learns by the same recipe. Words of n that were trained and of new n cannot be
 told apart in the test of twice as many; as half of them are new, the share of new words
-that are right follows from both tests. Left out: the other languages, transformers, three and more layers.
+that are right follows from both tests. Left out: the other languages, transformers, three
+and more layers.
 """
 
 import polars as pl
