@@ -13,6 +13,7 @@ from memcap.store.shards import rows_file
 LSTM = "OptimizedLSTMCell"
 RNN = "SimpleCell"
 GRU = "GRUCell"
+MAMBA_2 = "mamba2+conv4+gate+skip"
 SHORT_KEYS = [f"mamba2+conv4+key{numbers}" for numbers in (2, 3, 4, 6)]
 
 
@@ -191,11 +192,18 @@ CHANGES = {
     "pascanu2013": [
         ({"clip": 1e9, "lag": 30}, {"solved": True}),
         ({"init": "integrator", "lag": 22}, {"solved": True}),
-        ({"lags": "uniform"}, {"stretched": 0.98}),
+        ({"lags": "uniform"}, {"stretched": 0.995}),
     ],
     "revisiting2025": [
         ({"cell": "mamba2", "seed": 0}, {"final": 0.9}),
         ({"cell": "mamba2", "lr": [0.001, 0.003, 0.01, 0.03]}, {"final": 0.1}),
+    ],
+    "sarrof2024": [
+        ({"task": "dyck", "cell": MAMBA_2}, whole(0.95)),
+        ({"group": "Z2", "cell": MAMBA_2, "layers": 1, "seed": 100}, whole(0.3)),
+        ({"symbols": 2, "cell": MAMBA_2, "layers": 1, "seed": 100}, whole(0.95)),
+        ({"task": "counter_language", "cell": LSTM}, whole(0.95)),
+        ({"cell": "mamba2+signed+conv4+gate+skip", "layers": 2}, whole(0.95)),
     ],
     "schlag2021": [
         ({"rewrites": None, "units": [8, 16, 32]}, {"final": 0.89}),
@@ -318,6 +326,7 @@ UNMEASURED = [
     ("openai2018", {"task": "parity"}, [2, 3, 4]),
     ("pascanu2013", {"init": "integrator"}, [0, 1, 2]),
     ("revisiting2025", {"cell": ["delta_net", "mamba2"]}, [1]),
+    ("sarrof2024", {"cell": LSTM}, [0, 1, 2, 4]),
     ("schlag2021", {"rewrites": 1}, [0, 2]),
     ("siems2025", {"group": "S3"}, [1, 2, 3, 4]),
     ("suzgun2019", {"cell": LSTM}, [7, 8]),

@@ -33,6 +33,7 @@ SHOWN = {  # the column of the data that a figure shows, if it is not `accuracy`
     "le2015": "error",
     "merrill2024": "whole",
     "pascanu2013": "share",
+    "sarrof2024": "twice",
     "siems2025": "whole",
     "suzgun2019": "times",
     "tallec2018": "score",
