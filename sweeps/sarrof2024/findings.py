@@ -210,8 +210,8 @@ PAPER = Paper(
             _star_free,
             within=("cell", "layers"),
             why=(
-                "latch and even pairs do; brackets of 8 types are hardly learnt at the trained length in"
-                " 1,500 steps"
+                "latch and even pairs do; brackets of 8 types are hardly learnt at the trained"
+                " length in 1,500 steps"
             ),
         ),
         StandIn(
@@ -243,8 +243,8 @@ PAPER = Paper(
             _lstm,
             within=("task", "symbols"),
             why=(
-                "parity it does; beyond the n in training it is wrong at most words after 1,500 steps,"
-                " where theirs trained longer, by the best of many settings"
+                "parity it does; beyond the n in training it is wrong at most words after 1,500"
+                " steps, where theirs trained longer, by the best of many settings"
             ),
         ),
         OurClaim(
