@@ -20,13 +20,18 @@ numbers. sLSTM starts with recurrent weights of 0, where the paper has normal on
 languages. Parity and even pairs: 8 units, one rate, at most 3,000 steps of 64 sequences
 whose longest length rises from 6 to 40 as the net learns. A net trains until five
 evaluations in a row are right at 40 bits and at 160, or to the end of its budget. The
-score is the mean over five lengths of the paper's test. On seed 0 mLSTM and Mamba-2 had
-even pairs right at 40 and at 60 bits, but seldom at 256, where the paper's nets are
-right: so our claim about even pairs is of 40 bits. Recall: 4 pairs of 16 keys and 16
-values, whose queries come within 16 steps, and at most 2,000 steps of 64 sequences; LSTM
-and sLSTM at the better of two rates, mLSTM at one. At equal width mLSTM has more numbers
-of state, 16 a unit, as it has in the paper. An LSTM that recalls little may have trained
-too briefly: what its state could hold is not measured.
+score is the mean over five lengths of the paper's test. Recall: 4 pairs of 16 keys and
+16 values, whose queries come within 16 steps, and at most 2,000 steps of 64 sequences;
+LSTM and sLSTM at the better of two rates, mLSTM at one. At equal width mLSTM has more
+numbers of state, 16 a unit, as it has in the paper. sLSTM has a convolution there that
+the LSTM has not, so our own claim compares the two without it, at 32 units. All of this
+is early in training: most LSTMs of 16 units still say any of the four values (0.25), and
+what their state could hold with more steps is not measured.
+
+Even pairs show that mLSTM and Mamba-2 do train: all their nets are right at 40 bits. At
+256 most are not, where the paper's have 1.0. We had planned a claim that they are right
+at 40, and dropped it once it held, as shuffled outcomes did not deny it: most nets are
+right there.
 
 Left out: xLSTM[1:1], as all layers of a net here have one cell; nearest neighbour search
 (to revise what is stored), bucket sort and brackets, for which there is no task;
@@ -121,11 +126,12 @@ def draw(rows: pl.DataFrame) -> Drawn:
             range(len(IN_LANGUAGES)), [CELLS[each] for each in IN_LANGUAGES]
         )
         axes.set(title=title, xlim=(-0.5, len(IN_LANGUAGES) - 0.5))
-    for axes, limits in zip(
-        panels, ((NOTHING, SOLVED), (SOLVED,), (RECALLED,)), strict=True
+    for axes, limit in (
+        (panels[0], NOTHING),
+        (panels[0], SOLVED),
+        (panels[-1], RECALLED),
     ):
-        for limit in limits:
-            marks.level(axes, limit, ls="--")
+        marks.level(axes, limit, ls="--")
     recall = panels[-1]
     places = [(units, cell) for units, cells in AT_WIDTHS.items() for cell in cells]
     for place, (units, cell) in enumerate(places):
@@ -147,7 +153,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         f" 40 to 256 bits, where 0 is chance, and open ones that at {TRAINED}, the longest length"
         " in training. Recall: filled marks are of the cell's better rate, open ones of the"
         " other. Dashed lines are limits of the claims. After Beck et al. (2024), figures 4 and"
-        " 13, scaled down."
+        " 13, scaled down, with Mamba-2 for Mamba."
     )
     return marks.finish(
         picture, rows, data, caption, 165, left=0.07, right=0.99, top=0.92, wspace=0.06
@@ -163,12 +169,10 @@ def _dots(axes: Axes, place: float, cell: str, values: pl.Series, **look: str) -
     axes.scatter(places, values, **dots)
 
 
-def _language(
-    nets: pl.DataFrame, task: str, *cells: str, column: str = "score"
-) -> dict[str, list[float]]:
-    """Return a column of the nets of these cells at a language, by cell."""
+def _parity(nets: pl.DataFrame, *cells: str) -> dict[str, list[float]]:
+    """Return scores of these cells at parity, by cell."""
     names = {cell: CELLS[cell] for cell in cells}
-    return pick(nets.filter(task=task), column, "cell", names)
+    return pick(nets.filter(task="parity"), "score", "cell", names)
 
 
 def _recall(nets: pl.DataFrame, units: int, *cells: str) -> dict[str, list[float]]:
@@ -181,16 +185,11 @@ def _recall(nets: pl.DataFrame, units: int, *cells: str) -> dict[str, list[float
 def _mixing(nets: pl.DataFrame, without: str) -> Finding:
     """Judge whether LSTM and sLSTM solve parity, and a cell without memory mixing does
     not."""
-    solve = _language(nets, "parity", LSTM, SLSTM)
-    fail = _language(nets, "parity", without)
+    solve = _parity(nets, LSTM, SLSTM)
+    fail = _parity(nets, without)
     return all_of(
         each(solve, SPAN, at_least(SOLVED)), each(fail, MOST, at_most(NOTHING))
     )
-
-
-def _even_pairs(nets: pl.DataFrame) -> Finding:
-    own = _language(nets, "even_pairs", MLSTM, MAMBA, column="trained")
-    return each(own, SPAN, at_least(SOLVED))
 
 
 def _leads(nets: pl.DataFrame, units: int, more: str, *less: str) -> Finding:
@@ -214,7 +213,7 @@ PAPER = Paper(
         "Beck, Pöppel, Spanring, Auer, Prudnikova, Kopp, Klambauer, Brandstetter &"
         " Hochreiter, xLSTM: extended long short-term memory, NeurIPS 2024 (2405.04517)"
     ),
-    cost="not yet measured",
+    cost="8 minutes on one core of a busy machine (51 members)",
     table=scores,
     claims=(
         Claim(
@@ -234,13 +233,6 @@ PAPER = Paper(
             "section 4.1, figure 4",
             partial(_mixing, without=MAMBA),
             within=("task",),
-        ),
-        OurClaim(
-            f"mLSTM and Mamba-2 do learn another language: even pairs, at {TRAINED} bits (all nets"
-            f" score {SOLVED:g} or more)",
-            "mLSTM 1.0 and Mamba 1.0 at 40 to 256 bits",
-            "figure 4",
-            _even_pairs,
         ),
         Claim(
             "exponential gating improves recall: sLSTM recalls more than LSTM (here: of"

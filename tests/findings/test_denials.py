@@ -59,6 +59,16 @@ CHANGES = {
         ({"coding": "number", "lag": [25, 50, 100]}, {"final": 0.15}),
         ({"init": "open_gate", "lag": 50}, {"final": 0.89}),
     ],
+    "beck2024": [
+        ({"task": "parity", "cell": "slstm", "seed": 100}, scored(0.94)),
+        (
+            {"task": "parity", "cell": "mamba2+conv4+gate+skip", "seed": 100},
+            scored(0.6),
+        ),
+        ({"cell": "slstm+conv4", "seed": 100}, {"final": 0.29}),
+        ({"cell": "mlstm+conv4+gate+skip", "lag": 16, "seed": 100}, {"final": 0.94}),
+        ({"cell": LSTM, "units": 32, "lr": 0.05, "seed": 101}, {"final": 0.83}),
+    ],
     "collins2017": [
         ({"cell": "lstm", "units": 8, "lag": 50}, {"final": 0.61}),
         ({"cell": "lstm", "units": [16, 17, 18], "lag": 50}, {"final": 0.03}),
@@ -259,6 +269,13 @@ FURTHER = [
     ("bai2018", 0, {"coding": "number", "lag": [10, 25]}, {"final": 0.15}),
     ("arora2023", 0, {"units": 8, "pairs": 4}, {"final": 0.7}),
     (
+        "beck2024",
+        0,
+        {"task": "parity", "cell": "mlstm+conv4+gate+skip", "seed": 100},
+        scored(0.6),
+    ),
+    ("beck2024", 3, {"cell": "slstm+conv4"}, {"final": 0.96}),
+    (
         "fu2023",
         0,
         {"cell": "linear_attention", "layers": 2, "seed": 100},
@@ -305,6 +322,7 @@ UNMEASURED = [
     ("arora2023", {"units": 2}, [1]),
     ("arora2024", {"rewrites": 1}, [0, 1, 4]),
     ("bai2018", {"init": "forget_bias"}, [1]),
+    ("beck2024", {"lr": 0.01}, [2, 3, 4]),
     ("collins2017", {"lag": 1}, [2, 3, 4, 5]),
     ("deletang2023", {"cell": LSTM}, [3, 4, 6, 7]),
     ("dynamical_phases2025", {"lag": 5}, [0]),
