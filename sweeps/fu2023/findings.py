@@ -154,7 +154,6 @@ PAPER = Paper(
         " with state space models, ICLR 2023 (2212.14052)"
     ),
     cost="6 minutes on one of two busy cores (36 members)",
-    read="paper",
     table=accuracies,
     claims=(
         StandIn(
