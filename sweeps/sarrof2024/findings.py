@@ -245,7 +245,8 @@ PAPER = Paper(
             within=("task", "symbols"),
             why=(
                 "parity it does; of words of a new n most are wrong, after 4,000 steps, too (one"
-                " net, seed 0). In training n is at most 12 and 8, and in the paper about twice that"
+                " net, seed 0). In training n is at most 12 and 8, and in theirs about twice as"
+                " large"
             ),
         ),
         OurClaim(
