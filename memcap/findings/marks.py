@@ -44,6 +44,23 @@ def with_bars(axes: Axes, data: pl.DataFrame, x: str, y: str, **shape: Any) -> N
     axes.errorbar(places, data[y], yerr=bars, **shape)
 
 
+def with_nets(
+    axes: Axes,
+    nets: pl.DataFrame,
+    x: str,
+    y: str,
+    k: int,
+    label: str,
+    beside: float = 1,
+) -> None:
+    """Draw a line through the medians of `y` at each `x`, and a mark for each net, both
+    of the k-th look; `beside` multiplies all `x`, so that marks do not overlap."""
+    medians = nets.group_by(x).agg(pl.col(y).median()).sort(x)
+    line = look(k, ms=4, lw=1.1, label=label)
+    axes.plot(medians[x] * beside, medians[y], **line)
+    axes.scatter(nets[x] * beside, nets[y], **dots(k, alpha=0.5))
+
+
 def level(axes: Axes, y: float, label: str = "_level", ls: str = ":") -> None:
     """Draw a horizontal grey line, such as chance or the criterion."""
     axes.axhline(y, color="grey", lw=0.8, ls=ls, label=label)

@@ -53,12 +53,8 @@ def draw(rows: pl.DataFrame) -> Drawn:
     lines = data.group_by("cell", "units", maintain_order=True)
     for k, ((cell, units), nets) in enumerate(lines):
         beside = 1.03 ** (k - 2)  # marks stand beside each other
-        medians = nets.group_by("pairs").agg(pl.col("accuracy").median()).sort("pairs")
         label = f"{CELLS[cell]}, values of {units}"
-        look = marks.look(k, ms=4, lw=1.1, label=label)
-        axes.plot(medians["pairs"] * beside, medians["accuracy"], **look)
-        dots = marks.dots(k, alpha=0.5)
-        axes.scatter(nets["pairs"] * beside, nets["accuracy"], **dots)
+        marks.with_nets(axes, nets, "pairs", "accuracy", k, label, beside)
     axes.set(xscale="log", xlabel="pairs, a quarter of the steps", ylim=(-0.03, 1.05))
     axes.set_ylabel("accuracy of recalled values")
     marks.number_x(axes, PAIRS)

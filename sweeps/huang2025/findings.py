@@ -21,7 +21,6 @@ cell here is one of these, and the fifth symbol of a sequence, which takes a tas
 own.
 """
 
-import math
 from functools import partial
 
 import polars as pl
@@ -30,9 +29,9 @@ from memcap.figures import Drawn
 from memcap.findings import Claim, Finding, OurClaim, Paper, marks
 from memcap.findings.claims import all_of, at_least, below, each, group, having, knob
 
-TIMES = (1, 2, 4, 8)  # numbers of a key, as multiples of the log of the pairs
+# numbers of a key, as multiples of the log of the pairs
 LONG = 8
-SHORT = 1, 2
+SHORT = (1, 2)
 WIDE = 16  # numbers of a value
 NARROW = 4
 PASS = 0.99  # accuracy from which on a net recalls its pairs
@@ -40,18 +39,14 @@ KEY = r"^mamba2\+conv4\+key(\d+)$"
 
 
 def accuracies(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return each net with its accuracy, the numbers `keys` of a key, and `times`, the
-    nearest multiple of the log of the pairs."""
+    """Return each net with its accuracy, the numbers `keys` of a key, and `times`, how
+    many times the log of the pairs they are, to the nearest power of two."""
     own = rows.filter(having(task="mqar"), pl.col("cell").str.contains(KEY))
     keys = pl.col("cell").str.extract(KEY).cast(pl.Int64).alias("keys")
     nets = own.select("units", knob("pairs", pl.Int64), keys, "seed", accuracy="final")
     ratio = pl.col("keys") / pl.col("pairs").log()
-    times = ratio.map_elements(_nearest, return_dtype=pl.Int64).alias("times")
+    times = (2 ** ratio.log(2).round()).cast(pl.Int64).alias("times")
     return nets.with_columns(times).sort("units", "pairs", "keys", "seed")
-
-
-def _nearest(ratio: float) -> int:
-    return min(TIMES, key=lambda times: abs(math.log(ratio / times)))
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
@@ -60,10 +55,8 @@ def draw(rows: pl.DataFrame) -> Drawn:
     picture, axes = marks.panels((6.4, 4.2))
     lines = data.group_by("units", "pairs", maintain_order=True)
     for k, ((units, pairs), nets) in enumerate(lines):
-        medians = nets.group_by("keys").agg(pl.col("accuracy").median()).sort("keys")
-        look = marks.look(k, ms=4, lw=1.1, label=f"{pairs} pairs, values of {units}")
-        axes.plot(medians["keys"], medians["accuracy"], **look)
-        axes.scatter(nets["keys"], nets["accuracy"], **marks.dots(k, alpha=0.5))
+        label = f"{pairs} pairs, values of {units}"
+        marks.with_nets(axes, nets, "keys", "accuracy", k, label)
     marks.level(axes, PASS, ls="--")
     axes.set(xscale="log", xlabel="numbers of a key", ylim=(-0.03, 1.05))
     axes.set_ylabel("accuracy of recalled values")

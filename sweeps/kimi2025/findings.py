@@ -65,11 +65,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     for k, (cell, name) in enumerate(CELLS.items()):
         nets = data.filter(cell=cell)
         beside = 1.04 ** (k - 1)  # marks stand beside each other
-        medians = nets.group_by("pairs").agg(pl.col("accuracy").median()).sort("pairs")
-        look = marks.look(k, ms=4, lw=1.1, label=name)
-        score.plot(medians["pairs"] * beside, medians["accuracy"], **look)
-        dots = marks.dots(k, alpha=0.5)
-        score.scatter(nets["pairs"] * beside, nets["accuracy"], **dots)
+        marks.with_nets(score, nets, "pairs", "accuracy", k, name, beside)
         time.scatter(nets["pairs"] * beside, nets["steps"], **marks.dots(k))
     for axes in (score, time):
         axes.set(xscale="log", xlabel="pairs, a quarter of the steps")
@@ -114,7 +110,7 @@ def _highest(data: pl.DataFrame) -> Finding:
             compare(
                 others,
                 "{name}: medians {a.median:.2f} and {b.median:.2f}",
-                _is_higher if number == max(PAIRS) else _is_no_lower,
+                is_lower if number == max(PAIRS) else _is_no_lower,
             )
         )
     return all_of(*findings)
@@ -122,10 +118,6 @@ def _highest(data: pl.DataFrame) -> Finding:
 
 def _is_no_lower(kimi: Numbers, other: Numbers) -> bool:
     return kimi.median >= other.median - TIE
-
-
-def _is_higher(kimi: Numbers, other: Numbers) -> bool:
-    return is_lower(kimi, other)
 
 
 def _mamba(data: pl.DataFrame) -> Finding:

@@ -24,20 +24,35 @@ lengths drawn from 5 to 25 symbols, until it is right at 25 times as many, too. 
 penalty is left out, and so are the other tasks, music, and text.
 """
 
+from collections.abc import Callable
+
 import polars as pl
 
 from memcap.figures import Drawn
 from memcap.findings import Claim, Finding, Paper, StandIn, marks
-from memcap.findings.claims import all_of, compare, each, first_of, having, share_of
+from memcap.findings.claims import (
+    Numbers,
+    all_of,
+    compare,
+    each,
+    first_of,
+    having,
+    share_of,
+)
 
-CLIPPED, FREE = "clipped", "not clipped"
-SLOW, TENTH = "not clipped, rate 0.003", "clipped, start of a tenth"
+CLIPPED = "clipped"
+FREE = "not clipped"
+SLOW = "not clipped, rate 0.003"
+TENTH = "clipped, start of a tenth"
 MIXED = "clipped, lengths drawn"
 LINES = [CLIPPED, FREE, SLOW, TENTH]
 NO_BOUND = 1e9
 SLOW_RATE = 0.003
 CHANCE = 0.25
-SHORT, MIDDLE, LONG = 11, 25, 34  # symbols
+# symbols of a sequence
+SHORT = 11
+MIDDLE = 25
+LONG = 34
 SEEDS = 5  # nets of a kind at a length
 MORE = 3  # nets of 5 that succeed, more than of another kind, where it is needed
 AS_MANY = 1  # and where it is not, at most
@@ -117,24 +132,32 @@ def draw(rows: pl.DataFrame) -> Drawn:
     )
 
 
-def _succeed(nets: pl.DataFrame, kind: str, symbols: int) -> list[float]:
-    return nets.filter(kind=kind, symbols=symbols)["solved"].to_list()
+def _against(
+    nets: pl.DataFrame,
+    than: str,
+    symbols: int,
+    holds: Callable[[Numbers, Numbers], bool],
+) -> Finding:
+    """Compare how many clipped nets succeed with how many of another kind."""
+    both = [
+        nets.filter(kind=kind, symbols=symbols)["solved"].to_list()
+        for kind in (CLIPPED, than)
+    ]
+    return compare({f"{symbols} symbols": both}, SPAN, holds)
 
 
-def _more(nets: pl.DataFrame, kind: str, than: str, *lengths: int) -> Finding:
-    pairs = {
-        f"{symbols} symbols": [_succeed(nets, each, symbols) for each in (kind, than)]
-        for symbols in lengths
-    }
-    return compare(pairs, SPAN, lambda a, b: a.total - b.total >= MORE)
+def _more(a: Numbers, b: Numbers) -> bool:
+    return a.total - b.total >= MORE
+
+
+def _as_many(a: Numbers, b: Numbers) -> bool:
+    return a.total - b.total <= AS_MANY
 
 
 def _more_important(nets: pl.DataFrame) -> Finding:
-    both = [_succeed(nets, kind, SHORT) for kind in (CLIPPED, FREE)]
-    short = compare(
-        {f"{SHORT} symbols": both}, SPAN, lambda a, b: a.total - b.total <= AS_MANY
+    return all_of(
+        _against(nets, FREE, SHORT, _as_many), _against(nets, FREE, LONG, _more)
     )
-    return all_of(short, _more(nets, CLIPPED, FREE, LONG))
 
 
 def _far_beyond(nets: pl.DataFrame) -> Finding:
@@ -166,7 +189,7 @@ PAPER = Paper(
             " orthogonal matrix than from all of it)",
             "the most adversarial start is that of sigmoid units, with weights of N(0, 0.01)",
             "section 4.1.1, figure 7",
-            lambda nets: _more(nets, CLIPPED, TENTH, MIDDLE),
+            lambda nets: _against(nets, TENTH, MIDDLE, _more),
             within=("clip", "lags"),
         ),
         StandIn(

@@ -256,7 +256,7 @@ PAPER = Paper(
             "sections 3.4 and 5, theorem 2",
             _signed,
             within=("task", "symbols"),
-            why=("two of three nets do not learn it in 1,500 steps"),
+            why="two of three nets do not learn it in 1,500 steps",
         ),
     ),
 )

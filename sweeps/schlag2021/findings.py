@@ -68,11 +68,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     ]
     for k, (axes, label, nets) in enumerate(lines):
         beside = 1.05 ** (k % len(ONCE) - 1)  # lines stand beside each other
-        medians = nets.group_by("pairs").agg(pl.col("accuracy").median()).sort("pairs")
-        look = marks.look(k, ms=4, lw=1.1, label=label)
-        axes.plot(medians["pairs"] * beside, medians["accuracy"], **look)
-        dots = marks.dots(k, alpha=0.5)
-        axes.scatter(nets["pairs"] * beside, nets["accuracy"], **dots)
+        marks.with_nets(axes, nets, "pairs", "accuracy", k, label, beside)
     for axes, title in ((once, "written once, sum rule"), (twice, "written twice")):
         own = data.filter(twice=axes is twice)
         marks.level(axes, PASS, ls="--")
