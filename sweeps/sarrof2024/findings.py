@@ -211,8 +211,7 @@ PAPER = Paper(
             within=("cell", "layers"),
             why=(
                 "latch and even pairs do; brackets of 8 types are hardly learnt at the trained"
-                " length in 1,500 steps. In 4,000 (one net, seed 0) 0.99 are right there, and 0.70"
-                " at twice as many"
+                " length in 1,500 steps"
             ),
         ),
         StandIn(
@@ -244,9 +243,8 @@ PAPER = Paper(
             _lstm,
             within=("task", "symbols"),
             why=(
-                "parity it does; of words of a new n most are wrong, after 4,000 steps, too (one"
-                " net, seed 0). In training n is at most 12 and 8, and in theirs about twice as"
-                " large"
+                "parity it does; of words of a new n most are wrong. In training n is at most 12"
+                " and 8, and in theirs about twice as large"
             ),
         ),
         OurClaim(
