@@ -136,6 +136,16 @@ def test_a_mark_has_a_bar_to_each_extreme():
     assert bars.get_segments()[0][:, 1].tolist() == pytest.approx([0.4, 0.7])
 
 
+def test_a_line_goes_through_medians_with_a_mark_for_each_net():
+    nets = pl.DataFrame({"pairs": [4, 2, 4, 4], "score": [0.9, 0.5, 0.1, 0.2]})
+    _, axes = marks.panels((4, 3))
+    marks.with_nets(axes, nets, "pairs", "score", 0, "LSTM", beside=2)
+    (line,) = axes.lines
+    assert line.get_xydata().tolist() == [[4, 0.5], [8, 0.2]]
+    (dots,) = axes.collections
+    assert dots.get_offsets().tolist() == [[8, 0.9], [4, 0.5], [8, 0.1], [8, 0.2]]
+
+
 @each_paper
 def test_a_paper_says_what_it_asks_where_it_is_from_and_what_it_costs(name):
     paper = findings.find(name).PAPER
