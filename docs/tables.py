@@ -33,7 +33,7 @@ import yaml
 
 from memcap import cli, figures, findings, store
 from memcap.findings import resample
-from memcap.findings.tables import counts, filled, table
+from memcap.findings.tables import counts, filled, rows_of, table
 from memcap.rule import (
     Criterion,
     Evaluation,
@@ -49,13 +49,10 @@ ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(
     r"(<!-- (?P<name>[^\n]+?) -->\n)(?P<body>.*?)(<!-- end -->)", re.DOTALL
 )
-FIRST_SEEDS = {  # of rows of other seeds: sweeps/NAME_again
-    path.name.removesuffix("_again"): 4 if path.name.startswith("cell_map") else 100
-    for path in sweeps().glob("*_again")
-}
-AGAIN = {  # the words that train these
-    f"{name}_again": f"{name} seed={seed} out=outputs/{name}_again"
-    for name, seed in FIRST_SEEDS.items()
+AGAIN = {  # the words that train the rows of other seeds, by their folder
+    name: f"{name.removesuffix('_again')} seed={rows_of(name)['seed'].min()}"
+    f" out=outputs/{name}"
+    for name in (path.name for path in sweeps().glob("*_again"))
 }
 
 

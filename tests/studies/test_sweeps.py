@@ -27,8 +27,11 @@ from memcap.training.engine import train
 PUBLISHED = sorted(p.parent for p in sweeps().rglob("rows.parquet"))
 # Rows of a study's other seeds.
 AGAIN = {
-    f"{name}_again": [f"sweeps={name}", f"seed={4 if 'cell_map' in name else 100}"]
-    for name in (path.name.removesuffix("_again") for path in sweeps().glob("*_again"))
+    path.name: [
+        f"sweeps={path.name.removesuffix('_again')}",
+        f"seed={store.read(path)['seed'].min()}",
+    ]
+    for path in sweeps().glob("*_again")
 }
 pytestmark = pytest.mark.usefixtures("resolved_once")
 
