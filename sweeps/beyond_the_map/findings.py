@@ -7,29 +7,34 @@ from scipy.stats import kendalltau
 from memcap.findings import folder, load
 from memcap.findings.tables import filled, rows_of, table
 
-TASKS = {"mqar": "recall of 16 pairs", "word_problem": "products of 49 elements of A5"}
+TASKS = {  # by task and lag
+    ("mqar", 32): "recall of 16 pairs",
+    ("word_problem", 24): "products of 25 elements of A5",
+    ("word_problem", 48): "products of 49 elements of A5",
+}
 DRAWS = 2000
 SEED = 0
 
 
 def scores() -> pl.DataFrame:
     """Return each cell's place on the map, the scores of its nets, and their mean, by
-    task."""
+    task and lag."""
     bare = pl.col("cell").str.replace(r"\+.*", "")
     rows = rows_of("beyond_the_map").with_columns(net="cell", cell=bare)
     rows = rows.with_columns(load("cell_map").SAME)
     score = pl.col("best")
     both = score.mean(), score.sort().alias("scores")
-    nets = rows.group_by("task", "cell", "net").agg(*both)
+    nets = rows.group_by("task", "lag", "cell", "net").agg(*both)
     places = pl.read_csv(folder("beyond_the_map") / "predicted.csv")
-    return nets.join(places, on=("task", "cell")).sort("task", "place", "cell")
+    joined = nets.join(places, on=("task", "cell"))
+    return joined.sort("task", "lag", "place", "cell")
 
 
 def scores_table() -> str:
     """Tabulate the scores beside the places that the map gives."""
     lines = [
         (
-            TASKS[net["task"]],
+            TASKS[net["task"], net["lag"]],
             f"`{net['net']}`",
             f"{net['place']:g}",
             ", ".join(f"{score:.3f}" for score in net["scores"]),
@@ -44,8 +49,8 @@ def agreement() -> str:
     found = scores()
     rng = np.random.default_rng(SEED)
     words = []
-    for task, name in TASKS.items():
-        pairs = found.filter(task=task).select("place", "best").to_numpy()
+    for (task, lag), name in TASKS.items():
+        pairs = found.filter(task=task, lag=lag).select("place", "best").to_numpy()
         tau = _tau(pairs)
         draws = rng.integers(len(pairs), size=(DRAWS, len(pairs)))
         low, high = np.nanquantile(
