@@ -98,6 +98,11 @@ CHANGES = {
         ({"cell": "selective_LRU", "layout": None}, {"final": 0.3}),
         ({"cell": "lmu", "layout": "stacked"}, {"final": 0.9}),
     ],
+    "ganguli2008": [
+        ({"cell": f"{RNN}+noise0.3", "units": 64, "lag": 16}, {"final": 0.6}),
+        ({"cell": "linear+noise0.3", "units": 16, "lag": 6}, {"final": 0.9}),
+        ({"cell": RNN, "units": 16, "lag": 6}, {"final": 0.9}),
+    ],
     "grazzi2024": [
         ({"cell": "signed_delta_net", "seed": [0, 1, 2, 3]}, {"stretched": 0.89}),
         ({"cell": "delta_net", "seed": 0}, {"stretched": 0.6}),
@@ -327,6 +332,7 @@ UNMEASURED = [
     ("deletang2023", {"cell": LSTM}, [3, 4, 6, 7]),
     ("dynamical_phases2025", {"lag": 5}, [0]),
     ("fu2023", {"layout": "stacked"}, [0, 1, 2]),
+    ("ganguli2008", {"cell": RNN}, [0, 1]),
     ("grazzi2024", {"cell": "signed_delta_net"}, [1, 3]),
     ("gu2023", {"init": "flax"}, [3, 4]),
     ("guo2025", {"pairs": 16}, [0, 1]),

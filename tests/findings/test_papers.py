@@ -24,6 +24,7 @@ SHOWN = {  # the column of the data that a figure shows, if it is not `accuracy`
     "beck2024": "score",
     "collins2017": "error",
     "dynamical_phases2025": pl.col("solved") / pl.col("seeds"),
+    "ganguli2008": "error",
     "grazzi2024": "trained",
     "hochreiter1997": "sequences",
     "illium2022": "error",
