@@ -138,10 +138,10 @@ PAPER = Paper(
             partial(_slope, TANH, *ROOT),
             within=("cell",),
             why=(
-                "4 to 16 units recall in proportion to N; 64 recall a third farther than"
-                " 16, and there training sets the end, too. Units that do not keep to the"
-                " linear part of their range can reach N / log N (Toyoizumi, 2012, by its"
-                " abstract)"
+                "this does not deny the bound, which leaves a factor open: 4 to 16 units"
+                " recall in proportion to N; 64 recall a third farther than 16, and there"
+                " training sets the end, too. Units that do not keep to the linear part of"
+                " their range can reach N / log N (Toyoizumi, 2012, by its abstract)"
             ),
         ),
         OurClaim(
