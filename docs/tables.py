@@ -33,7 +33,7 @@ import yaml
 
 from memcap import cli, figures, findings, store
 from memcap.findings import resample
-from memcap.findings.tables import counts, filled, rows_of, table
+from memcap.findings.tables import counts, filled, table
 from memcap.rule import (
     Criterion,
     Evaluation,
@@ -49,13 +49,6 @@ ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(
     r"(<!-- (?P<name>[^\n]+?) -->\n)(?P<body>.*?)(<!-- end -->)", re.DOTALL
 )
-AGAIN = {  # the words that train the rows of other seeds, by their folder
-    name: f"{name.removesuffix('_again')} seed={rows_of(name)['seed'].min()}"
-    f" out=outputs/{name}"
-    for name in (path.name for path in sweeps().glob("*_again"))
-}
-
-
 TOGETHER = {  # studies that are drawn together, by the first of them and the figure
     ("up_to", "lags"): ("up_to", "atlas", "ggt"),
     ("atlas", "gap"): ("atlas", "other_tasks", "muon", "ggt"),
@@ -375,10 +368,12 @@ def tables_of_rows() -> str:
         if name in findings.papers():
             continue
         study, _, loop = name.partition("/")  # loops has a folder for each loop
-        words = AGAIN.get(study, study)
+        words = study.removesuffix("_again")
+        rows = pl.read_parquet(path)
+        if words != study:  # the study again, with other seeds
+            words += f" seed={rows['seed'].min()} out=outputs/{name}"
         if loop:
             words += f" engine.loop={loop} out=outputs/{name}"
-        rows = pl.read_parquet(path)
         hours = f"{rows['run_seconds'].sum() / 3600:.2f}"
         link = f"[{name}]({name}/rows.parquet)"
         command = f"`memcap train sweeps={words}`"
