@@ -32,16 +32,10 @@ import polars as pl
 import yaml
 
 from memcap import cli, figures, findings, store
+from memcap.confirmation import anywhere_words
 from memcap.findings import resample
 from memcap.findings.tables import counts, filled, table
-from memcap.rule import (
-    Criterion,
-    Evaluation,
-    anywhere_words,
-    solved_words,
-    steady_words,
-    up_to_words,
-)
+from memcap.rule import Criterion, Evaluation, solved_words, steady_words, up_to_words
 from memcap.store.rows import COLUMNS
 from memcap.store.shards import STUDIES, folder, sweeps
 

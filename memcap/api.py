@@ -431,12 +431,12 @@ def judge(
             one layer of an LSTM with a dense read-out and is not right, `diagnosis` of
             the result says why not.
         task: name, class or object.
-        lag: the longest lag. Except of streams the net is judged at each lag up to it,
-            wherever in a sequence it begins.
+        lag: the longest lag. Except of streams the net is judged at each lag up to it by
+            itself: at the first step, over all later places, and at each of these.
         one_hot: False: symbols are given as whole numbers (N, T), as an embedding takes them.
-        sequences: how many the net gets at once. At each lag it gets so many fresh ones
-            24 to 64 times, or all that there are if these are at most 1,024 of a length;
-            of a file all held-out ones are taken, each once.
+        sequences: how many the net gets at once. At each lag it gets fresh ones until the
+            lag is no longer in doubt (`memcap.confirmation`), or all that there are if
+            these are at most 1,024 of a length; of a file all held-out ones, each once.
         seed: seed of these sequences.
         start: the same model before training, for the diagnosis.
         knobs: knobs of a task given by name, such as `symbols=4`.

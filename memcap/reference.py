@@ -1,6 +1,7 @@
 """Train and judge one net as the engine does, in plain JAX: shorter, and slower.
 
-docs/decides.md explains the rules. The engine adds curricula, many nets at a time, and speed.
+docs/decides.md explains the rules. The engine adds curricula, many nets at a time, speed, and
+the verdict `anywhere`, whose test of each lag is memcap/confirmation.py: it is refused here.
 """
 
 from dataclasses import dataclass, field

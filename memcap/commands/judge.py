@@ -48,8 +48,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--sequences",
         type=positive,
         default=256,
-        help="sequences that the net gets at once (default 256), some 24 to 64 times at each"
-        " lag; of a file all held-out ones",
+        help="sequences that the net gets at once (default 256), until a lag is no longer in"
+        " doubt; of a file all held-out ones",
     )
     add("--seed", type=int, default=0, help="seed of the sequences (default 0)")
     add("--start", metavar="MODULE:NAME", help="the same model before training")

@@ -155,8 +155,7 @@ def _script(member: Member, framework: str, words: dict[str, str]) -> str:
     classes = task.loss == "classes"
     window = _window(member)
     fewest = min(BLOCK, *counts(member).values())
-    criterion = member.criterion.value
-    strict = (1 + criterion) / 2 if classes else criterion
+    criterion = member.criterion
     init = _init(task, member.lag, model, recipe)
     values = {
         **_layer_values(framework, model, recipe, init),
@@ -178,9 +177,10 @@ def _script(member: Member, framework: str, words: dict[str, str]) -> str:
         "metric": task.metric,
         "better": ">=" if classes else "<=",
         "worst": "min" if classes else "max",
-        "threshold": f"{criterion:g}",
-        "strict": f"{strict:g}",
-        "allowed": f"{member.criterion.with_margin(fewest).value:g}",
+        "threshold": f"{criterion.value:g}",
+        "strict": f"{criterion.score(criterion.allowed / 2):g}",
+        "twice": f"{criterion.score(2 * criterion.allowed):g}",
+        "allowed": f"{criterion.with_margin(fewest).value:g}",
     }
     parts = (recipe, model, member.evaluation, curriculum, optimizers)
     text = _template(framework).replace("$numpy\n", _template("numpy"))

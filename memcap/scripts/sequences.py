@@ -21,6 +21,7 @@ MOST_LAGS = 64  # of training; lags between them train at the next longer one
 MOST = 1 << 14  # sequences of training at one lag
 MOST_LENGTHS = 64  # at one lag
 BLOCK = 256  # sequences of a test at a shorter lag
+AT_FIRST = 3 * BLOCK  # of those in which what counts begins at the first step
 FEWEST = 32
 
 Arrays = dict[str, np.ndarray]
@@ -61,13 +62,13 @@ def counts(member: Member) -> dict[tuple[str, int], int]:
 def all_tests(member: Member) -> dict[int, int]:
     """Count the sequences that there are at each lag, at all lengths; nothing if these
     are more than a file holds, or if what counts begins at the first step."""
+    if member.evaluation.until != Verdict.ANYWHERE:
+        return {}
     numbers = {}
     for lag in range(member.task.smallest_lag, member.lag + 1):
-        shortest, longest = member.lengths_at(lag)
-        number = member.sequences_at(lag)
-        if number is None or member.evaluation.until != Verdict.ANYWHERE:
+        if (at_lengths := member.sequences_at(lag)) is None:
             return {}
-        numbers[lag] = number * (longest + 1 - shortest)
+        numbers[lag] = sum(at_lengths)
     return numbers if sum(numbers.values()) * member.length <= STEPS else {}
 
 
@@ -132,11 +133,10 @@ def _batches(
         yield length, sample(key, lag, length, member.length, count), count
         return
     ends = member.lengths_at(lag)
-    if split == "test" and (numbers := all_tests(member)):
-        every_length = range(ends[0], ends[1] + 1)
-        most = numbers[lag] // len(every_length)
+    numbers = member.sequences_at(lag)
+    if split == "test" and numbers and all_tests(member):
         draw = _compiled(task.enumerated, 3)
-        for length in every_length:
+        for length, most in enumerate(numbers, ends[0]):
             batch = draw(np.arange(most), lag, length, member.length)
             yield length, batch, most
         return
@@ -145,7 +145,7 @@ def _batches(
     for k, length in enumerate(lengths):
         key = random_key(member.seed, number, k)
         # What begins at the first step is counted by itself.
-        most = max(share, BLOCK) if split == "test" and k == 0 else share
+        most = max(share, AT_FIRST) if split == "test" and k == 0 else share
         # The shares of lags differ. Of powers of two there are few, so that few
         # programs are compiled.
         block = 1 << (most - 1).bit_length()

@@ -3,17 +3,18 @@ evaluations, and what comes of it, weights, curve, checkpoint and result. Scalar
 vectors are NumPy's; step.py describes each of them."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
 
 import jax
 import numpy as np
 
 from memcap.config.member import Member
+from memcap.confirmation import LagTest, Tally
 from memcap.models.model import Params
-from memcap.rule import Assessment, Stream, number_of_blocks
+from memcap.rule import Assessment, LagScore, Stream
 from memcap.tasks.base import FileTask, random_key
 from memcap.training import curriculum
 from memcap.training.curriculum import Curriculum, CurriculumState
@@ -246,19 +247,42 @@ def eval_operands(
     return EvalOperands(source, *map(np.int32, size), np.int32(member.model.units))
 
 
-def place_operands(
-    member: Member, lag: int, confirmation: int
-) -> tuple[EvalOperands, bool]:
-    """Return the operands of a member's evaluation at one lag and all lengths, and
-    whether it is over all sequences there are (`Trainer.evaluate_all`); `confirmation`
-    numbers the attempts, each of which draws sequences of its own."""
+def score_lag(
+    member: Member,
+    lag: int,
+    sums: Callable[[EvalOperands, bool], np.ndarray],
+    next_draw: Callable[[], int],
+) -> LagScore:
+    """Score a member's net at a lag up to its own, at all lengths (`LagTest`).
+
+    Args:
+        member, lag: the member, and the lag.
+        sums: runs `Trainer.tally_all`, or if its second argument is false
+            `Trainer.tally_drawn`.
+        next_draw: numbers the draws of sequences; each number has sequences of its own.
+    """
+    numbers = member.sequences_at(lag)
     shortest, longest = member.lengths_at(lag)
-    number = member.sequences_at(lag)
-    if number is not None:
-        source = np.array([number, 0], np.uint32)
-    else:
-        index = confirmation * (member.lag + 1) + lag
-        source = stream_key(member, Stream.CONFIRM, index)
-    blocks = number_of_blocks(longest + 1 - shortest)
-    sizes = map(np.int32, (lag, shortest, blocks, member.model.units, longest))
-    return EvalOperands(source, *sizes), number is not None
+
+    def parts(lengths: range) -> Iterator[tuple[np.ndarray, Sequence[int]]]:
+        """Yield sources of sequences and their lengths, which follow each other."""
+        key = stream_key(member, Stream.CONFIRM, next_draw())
+        if numbers is None:
+            yield key, lengths
+            return
+        of_length = groupby(lengths, lambda length: numbers[length - shortest])
+        for number, equal in of_length:
+            yield np.array([number, 0], np.uint32), list(equal)
+
+    def draw(first: int, last: int, blocks: int) -> Tally:
+        total = np.zeros((4, 1))
+        for source, lengths in parts(range(first, last + 1)):
+            count = blocks * len(lengths)
+            sizes = lag, lengths[0], count, member.model.units, lengths[-1]
+            operands = EvalOperands(source, *map(np.int32, sizes))
+            total = total + sums(operands, numbers is not None).T
+        return Tally(*total[:, first : last + 1])
+
+    is_exact = numbers is not None
+    test = LagTest(member.criterion, draw, member.evaluation.block, is_exact)
+    return test.score(shortest, longest)

@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from memcap.config.member import Member
-from memcap.rule import TESTS, LagScore, ScoreRule, Stream
+from memcap.rule import TESTS, ScoreRule, Stream
 from memcap.training.host import (
     Checkpoint,
     CurveChunk,
@@ -25,13 +25,13 @@ from memcap.training.host import (
     empty_state,
     eval_operands,
     initial_state,
-    place_operands,
+    score_lag,
     train_operands,
     weights_of,
 )
 from memcap.training.program import Program, compiled, program_id, way_of
 from memcap.training.queue import Queue
-from memcap.training.step import TrainState
+from memcap.training.step import EvalOperands, TrainState
 
 MAX_SAVING = 0.01  # share of the time that handing in states may take
 Evaluations = dict[int, list[list[float]]]  # numbers of each size, by lane
@@ -267,18 +267,19 @@ class Lanes:
         member = lane.member
         lags = [*range(member.task.smallest_lag, member.lag + 1)]
         lags.sort(key=lambda lag: lag != lane.rule.worst_lag)
-        longest = np.zeros(len(self.lanes), np.int32)
-        operands = self.eval_operands._replace(longest=longest)
-        operands.blocks[:] = 0  # of all other lanes
+
+        def sums(operands: EvalOperands, is_exact: bool) -> np.ndarray:
+            longest = np.zeros(len(self.lanes), np.int32)
+            stacked = self.eval_operands._replace(longest=longest)
+            stacked.blocks[:] = 0  # of all other lanes
+            _write(stacked, k, operands)
+            code = self.code.tally_all if is_exact else self.code.tally_drawn
+            return code(self.states.params, stacked)[k]
+
         scores = {}
         for lag in lags:
-            own, is_exact = place_operands(member, lag, lane.rule.confirmations)
-            _write(operands, k, own)
-            code = self.code.evaluate_all if is_exact else self.code.evaluate_places
-            mean, worst = code(self.states.params, operands)[k].tolist()
-            scores[lag] = LagScore(mean, worst, is_exact)
-            block = member.evaluation.block
-            if not member.criterion.passes_at_lag(scores[lag], block):
+            scores[lag] = score_lag(member, lag, sums, lane.rule.next_draw)
+            if not scores[lag].passes:
                 break
         lane.rule.confirm(step, scores)
 

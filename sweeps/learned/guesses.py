@@ -19,7 +19,8 @@ import argparse
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,12 @@ import polars as pl
 from memcap.config.member import Member
 from memcap.knobs import field_values
 from memcap.launch.app import compose_jobs
-from memcap.rule import LagScore, Stream
+from memcap.rule import Stream
 from memcap.store.columns import task_of
 from memcap.tasks import Task
-from memcap.training.host import eval_operands, place_operands
+from memcap.training.host import eval_operands, score_lag
 from memcap.training.program import lengths
-from memcap.training.step import Trainer, TrainSpec
+from memcap.training.step import EvalOperands, Trainer, TrainSpec
 
 TABLE = Path(__file__).with_name("guesses.csv")
 DRAWN = 10_000
@@ -109,23 +110,22 @@ def passing(member: Member, weights: np.ndarray, scores: Scores) -> np.ndarray:
 
 
 @cache
-def scores_at_lags(member: Member) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Compile the scores of a net at a lag, on drawn sequences and on all there are."""
+def tallies(member: Member) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Compile the sums over drawn sequences of a lag, and over all there are."""
     trainer = Trainer(TrainSpec.of(member), member.length, lengths(member)[1])
-    return jax.jit(trainer.evaluate_places), jax.jit(trainer.evaluate_all)
+    return jax.jit(trainer.tally_drawn), jax.jit(trainer.tally_all)
 
 
 def is_right_anywhere(member: Member, weights: np.ndarray) -> bool:
     """Tell whether a net is right at every lag up to the member's, wherever in a
     sequence it begins."""
-    drawn, every = scores_at_lags(member)
-    for lag in range(member.lag, member.task.smallest_lag - 1, -1):
-        operands, is_exact = place_operands(member, lag, 0)
-        score = (every if is_exact else drawn)(weights, operands)
-        of_lag = LagScore(*np.asarray(score).tolist(), is_exact)
-        if not member.criterion.passes_at_lag(of_lag, member.evaluation.block):
-            return False
-    return True
+    draws = partial(next, count())
+
+    def sums(operands: EvalOperands, is_exact: bool) -> np.ndarray:
+        return np.asarray(tallies(member)[is_exact](weights, operands))
+
+    lags = range(member.lag, member.task.smallest_lag - 1, -1)
+    return all(score_lag(member, lag, sums, draws).passes for lag in lags)
 
 
 def starts(member: Member, seeds: range) -> np.ndarray:

@@ -18,9 +18,10 @@ import memcap
 from memcap.config.member import Engine
 from memcap.knobs import UserError
 from memcap.models.export import export
+from memcap.rule import Evaluation
 from memcap.tasks import Latch
 from memcap.training.engine import train
-from memcap.training.host import place_operands
+from memcap.training.host import score_lag
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
@@ -72,16 +73,22 @@ def test_each_lag_counts_by_itself_wherever_it_begins(pairs):
     net = latch_net(lambda lag, length: (lag, length) in pairs)
     judged = memcap.judge(net, "latch", 5, distractors=0, sequences=2)
     lags = [1, 2, 3, 4, 5]
-    wrong = [sum(pair[0] == lag for pair in pairs) for lag in lags]
-    shares = [1 - count / (6 - lag) for lag, count in zip(lags, wrong, strict=True)]
+    first = [float((lag, lag + 2) not in pairs) for lag in lags]
+    later = [
+        np.mean([(lag, length) not in pairs for length in range(lag + 3, 8)] or [right])
+        for lag, right in zip(lags, first, strict=True)
+    ]
+    worst = [*map(min, first, later)]
     table = judged.table
     assert table["lag"].to_list() == lags
     assert table["length"].to_list() == [lag + 2 for lag in lags]
     assert table["longest"].to_list() == [7] * 5
-    assert table["accuracy"].to_list() == pytest.approx(shares)
-    first = [float((lag, lag + 2) not in pairs) for lag in lags]
+    assert table["accuracy"].to_list() == pytest.approx(worst)
     assert table["first_step"].to_list() == first
-    assert table["passes"].to_list() == [count == 0 for count in wrong]
+    assert table["later"].to_list() == pytest.approx(later)
+    at_places = [*map(np.floor, later)]  # a later place is right, or none is
+    assert table["worst_place"].to_list() == at_places
+    assert table["passes"].to_list() == [score == 1 for score in worst]
     assert table["exact"].all()
     assert judged.right == (not pairs)
     assert (judged.up_to or 0) == min((lag for lag, _ in pairs), default=6) - 1
@@ -102,6 +109,7 @@ def test_a_net_that_errs_between_the_lags_of_a_look_is_not_right():
 
 
 def test_lags_are_tried_as_the_engine_confirms_them():
+    """The same numbers of sequences of each lag and length, drawn or counted."""
     sizes = []
 
     def net(inputs):
@@ -109,17 +117,27 @@ def test_lags_are_tried_as_the_engine_confirms_them():
         return np.zeros((*inputs.shape[:2], 2))
 
     table = memcap.judge(net, "parity", 12, sequences=64).table
-    member = memcap.Member(memcap.tasks.Parity(), 12)
-    operands, exact = zip(
-        *(place_operands(member, lag, 0) for lag in range(1, 13)), strict=True
+    member = memcap.Member(
+        memcap.tasks.Parity(), 12, evaluation=Evaluation(until="anywhere", sequences=64)
     )
-    assert table["exact"].to_list() == list(exact)
+    draws = []
+
+    def sums(operands, is_exact):
+        lengths = range(operands.length, operands.longest + 1)
+        count = int(operands.source[0]) if is_exact else 64
+        blocks = -(-count // 64) if is_exact else operands.blocks // len(lengths)
+        draws.extend((length, blocks, is_exact) for length in lengths)
+        table = np.full((14, 4), count)
+        return table * [1, 1, 0.5, 0.5]  # half of all answers are wrong
+
+    exact = []
+    for lag in range(1, 13):
+        exact.append(score_lag(member, lag, sums, lambda: 0).is_exact)
+    assert table["exact"].to_list() == exact == [True] * 10 + [False] * 2
+    expected = [length for length, blocks, _ in draws for _ in range(blocks)]
+    # first come two calls and a third, which show what the net is
+    assert [length for _, length in sizes[-len(expected) :]] == expected
     assert {count for count, _ in sizes} == {64}
-    # Of lag 12 there is one length; of lag 11 both, and the shorter one once more.
-    drawn = [length for _, length in sizes if length >= 12][-72:]
-    blocks = int(operands[-1].blocks)
-    both = [12] * (blocks // 2) + [13] * (blocks // 2)
-    assert drawn == [*both, *[12] * blocks, *[13] * blocks]
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +196,28 @@ def test_a_stream_is_judged_at_its_lag_on_longer_sequences_too():
 
     clock = memcap.judge(lambda x: shift(x) * (x.shape[1] < 20), "delay_line", 3)
     assert not clock.right
+
+
+def test_each_tenth_of_a_longer_stream_counts_by_itself():
+    """The mean over the ten is 0.995."""
+    rng = np.random.default_rng(0)
+
+    def net(inputs):
+        outputs = shift(inputs)
+        fifth = slice(24, 30) if inputs.shape[1] == 60 else slice(0)
+        wrong = rng.random(outputs[:, fifth].shape[:2]) < 0.05
+        outputs[:, fifth] = np.where(
+            wrong[..., None], outputs[:, fifth, ::-1], outputs[:, fifth]
+        )
+        return outputs
+
+    judged = memcap.judge(net, "delay_line", 3)
+    trained, longer = judged.table.rows(named=True)
+    assert trained["passes"]
+    assert not longer["passes"]
+    assert longer["accuracy"] == pytest.approx(0.995, abs=0.001)
+    assert longer["worst_tenth"] == pytest.approx(0.95, abs=0.01)
+    assert "SOLVED, and not steady at lag 3" in judged.words
 
 
 def test_of_a_file_each_held_out_sequence_is_judged_once():
@@ -345,7 +385,8 @@ def test_the_command(tmp_path):
     stream = judge("my_late_net:late", "--task", "delay_line", "--lag", "3")
     assert stream.status == 0
     lines = stream.out.splitlines()
-    assert lines[1].split() == ["lag", "length", "accuracy", "chance", "passes"]
+    heads = ["lag", "length", "accuracy", "worst_tenth", "chance", "passes"]
+    assert lines[1].split() == heads
     assert lines[-1].startswith("STEADY at lag 3: accuracy 1.0000 on sequences of")
 
     ask = ["my_late_net:first", "--task", "latch", "--lag", "6", "--sequences", "16"]

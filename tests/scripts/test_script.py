@@ -296,9 +296,11 @@ def test_verdicts(task, values, scores, verdict, tmp_path):
     assert names["train"](lambda rate: 1.0, None, RNG).startswith(verdict)
 
 
-@pytest.mark.parametrize(("score", "verdict"), [(1.0, "RIGHT ANY"), (0.98, "FAILED")])
+@pytest.mark.parametrize(
+    ("score", "verdict"), [(0.98, "RIGHT ANY"), (0.979, "FAILED")]
+)
 def test_a_net_that_is_wrong_at_one_length_is_not_right(score, verdict, tmp_path):
-    """The mean over the four lengths of that lag is .995."""
+    """The mean over the three later places of that lag is 0.993."""
     recipe = {"recipe": "hold", "lags": "uniform", "before": "drawn", "budget": 200}
     chosen = member("copy", 12, 4, until="anywhere", **recipe)
     names = run(chosen, "flax", tmp_path)

@@ -1,17 +1,21 @@
 """Members that are to be right at every lag up to their own, wherever it begins."""
 
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
 from training_checks import ONE, member
 
-from memcap.config.member import Engine
+from memcap.config.member import Engine, Member
 from memcap.knobs import UserError
-from memcap.rule import Stream, block_length
+from memcap.rule import Evaluation, Stream
+from memcap.tasks import Latch
+from memcap.training import host
 from memcap.training.engine import train
-from memcap.training.host import initial_state, place_operands, train_operands
+from memcap.training.host import initial_state, score_lag, train_operands
 from memcap.training.program import Program
 
 pytestmark = pytest.mark.usefixtures("quick_file")
@@ -74,28 +78,84 @@ def test_all_sequences_are_tried_where_they_are_few():
     assert copies.worst == pytest.approx(worst, abs=1e-6)
 
 
-@given(
-    shortest=st.integers(1, 200),
-    number=st.integers(1, 200),
-    blocks=st.integers(24, 64),
-    start=st.integers(0, 199),
-)
-def test_each_length_of_a_lag_is_tried(shortest, number, blocks, start):
-    longest = shortest + number - 1
-    lengths = block_length(np.arange(blocks), start % number, blocks, shortest, longest)
-    assert lengths.min() >= shortest
-    assert lengths.max() <= longest
-    assert len(set(lengths.tolist())) == min(number, blocks)
+def tallies(one, lag, first, last, blocks, draw=0):
+    """Sum up sequences of a net that always answers with the same class."""
+    trainer = Program.of(one).trainer
+    params = np.zeros(one.architecture.parameters(), np.float32)
+    tables = []
+
+    class Test(NamedTuple):
+        """In place of the test: draws once."""
+
+        criterion: Any
+        draw: Any
+        block: int
+        is_exact: bool
+
+        def score(self, shortest, longest):
+            tables.append(self.draw(first, last, blocks))
+
+    def sums(operands, is_exact):
+        code = trainer.tally_all if is_exact else trainer.tally_drawn
+        return np.asarray(jax.jit(code)(params, operands))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(host, "LagTest", Test)
+        score_lag(one, lag, sums, lambda: draw)
+    return tables[0]
 
 
-def test_attempts_draw_other_sequences():
+def test_each_length_has_its_blocks():
     one = latch()
-    sources = {
-        place_operands(one, lag, attempt)[0].source.tobytes()
-        for lag in range(1, 9)
-        for attempt in range(5)
-    }
-    assert len(sources) == 40
+    tally = tallies(one, 3, 6, 9, 2)
+    assert tally.sequences.tolist() == [512] * 4
+    assert tally.answers.tolist() == [512] * 4
+    # one of two symbols, at random
+    assert np.abs(tally.errors / 512 - 0.5).max() < 0.1
+    assert tally.squares.tolist() == tally.errors.tolist()
+
+
+def test_draws_have_other_sequences():
+    one = latch()
+    errors = {tuple(tallies(one, 3, 5, 10, 1, draw).errors) for draw in range(5)}
+    assert len(errors) == 5
+
+
+def test_all_sequences_of_each_length_are_counted_once():
+    tally = tallies(member("copy", 3, items=2, units=4, **ASK), 2, 6, 7, 1)
+    assert tally.sequences.tolist() == [4, 4]
+    assert tally.answers.tolist() == [8, 8]
+    assert tally.errors.tolist() == [4, 4]
+    assert tally.squares.tolist() == [0 + 1 + 1 + 4] * 2
+
+
+@dataclass(frozen=True)
+class Prefixed(Latch):
+    """A latch of which there are more sequences, the longer they are."""
+
+    distractors: int = 0
+
+    def sequences_in_all(self, lag, length):
+        """Return twice as many for each step before what counts."""
+        return 2 ** (length - lag - 1)
+
+    def enumerated(self, numbers, lag, length, steps):
+        """Return the latch's own, by the last bit of the number."""
+        return super().enumerated(numbers % 2, lag, length, steps)
+
+
+def test_where_lengths_have_other_numbers_of_sequences_each_is_counted():
+    one = Member(Prefixed(), 8, evaluation=Evaluation(until="anywhere"))
+    assert one.sequences_at(3) == [2, 4, 8, 16, 32, 64]
+    tally = tallies(one, 3, 5, 10, 1)
+    assert tally.sequences.tolist() == [2, 4, 8, 16, 32, 64]
+    assert tally.errors.tolist() == [1, 2, 4, 8, 16, 32]
+
+
+def test_more_than_a_thousand_sequences_are_drawn():
+    one = Member(Prefixed(), 20, evaluation=Evaluation(until="anywhere"))
+    assert one.sequences_at(20) == [2]
+    assert one.sequences_at(3) is None
 
 
 def test_lengths_are_drawn_up_to_the_members_own():
