@@ -16,6 +16,7 @@ FLOORS = [
     "terminal",
     "runtime",
     "rule",
+    "confirmation",
     "tasks cells",
     "loops",
     "models",

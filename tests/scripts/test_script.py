@@ -296,9 +296,7 @@ def test_verdicts(task, values, scores, verdict, tmp_path):
     assert names["train"](lambda rate: 1.0, None, RNG).startswith(verdict)
 
 
-@pytest.mark.parametrize(
-    ("score", "verdict"), [(0.98, "RIGHT ANY"), (0.979, "FAILED")]
-)
+@pytest.mark.parametrize(("score", "verdict"), [(0.98, "RIGHT ANY"), (0.979, "FAILED")])
 def test_a_net_that_is_wrong_at_one_length_is_not_right(score, verdict, tmp_path):
     """The mean over the three later places of that lag is 0.993."""
     recipe = {"recipe": "hold", "lags": "uniform", "before": "drawn", "budget": 200}
