@@ -52,7 +52,7 @@ tables: $(STAMP)
 
 # The nets that `memcap.load("atlas:NAME")` gives: one that passes for each task and lag of the atlas, where it is missing.
 nets: $(STAMP)
-	$(BIN)/python sweeps/nets/make_nets.py
+	$(BIN)/python sweeps/answers/nets/make_nets.py
 
 # The size of the project: tokens, rooms, arrows, entries, words of pages.
 count: $(STAMP)
