@@ -14,7 +14,7 @@ TARGETS := .venv-targets
 COMPILED := tests/targets tests/planning/test_plan.py
 CLUSTER := .venv-cluster
 
-.PHONY: study test test-breadth test-slow docs test-targets targets test-cluster cluster tables nets quick lint hooks lock clean
+.PHONY: study test test-breadth test-slow docs test-targets targets test-cluster cluster tables nets count quick lint hooks lock clean
 
 # By the LSTM in C where there is a compiler, which takes half the time.
 study: $(STAMP)
@@ -52,7 +52,11 @@ tables: $(STAMP)
 
 # The nets that `memcap.load("atlas:NAME")` gives: one that passes for each task and lag of the atlas, where it is missing.
 nets: $(STAMP)
-	$(BIN)/python sweeps/nets/make_nets.py
+	$(BIN)/python sweeps/answers/nets/make_nets.py
+
+# The size of the project: tokens, rooms, arrows, entries, words of pages.
+count: $(STAMP)
+	$(BIN)/python docs/count.py
 
 # XLA's compilers for accelerators that are not here: 1.7 GB, in an environment of their own, as JAX complains of missing chips.
 # Without -c: the lock is installed by then, and as a constraint it would want hashes of these, too.

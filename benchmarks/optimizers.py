@@ -16,7 +16,7 @@ from memcap.training.train_loop import Lanes
 
 PEERS = ()  # memcap alone
 # Lag, and units too few to pass: steps by Adam and by GGT, as
-# sweeps/optimizers_seconds.yaml has them.
+# sweeps/training/optimizers_seconds.yaml has them.
 PLACES = {
     (8, 4): (24_000, 14_100),
     (12, 5): (24_000, 16_600),

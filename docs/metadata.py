@@ -24,6 +24,7 @@ import polars as pl
 import yaml
 
 from memcap.findings import papers
+from memcap.store import shards
 from memcap.store.rows import COLUMNS
 
 ROOT = Path(__file__).parents[1]
@@ -72,8 +73,8 @@ RESPONSIBLE_AI: dict[str, Any] = {
     "rai:dataCollection": (
         "memcap trained each net on sequences that its seed draws, and judged it on others that"
         " no training step sees; docs/decides.md has the rules, and the head of each"
-        " sweeps/NAME.yaml the command, the machine and the cost. Column config has all that was"
-        " set, and git_commit, jaxlib and loop what ran."
+        " sweeps/GROUP/NAME.yaml the command, the machine and the cost. Column config has all"
+        " that was set, and git_commit, jaxlib and loop what ran."
     ),
     "rai:dataCollectionType": ["Experiments", "Software Collection"],
     "rai:dataCollectionMissingData": (
@@ -200,11 +201,13 @@ def zenodo() -> str:
 
 def tables() -> dict[str, Path]:
     """Return the published tables of rows by their names, but for those of papers."""
-    return {
-        path.parent.relative_to(SWEEPS).as_posix(): path
-        for path in sorted(SWEEPS.rglob("rows.parquet"))
-        if path.parent.name not in papers()
-    }
+    every = shards.tables().items()
+    return {name: path for name, path in every if name not in papers()}
+
+
+def _places() -> list[str]:
+    """Return where each table lies."""
+    return [path.relative_to(SWEEPS).as_posix() for path in tables().values()]
 
 
 def croissant() -> str:
@@ -219,7 +222,7 @@ def croissant() -> str:
         "@id": "tables",
         "name": "tables",
         "encodingFormat": "application/x-parquet",
-        "includes": [f"{name}/rows.parquet" for name in tables()],
+        "includes": _places(),
     }
     first = min(each.min() for each in ends)
     last = max(each.max() for each in ends)
@@ -250,23 +253,23 @@ def croissant() -> str:
             "prov:label": "memcap train: each table by the command in sweeps/README.md",
             "prov:endedAtTime": last.isoformat(),
         },
-        "distribution": [*map(_file, tables().items()), files],
+        "distribution": [*map(_file, tables(), _places()), files],
         "recordSet": [_record_set()],
     }
     return _json(about)
 
 
-def _file(table: tuple[str, Path]) -> dict[str, Any]:
-    name, path = table
+def _file(name: str, place: str) -> dict[str, Any]:
+    path = SWEEPS / place
     content = path.read_bytes()
     rows = _height(path)
-    study = name.split("/")[0].removesuffix("_again")
+    study = shards.choice(name.split("/")[0].removesuffix(shards.AGAIN))
     return {
         "@type": "cr:FileObject",
-        "@id": f"{name}/rows.parquet",
-        "name": f"{name}/rows.parquet",
+        "@id": place,
+        "name": place,
         "description": f"{rows:,} rows of sweeps/{study}.yaml",
-        "contentUrl": f"{name}/rows.parquet",
+        "contentUrl": place,
         "contentSize": f"{len(content)} B",
         "encodingFormat": "application/x-parquet",
         "sha256": hashlib.sha256(content).hexdigest(),
@@ -308,12 +311,9 @@ def card() -> str:
         "tags": [word.lower() for word in citation()["keywords"]]
         + ["tabular", "synthetic"],
         "configs": [
-            {
-                "config_name": name.replace("/", "-"),
-                "data_files": f"{name}/rows.parquet",
-            }
+            {"config_name": name.replace("/", "-"), "data_files": place}
             | ({"default": True} if name == "atlas" else {})
-            for name in tables()
+            for name, place in zip(tables(), _places(), strict=True)
         ],
     }
     front = yaml.safe_dump(about, sort_keys=False, allow_unicode=True, width=110)

@@ -15,7 +15,7 @@ from unittest import mock
 
 import memcap
 from memcap import cli, commands
-from memcap.store.shards import folder, sweeps
+from memcap.store.shards import folder, studies
 
 HERE = Path(__file__).parent
 PLACE = HERE / "_generated"
@@ -84,7 +84,7 @@ def linked(link: re.Match[str], page: Path, place: Path) -> str:
     """A link of a page in one folder as it is for a page in another: of a study to the
     page that is made of it, of other files to themselves."""
     target = (page / link[1]).resolve()
-    if target.name == "README.md" and target.parent.parent == sweeps():
+    if target.name == "README.md" and target.parent in studies().values():
         target = STUDIES / f"{target.parent.name}.md"
     return f"]({os.path.relpath(target, place)}{link[2] or ''})"
 
@@ -94,8 +94,9 @@ def write() -> None:
     STUDIES.mkdir(exist_ok=True, parents=True)
     pages = {"command": command, "face": face}
     pages |= {
-        f"studies/{path.parent.name}": partial(study, path.parent.name)
-        for path in sweeps().glob("*/README.md")
+        f"studies/{name}": partial(study, name)
+        for name, place in studies().items()
+        if (place / "README.md").is_file()
     }
     for name, page in pages.items():
         path = PLACE / f"{name}.md"

@@ -36,8 +36,9 @@ from memcap.confirmation import anywhere_words
 from memcap.findings import resample
 from memcap.findings.tables import counts, filled, table
 from memcap.rule import Criterion, Evaluation, solved_words, steady_words, up_to_words
+from memcap.store import shards
 from memcap.store.rows import COLUMNS
-from memcap.store.shards import STUDIES, folder, sweeps
+from memcap.store.shards import AGAIN, STUDIES, choice, folder, rows_file, sweeps
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(
@@ -99,7 +100,7 @@ def redrawn() -> str:
         read = findings.find(name).PAPER.read
         if read == "code":
             code.append(f"`{name}`")
-        link = f"[`{name}`](../sweeps/{name}/README.md)"
+        link = f"[`{name}`](../sweeps/{choice(name)}/README.md)"
         line = link, question, *findings.counts(name).values()
         (notes if read == "notes" else lines).append(line)
     first = filled(
@@ -173,7 +174,8 @@ def no_effect() -> str:
 
 def asked(study: str) -> list[str]:
     """The paragraphs at the head of a study's YAML."""
-    lines = (sweeps() / f"{study}.yaml").read_text(encoding="utf-8").splitlines()[1:]
+    file = folder(study).with_suffix(".yaml")
+    lines = file.read_text(encoding="utf-8").splitlines()[1:]
     head = itertools.takewhile(lambda line: line.startswith("#"), lines)
     text = "\n".join(line[1:].strip() for line in head).strip()
     return [" ".join(part.split()) for part in re.split(r"\n\n|\n(?=[A-Z]\w*: )", text)]
@@ -182,11 +184,11 @@ def asked(study: str) -> list[str]:
 def index_of_studies() -> str:
     """The studies that belong to no paper, and what they ask."""
     lines = []
-    for path in sorted(sweeps().glob("*/README.md")):
-        study = path.parent.name
-        if study not in findings.papers() and (sweeps() / f"{study}.yaml").is_file():
+    for study, place in shards.studies().items():
+        pages = place / "README.md", place.with_suffix(".yaml")
+        if study not in findings.papers() and all(page.is_file() for page in pages):
             question = re.split(r"(?<=[.?])\s", asked(study)[0])[0]
-            lines.append((f"[{study}](../sweeps/{study}/README.md)", question))
+            lines.append((f"[{study}](../sweeps/{choice(study)}/README.md)", question))
     return table(("study", "question"), lines)
 
 
@@ -195,17 +197,24 @@ def together(study: str, figure: str) -> Sequence[str]:
     return TOGETHER.get((study, figure), (study,))
 
 
+def of_checkout(study: str) -> str:
+    """The rows of a study as a command in a checkout names them."""
+    rows = rows_file(study) if study.endswith(AGAIN) else folder(study)
+    return rows.relative_to(ROOT).as_posix()
+
+
 def about(study: str) -> str:
     """Say what a study asks, and show its figures."""
     paper = study.partition("_")[0]  # of its full study
     pictures = []
     for path in sorted(folder(study).glob("figures/*.png")):
-        rows = " ".join(f"sweeps/{name}" for name in together(study, path.stem))
+        rows = " ".join(map(of_checkout, together(study, path.stem)))
         drawn = f"`memcap figure {path.stem} {rows}` draws it."
         pictures += [f"![{figures.summaries()[path.stem]}](figures/{path.name})", drawn]
     tables = (
         path.relative_to(folder(study))
-        for path in sorted(folder(study).rglob("rows.parquet"))
+        for path in shards.tables().values()
+        if path.is_relative_to(folder(study))
     )
     rows = ", ".join(f"[{path}]({path})" for path in tables)
     files = f"The [study](../{study}.yaml), and its rows: {rows}"
@@ -261,17 +270,29 @@ def of_paper(name: str) -> str:
         f"```text\nmemcap reproduce {name} --rows --check\n```",
         "makes picture and verdicts again from the [rows](rows.parquet) ([numbers"
         " drawn](figure.csv), [verdicts](verdicts.csv)); `memcap reproduce"
-        f" {name}` trains the [study](../{name}.yaml), too. {cost}",
+        f" {name}` trains the [study](../{name}.yaml), too. {cost}{with_other_seeds(name)}",
         protocol.strip(),
     ]
     return "\n\n".join(parts)
 
 
+def with_other_seeds(name: str) -> str:
+    """Say how a paper's study was trained again, if it was."""
+    file = rows_file(f"{name}{AGAIN}")
+    if not file.is_file():
+        return ""
+    words = trained_by(f"{name}{AGAIN}", pl.read_parquet(file))
+    return (
+        f" With other seeds: [rows](other_seeds.parquet), by `{words}`, and"
+        f" [verdicts](other_seeds.csv), by `memcap reproduce {name} --rows"
+        f" {of_checkout(f'{name}{AGAIN}')}`."
+    )
+
+
 def on_other_seeds(name: str) -> dict[str, str]:
-    """Return what each claim of a paper comes to on other seeds, with a link."""
-    link = f"../{name}_again/README.md"
+    """Return what each claim of a paper comes to on other seeds."""
     return {
-        claim: f"[{line['verdict']}]({link}): {escaped(line['here'])}"
+        claim: f"{line['verdict']}: {escaped(line['here'])}"
         for claim, line in findings.judged_again(name).items()
     }
 
@@ -357,22 +378,25 @@ def tables_of_rows() -> str:
     """Each folder of published rows that is no paper's: how many, how many core hours,
     and the command that trained them."""
     lines = []
-    for path in sorted(sweeps().rglob("rows.parquet")):
-        name = path.parent.relative_to(sweeps()).as_posix()
+    for name, path in shards.tables().items():
         if name in findings.papers():
             continue
-        study, _, loop = name.partition("/")  # loops has a folder for each loop
-        words = study.removesuffix("_again")
         rows = pl.read_parquet(path)
-        if words != study:  # the study again, with other seeds
-            words += f" seed={rows['seed'].min()} out=outputs/{name}"
-        if loop:
-            words += f" engine.loop={loop} out=outputs/{name}"
         hours = f"{rows['run_seconds'].sum() / 3600:.2f}"
-        link = f"[{name}]({name}/rows.parquet)"
-        command = f"`memcap train sweeps={words}`"
-        lines.append((link, f"{rows.height:,}", hours, command))
+        link = f"[{name}]({path.relative_to(sweeps()).as_posix()})"
+        lines.append((link, f"{rows.height:,}", hours, f"`{trained_by(name, rows)}`"))
     return table(("table", "rows", "core hours", "trained by"), lines)
+
+
+def trained_by(name: str, rows: pl.DataFrame) -> str:
+    """The command that trained a table."""
+    study, _, loop = name.partition("/")  # loops has a folder for each loop
+    words = f"memcap train sweeps={choice(study.removesuffix(AGAIN))}"
+    if study.endswith(AGAIN):
+        words += f" seed={rows['seed'].min()} out=outputs/{name}"
+    if loop:
+        words += f" engine.loop={loop} out=outputs/{name}"
+    return words
 
 
 def columns() -> str:
@@ -394,7 +418,7 @@ def counted(line: str) -> str:
 def trained_rows() -> pl.DataFrame:
     """All published rows, of studies and papers, each training once: some stand in
     several tables."""
-    files = sorted(sweeps().rglob("rows.parquet"))
+    files = shards.tables().values()
     return pl.concat(map(store.read, files)).unique(["key", "finished"])
 
 
@@ -441,7 +465,7 @@ def colab() -> str:
 def proofs() -> str:
     """Count the verdicts on the published nets: by task, where nothing comes before what
     counts, and where filler may."""
-    rows = pl.read_csv(sweeps() / "nets" / "proofs.csv")
+    rows = pl.read_csv(folder("nets") / "proofs.csv")
     verdicts = ("proved", "counterexample", "unknown")
     lines = []
     for (task,), nets in rows.group_by("task", maintain_order=True):

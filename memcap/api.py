@@ -462,7 +462,7 @@ class Ranking:
 
     Args:
         cell: as its rows have it.
-        table: a row per task, with the columns of `ranking` in sweeps/cell_map/needs.py.
+        table: a row per task, with the columns of `ranking` in sweeps/cells/cell_map/needs.py.
         map: the figure `cell_map` of all cells, and its numbers.
     """
 

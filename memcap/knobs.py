@@ -69,8 +69,9 @@ def alternatives(
     """Say what may be meant by an unknown name: the known ones that look like it. If none
     does, name the first `most` of all, and what else may be given, `own`."""
     known = list(known)
-    if alike := difflib.get_close_matches(name, known):
-        return f"did you mean {' or '.join(alike)}?"
+    by_end = {each.rpartition("/")[2]: each for each in known}  # without its folder
+    if alike := difflib.get_close_matches(name.rpartition("/")[2], by_end):
+        return f"did you mean {' or '.join(by_end[each] for each in alike)}?"
     text = f"one of {', '.join(known[:most])}"
     if len(known) > most:
         text += f" and {len(known) - most} more (memcap train --help lists all)"

@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def program(place):
-    """Load a program of the project by its place, such as "sweeps/atlas/need.py"."""
+    """Load a program of the project by its place, such as "sweeps/answers/atlas/need.py"."""
     path = ROOT / place
     spec = importlib.util.spec_from_file_location(
         f"{path.parent.name}_{path.stem}", path

@@ -1,7 +1,7 @@
-"""The studies in the project by the name that `sweeps=` takes."""
+"""The studies in the project as `sweeps=` takes them."""
 
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-STUDIES = {path.stem: path for path in (ROOT / "sweeps").glob("*.yaml")}
-NAMES = sorted(STUDIES)
+SWEEPS = Path(__file__).parent.parent / "sweeps"
+FILES = SWEEPS.rglob("*.yaml")
+NAMES = sorted(path.relative_to(SWEEPS).with_suffix("").as_posix() for path in FILES)

@@ -13,24 +13,27 @@ from memcap import findings, store
 from memcap.answers.answer import Question
 from memcap.answers.sources import from_rows
 from memcap.frontiers.frontier import frontier, label
-from memcap.store.shards import ATLAS, rows_files, sweeps
+from memcap.store.shards import ATLAS, rows_files, tables as published
 
 pytestmark = pytest.mark.slow
 cell_map = findings.load("cell_map")
 ROOT = Path(__file__).parent.parent
 RECIPES = (
-    "sweeps/cell_map/README.md",
+    "sweeps/cells/cell_map/README.md",
     "GRU, LSTM and tanh net were also trained by recipes of the atlas",
 )
 ON_PURPOSE = (
-    "sweeps/cell_map/README.md",
-    "Neither these nets nor those of `sweeps=cell_map_budgets` count on the map.",
+    "sweeps/cells/cell_map/README.md",
+    "Neither these nets nor those of `sweeps=cells/supplement/cell_map_budgets` count on the map.",
 )
 MORE_STEPS = (
-    "sweeps/cell_map/README.md",
+    "sweeps/cells/cell_map/README.md",
     "By other recipes, of more steps, GRU and LSTM need fewer",
 )
-MUON = "sweeps/optimizers/README.md", "With four and eight symbols Muon gains much"
+MUON = (
+    "sweeps/training/optimizers/README.md",
+    "With four and eight symbols Muon gains much",
+)
 # (task, lag, cell) of marks that differ from table to table, and the page whose words say why.
 REASONS = {
     ("adding", 50, "lstm"): (
@@ -44,41 +47,41 @@ REASONS = {
     ("delay_line", 8, "SimpleCell"): ON_PURPOSE,
     ("delay_line", 16, "GRUCell"): MORE_STEPS,
     ("delay_line", 16, "LRU"): (
-        "sweeps/cell_map/README.md",
+        "sweeps/cells/cell_map/README.md",
         "without a curriculum 10.3 units, 83 bytes, are",
     ),
     ("delay_line", 16, "lstm"): MORE_STEPS,
     ("delay_line", 8, "lstm"): (
-        "sweeps/cell_map/README.md",
+        "sweeps/cells/cell_map/README.md",
         "there the answers rest on [nets that GGT trained]",
     ),
     ("delay_line", 20, "lstm"): (
-        "sweeps/optimizers/README.md",
+        "sweeps/training/optimizers/README.md",
         "1.8 to 1.9, 1.3, 2.1, 1.6 and 1.6 times the CPU time",
     ),
     ("delay_line (symbols=4)", 8, "lstm"): MUON,
     ("delay_line (symbols=4)", 12, "lstm"): MUON,
     ("delay_line (symbols=8)", 8, "lstm"): MUON,
     ("delay_line", 8, "selective_LRU"): (
-        "sweeps/cell_map/README.md",
+        "sweeps/cells/cell_map/README.md",
         "The selective LRU moved most",
     ),
     ("latch", 50, "lstm+noise0.3"): (
-        "sweeps/cell_map/README.md",
+        "sweeps/cells/cell_map/README.md",
         "An LSTM needs one unit, 8 bytes, by [another recipe]",
     ),
     ("mqar (symbols=8)", 8, "lstm"): ON_PURPOSE,
     ("parity", 16, "lstm"): RECIPES,
     ("parity", 16, "slstm"): (
-        "sweeps/cell_map/README.md",
+        "sweeps/cells/cell_map/README.md",
         "For parity, sLSTM has a second recipe",
     ),
     ("parity", 50, "lstm"): (
-        "sweeps/recipes_race/README.md",
+        "sweeps/training/recipes_race/README.md",
         "For parity over 50 steps it finds no width either",
     ),
     ("word_problem", 12, "lstm"): (
-        "sweeps/cell_map/README.md",
+        "sweeps/cells/cell_map/README.md",
         "For the product, the LSTM needs less from its own start",
     ),
 }
@@ -144,11 +147,13 @@ def tables():
     """The marks of all studies and papers by their best recipes, of the map of cells,
     and of the answers."""
     tables = {}
-    for file in sweeps().glob("*/rows.parquet"):
+    for name, file in published().items():
+        if "/" in name:  # another loop over time
+            continue
         rows = store.read(file).with_columns(cell_map.SAME)
         at_length = frontier(rows.filter(evaluation_until="steady"), "trained")
         at_length = [point for point in at_length if not point.task.stream]
-        tables[file.parent.name] = marks_of(frontier(rows) + at_length)
+        tables[name] = marks_of(frontier(rows) + at_length)
     on_map = [
         need.point
         for need in cell_map.needs(pl.concat(map(store.read, rows_files("cell_map"))))

@@ -30,8 +30,8 @@ PACKAGE = {  # the same files, inside
     "my_loops.py": "memcap/loops/unrolled.py",
     "my_figures/steps.py": "memcap/figures/steps.py",
     "my_commands/seconds.py": "memcap/commands/seconds.py",
-    "my_papers/pulses.py": "sweeps/pulses/findings.py",
-    "my_conf/sweeps/pulses.yaml": "sweeps/pulses.yaml",
+    "my_papers/pulses.py": "sweeps/papers/pulses/findings.py",
+    "my_conf/sweeps/pulses.yaml": "sweeps/papers/pulses.yaml",
     "my_conf/recipe/mine.yaml": "conf/recipe/mine.yaml",
 }
 NAMED = {  # lines before which a class sets its name there
@@ -114,9 +114,9 @@ def test_the_same_files_inside_the_package(tmp_path):
     assert "Do two units suffice" in run("reproduce --list")
     run(f"reproduce pulses --check {quick}")
     run("collect outputs/pulses")
-    folder = tmp_path / "sweeps" / "pulses"
+    folder = tmp_path / "sweeps" / "papers" / "pulses"
     shutil.copy(tmp_path / "outputs" / "pulses" / "rows.parquet", folder)
-    run("reproduce pulses --rows --check -o sweeps/pulses")
+    run("reproduce pulses --rows --check -o sweeps/papers/pulses")
     published = "findings.py figure.csv figure.pdf figure.png rows.parquet verdicts.csv"
     assert {path.name for path in folder.iterdir()} >= set(published.split())
 

@@ -12,7 +12,7 @@ import pytest
 from own_programs import program
 
 from memcap.findings import papers
-from memcap.store.shards import sweeps
+from memcap.store.shards import sweeps, tables
 
 ROOT = Path(__file__).parents[1]
 
@@ -29,14 +29,14 @@ def test_it_is_as_its_sources_are(metadata, capsys):
 
 def test_croissant_names_each_table_and_each_column():
     about = json.loads((ROOT / "sweeps" / "croissant.json").read_text())
-    *files, tables = about["distribution"]
+    *files, together = about["distribution"]
     (records,) = about["recordSet"]
     names = [file["contentUrl"] for file in files]
-    assert names == [file["@id"] for file in files] == tables["includes"]
-    published = set(sweeps().rglob("rows.parquet"))
-    assert {sweeps() / name for name in names} == {
-        path for path in published if path.parent.name not in papers()
-    }
+    assert names == [file["@id"] for file in files] == together["includes"]
+    published = tables()
+    assert [sweeps() / name for name in names] == [
+        path for name, path in published.items() if name not in papers()
+    ]
     types = {
         "sc:Text": pl.String,
         "sc:Integer": pl.Int64,
@@ -45,7 +45,7 @@ def test_croissant_names_each_table_and_each_column():
         "sc:DateTime": pl.Datetime("us", "UTC"),
     }
     fields = {field["name"]: types[field["dataType"]] for field in records["field"]}
-    for path in published:
+    for path in published.values():
         assert pl.read_parquet_schema(path) == fields, path
 
 

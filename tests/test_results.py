@@ -12,23 +12,20 @@ from polars.testing import assert_frame_equal
 from memcap import figures, store
 from memcap.config.recipes import recommended
 from memcap.frontiers.frontier import fit_all_recipes
-from memcap.runtime import ROOT
 from memcap.store.rows import SCHEMA, one_per_key
-from memcap.store.shards import ATLAS, folder, rows_file, rows_files, sweeps
+from memcap.store.shards import ATLAS, folder, rows_file, rows_files, sweeps, tables
 
-STUDIES = sorted(p.parent for p in sweeps().rglob("rows.parquet"))
-DRAWN = sorted(sweeps().glob("*/figures/*.csv"))
-each_study = pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.name)
+DRAWN = sorted(sweeps().rglob("figures/*.csv"))
 
 
 def rows_of(name: str) -> pl.DataFrame:
     return store.read(rows_file(name))
 
 
-@each_study
-def test_published_rows_are_read_as_they_were_written(study):
-    rows = store.read(study)
-    written = pl.read_parquet(study / "rows.parquet")
+@pytest.mark.parametrize("name", tables())
+def test_published_rows_are_read_as_they_were_written(name):
+    rows = store.read(tables()[name])
+    written = pl.read_parquet(tables()[name])
     assert rows.height == written.height > 5
     assert dict(rows.schema) == SCHEMA
     assert_frame_equal(rows.select(written.columns), written, check_row_order=False)
@@ -75,7 +72,7 @@ LOOPS = sorted(path.parent for path in folder("loops").glob("*/rows.parquet"))
 
 def test_the_atlas_says_how_many_rows_it_has_what_they_cost_and_which_were_trained_in_c():
     rows = store.read(rows_file(ATLAS))
-    text = (ROOT / "sweeps" / "atlas.yaml").read_text(encoding="utf-8")
+    text = folder(ATLAS).with_suffix(".yaml").read_text(encoding="utf-8")
     in_c = rows.filter(kernel="native")
     from_half, from_one = (
         in_c.filter(recipe=name).height

@@ -18,9 +18,9 @@ from memcap.training.step import Trainer, TrainSpec
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 BITS = np.random.default_rng(0).integers(0, 2, (2000, 12))
-need = program("sweeps/atlas/need.py")
-known_widths = program("sweeps/atlas/known_widths.py")
-choices = program("sweeps/agents/choices.py")
+need = program("sweeps/answers/atlas/need.py")
+known_widths = program("sweeps/answers/atlas/known_widths.py")
+choices = program("sweeps/other/agents/choices.py")
 further = program("sweeps/real/further.py")
 
 
@@ -110,7 +110,7 @@ def test_an_agent_is_a_file_of_its_next_choices(tmp_path):
 def test_a_draw_is_the_start_of_a_member_and_passes_where_training_ends(
     until, recipe, tmp_path
 ):
-    guesses = program("sweeps/learned/guesses.py")
+    guesses = program("sweeps/answers/learned/guesses.py")
     evaluation = {"until": until, "sequences": 256}
     (member,) = memcap.members("latch", recipe, lag=3, units=1, seed=[1], **evaluation)
     rows = memcap.train([member], tmp_path, progress=False)

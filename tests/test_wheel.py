@@ -84,9 +84,11 @@ def test_it_prints_pages_and_where_they_are_hosted(run, installed):
 
 def test_it_finds_every_study(run):
     text = run("-m", "memcap", "train", "--help")
-    assert f" sweeps= {', '.join(NAMES)} " in " ".join(text.split())
+    lists = re.findall(r"^  (sweeps=\S*)  +(.*?)$(?=\n  \w|\n\n)", text, re.M | re.S)
+    names = [head[7:] + name for head, of in lists for name in re.split(r",\s+", of)]
+    assert sorted(names) == NAMES
     assert "study: gu2023_rates\n" in run(
-        "-m", "memcap", "train", "--cfg", "job", "sweeps=gu2023_rates"
+        "-m", "memcap", "train", "--cfg", "job", "sweeps=papers/gu2023_rates"
     )
 
 

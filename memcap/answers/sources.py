@@ -29,7 +29,6 @@ from memcap.store.shards import (
     is_published,
     rows_file,
     rows_files,
-    sweeps,
 )
 from memcap.store.status import missing
 from memcap.tasks import Task
@@ -149,9 +148,9 @@ def _elsewhere(result: Answer) -> Measurement | None:
     question = result.question
     asked = vars(question.task).items()
     found = []
-    for file in sorted(sweeps().glob("*/rows.parquet")):
+    for name, file in shards.tables().items():
         of_task = pl.scan_parquet(file).filter(task=question.task.name)
-        if of_task.head(1).collect().is_empty():
+        if "/" in name or of_task.head(1).collect().is_empty():
             continue
         rows = shards.read(file, task=question.task.name)
         rows = rows.with_columns(pl.col("cell").replace("OptimizedLSTMCell", "lstm"))
@@ -165,7 +164,7 @@ def _elsewhere(result: Answer) -> Measurement | None:
             enough = point.narrowest(question.share)
             units = enough or max(shares, key=lambda width: (shares[width], width))
             rank = (steps, others, -min(question.share, shares[units]), units)
-            found.append((rank, Measurement(file.parent.name, point, units)))
+            found.append((rank, Measurement(name, point, units)))
     return min(found, key=itemgetter(0), default=(None, None))[1]
 
 

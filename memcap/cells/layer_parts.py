@@ -18,7 +18,7 @@
 `NUMBERS` has the numbers that a suffix may end in.
 
 `LAYERS` of sizes.py names the variant of each cell that is its published layer, but for
-the differences that docstrings and sweeps/published_layers/README.md list. Parts of mLSTM and
+the differences that docstrings and sweeps/cells/published_layers/README.md list. Parts of mLSTM and
 sLSTM are in xlstm_parts.py. Tests compare all with NumPy recurrences written from the
 code of flash-linear-attention, mamba, xlstm and lm-engine
 (tests/cells/test_recurrences.py).

@@ -9,8 +9,8 @@
     slstm+conv4  the gates i and f see SiLU of a convolution over the last 4 inputs
 
 So `mlstm+conv4+gate+skip` and `slstm+conv4` are the published layers, but for what the
-page of cells lists (sweeps/cell_map/README.md). Held against NumPy recurrences that are written
-from the code of xlstm (tests/cells/test_recurrences.py).
+page of cells lists (sweeps/cells/cell_map/README.md). Held against NumPy recurrences that
+are written from the code of xlstm (tests/cells/test_recurrences.py).
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from rich.text import Text
 
 from memcap.knobs import UserError, alternatives
 from memcap.runtime import ROOT
+from memcap.store.shards import folder
 from memcap.terminal.words import Column, Listing, fold_help, show
 
 STUDIES = (
@@ -63,11 +64,11 @@ def run(arguments: Namespace) -> None:
         columns = [Column("page"), Column("title")]
         show(Listing("memcap docs PAGE", columns, [*titles.items()], notes=[STUDIES]))
         return
-    studies = {path.parent.name: path for path in ROOT.glob("sweeps/*/README.md")}
-    if name not in {*guides, *studies}:
+    page = folder(name) / "README.md"
+    if name not in guides and not page.is_file():
         guess = alternatives(name, guides, "a study", len(guides))
         raise UserError(f"{name}: no such page; {guess}")
-    text = guides.get(name) or studies[name].read_text(encoding="utf-8")
+    text = guides.get(name) or page.read_text(encoding="utf-8")
     if sys.stdout.isatty():
         show(Page(text, hyperlinks=False))
     else:

@@ -3,7 +3,7 @@ tasks.
 
 It trains what the cells of the map trained, with other seeds, in some minutes on a CPU:
 a race of learning rates at each task, then the widths that find u90
-(sweeps/cell_map.yaml). If the 95 % intervals of cells overlap, their order is not
+(sweeps/cells/cell_map.yaml). If the 95 % intervals of cells overlap, their order is not
 known: "3 to 7 of 16" are the places that the cell may have. A cell that does not train
 with this budget has none.
 

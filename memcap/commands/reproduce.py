@@ -1,8 +1,8 @@
 """Redraw a paper: train what its study lacks, draw its figure, and compare its claims with
 ours.
 
-Each paper is a study, sweeps/NAME.yaml, with its claims and published rows in
-sweeps/NAME.
+Each paper is a study, sweeps/papers/NAME.yaml, with its claims and published rows in
+sweeps/papers/NAME.
 
   memcap reproduce --list
       print question, source, cost and hardware of each paper
@@ -41,7 +41,7 @@ from memcap.knobs import UserError, grouped
 from memcap.launch import app
 from memcap.runtime import ROOT, plugins
 from memcap.store import files, rows_of
-from memcap.store.shards import OUTPUTS, rows_file
+from memcap.store.shards import OUTPUTS, choice, folder, rows_file
 from memcap.terminal.words import Blocks, Column, complain, plural, show
 
 CLAIMS = (
@@ -220,7 +220,7 @@ def _rows(arguments: Namespace) -> tuple[pl.DataFrame, Path]:
         raise UserError(
             f"--full: there is no study {study}; the default study of {name} is all there is"
         )
-    overrides = [f"sweeps={study}", *arguments.overrides]
+    overrides = [f"sweeps={choice(study)}", *arguments.overrides]
     if arguments.tiny:
         ((job,),) = app.compose_jobs(overrides, arguments.config_dir)
         settings = job.settings
@@ -245,8 +245,8 @@ def _published(name: str) -> pl.DataFrame:
 
 
 def _is_study(name: str, config_dir: Path | None) -> bool:
-    folders = [config_dir or ROOT, ROOT]
-    return any((f / "sweeps" / f"{name}.yaml").is_file() for f in folders)
+    own = (config_dir or ROOT) / "sweeps" / name
+    return any(path.with_suffix(".yaml").is_file() for path in (own, folder(name)))
 
 
 def tiny(members: Sequence[Member]) -> list[Member]:

@@ -35,7 +35,7 @@ from memcap.terminal.words import (
 # An override of a job's own keys, of which nothing is looked up but a group's name.
 GROUPS = "task|model|recipe|evaluation|engine|sweeps"
 OVERRIDE = re.compile(
-    rf"-m|--multirun|(?:{GROUPS})=[\w,-]+|"
+    rf"-m|--multirun|(?:{GROUPS})=[\w-]+(?:[,/][\w-]+)*|"
     rf"(?:(?:{GROUPS})\.\w+|seed|axes|design|precision|study)=[\w\s.,+:()\[\]{{}}-]*"
 )
 IMPORT = re.compile(r"[A-Za-z_]\w*:[A-Za-z_]")

@@ -1,11 +1,13 @@
 """Train members and keep their rows; arguments are Hydra overrides."""
 
+import re
 from argparse import REMAINDER, ArgumentParser, Namespace
 from shutil import get_terminal_size
 
 from memcap.launch import app
 from memcap.report import tables
 from memcap.runtime import ROOT
+from memcap.store.shards import choices
 from memcap.tasks import task_classes
 from memcap.terminal.words import WIDTH, fold_help, order
 
@@ -57,9 +59,12 @@ def run(arguments: Namespace) -> None:
 
 def _choices() -> str:
     """Name the tasks, the files of each folder of conf/, and the studies, for the help text."""
-    folders = [*sorted((ROOT / "conf").iterdir()), ROOT / "sweeps"]
-    names = {"task": list(task_classes())}
-    names |= {f.name: [p.stem for p in f.glob("*.yaml")] for f in folders if f.is_dir()}
+    names = {"task=": list(task_classes())}
+    files = sorted((ROOT / "conf").glob("*/*.yaml"))
+    each = [f"{path.parent.name}={path.stem}" for path in files]
+    for choice in each + [f"sweeps={study}" for study in choices()]:
+        name = re.split("[=/]", choice)[-1]
+        names.setdefault(choice.removesuffix(name), []).append(name)
     return "\n" + "".join(
-        f"  {name + '=':<10} {', '.join(sorted(of))}\n" for name, of in names.items()
+        f"  {name:<9}  {', '.join(sorted(of))}\n" for name, of in names.items()
     )

@@ -8,7 +8,7 @@ A figure is an object, in this folder the file itself, with
   touches nothing else. It makes its picture with `matplotlib.figure.Figure` and leaves
   matplotlib.pyplot alone, so no window and no backend is chosen for whoever imports it.
 
-A figure that shows one study alone is the `draw` of sweeps/NAME/findings.py, which
+A figure that shows one study alone is the `draw` of sweeps/GROUP/NAME/findings.py, which
 draws the figure of a paper, too: `memcap figure cell_map`, `memcap figure grazzi2024`.
 One that lives elsewhere is called by `module:name`: `memcap figure my_module:hello
 outputs/mine` draws the object `hello` of my_module.py, and `memcap figure

@@ -23,7 +23,8 @@ def draw(rows: pl.DataFrame) -> Drawn:
     if len(tasks) != 1:
         raise UserError(
             f"{len(tasks)} tasks, read-outs or ways of judging in these rows: cells are compared"
-            " on one; give the rows of a study such as memcap train sweeps=cells_side_by_side"
+            " on one; give the rows of a study such as memcap train"
+            " sweeps=cells/supplement/cells_side_by_side"
         )
     counts = {
         p.model.name: {name: count_by_units(rows, p, name) for name in COUNTS}

@@ -21,7 +21,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     groups = shapes(rows)
     if not groups:
         raise UserError(
-            "no rows: nothing to draw; train some, as in: memcap train sweeps=layers"
+            "no rows: nothing to draw; train some, as in: memcap train sweeps=answers/layers"
         )
     return Drawn(plot(groups), table(_columns(net) for nets in groups for net in nets))
 

@@ -26,7 +26,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     if not points:
         raise UserError(
             "no rows: nothing to draw; train a study first, as in: memcap train"
-            " sweeps=delay_line_recipes"
+            " sweeps=training/delay_line_recipes"
         )
     best = best_recipes(points)
     names = recipe_names(points)

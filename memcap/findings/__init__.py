@@ -1,9 +1,10 @@
-"""The vocabulary of sweeps/NAME/findings.py, which says what was found in a study.
+"""The vocabulary of sweeps/GROUP/NAME/findings.py, which says what was found in a study.
 
-A study is sweeps/NAME.yaml, which `memcap train sweeps=NAME` trains, and beside it the
-folder sweeps/NAME with
+A study is sweeps/GROUP/NAME.yaml, which `memcap train sweeps=GROUP/NAME` trains, and
+beside it the folder sweeps/GROUP/NAME with
 
-* rows.parquet, once they are published, and the study's figures;
+* rows.parquet, once they are published, and the study's figures; other_seeds.parquet, if
+  it was trained again with other seeds;
 * README.md, a page on what was found;
 * findings.py, with
     * `TABLES`, which maps the names of blocks of pages to functions that make them from
@@ -14,10 +15,10 @@ folder sweeps/NAME with
       claims, each with the paper's number and a function that judges the table;
     * `draw(rows)`, as in a figure's file (memcap/figures/), which draws the paper's
       figure from our rows;
-* of a paper, by_eye.csv, if numbers were read by eye from its figures (`by_eye`), and
-  what `memcap reproduce NAME --rows --resample -o sweeps/NAME` writes: figure.png,
-  figure.csv, verdicts.csv, resampled.csv. sweeps/NAME_full.yaml may have the paper's
-  own sizes (`--full`).
+* of a paper, which lies in sweeps/papers, by_eye.csv, if numbers were read by eye from
+  its figures (`by_eye`), and what `memcap reproduce NAME --rows --resample -o
+  sweeps/papers/NAME` writes: figure.png, figure.csv, verdicts.csv, resampled.csv.
+  NAME_full.yaml may have the paper's own sizes (`--full`).
 
 The words of a findings.py, from memcap/findings/claims.py and from this file:
 
@@ -54,12 +55,7 @@ from memcap.figures import Drawn
 from memcap.knobs import UserError, alternatives
 from memcap.runtime import plugins
 from memcap.store.lengths import first_failures, over_lengths
-from memcap.store.shards import (
-    folder,
-    load_findings as load,
-    sweeps,
-    with_findings as names,
-)
+from memcap.store.shards import folder, load_findings as load, with_findings as names
 from memcap.terminal.words import first_paragraph, plural
 from memcap.thresholds import curve
 
@@ -215,8 +211,8 @@ def papers() -> dict[str, str]:
 
 
 def study_config(study: str) -> dict[str, Any]:
-    """Return what sweeps/NAME.yaml sets."""
-    return yaml.safe_load((sweeps() / f"{study}.yaml").read_text("utf-8"))
+    """Return what a study's NAME.yaml sets."""
+    return yaml.safe_load(folder(study).with_suffix(".yaml").read_text("utf-8"))
 
 
 def by_eye(study: str) -> pl.DataFrame:
@@ -299,9 +295,9 @@ def strict_count() -> str:
 
 def judged_again(name: str) -> dict[str, dict[str, str]]:
     """Return the lines of a paper's claims on other seeds, by claim, if it was judged on
-    them: sweeps/NAME_again/verdicts.csv, as `memcap reproduce NAME --rows
-    sweeps/NAME_again -o sweeps/NAME_again` writes it."""
-    path = folder(f"{name}_again") / "verdicts.csv"
+    them: other_seeds.csv, the verdicts.csv that `memcap reproduce NAME --rows
+    sweeps/papers/NAME/other_seeds.parquet` writes."""
+    path = folder(name) / "other_seeds.csv"
     if not path.is_file():
         return {}
     lines = pl.read_csv(path, infer_schema=False).fill_null("").to_dicts()

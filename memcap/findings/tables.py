@@ -29,7 +29,7 @@ from memcap.models.architecture import Architecture
 from memcap.store import curves
 from memcap.store.columns import task_of as task_of_row
 from memcap.store.rows import STEPS_TO, passed_column
-from memcap.store.shards import ATLAS, STUDIES, folder, rows_files
+from memcap.store.shards import ATLAS, STUDIES, folder, rows_files, tables
 from memcap.terminal.words import fill, number
 from memcap.thresholds.curve import Threshold
 
@@ -112,7 +112,7 @@ def span(values: pl.Series, digits: int = 1) -> str:
 @cache
 def rows_of(study: str) -> pl.DataFrame:
     """Return the published rows of a study."""
-    return store.read(folder(study))
+    return store.read(tables()[study])
 
 
 @cache

@@ -24,7 +24,6 @@ PLUGINS = {  # by the choices that need them
     "hydra/sweeper/nevergrad": "hydra-nevergrad-sweeper",
     "hydra/sweeper/optuna": "hydra-optuna-sweeper",
 }
-RENAMED = {"sweeps/state": "cell_map"}
 # Raised by Hydra and OmegaConf if a config is wrong.
 HYDRA_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, UnicodeDecodeError)
 # They also raise ValueErrors; those about the user's mistakes begin so.
@@ -47,13 +46,13 @@ def explain(error: BaseException, overrides: Sequence[str] = ()) -> str:
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         file = error.missing_cfg_file
         group, _, choice = file.rpartition("/")
+        if file.startswith("sweeps/"):  # also of a study's group
+            group, choice = "sweeps", file.removeprefix("sweeps/")
         if file in PLUGINS:
             return (
                 f"{group}={choice}: comes with a plugin that is not installed; pip install"
                 f" {PLUGINS[file]}"
             )
-        if file in RENAMED:
-            return f"{group}={choice}: is called {RENAMED[file]} now"
         if error.options:
             own = f"a file of {group}/ in --config-dir"
             if group == "task":

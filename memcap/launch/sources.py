@@ -1,9 +1,11 @@
-"""Hydra's group `task`, made from the tasks themselves, and the place of the group `sweeps`.
+"""Hydra's group `task`, made from the tasks themselves, and its group `sweeps`.
 
 A task's choice is its name, and has the defaults of its knobs. So a task needs no file
 in conf/, and `task=my_module:MyTask` works on the command line, in a study file and in
-a defaults list. A plugin puts tasks and studies on Hydra's search path; `glob(*)` in a
-multirun would not see them through `hydra.searchpath`.
+a defaults list. Hydra lists one folder of a group alone, so the studies in the folders
+of sweeps/ are named here, for `glob(*)`, completion and errors. A plugin puts tasks and
+studies on Hydra's search path; `glob(*)` in a multirun would not see them through
+`hydra.searchpath`.
 """
 
 import contextlib
@@ -19,9 +21,11 @@ from omegaconf import OmegaConf
 
 from memcap.config.member import task_defaults
 from memcap.runtime import ROOT, plugins
+from memcap.store.shards import choices
 from memcap.tasks import task_classes
 
 GROUP = "task"
+STUDIES = "sweeps"
 
 
 class TaskSource(ConfigSource):
@@ -37,8 +41,8 @@ class TaskSource(ConfigSource):
         return True
 
     def is_group(self, config_path: str) -> bool:
-        """Return whether a path is the group, or its parent folder."""
-        return config_path.strip("/") in ("", GROUP)
+        """Return whether a path is one of the groups, or their parent folder."""
+        return config_path.strip("/") in ("", GROUP, STUDIES)
 
     def is_config(self, config_path: str) -> bool:
         """Return whether a path is one of the tasks."""
@@ -47,13 +51,13 @@ class TaskSource(ConfigSource):
         return group == GROUP and is_task
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
-        """Return the names in the group, or the group itself."""
+        """Return the names in a group, or the group of the tasks itself."""
         path = config_path.strip("/")
         if path == "" and results_filter in (None, ObjectType.GROUP):
             return [GROUP]
         if path == GROUP and results_filter in (None, ObjectType.CONFIG):
             return [*task_classes()]
-        return []
+        return choices() if path == STUDIES else []
 
     def load_config(self, config_path: str) -> ConfigResult:
         """Load the defaults of one task."""

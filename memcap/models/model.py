@@ -107,7 +107,7 @@ def keras(lag: int, length: int) -> cells.Init:
     as one orthogonal matrix, so half as large as with forget_bias.
 
     With a window of 400 steps, 1,000 updates leave 0.67 of the error from this start,
-    and 0.07 from forget_bias (one seed each, sweeps/voelker2019).
+    and 0.07 from forget_bias (one seed each, sweeps/papers/voelker2019).
     """
     return cells.Init(forget=1.0, together=True)
 

@@ -9,8 +9,9 @@ from typing import Any
 from memcap import store
 from memcap.config.member import member_of
 from memcap.knobs import UserError, set_words
+from memcap.store import shards
 from memcap.store.columns import Row
-from memcap.store.shards import ATLAS, is_published, sweeps
+from memcap.store.shards import ATLAS, is_published
 from memcap.tasks import Task
 
 PREFIX = "atlas:"
@@ -20,7 +21,7 @@ STEM = "nets"  # of the folder and its two files, rows/nets.parquet and weights/
 
 def folder() -> Path:
     """Return the folder of the nets, with the layout of a study's; it need not exist."""
-    return sweeps() / STEM
+    return shards.folder(STEM)
 
 
 def name_of(task: Task, lag: int) -> str:

@@ -17,9 +17,9 @@ A member's key is the hash of its whole config and seed, so a rerun replaces its
 never adds one. A damaged file is named, left where it is and skipped, so a rerun trains
 again, into new files, the members that only this file had.
 
-memcap publishes studies with its code: sweeps/NAME.yaml is what a study trains, and
-beside it sweeps/NAME has its rows, what was found in them (findings.py, README.md) and
-its figures.
+memcap publishes studies with its code, in groups: sweeps/GROUP/NAME.yaml is what a study
+trains, and beside it sweeps/GROUP/NAME has its rows, what was found in them (findings.py,
+README.md) and its figures. `studies` says where each one lies.
 """
 
 import contextlib
@@ -76,6 +76,10 @@ STUDIES = {
     "cell_map_tasks": ("cell_map_tasks", "cell_map_tasks_again"),
 }
 NAMES = tuple(STUDIES)
+AGAIN = "_again"  # ends the name of a study's rows of other seeds
+ROWS = {"": "rows", AGAIN: "other_seeds"}  # files of rows, by the end of their name
+# Folders of sweeps/ that hold studies; some lie in sweeps/ itself.
+GROUPS = ("", "answers", "cells", "cells/supplement", "papers", "training", "other")
 # Nets of advised widths, on seeds that chose neither recipe nor width: `memcap answer`
 # counts those that passed. No width is chosen by them.
 FRESH = ("anywhere_fresh_seeds", "up_to_fresh_seeds", "advice_fresh_seeds")
@@ -127,14 +131,64 @@ def sweeps() -> Path:
     return ROOT / "sweeps"
 
 
+def studies() -> dict[str, Path]:
+    """Return the folder of each published study by the study's name. FOLDER.yaml says
+    what it trains; without rows there is no folder yet."""
+    return _studies(sweeps())
+
+
+@cache
+def _studies(root: Path) -> dict[str, Path]:
+    groups = [root / group for group in GROUPS]
+    places = {
+        path.with_suffix("")
+        for group in groups
+        for path in group.glob("[a-z]*")
+        if path.suffix == ".yaml" or path.is_dir()
+    }
+    return {
+        path.name: path
+        for path in sorted(places.difference(groups), key=attrgetter("name"))
+    }
+
+
 def folder(study: str) -> Path:
     """Return the folder of a study; it need not exist."""
-    return sweeps() / study
+    return studies().get(study, sweeps() / study)
+
+
+def choice(study: str) -> str:
+    """Return a study as `sweeps=` takes it: papers/arjovsky2016."""
+    return folder(study).relative_to(sweeps()).as_posix()
+
+
+def choices() -> list[str]:
+    """Return all that `sweeps=` takes, what is in no group first."""
+    names = [
+        choice(name)
+        for name, path in studies().items()
+        if path.with_suffix(".yaml").is_file()
+    ]
+    return sorted(names, key=lambda name: ("/" in name, name))
 
 
 def rows_file(study: str) -> Path:
-    """Return the file of a study's rows; it need not exist."""
-    return folder(study) / "rows.parquet"
+    """Return the file of a study's rows, those of other seeds for NAME_again; it need
+    not exist."""
+    name = study.removesuffix(AGAIN)
+    return folder(name) / f"{ROWS[study.removeprefix(name)]}.parquet"
+
+
+def tables() -> dict[str, Path]:
+    """Return all published tables of rows by their names: a study, NAME_again with its
+    other seeds, or a part of it, as loops/native."""
+    files = {
+        Path(study, path.parent.relative_to(place)).as_posix() + end: path
+        for study, place in studies().items()
+        for end, stem in ROWS.items()
+        for path in place.rglob(f"{stem}.parquet")
+    }
+    return dict(sorted(files.items()))
 
 
 def rows_files(name: str) -> list[Path]:
@@ -144,7 +198,8 @@ def rows_files(name: str) -> list[Path]:
 
 def with_findings() -> list[str]:
     """Return the studies that have a findings.py, in alphabetical order."""
-    return sorted(path.parent.name for path in sweeps().glob("*/findings.py"))
+    places = studies().items()
+    return [name for name, place in places if (place / "findings.py").is_file()]
 
 
 @cache

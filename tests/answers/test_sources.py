@@ -50,6 +50,7 @@ def place(tmp_path, monkeypatch):
 def publish(study, *groups):
     rows_file(study).parent.mkdir(parents=True, exist_ok=True)
     files.write_table(rows_file(study), table(*groups))
+    shards._studies.cache_clear()
 
 
 @pytest.mark.parametrize(

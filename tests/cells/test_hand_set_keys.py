@@ -1,5 +1,5 @@
 """Cells with a matrix whose weights are set by hand: what they recall and overwrite, how
-small a key may be, and what a clock lets one layer do (sweeps/cell_map/README.md)."""
+small a key may be, and what a clock lets one layer do (sweeps/cells/cell_map/README.md)."""
 
 import jax
 import jax.numpy as jnp

@@ -308,6 +308,9 @@ REFUSED = "Resume with the command that trained it; its file says none "
     [
         ("memcap train -m task=latch task.lag=1,2", "Resume with: "),
         ("memcap train sweeps=mine 'axes={seed: 9}'", "Resume with: "),
+        ("memcap train -m sweeps=cells/supplement/mine,a/b", "Resume with: "),
+        ("memcap train sweeps=../mine", MARKED),
+        ("memcap train sweeps=/etc/mine", MARKED),
         ("memcap train task=evil:T", MARKED),
         ("memcap train --config-dir evil sweeps=x", MARKED),
         ("memcap train hydra.launcher._target_=os.system", MARKED),

@@ -144,7 +144,7 @@ def test_the_list_has_all_papers_and_counts_apart_what_notes_alone_say(tmp_path)
     again = [
         verdict
         for name in texts
-        for file in findings.folder(f"{name}_again").glob("verdicts.csv")
+        for file in findings.folder(name).glob("other_seeds.csv")
         for verdict in own_verdicts(name, pl.read_csv(file))
     ]
     assert f"(on other seeds, {again.count('holds')} of {len(again)})" in done.out

@@ -43,7 +43,7 @@ def rows():
 @pytest.mark.breadth
 def test_a_guest_trains_what_a_cell_of_the_map_trained():
     """As Hydra resolves its study, but for the cell."""
-    ((job,),) = compose_jobs(["sweeps=cell_map"])
+    ((job,),) = compose_jobs(["sweeps=cells/cell_map"])
     keys = {m.key for m in job.members if m.model.cell == "GRUCell"}
     assert {m.key for m in cell_map.members_of("GRUCell", 0)} == keys
     guests = cell_map.members_of(GUEST, 0)

@@ -120,6 +120,7 @@ def test_cfg_job_prints_what_cannot_be_trained_and_says_why(tmp_path):
         ("memcap frontier --json ", set()),  # a path, which the shell completes
         ("memcap train --cfg ", {"job", "hydra", "all"}),
         ("memcap train -m task=latch -cd=my_conf sweeps=mi", {"sweeps=mine"}),
+        ("memcap train sweeps=cells/k", {"sweeps=cells/keys"}),
         (
             "memcap plan --device h100 -m --config-dir ./my_conf/ recipe=mi",
             {"recipe=mine"},

@@ -145,7 +145,7 @@ def test_a_compiler_that_is_missing(tmp_path, name):
     reason="its compiler is not installed: make test-targets",
 )
 def test_a_study_on_an_accelerator(tmp_path):
-    told = planned(tmp_path, "--device", "h100", "sweeps=delay_line_frontier")
+    told = planned(tmp_path, "--device", "h100", "sweeps=training/delay_line_frontier")
     assert (told["members"], told["searched"]) == (18432, True)
     assert (
         told["programs_in_all"] <= 12

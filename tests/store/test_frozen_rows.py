@@ -24,11 +24,11 @@ from memcap.frontiers.frontier import frontier
 from memcap.knobs import knob
 from memcap.models.model import Model
 from memcap.rule import Evaluation
+from memcap.store.shards import tables
 from memcap.studies.writer import row_of
 from memcap.tasks import task_class
 
 ROWS = json.loads((Path(__file__).parent / "frozen_rows.json").read_text())
-PUBLISHED = sorted((Path(__file__).parents[2] / "sweeps").glob("*/rows.parquet"))
 LATCH = next(frozen for frozen in ROWS if frozen["config"]["task"]["name"] == "latch")
 
 
@@ -39,14 +39,10 @@ def test_a_frozen_row_keeps_its_key_and_its_config(frozen):
     assert member.config == frozen["config"]
 
 
-@pytest.mark.parametrize(
-    "path",
-    leave(PUBLISHED, but=lambda path: path.parent.name != "agents"),
-    ids=lambda path: path.parent.name,
-)
-def test_published_rows_keep_their_keys(path):
+@pytest.mark.parametrize("name", leave([*tables()], but=lambda name: name != "agents"))
+def test_published_rows_keep_their_keys(name):
     """One of each kind, whatever its lag, width and seed."""
-    rows = store.read(path)
+    rows = store.read(tables()[name])
     assert rows.height > 5
     numbers = pl.col("config").str.replace_all(r'"(lag|length|units|seed)": \d+', "")
     kinds = rows.with_columns(kind=numbers).unique("kind")

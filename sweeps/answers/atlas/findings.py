@@ -1,0 +1,438 @@
+"""The atlas: what `memcap answer` knows where your own rows say nothing."""
+
+import math
+from collections.abc import Sequence
+from functools import cache
+
+import polars as pl
+
+from memcap.figures import gap
+from memcap.findings import folder, load
+from memcap.findings.tables import (
+    Point,
+    advised,
+    atlas_rows,
+    best_recipes,
+    content,
+    costs,
+    family,
+    filled,
+    from_rows,
+    frontier,
+    label,
+    marks,
+    number,
+    outcome,
+    passes,
+    point,
+    points_of,
+    recipes_of,
+    rows_of,
+    sentence,
+    span,
+    table,
+    task_of,
+    u90,
+    width,
+)
+
+QUESTIONS = {  # what must be known after 50 steps: task, knobs
+    "one bit, seen once, anywhere": ("latch",),
+    "one of 32 symbols, seen once, anywhere": ("latch", "symbols=32"),
+    "the sum of two of 51 numbers": ("adding",),
+    "the order of two symbols": ("temporal_order",),
+    "how many steps went by": ("count",),
+    "four bits, to be repeated in order": ("copy",),
+    "sixteen bits, to be repeated in order": ("copy", "items=16"),
+    "at every step, the bit of 50 steps ago": ("delay_line",),
+}
+
+
+SEQUENCES_OF_MARKS = 10_000  # of sweeps/answers/atlas/known_widths.py
+
+DEFINITIONS = (
+    "one bit, seen once, anywhere",
+    "one of 32 symbols, seen once, anywhere",
+    "sixteen bits, to be repeated in order",
+    "at every step, the bit of 50 steps ago",
+)
+
+
+BEST = ("atlas", "muon", "ggt")
+HELD = (("pattern",), ("latch", "symbols=8"), ("latch", "symbols=32"))
+COPIES = tuple(("copy", f"items={items}") for items in (2, 4, 8, 16))
+CURRICULA = ("curriculum_chrono", "curriculum_from_one")
+STRICTEST = ("anywhere", "up_to", "steady", "trained")
+
+
+def definitions() -> str:
+    """The answer to whoever asks how to define an LSTM."""
+    results = {name: advised(*QUESTIONS[name]) for name in DEFINITIONS}
+    lines = [
+        (
+            name,
+            f"`LSTM({result.units})`",
+            f"`nn.LSTM(features, {result.units})`",
+            outcome(result),
+        )
+        for name, result in results.items()
+    ]
+    heads = (
+        "what it must still know after 50 steps or less",
+        "in Keras",
+        "in PyTorch",
+        "trained nets that passed",
+    )
+    return (
+        "**Do not size it by the length. Size it by what it must still know.**\n\n"
+        + table(heads, lines)
+    )
+
+
+def short_answer() -> str:
+    """The answer in a paragraph."""
+    stream = advised("delay_line")
+    dearer, tasks = dearer_by_lag()
+    adam = from_rows(rows_of("atlas"), stream.question)
+    units = sorted({adam.units, stream.units})
+    latch = advised("latch")
+    longest = latch.question.task.length(latch.question.lag)
+    conditions = load("learned").controls()
+    place = task_of("latch", []), 50, 1
+    one = conditions["uniform", *place]
+    passed = one.bias, conditions["hold", *place].bias, one.frozen
+    bias, alone, frozen = (f"{good} of {nets}" for good, nets in passed)
+    return filled(
+        "**An LSTM that sees one bit once, anywhere in a sequence, and holds it for 50 steps or"
+        f" less needs {latch.units} unit: {outcome(latch)} trained nets have 99 % of their answers"
+        f" right wherever the bit comes in sequences of up to {longest} steps. An LSTM that must"
+        " give the bit of 50 steps ago at every step, and so holds 50 bits all the time, needs"
+        f" {' to '.join(map(str, units))} units, by optimizer ({outcome(stream)} nets with"
+        f" {stream.units}).** A longer lag alone costs little width: {tasks - len(dearer)} of"
+        f" {tasks} tasks take less than half more units at lag 50 than at the shortest lag,"
+        f" {joined(dearer)} more. Information costs"
+        " width, and how much depends on how well the net was trained. Holding is"
+        f" {'inherited from the start' if one.verdict.startswith('inherited') else 'learnt'}:"
+        f" from forget bias 1, which by itself holds nothing for 50 steps, {bias} nets learn it"
+        f" where the training begins with short lags (recipe `uniform`), and {alone} at lag 50"
+        f" alone (recipe `hold`). With only the read-out trained {frozen} do, and of"
+        f" {one.draws:,} untrained nets {max(one.by_recipe, one.wide)} hold a bit by luck."
+    )
+
+
+def bits(each: Point) -> float:
+    """Bits that have to be held at the worst moment."""
+    return each.task.facts(each.lag, each.length).bits
+
+
+@cache
+def dearer_by_lag() -> tuple[Sequence[tuple[Point, Point]], int]:
+    """Return the shortest lag and lag 50 of the tasks that take half more units there,
+    or yet more, though no more has to be held, and of how many tasks that is."""
+    lines: dict[str, list[Point]] = {}
+    for p in frontier(atlas_rows()):
+        if p.trains and p.model.cell == "lstm" and p.model.layers == 1:
+            lines.setdefault(label(p.task), []).append(p)
+    ends = []
+    for some in lines.values():
+        strictest = next(at for at in STRICTEST if any(p.at == at for p in some))
+        own = [p for p in some if p.at == strictest]
+        shortest = own[0]
+        last = next((p for p in own if p.lag == 50), None)
+        if last is not None and bits(last) <= bits(shortest):
+            ends.append((shortest, last))
+    dearer = [(a, b) for a, b in ends if b.fit.u90.units >= 1.5 * a.fit.u90.units]
+    return sorted(dearer, key=lambda pair: pair[1].fit.u90.units), len(ends)
+
+
+def joined(dearer: Sequence[tuple[Point, Point]]) -> str:
+    """Name the tasks of pairs of points."""
+    *names, last = (b.task.name.replace("_", " ") for _, b in dearer)
+    return f"{', '.join(names)} and {last}"
+
+
+def lag_and_width() -> str:
+    """Say of how many tasks a lag costs width though no more has to be held, and what
+    was tried of one."""
+    dearer, tasks = dearer_by_lag()
+    exceptions = ", ".join(
+        f"{b.task.name.replace('_', ' ')} from {u90(a)} at lag {a.lag} to {u90(b)}"
+        for a, b in dearer
+    )
+    counts = passes(rows_of("cycle_navigation"), "units").sort("units")
+    passed = ", ".join(
+        f"{good} of {nets} with {units}" for units, good, nets in counts.rows()
+    )
+    short, long = (
+        p for p in frontier(atlas_rows()) if p.task.name == "modular_arithmetic"
+    )
+    return filled(
+        f"Of {tasks} tasks that hold equally many bits at each lag and were measured up to lag 50,"
+        f" {tasks - len(dearer)} take less than half more units at lag 50 than at the shortest lag"
+        " (u90, by the strictest verdict that was measured). The others rise:"
+        f" {exceptions}. Of nets of cycle navigation that train on all"
+        " lags, with Adam and Muon at rates from 0.005 to 0.06, these pass up to lag 50:"
+        f" {passed} units (`memcap train sweeps=other/cycle_navigation`). Modular arithmetic"
+        f" was not measured as far: {u90(short)} units at lag {short.lag}, {u90(long)} at"
+        f" {long.lag}."
+    )
+
+
+def questions() -> str:
+    """Units to take up to lag 50, and how many runs of this width passed."""
+    lines = []
+    for name, (task, *knobs) in QUESTIONS.items():
+        words = "".join(f" --knob {knob}" for knob in knobs)
+        command = f"`memcap answer --task {task} --lag 50{words}`"
+        result = advised(task, *knobs)
+        lines.append((name, command, result.units, outcome(result)))
+    first = "what must be known after 50 steps or less"
+    return table((first, "ask", "units to take", "runs that passed"), lines)
+
+
+def whole_atlas() -> str:
+    """Every mark of the atlas."""
+    return marks(points_of(*BEST))
+
+
+def gap_in_short() -> str:
+    """Say how far above the floor training ends, and where hand-set nets lie."""
+    all_gaps = gap.gaps(
+        pl.concat(map(rows_of, ("atlas", "other_tasks", "muon", "ggt")))
+    )
+    both = [each for each in all_gaps if each.hand_set and each.is_met]
+    wider = [
+        each.point.label.replace("_", " ")
+        for each in both
+        if each.any_seed < each.hand_set
+    ]
+    return filled(
+        f"{gap.in_short(all_gaps)} At {len(wider)} of {len(both)} lines with a net set by hand"
+        f" ({', '.join(wider)}), some seed found a net with less state: a construction proves"
+        " that its width is enough, but not that it is the least."
+    )
+
+
+def costs_by_family() -> str:
+    """Tabulate the cost of each family of tasks."""
+    points = points_of(*BEST)
+    lines = []
+    for cost in costs(points):
+        own = [p for p in points if p.measured and family(p) == cost.family]
+        contents = [content(p) for p in own]
+        lags = [p.lag for p in own]
+        interval = "too few"
+        if math.isfinite(cost.low):
+            interval = f"[{cost.low:.2f}, {cost.high:.2f}]"
+        lines.append(
+            (
+                cost.family.replace("_", " "),
+                f"{cost.slope:.2f} {interval}",
+                f"units per {cost.unit}",
+                f"{min(contents):g} to {max(contents):g} {cost.unit}s,"
+                f" lags {min(lags)} to {max(lags)}",
+            )
+        )
+    return table(("family", "cost", "in", "measured at"), lines)
+
+
+def costs_in_short() -> str:
+    """Say what differs between the families."""
+    by_family = {cost.family: cost for cost in costs(points_of(*BEST))}
+    return filled(
+        f"The cost of a bit depends on the task. A copy costs {sentence(by_family['copy'])}, at"
+        " any lag. A delay line, which shifts at every step, costs"
+        f" {sentence(by_family['delay_line'])} with two symbols,"
+        f" {sentence(by_family['delay_line (symbols=4)'])} with four and"
+        f" {sentence(by_family['delay_line (symbols=8)'])} with eight. A delay line of reals"
+        f" costs {sentence(by_family['delay_line (reals=True)'])}. One slope for all of them"
+        " would mean nothing."
+    )
+
+
+def hidden() -> str:
+    """Holding tasks at their shortest and longest lag, by the recipes of before and
+    under the curricula."""
+    lines = []
+    for task, *knobs in (*HELD, *COPIES):
+        name = label(task_of(task, knobs))
+        for lag in (1, 50):
+            points = [p for p in recipes_of("atlas") if (p.label, p.lag) == (name, lag)]
+            (before,) = best_recipes(
+                p for p in points if not p.recipe.name.startswith("curriculum")
+            )
+            recipe = f"({before.recipe.name}, {before.recipe.budget:,})"
+            by = {p.recipe.name: width(p.fit.u90) for p in points}
+            curricula = (by.get(recipe, "not in the atlas") for recipe in CURRICULA)
+            lines.append((name, lag, f"{width(before.fit.u90)} {recipe}", *curricula))
+    before = "u90 without a curriculum (recipe, steps)"
+    heads = "task", "lag", before, "from half of the lag on", "from lag 1 on"
+    return table(heads, lines)
+
+
+def delay_line() -> str:
+    """Five lags of it."""
+    lines = []
+    for lag in (1, 5, 12, 25, 50):
+        p = point("delay_line", lag)
+        bits = f"{p.references.bits:g}"
+        lines.append((lag, bits, width(p.fit.u50), width(p.fit.u90)))
+    half = "units at which half of the seeds pass"
+    return table(("lag", "bits to hold", half, "nine in ten"), lines)
+
+
+def latch() -> str:
+    """One unit at every lag."""
+    marks = {p.lag: p for p in points_of("atlas") if p.label == "latch"}
+    assert all(p.units[0] == 1 for p in marks.values())
+    near, far = (
+        f"{marks[lag].solved[0]} of {marks[lag].runs[0]}" for lag in (50, max(marks))
+    )
+    return filled(
+        "A net sees one bit, then random distractors, and must answer with the bit at the end."
+        f" One unit is enough at every measured lag, from {min(marks)} to {max(marks)} steps:"
+        f" with one unit {near} seeds learned the task at lag 50, and {far} at lag {max(marks)}."
+    )
+
+
+def four_symbols() -> str:
+    """Steady seeds by width at lag 8."""
+    (p,) = (
+        p
+        for p in recipes_of("atlas")
+        if (p.label, p.lag, p.recipe.name)
+        == ("delay_line (symbols=4)", 8, "curriculum")
+    )
+    counts = zip(p.solved, p.runs, strict=True)
+    steady = (f"{good} of {seeds}" for good, seeds in counts)
+    return table(("units", *p.units), [("steady", *steady)])
+
+
+def state_in_use() -> str:
+    """How much of a state is used."""
+    at_50 = point("delay_line", 50)
+    bits = at_50.references.bits
+    units = at_50.fit.u90.units
+    return filled(
+        f"A delay line of lag 50 must hold {bits:g} bits. It takes {units:.1f} units, which have"
+        f" {2 * units:.0f} numbers of state, or {2 * units / bits:.1f} for each bit (u90; `memcap"
+        " frontier atlas`)."
+    )
+
+
+def need() -> str:
+    """Tabulate widths predicted from sequences alone beside those of the atlas, a line
+    per line of it."""
+    verdicts = ("within", "off", "wrong", "unknown")
+    lines = []
+    for (name,), line in marks_of_need().group_by("line", maintain_order=True):
+        kind = "numbers" if line["values"].all() else "bits"
+        known = line["amount"].count() > 0
+        lines.append(
+            (
+                name.replace("_", " "),
+                span(line["lag"], 0),
+                f"{line['explained'].min():.2f}",
+                f"{span(line['amount'])} {kind}" if known else "unknown",
+                span(line["width"]),
+                span(line["u90"]),
+                *(line["verdict"].to_list().count(verdict) for verdict in verdicts),
+            )
+        )
+    heads = "line", "lags", "explained", "to hold", "predicted", "u90"
+    return table((*heads, *verdicts), lines)
+
+
+def need_in_short() -> str:
+    """Say how many widths are predicted."""
+    marks = marks_of_need()
+    is_within = pl.col("verdict") == "within"
+    number = dict(marks["verdict"].value_counts().rows())
+    unknown, off, wrong = (
+        number.get(verdict, 0) for verdict in ("unknown", "off", "wrong")
+    )
+    wider = marks.filter(pl.col("u90") >= 1.5)
+    within = wider.filter(is_within).height
+    said = wider.filter(pl.col("verdict") != "unknown").height
+    by_line = marks.group_by("line").agg(is_within.mean())["verdict"].mean()
+    ones = marks.filter(pl.col("u90") <= 1.5).height
+    return filled(
+        f"The prediction is within a factor of 1.5 at {number['within']} of {marks.height} marks"
+        f" ({number['within'] / marks.height:.0%}), or at {by_line:.0%} if each line counts"
+        f" alike. It is unknown at {unknown} marks, off by more at {off}, and wrong beyond doubt"
+        f" at {wrong}. A constant of one unit is within the factor at {ones} marks"
+        f" ({ones / marks.height:.0%}). {wider.height} marks take 1.5 units or more: the"
+        f" prediction says something at {said} of them, and is within the factor at {within}."
+    )
+
+
+def marks_of_need() -> pl.DataFrame:
+    """The marks of sweeps/answers/atlas/need.py."""
+    return pl.read_csv(
+        folder("atlas") / "need.csv", schema_overrides={"high": pl.Float64}
+    )
+
+
+def known_widths() -> str:
+    """Tabulate what `memcap fit` finds in sequences of tasks whose width the atlas has."""
+    mark = "task", "knobs", "lag", "labels"
+    rows = pl.read_csv(
+        folder("atlas") / "known_widths.csv", schema_overrides={"knobs": pl.String}
+    ).sort(pl.col("labels") != "true", maintain_order=True)
+    lines = []
+    hits = {"true": [], "noisy": []}  # whether each rule is in the atlas's interval
+    for (task, knobs, lag, labels), nets in rows.group_by(mark, maintain_order=True):
+        kind = task_of(task, knobs.split(",") if knobs else ())
+        units, below = nets.select("fit", "below").row(0)
+        score = nets.filter(units=units or nets["units"][0])["score"][0]
+        answer = units or "no width helps"
+        if below:
+            answer = f"{units}, more than {below}"
+        least = 1
+        if kind.loss == "classes":
+            least = score - (score * (1 - score) / SEQUENCES_OF_MARKS) ** 0.5
+        often = nets.filter(pl.col("score") >= least)["units"].min() if units else None
+        atlas = ""
+        if labels in hits:
+            u90 = point(label(kind), lag).fit.u90
+            low = math.ceil(u90.low)
+            high = math.ceil(u90.high)
+            atlas = f"{max(1, math.ceil(u90.units))} [{low}, {high}]"
+            widths = units or 0, often or units or 0
+            hits[labels].append([low <= width <= high for width in widths])
+        net = f"{label(kind)}, lag {lag}", labels, atlas
+        lines.append((*net, answer, often or "", number(score)))
+    rules = []
+    for rule, true, noisy in zip(
+        ("by loss", "by how often the class is right"),
+        zip(*hits["true"], strict=True),
+        zip(*hits["noisy"], strict=True),
+        strict=True,
+    ):
+        rules.append(
+            f"{rule} {sum(true)} of {len(true)} marks, and {sum(noisy)} of {len(noisy)}"
+            " with noise"
+        )
+    head = ("sequences of", "labels", "atlas", "memcap fit", "right as often", "score")
+    text = filled(f"**Within the atlas's interval are {'; '.join(rules)}.**")
+    return f"{text}\n\n{table(head, lines)}"
+
+
+TABLES = {
+    "the answer": short_answer,
+    "definitions": definitions,
+    "questions": questions,
+    "atlas": whole_atlas,
+    "gap": gap_in_short,
+    "costs": costs_by_family,
+    "costs in short": costs_in_short,
+    "what training hid": hidden,
+    "delay line": delay_line,
+    "latch": latch,
+    "four symbols": four_symbols,
+    "lag and width": lag_and_width,
+    "need": need,
+    "need in short": need_in_short,
+    "known widths": known_widths,
+    "state in use": state_in_use,
+}

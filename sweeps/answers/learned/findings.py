@@ -1,0 +1,122 @@
+"""Are the nets of the advice learned, or did their start hold already?"""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from memcap import Task
+from memcap.findings import folder
+from memcap.findings.tables import (
+    filled,
+    label,
+    passes,
+    rows_of,
+    table,
+    task_of,
+    task_of_row,
+)
+
+CONTROLS = "advised", "frozen", "bias"
+
+
+class Controls(NamedTuple):
+    """How many nets of a condition passed, of how many: as advised, with a frozen cell,
+    from forget bias 1 where this is not the start of the recipe; and how many of how
+    many draws, of the recipe and wide.
+    """
+
+    advised: tuple[int, int]
+    frozen: tuple[int, int]
+    bias: tuple[int, int] | None
+    by_recipe: int
+    wide: int
+    draws: int
+
+    @property
+    def verdict(self) -> str:
+        """Say what the nets owe to their start."""
+        inherits, learns = (
+            2 * passed >= nets
+            for passed, nets in (self.frozen, self.bias or self.advised)
+        )
+        words = ["inherited"] * inherits + ["learned"] * learns or [
+            "learned, from that start alone"
+        ]
+        if luck := max(self.by_recipe, self.wide):
+            words.append(f"guessed in {self.draws / luck:,.0f}")
+        return ", or ".join(words)
+
+
+@cache
+def controls() -> dict[tuple[str, Task, int, int], Controls]:
+    """All conditions of sweeps/answers/learned, by recipe, task, lag and units."""
+    counts = counts_by_control()
+    conditions = {}
+    for row in pl.read_csv(folder("learned") / "guesses.csv").to_dicts():
+        task = task_of_row(row["task"], row["knobs"])
+        place = row["recipe"], task, row["lag"], row["units"]
+        conditions[place] = Controls(
+            *(counts.get((*place, control)) for control in CONTROLS),
+            *(row[name] for name in ("by_recipe", "wide", "draws")),
+        )
+    return conditions
+
+
+def learned() -> str:
+    """Tabulate what the advised nets owe to their start: how many pass with a cell that
+    stays as it starts, from a start that knows no lag, and by luck."""
+    lines = []
+    for (recipe, task, lag, units), nets in controls().items():
+        counts = (
+            "-" if count is None else "{}/{}".format(*count) for count in nets[:3]
+        )
+        draws = (f"{luck:,} of {nets.draws:,}" for luck in (nets.by_recipe, nets.wide))
+        net = label(task).replace("_", " "), lag, units, recipe
+        lines.append((*net, *counts, *draws, nets.verdict))
+    head = "task", "lag", "units", "recipe", "as advised", "cell frozen"
+    more = "from forget bias 1", "drawn", "drawn wide", "so it is"
+    return table((*head, *more), lines)
+
+
+def learned_in_short() -> str:
+    """Say what the one unit of a latch owes to its start."""
+    place = task_of("latch", []), 50, 1
+    latch = controls()["uniform", *place]
+    alone = controls()["hold", *place]
+    counts = latch.advised, latch.bias, alone.bias, latch.frozen
+    passed = [f"{good} of {nets}" for good, nets in counts]
+    return filled(
+        f"With the advised recipe {passed[0]} nets of one unit latch a bit up to lag 50. From"
+        f" forget bias 1, which knows no lag and forgets within a few steps, {passed[1]} do where"
+        f" the training begins with short lags (recipe `uniform`), and {passed[2]} at lag 50 alone"
+        " (recipe `hold`). If only the read-out trains and the cell stays as it starts,"
+        f" {passed[3]} do. Of"
+        f" {latch.draws:,} untrained nets {latch.by_recipe} pass as the recipe draws them, and"
+        f" {latch.wide} with weights from -100 to 100."
+    )
+
+
+def counts_by_control() -> Mapping[tuple[Any, ...], tuple[int, int]]:
+    """How many nets passed, and how many there were, by recipe, task, lag, units and control."""
+    studies = "learned", "up_to_fresh_seeds", "advice_fresh_seeds"
+    # Some of these have the recipe of nets for which it begins at the first step.
+    anywhere = rows_of("anywhere_fresh_seeds").filter(recipe="anywhere")
+    at_bias_one = pl.col("init") == "forget_bias"
+    control = (
+        pl.when(freeze="cell")
+        .then(pl.lit("frozen"))
+        .when(at_bias_one & (pl.col("recipe") != "forget_bias"))
+        .then(pl.lit("bias"))
+        .otherwise(pl.lit("advised"))
+    )
+    rows = pl.concat([*map(rows_of, studies), anywhere]).with_columns(control=control)
+    by = "recipe", "task", "knobs", "lag", "units", "control"
+    return {
+        (recipe, task_of_row(task, knobs), *place): (passed, nets)
+        for recipe, task, knobs, *place, passed, nets in passes(rows, *by).rows()
+    }
+
+
+TABLES = {"learned or inherited": learned, "learned in short": learned_in_short}

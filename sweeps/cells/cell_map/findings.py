@@ -1,0 +1,462 @@
+"""How many bytes of state does each cell need: to shift a stream, to copy a list, to
+recall a value by its key, and to follow a state?"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import polars as pl
+from scipy.stats import kendalltau
+
+from memcap.figures import Drawn
+from memcap.findings import load
+from memcap.findings.tables import (
+    STEPS_TO,
+    STUDIES,
+    Question,
+    atlas_rows,
+    filled,
+    from_rows,
+    label,
+    number,
+    rows_of,
+    span,
+    table,
+    task_of_row,
+)
+
+from .needs import (
+    AGAIN,
+    AS_ON_MAP,
+    LEAST_WIDTHS,
+    RECIPES,
+    RUNS,
+    SAME,
+    STUDY,
+    Need,
+    agreement,
+    band,
+    best_of,
+    by_place,
+    least,
+    members_of,
+    needs,
+    of_studies,
+    ranking,
+)
+from .picture import of_needs
+
+__all__ = [
+    "AGAIN",
+    "AS_ON_MAP",
+    "LEAST_WIDTHS",
+    "RECIPES",
+    "SAME",
+    "STUDY",
+    "TABLES",
+    "band",
+    "draw",
+    "least",
+    "members_of",
+    "of_needs",
+    "of_studies",
+    "ranking",
+]
+MOST_UNITS = 48  # of a cell on the map whose state is a vector
+# cells of sweeps/cells/published_layers whose convolution makes the values, too
+VALUES_CONVOLVED = "delta_net", "gated_delta_net", "gla", "mamba2"
+# cells of that study without a convolution of four
+WITHOUT_CONVOLUTION = {
+    "gla+gate": "GLA",
+    "gated_delta_net+gate+rate": "Gated DeltaNet",
+    "mlstm+gate": "mLSTM",
+    "mamba2+gate+skip": "Mamba-2",
+    "delta_product+gate": "DeltaProduct",
+    "delta_net": "DeltaNet",
+}
+
+
+def draw(rows: pl.DataFrame) -> Drawn:
+    """Draw the map of cells: bytes of state, and parameters, that each cell needs on each task."""
+    return of_needs(needs(rows), rows)
+
+
+def by_bytes(*studies: str) -> str:
+    """Bytes of state that each cell needs at each place of some studies; those that need
+    fewest first."""
+    all_needs = needs_of(*studies)
+    places = by_place(all_needs)
+    name = {need.cell: f"`{need.cell}`{need.form}" for need in all_needs}
+    cells: dict[str, dict[str, str]] = {need.cell: {} for need in all_needs}
+    for place, there in places.items():
+        best = best_of(there)
+        for need in there:
+            bold = "**" * (need in best)
+            cells[need.cell][place] = f"{bold}{need.words}{bold}"
+    floors = (number(there[0].floor) for there in places.values())
+    lines = (
+        (name[cell], *(words.get(place, "") for place in places))
+        for cell, words in cells.items()
+    )
+    floor = "the proved floor", *floors
+    return table(("bytes of state", *places), [floor, *lines])
+
+
+def map_recipes() -> str:
+    """Bytes of state of the cells that were trained by another recipe, too, beside what
+    the atlas says."""
+    as_others = {(need.cell, need.place): need.words for need in needs_of(*RUNS)}
+    trained = set(rows_of("cell_map_recipes").select("cell", "task").rows())
+    lines = []
+    for need in sorted(needs_of(*STUDIES["cell_map"]), key=lambda need: need.cell):
+        p = need.point
+        if (need.cell, p.task.name) not in trained:
+            continue
+        found = from_rows(atlas_rows(), Question(p.task, p.lag, p.model, at="steady"))
+        atlas = ""
+        if found.estimate is not None and found.at == p.at:
+            each_unit = need.u90["bytes"].units / p.fit.u90.units
+            ends = (found.estimate, found.low, found.high)
+            widths = (number(each_unit * units) for units in ends)
+            atlas = "{} [{}, {}]".format(*widths)
+        recipe = p.recipe.name + ", no curriculum" * (p.recipe.curriculum is None)
+        net = f"`{need.cell}`", need.place
+        words = as_others[need.cell, need.place], need.words
+        lines.append((*net, *words, recipe, atlas))
+    heads = "cell", "task", "as the other cells", "by the best recipe", "which"
+    return table((*heads, "atlas"), lines)
+
+
+def map_seeds(map_name: str) -> str:
+    """Count the seeds on which a map rests."""
+    all_needs = needs_of(*STUDIES[map_name])
+    numbers, failures = (
+        span(pl.Series(n.point.seeds for n in all_needs if n.point.trains is trains), 0)
+        for trains in (True, False)
+    )
+    return filled(
+        f'Each number of bytes rests on {numbers} seeds, and each "under half" on {failures}, at'
+        " the width that has the most; at others a race trained fewer."
+    )
+
+
+def best_cells() -> str:
+    """On each task of the map, the cells that may need the fewest bytes, and those that
+    mostly fail; and what the map says nothing of, published layers."""
+    lines = []
+    one_recipe = needs_of(*RUNS)
+    all_recipes = needs_of(*STUDIES["cell_map"])
+    taus = agreement(one_recipe, all_recipes)
+    alike = by_place(one_recipe)
+    for place, there in by_place(all_recipes).items():
+        best, as_others = (
+            ", ".join(f"{need.cell} {need.width}" for need in best_of(some))
+            for some in (there, alike[place])
+        )
+        failing = sorted(need.cell for need in there if not need.point.trains)
+        tau = f"{taus[place][0]:.2f}"
+        lines.append((place, as_others, best, tau, ", ".join(failing)))
+    heads = (
+        "task",
+        "may need the fewest bytes of state, all by one recipe of 3,000 steps",
+        "by the best recipe, of up to 24,000 for four cells",
+        "tau",
+        "fewer than half of the seeds at every width",
+    )
+    cells = table(heads, lines)
+    text = (
+        "These are bare recurrences: one layer, one head, and, where the state is a matrix, keys of"
+        " K = 16 numbers and no convolution but kernels over this input and the one before. All"
+        " were trained for at most 3,000 steps by one recipe (the delay line by two); GRU, LSTM,"
+        " tanh net and sLSTM also by others, of up to 24,000 steps. So the last column says nothing"
+        " of a layer as it was published. In three layers, each with a convolution over four steps"
+        " (1,752 bytes and more; by default GLA has none) and at most 2,000 steps, DeltaNet, Gated"
+        " DeltaNet, GLA and Mamba-2 copy in"
+        f" {with_convolution('copy', *VALUES_CONVOLVED)} nets and shift in"
+        f" {with_convolution('delay_line', *VALUES_CONVOLVED)}, and mLSTM with its skip in"
+        f" {with_convolution('copy', 'mlstm', part='skip')} and"
+        f" {with_convolution('delay_line', 'mlstm', part='skip')} (sweeps/cells/published_layers)."
+        " Of nets with kernels over two inputs and their other parts these shift in 24,000 steps:"
+        f" {without_convolution()}."
+        " Where the two columns of cells differ, more steps and another recipe make the difference;"
+        " tau is Kendall's, between the orders by both. Cells with a matrix also carry their last"
+        f" input, as float32 numbers of which one is 1: {one_hot('mqar')} of their bytes at recall"
+        f" and {one_hot('parity')} at parity. Stored as a symbol it would take one byte."
+    )
+    return f"{filled(text)}\n\n{cells}"
+
+
+def one_hot(name: str) -> int:
+    """Return the bytes of a symbol as numbers, at the recall or parity of the map."""
+    (task,) = {
+        need.point.task for need in needs_of(*RUNS) if need.point.task.name == name
+    }
+    return 4 * task.features
+
+
+def with_convolution(task: str, *cells: str, part: str = "conv4") -> str:
+    """Count the nets of three published layers with a convolution that pass."""
+    parts = pl.col("cell").str.split("+")
+    convolves = parts.list.contains("conv4") & parts.list.contains(part)
+    return counted(task, convolves, parts.list.first().is_in(cells))
+
+
+def without_convolution() -> str:
+    """Count the nets of three published layers without a convolution that shift, given
+    more steps, by cell: "GLA 4 of 4"."""
+    steps = load("published_layers").MORE_STEPS
+    *others, last = (
+        f"{name} {counted('delay_line', pl.col('budget') == steps, pl.col('cell') == cell)}"
+        for cell, name in WITHOUT_CONVOLUTION.items()
+    )
+    return f"{', '.join(others)} and {last}"
+
+
+def counted(task: str, *which: pl.Expr) -> str:
+    """Count the nets of three published layers that pass, as the map judges them: "4 of 4"."""
+    nets = rows_of("published_layers").filter(*which, task=task, layers=3)
+    solved = nets.with_columns(AS_ON_MAP)["solved"]
+    return f"{solved.sum()} of {len(solved)}"
+
+
+def in_two_runs(runs: Sequence[str]) -> str:
+    """Say where the thresholds of a map's second run, with other seeds, lie, and where
+    the two differ."""
+    first, second = map(needs_of, runs)
+    again = {(need.cell, need.place): need for need in second}
+    met = 0
+    inside = 0
+    neither = 0
+    lines = []
+    for one in first:
+        other = again[one.cell, one.place]
+        low = one.u90["bytes"].low
+        high = one.u90["bytes"].high
+        alike = one.is_met == other.is_met
+        if one.is_met and other.is_met:
+            met += 1
+            alike = low <= other.u90["bytes"].units <= high
+            inside += alike
+        neither += not one.is_met and not other.is_met
+        if not alike:
+            lines.append((f"`{one.cell}`", one.place, one.words, other.words))
+    taus = [tau for tau, _ in agreement(first, second).values()]
+    text = filled(
+        f"{met} of {len(first)} pairs of cell and task have a u90 in both runs. At"
+        f" {inside} of them, the second u90 lies in the first's 95 % interval. At {neither}"
+        " pairs no width is enough in either run. Kendall's tau between the two orders of"
+        f" the cells that have a u90 in both is {min(taus):.2f} to {max(taus):.2f} by task."
+        " The table has the other pairs:"
+    )
+    heads = "cell", "task", "first run, bytes", "second run, bytes"
+    return f"{text}\n\n{table(heads, lines)}"
+
+
+def within(rows: pl.DataFrame, steps: int) -> pl.DataFrame:
+    """Count as passed only those nets that passed within some steps."""
+    return rows.with_columns(
+        pl.col(name) & (pl.col(n) <= steps).fill_null(False)
+        for name, n in STEPS_TO.items()
+    )
+
+
+def cell_map_within() -> str:
+    """Tabulate what the nets of both runs of the map need if only their first 1,000 steps count."""
+    runs = [rows_of(name) for name in RUNS]
+    (full, early), *of_one = (
+        [needs(rows), needs(within(rows, 1000))] for rows in (pl.concat(runs), *runs)
+    )
+    taus = agreement(early, full)
+    then = by_place(early)
+    lines = []
+    for place, there in by_place(full).items():
+        before, now = (
+            {need.cell: need.u90["bytes"].units for need in own if need.is_met}
+            for own in (then[place], there)
+        )
+        times = np.median([size / now[cell] for cell, size in before.items()])
+        lost = ", ".join(f"`{cell}`" for cell in now if cell not in before)
+        counts = len(now), len(before), lost
+        lines.append((place, *counts, f"{times:.2f}", f"{taus[place][0]:.2f}"))
+    single = [tau for pair in of_one for tau in agreement(*pair).values()]
+    few = max(cells for tau, cells in single if tau < 0.6)
+    text = filled(
+        f"By the nets of one run alone, tau lies between {min(single)[0]:.2f} and"
+        f" {max(single)[0]:.2f}; it is under 0.6 only where {few} cells at most are compared."
+    )
+    counts = "cells with a u90", "in 1,000 steps", "no longer"
+    heads = "task", *counts, "median of bytes, times", "tau"
+    return f"{text}\n\n{table(heads, lines)}"
+
+
+def of_map(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Name the task and lag of a row of the map, and its columns of score and verdict."""
+    kind = task_of_row(row["task"], row["knobs"])
+    score, verdict = ("stretched", "steady") if kind.stream else ("final", "solved")
+    return f"{label(kind)}, lag {row['lag']}", score, verdict
+
+
+def steps_to_pass(row: Mapping[str, Any]) -> str:
+    """Say after how many steps the net of a row of the map passes; or "no"."""
+    *_, verdict = of_map(row)
+    return f"after {row[STEPS_TO[verdict]]:,} steps" if row[verdict] else "no"
+
+
+def cell_map_budgets() -> str:
+    """Compare nets of cells of which under half pass with 3,000 steps with those of
+    eight times as many."""
+    lines = []
+    for _, nets in longer_budgets(2).group_by("task", "cell", "units"):
+        short, long = nets.sort("budget").to_dicts()
+        place, score, _ = of_map(long)
+        scores = (f"{net[score]:.3f}" for net in (short, long))
+        name = f"`{long['cell']}`", long["units"]
+        lines.append((place, *name, *scores, steps_to_pass(long)))
+    heads = ("task", "cell", "units", "score, 3,000 steps", "24,000 steps", "passes")
+    return table(heads, sorted(lines))
+
+
+def half_pass(nets: pl.DataFrame) -> dict[tuple[str, str], int]:
+    """Return the bytes of the narrowest nets of which half pass on the map, by task and cell."""
+    shares = (
+        nets.with_columns(AS_ON_MAP)
+        .group_by("task", "cell", "carry_numbers")
+        .agg(share=pl.col("solved").mean())
+    )
+    half = shares.filter(pl.col("share") >= 0.5).group_by("task", "cell")
+    least = half.agg(pl.col("carry_numbers").min())
+    return {(task, cell): 4 * numbers for task, cell, numbers in least.rows()}
+
+
+def cell_map_longer() -> str:
+    """Count the nets that pass in 24,000 steps at widths with which under half pass on the map."""
+    rows = longer_budgets(1).filter(budget=24_000)
+    rows = rows.join(map_rows(), on=("task", "knobs"), how="semi")
+    (rate,) = rows["lr"].unique()
+    lines = []
+    for place, cell, nets, verdict, _ in by_net(rows):
+        on_map = as_on_the_map(nets).filter(lr=rate)
+        steps = nets.filter(verdict)[STEPS_TO[verdict]].median()
+        counts = passing(on_map, verdict), passing(nets, verdict)
+        lines.append((place, cell, *counts, f"{steps:,.0f}" if steps else ""))
+    heads = "task", "cell", "units: nets that pass in 3,000 steps", "in 24,000"
+    orders = orders_of_half(map_rows().filter(lr=rate), rows)
+    return f"{orders}\n\n{table((*heads, 'median of their steps'), sorted(lines))}"
+
+
+def orders_of_half(shorter: pl.DataFrame, longer: pl.DataFrame) -> str:
+    """Compare the orders of the cells by the narrowest nets of which half pass, with
+    fewer and more steps."""
+    before = half_pass(shorter)
+    now = half_pass(longer)
+    after = {pair: min(size, now.get(pair, size)) for pair, size in before.items()}
+    fewer = sum(after[pair] < size for pair, size in before.items())
+    taus = []
+    for task in dict.fromkeys(task for task, _ in before):
+        pairs = [pair for pair in before if pair[0] == task]
+        orders = ([sizes[pair] for pair in pairs] for sizes in (before, after))
+        taus.append(kendalltau(*orders).statistic)
+    return filled(
+        f"Of {len(before)} pairs of cell and task"
+        f" {fewer} have narrower nets of which half"
+        " pass. Kendall's tau between the two orders of the cells by the bytes of the narrowest"
+        f" is {min(taus):.2f} to {max(taus):.2f} by task."
+    )
+
+
+def cell_map_thousand() -> str:
+    """Count the nets that pass when trained for 1,000 steps, beside the first 1,000 of
+    3,000, and all."""
+    lines = []
+    rows = rows_of("cell_map_budgets").filter(budget=1000)
+    for place, cell, nets, verdict, _ in by_net(rows):
+        longer = as_on_the_map(nets).filter(lr=nets["lr"][0])
+        samples = nets, within(longer, 1000), longer
+        lines.append((place, cell, *(passing(own, verdict) for own in samples)))
+    heads = "task", "cell", "units: nets that pass in 1,000 steps"
+    more = "in the first 1,000 of 3,000", "in 3,000"
+    return table((*heads, *more), sorted(lines))
+
+
+def cell_map_bytes() -> str:
+    """Tabulate nets with vectors for a state that have as many bytes as cells with a matrix."""
+    rows = rows_of("cell_map_budgets").filter(pl.col("units") > MOST_UNITS)
+    lines = []
+    for row in rows.sort("task", "knobs", "cell", "units").to_dicts():
+        place, score, _ = of_map(row)
+        size = row["units"], 4 * row["carry_numbers"]
+        net = f"`{row['cell']}`", *size, f"{row['lr']:g}"
+        lines.append((place, *net, f"{row[score]:.3f}", steps_to_pass(row)))
+    heads = ("task", "cell", "units", "bytes of state", "rate", "score", "passes")
+    return table(heads, lines)
+
+
+@cache
+def map_rows() -> pl.DataFrame:
+    """The rows of both runs of the map that have the full budget."""
+    return pl.concat(map(rows_of, RUNS)).filter(budget=3000)
+
+
+def as_on_the_map(nets: pl.DataFrame) -> pl.DataFrame:
+    """The nets of the map with the same task, cell and units as some others."""
+    return map_rows().join(nets, on=("task", "cell", "units"), how="semi")
+
+
+def cell_map_rates() -> str:
+    """Count the nets that pass by the rate that each race of the map dropped, beside
+    those by its winner."""
+    lines = []
+    for place, cell, nets, verdict, score in by_net(rows_of("cell_map_rates")):
+        both = as_on_the_map(nets), nets
+        on_map, other = (passing(own, verdict) for own in both)
+        best = (f"{own[score].max():.2f}" for own in both)
+        lines.append((place, cell, on_map, f"{nets['lr'][0]:g}", other, *best))
+    first = "task", "cell", "units: nets that pass, as on the map"
+    return table((*first, "other rate", "by it", "best score", "by it"), sorted(lines))
+
+
+@cache
+def needs_of(*studies: str) -> Sequence[Need]:
+    """What each cell of a map needs, by the better of its recipes."""
+    return needs(pl.concat(map(rows_of, studies)))
+
+
+def longer_budgets(budgets: int) -> pl.DataFrame:
+    """The nets that have so many of the budgets from that of the map on."""
+    rows = rows_of("cell_map_budgets").filter(pl.col("budget") >= 3000)
+    number = pl.col("budget").n_unique().over("task", "cell", "units")
+    return rows.filter(number == budgets)
+
+
+def by_net(rows: pl.DataFrame) -> Iterator[tuple[str, str, pl.DataFrame, str, str]]:
+    """Yield task, cell, nets, and the columns of verdict and score, of each cell on each task."""
+    for (_, cell), nets in rows.group_by("task", "cell", maintain_order=True):
+        place, score, verdict = of_map(nets.row(0, named=True))
+        yield place, f"`{cell}`", nets, verdict, score
+
+
+def passing(nets: pl.DataFrame, verdict: str) -> str:
+    """Count the nets that pass, by units."""
+    groups = nets.sort("units").group_by("units", maintain_order=True)
+    counts = groups.agg(pl.col(verdict).sum(), nets=pl.len()).rows()
+    return ", ".join(f"{units}: {good} of {number}" for units, good, number in counts)
+
+
+TABLES = {
+    "cell map": lambda: by_bytes(*STUDIES["cell_map"]),
+    "newer cells": lambda: by_bytes("newer_cells"),
+    "cell map seeds": lambda: map_seeds("cell_map"),
+    "cell map recipes": map_recipes,
+    "cell map again": lambda: in_two_runs(RUNS),
+    "cell map tasks": lambda: by_bytes(*STUDIES["cell_map_tasks"]),
+    "cell map tasks seeds": lambda: map_seeds("cell_map_tasks"),
+    "cell map tasks again": lambda: in_two_runs(STUDIES["cell_map_tasks"]),
+    "cell map within": cell_map_within,
+    "cell map budgets": cell_map_budgets,
+    "cell map longer": cell_map_longer,
+    "cell map bytes": cell_map_bytes,
+    "cell map thousand": cell_map_thousand,
+    "cell map rates": cell_map_rates,
+    "cell map in short": best_cells,
+}

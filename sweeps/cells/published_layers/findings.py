@@ -1,0 +1,117 @@
+"""Which part of a published layer shifts and copies?"""
+
+from typing import Any
+
+import polars as pl
+
+from memcap.findings import load
+from memcap.findings.tables import rows_of, table
+
+LAYER_TASKS = {
+    "delay_line": "delay line of 8",
+    "copy": "copy of 8, lag 4",
+    "mqar": "recall of 4 pairs",
+}
+
+
+# of sweeps/cells/published_layers.yaml, the layers in which each task has all combinations of parts
+LAYERS_WITH_PARTS = {"delay_line": 3, "copy": 3, "mqar": 1}
+STEPS = 2000
+MORE_STEPS = 24_000
+
+
+WITH_PARTS = pl.col("task").replace_strict(LAYERS_WITH_PARTS).eq(
+    pl.col("layers")
+) & ~pl.col("cell").str.contains("clock")
+
+
+def layers_that_pass(own: pl.DataFrame, task: str) -> str:
+    """Count the nets of one layered network that pass, as the map judges them, and
+    their steps or the best score."""
+    score = "stretched" if task == "delay_line" else "best"
+    passed = own.with_columns(load("cell_map").AS_ON_MAP).filter("solved")
+    trained = own["solved"].sum()
+    median = passed["steps_to_solve"].median()
+    steps = "" if passed.is_empty() else f", {median:.0f} steps"
+    best = "" if passed.height == own.height else f", {own[score].max():.2f}"
+    short = f"; {trained} at the trained length" if trained > passed.height else ""
+    return f"{passed.height} of {own.height}{steps or best}{short}"
+
+
+def published_layers() -> str:
+    """Count the nets of layers with parts of the published ones that pass, but for
+    those that parts_of_layers has."""
+    lines: dict[tuple[str, int], dict[str, str]] = {}
+    rows = rows_of("published_layers").filter(
+        pl.col("curriculum").is_not_null(), ~WITH_PARTS
+    )
+    for (cell, layers, task), own in rows.group_by("cell", "layers", "task"):
+        line = lines.setdefault((cell, layers), {})
+        line[task] = layers_that_pass(own, task)
+        if task == "delay_line":
+            line["bytes"] = f"{4 * own['carry_numbers'][0]}"
+    order = sorted(
+        lines, key=lambda net: (net[0].partition("+")[0], net[1], len(net[0]), net[0])
+    )
+    cells = (
+        (
+            f"`{net[0]}`",
+            net[1],
+            *(lines[net].get(k, "") for k in (*LAYER_TASKS, "bytes")),
+        )
+        for net in order
+    )
+    heads = LAYER_TASKS.values()
+    return table(("cell", "layers", *heads, "bytes of state, delay line"), cells)
+
+
+def parts_of_layers() -> str:
+    """Count the nets that shift, copy and recall, by the parts that each of their layers has."""
+    heads = {
+        (False, False): "alone",
+        (True, False): "gate",
+        (False, True): "skip or rate",
+        (True, True): "both",
+    }
+    lines: dict[tuple[str, str, bool], dict[Any, str]] = {}
+    rows = rows_of("published_layers").filter(WITH_PARTS, budget=STEPS)
+    for (task, name), own in rows.group_by("task", "cell"):
+        cell, *parts = name.split("+")
+        line = lines.setdefault((task, cell, "conv4" in parts), {})
+        line["bytes"] = f"{4 * own['carry_numbers'][0]}"
+        skips = not {"skip", "rate"}.isdisjoint(parts)
+        line["gate" in parts, skips] = layers_that_pass(own, task)
+    cells = []
+    tasks = list(LAYER_TASKS)
+    for net in sorted(lines, key=lambda net: (tasks.index(net[0]), *net[1:])):
+        task, cell, convolves = net
+        first = LAYER_TASKS[task], LAYERS_WITH_PARTS[task], f"`{cell}`"
+        parts = (lines[net].get(key, "") for key in (*heads, "bytes"))
+        cells.append((*first, "yes" if convolves else "no", *parts))
+    first = "task", "layers", "cell", "convolution of 4"
+    return table((*first, *heads.values(), "bytes of state"), cells)
+
+
+def more_steps() -> str:
+    """Count the nets without a convolution that shift and copy, in fewer steps and in more."""
+    rows = rows_of("published_layers").filter(WITH_PARTS)
+    longer = rows.filter(budget=MORE_STEPS)
+    nets = longer.select("task", "cell").unique().sort("cell")
+    lines = []
+    for task, words in LAYER_TASKS.items():
+        for cell in nets.filter(task=task)["cell"]:
+            own = rows.filter(task=task, cell=cell)
+            counts = (
+                layers_that_pass(own.filter(budget=steps), task)
+                for steps in (STEPS, MORE_STEPS)
+            )
+            lines.append((words, f"`{cell}`", *counts))
+    heads = (f"in {steps:,} steps" for steps in (STEPS, MORE_STEPS))
+    return table(("task", "cell", *heads), lines)
+
+
+TABLES = {
+    "published layers": published_layers,
+    "parts of layers": parts_of_layers,
+    "layers by steps": more_steps,
+}
