@@ -25,7 +25,8 @@ if flags.is_known(ONE_COMPILER):
     os.environ["XLA_FLAGS"] = (
         f"{os.environ.get('XLA_FLAGS', '')} {ONE_COMPILER}".strip()
     )
-jax_setup.setup()
+# as a training that comes first in a process does
+jax_setup.limit_threads()
 # Flax imports absl, whose log handler keeps the stderr of that moment, and Hydra closes
 # handlers with their streams: it must be neither a test's own stderr nor what pytest
 # captures with.

@@ -47,8 +47,9 @@ from memcap.launch.preview import preview
 from memcap.launch.session import Session
 from memcap.launch.sources import SearchPath, TaskSource, config_dir
 from memcap.launch.sweep import jobs_of, knows_all_jobs
-from memcap.runtime import ROOT, jax_setup
+from memcap.runtime import ROOT
 from memcap.terminal.words import Waiting
+from memcap.training.engine import start_jax
 
 # flags beside which --cfg job is left to Hydra
 OTHERS = (
@@ -125,9 +126,9 @@ class CheckMembers(Callback):
     def _check(self, config: DictConfig, jobs: Iterable[Job], here: bool) -> None:
         checked = check(config, jobs)
         if here:  # another machine may have other devices
-            jax_setup.platform()
-            for loop in dict.fromkeys(job.settings.engine.loop for job in checked):
-                loops.check(loop)
+            for engine in dict.fromkeys(job.settings.engine for job in checked):
+                start_jax(engine)
+                loops.check(engine.loop)
         self.session.ledger.expect(checked)
 
 

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache as once
 from pathlib import Path
 
 import jaxlib
@@ -27,8 +28,9 @@ _PROBES = (
 _REFUSALS = (b"Unknown flag", b"Couldn't interpret value")  # of a flag, of its value
 
 
-def add() -> None:
-    """Add to XLA_FLAGS the flags that jaxlib knows, unless the user has set another value."""
+@once
+def complete() -> str:
+    """Return XLA_FLAGS with the flags that jaxlib knows, unless the user has set another value."""
     theirs = os.environ.get("XLA_FLAGS", "").strip()
     if theirs and not theirs.startswith("--"):  # XLA takes it for the name of a file
         theirs = _flags_of_file(theirs)
@@ -41,8 +43,7 @@ def add() -> None:
     with ThreadPoolExecutor() as pool:
         known = list(pool.map(is_known, unset))
     added = [flag for flag, good in zip(unset, known, strict=True) if good]
-    if theirs or added:
-        os.environ["XLA_FLAGS"] = " ".join([theirs, *added]).strip()
+    return " ".join([theirs, *added]).strip()
 
 
 def _flags_of_file(name: str) -> str:

@@ -4,6 +4,7 @@ The library does this by itself before it compiles anything, with or without the
 """
 
 import contextlib
+import importlib
 import mmap
 import os
 import resource
@@ -13,11 +14,14 @@ from functools import cache as once
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import ThreadpoolController
+
 from memcap.knobs import UserError
 from memcap.runtime import cache, flags
 
 # Accelerators would round the factors of a product to 8 or 11 bits, which blurs what a carry holds.
 PRECISION = "highest"
+THREADS = "PJRT_NPROC"  # of XLA; it is read as JAX starts
 LEAST_ADDRESSES = 2 << 30  # bytes of virtual memory, with which a small net trains
 # JAX's own values, and ours; a setting that differs from JAX's own is the user's.
 _CACHE = {
@@ -60,11 +64,7 @@ def setup() -> None:
     if not _devices_are_known():
         # no user needs XLA's remarks on cached CPU code
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        # Eigenvectors (memcap/optimizers.py) come from SciPy's BLAS. Its threads wait
-        # by spinning, which takes 20 times as long if cores are busy: 34 ms instead of
-        # 1.4 for a matrix of 172 on two cores.
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-        flags.add()
+        os.environ["XLA_FLAGS"] = flags.complete()
     if jax.config.values["jax_compilation_cache_dir"] is not None:
         return  # the user has a cache with rules of its own
     for name, (theirs, ours) in _CACHE.items():
@@ -75,6 +75,41 @@ def setup() -> None:
         _remove_unfit(folder)
         _ignore_half_written()
         jax.config.update("jax_compilation_cache_dir", str(folder))
+
+
+@once
+def limit_threads() -> bool:
+    """Start JAX with one thread of XLA, as every worker does. Return false if JAX was in
+    use before, as it then has more."""
+    setup()
+    if _devices_are_known():
+        return False
+    is_unset = THREADS not in os.environ  # a user's own number stays
+    os.environ.setdefault(THREADS, "1")
+    try:
+        platform()
+    finally:
+        if is_unset:  # programs that the user starts have all cores
+            del os.environ[THREADS]
+    return True
+
+
+def limit_blas() -> None:
+    """Limit SciPy's BLAS to one thread. JAX takes eigenvectors from there
+    (memcap/optimizers.py), whose last bits depend on the number of threads.
+
+    These threads also wait by spinning, which takes 20 times as long if cores are busy:
+    34 ms instead of 1.4 for a matrix of 172 on two cores. NumPy's wheels have a BLAS of
+    their own, which stays as it is.
+    """
+    importlib.import_module("scipy.linalg.cython_lapack")  # loads it, as JAX does
+    libraries = ThreadpoolController()
+    paths = [
+        each["filepath"]
+        for each in libraries.info()
+        if each["user_api"] == "blas" and "numpy.libs" not in each["filepath"]
+    ]
+    libraries.select(filepath=paths).limit(limits=1)
 
 
 def _devices_are_known() -> bool:

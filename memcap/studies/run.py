@@ -21,7 +21,7 @@ from memcap import loops
 from memcap.config.member import Engine, Member
 from memcap.designs import Design, Outcome, search_by
 from memcap.designs.race import Race
-from memcap.runtime import jax_setup, signals
+from memcap.runtime import signals
 from memcap.runtime.signals import Interrupted
 from memcap.store import heartbeat, shards
 from memcap.store.heartbeat import Heartbeat, JobProgress, Running
@@ -31,7 +31,7 @@ from memcap.studies.checkpoints import Checkpoints
 from memcap.studies.writer import StudyWriter, members_table
 from memcap.tasks import FileTask
 from memcap.terminal.words import duration, number, warn_once
-from memcap.training.engine import Result, train
+from memcap.training.engine import Result, start_jax, train
 
 SECONDS_BETWEEN_LINES = 30.0
 SECONDS_BETWEEN_LOOKS = 0.5  # whether a line is due
@@ -93,8 +93,7 @@ def run_study(
 
     Members with rows are not trained again, unless they failed. Half-trained members continue.
     """
-    jax_setup.setup()
-    jax_setup.platform()
+    start_jax(engine)
     loops.check(engine.loop)
     lags: dict[FileTask, int] = {}
     for member in members:

@@ -77,6 +77,7 @@ def row_of(result: Result, study: str, shard: str) -> Row:
         "population": shard,
         "config": json.dumps(config, sort_keys=True),
         **environment(),
+        "xla_flags": result.xla_flags,
         "finished": datetime.now(UTC),
     }
 

@@ -1,9 +1,9 @@
 """The engine: `train(members)` groups members by the program that they can share,
 trains them on all cores, and reports each member as it ends.
 
-On a CPU there is a worker per core: one is a thread of this process, the others are
-processes of their own (workers.py). On an accelerator this process drives all devices
-of the host by itself.
+On a CPU there is a worker per core: one is a thread of this process, unless JAX was in
+use before, and the others are processes (workers.py). On an accelerator this process
+drives all devices of the host by itself.
 
 Members that can share a compiled program (program.py) wait together in the
 queue (queue.py). A worker takes them from there, directly or over a pipe, and trains
@@ -34,7 +34,15 @@ from memcap.training.queue import Listener, Queue
 from memcap.training.train_loop import run_worker
 from memcap.training.workers import PeerDiedError, WorkerProcess
 
-__all__ = ["Checkpoint", "CurveChunk", "Listener", "Result", "train", "worker_count"]
+__all__ = [
+    "Checkpoint",
+    "CurveChunk",
+    "Listener",
+    "Result",
+    "start_jax",
+    "train",
+    "worker_count",
+]
 
 
 # deaths in a row of workers without members: the environment is broken
@@ -43,6 +51,18 @@ MAX_FALSE_STARTS = 3
 CLOCK_JUMP = 5.0
 # seconds that a worker in this process has to end its chunk once the job is over; then we leave it
 SHUTDOWN_WAIT = 0.3
+
+
+def start_jax(engine: Engine) -> bool:
+    """Start JAX; return whether worker 0 is a thread of this process.
+
+    All workers have one thread of XLA, so that it does not matter which one trains a
+    member. Where JAX was in use before, it has more. With `engine.workers=1` that is
+    fine, and on an accelerator no worker may be another process.
+    """
+    jax_setup.setup()
+    is_worker = engine.workers == 1 or jax_setup.limit_threads()
+    return jax_setup.platform() != "cpu" or is_worker
 
 
 def worker_count(engine: Engine) -> int:
@@ -79,20 +99,21 @@ def train(
         candidates: all members that `next_members` may return.
         study: all members of the study, if some have been trained before; see `Queue`.
     """
-    jax_setup.setup()
     engine = engine or Engine()
+    is_worker = start_jax(engine)
     workers = worker_count(engine)
     loops.check(engine.loop)
     parts = [part for m in members for part in (type(m.task), cell_class(m.model.cell))]
     if engine.loop.startswith("__main__:") or any(
         part.__module__ == "__main__" for part in parts
     ):
-        workers = 1  # another process could not import the task, the cell or the loop
+        # another process could not import the task, the cell or the loop
+        workers, is_worker = 1, True
     if next_members is None:
         workers = min(workers, max(len(members), 1))
 
     queue = Queue(members, engine, workers, listener, next_members, candidates, study)
-    with WorkerPool(queue) as pool:
+    with WorkerPool(queue, is_worker) as pool:
         # compiling then costs more than training
         if any(group.side_by_side for group in queue.pending):
             _compile_ahead(queue)
@@ -121,23 +142,25 @@ def _compile_ahead(queue: Queue) -> None:
 
 
 class WorkerPool:
-    """All workers of a job: one is a thread of this process, each other one a process
-    with a thread here that answers it.
+    """All workers of a job: number 0 is a thread of this process, if it `is_worker`, and
+    each other one a process with a thread here that answers it.
 
     A context manager: entering starts them; leaving ends those that still run, and
     raises an error that one of them raised.
     """
 
-    def __init__(self, queue: Queue):
+    def __init__(self, queue: Queue, is_worker: bool = True):
         self.queue = queue
+        self.is_worker = is_worker
         self.processes: dict[int, WorkerProcess] = {}
         self.jobs: list[Future[None]] = []
         self.last_check = time.monotonic()
 
     def __enter__(self) -> Self:
         try:
-            self.jobs.append(in_thread(run_worker, self.queue, 0))
-            for number in range(1, self.queue.workers):
+            if self.is_worker:
+                self.jobs.append(in_thread(run_worker, self.queue, 0))
+            for number in range(1, self.queue.workers + (not self.is_worker)):
                 self.jobs.append(in_thread(self.serve, number))
             for job in self.jobs:
                 job.add_done_callback(self._stop_if_failed)

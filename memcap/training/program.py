@@ -19,6 +19,7 @@ share a program if that is less than compiling another one.
 """
 
 import math
+import os
 import threading
 import time
 from collections import Counter, defaultdict
@@ -177,14 +178,16 @@ class Program:
 
 
 def way_of(program: Program) -> dict[str, Any]:
-    """Return the fields of a `Result` (host.py) that say in which program its member
-    was trained."""
+    """Return the fields of a `Result` (host.py) that say how its member was trained, in
+    this process."""
     trainer = program.trainer
     sizes = {
         "program_units": program.spec.architecture.model.units,
         "program_steps": trainer.max_length,
     }
-    return {"loop": trainer.loop, "side_by_side": trainer.side_by_side, **sizes}
+    xla_flags = os.environ.get("XLA_FLAGS", "")
+    way = {"loop": trainer.loop, "side_by_side": trainer.side_by_side}
+    return {**way, **sizes, "xla_flags": xla_flags}
 
 
 class Group(NamedTuple):

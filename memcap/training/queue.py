@@ -65,8 +65,8 @@ def work(steps: Any, length: Any, batch: Any, layers: Any, units: Any) -> Any:
 
 
 class Queue:
-    """Members waiting and in flight; thread-safe. Workers are numbered; number 0 is in
-    this process, and for the others `workers.RemoteQueue` stands for the queue.
+    """Members waiting and in flight; thread-safe. Workers are numbered; number 0, if there
+    is one, is in this process, and for the others `workers.RemoteQueue` stands for the queue.
 
     Args:
         members, engine, listener, next_members: as for `memcap.training.engine.train`.
@@ -99,7 +99,7 @@ class Queue:
         self.pending: dict[Group, deque[Member]] = {}
         self.pending_cost: dict[Group, float] = defaultdict(float)
         self.in_flight: dict[int, dict[Member, None]] = {
-            worker: {} for worker in range(workers)
+            worker: {} for worker in range(workers + 1)
         }
         self.results: dict[Member, Result] = {}  # in the order in which members ended
         # deaths of workers that had the member

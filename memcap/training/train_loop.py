@@ -17,6 +17,7 @@ import numpy as np
 
 from memcap.config.member import Member
 from memcap.rule import TESTS, ScoreRule, Stream
+from memcap.runtime import jax_setup
 from memcap.training.host import (
     Checkpoint,
     CurveChunk,
@@ -39,6 +40,7 @@ Evaluations = dict[int, list[list[float]]]  # numbers of each size, by lane
 
 def run_worker(queue: Queue, worker: int) -> None:
     """Train members of the queue until none is left."""
+    jax_setup.limit_blas()
     while (program := queue.claim_program(worker)) is not None:
         train_program(program, queue, worker)
 

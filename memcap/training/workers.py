@@ -21,14 +21,14 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, cast
 
-from memcap.runtime import jax_setup
+from memcap.runtime import flags, jax_setup
 
 if TYPE_CHECKING:  # it imports JAX
     from memcap.training.queue import Queue
 
 MAIN = "from memcap.training.workers import worker_main; worker_main()"
-# XLA's threads in a worker of one core; set it in our own environment to overrule it.
-ENVIRONMENT = {"PJRT_NPROC": "1"}
+# A worker has one thread; set PJRT_NPROC in our own environment to overrule it.
+ENVIRONMENT = {jax_setup.THREADS: "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
 # seconds of silence after which a worker counts as hung or stopped
 HEARTBEAT_TIMEOUT = 60.0
 HEARTBEATS = 30  # in that time
@@ -67,7 +67,9 @@ class Pipe:
 # Start
 
 
-def spawn(code: str, *arguments: str) -> tuple[subprocess.Popen[str], Connection]:
+def spawn(
+    code: str, *arguments: str, **environment: str
+) -> tuple[subprocess.Popen[str], Connection]:
     """Start Python on some code, with our import path, in a session of its own, so that
     Ctrl-C reaches only the process that starts it.
 
@@ -84,7 +86,7 @@ def spawn(code: str, *arguments: str) -> tuple[subprocess.Popen[str], Connection
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             pass_fds=[theirs.fileno()],
-            env={**ENVIRONMENT, **os.environ, "PYTHONPATH": path},
+            env={**ENVIRONMENT, **os.environ, **environment, "PYTHONPATH": path},
             start_new_session=True,
             text=True,
             errors="replace",
@@ -164,7 +166,10 @@ class WorkerProcess:
     """
 
     def __init__(self) -> None:
-        self.process, connection = spawn(MAIN, str(HEARTBEAT_TIMEOUT / HEARTBEATS))
+        # not in our own, where JAX was in use without these flags
+        xla = {"XLA_FLAGS": flags.complete()}
+        seconds = str(HEARTBEAT_TIMEOUT / HEARTBEATS)
+        self.process, connection = spawn(MAIN, seconds, **xla)
         self.pipe = Pipe(connection)
         # when it came; infinite while a call is answered
         self.last_message = time.monotonic()
