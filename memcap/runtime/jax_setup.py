@@ -14,7 +14,7 @@ from functools import cache as once
 from pathlib import Path
 from typing import Any
 
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import OpenBLASController, ThreadpoolController
 
 from memcap.knobs import UserError
 from memcap.runtime import cache, flags
@@ -109,7 +109,10 @@ def limit_blas() -> None:
         for each in libraries.info()
         if each["user_api"] == "blas" and "numpy.libs" not in each["filepath"]
     ]
+    # else only the first thread that ever set a limit may do so, and others do nothing
+    OpenBLASController.clear_controlling_thread(force=True)
     libraries.select(filepath=paths).limit(limits=1)
+    OpenBLASController.clear_controlling_thread()
 
 
 def _devices_are_known() -> bool:
