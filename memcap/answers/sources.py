@@ -150,6 +150,7 @@ def _elsewhere(result: Answer) -> Measurement | None:
     found = []
     for name, file in shards.tables().items():
         of_task = pl.scan_parquet(file).filter(task=question.task.name)
+        # a part of a study has the nets of another part, by another loop
         if "/" in name or of_task.head(1).collect().is_empty():
             continue
         rows = shards.read(file, task=question.task.name)

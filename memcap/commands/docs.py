@@ -21,7 +21,7 @@ from rich.text import Text
 
 from memcap.knobs import UserError, alternatives
 from memcap.runtime import ROOT
-from memcap.store.shards import folder
+from memcap.store.shards import studies
 from memcap.terminal.words import Column, Listing, fold_help, show
 
 STUDIES = (
@@ -64,11 +64,12 @@ def run(arguments: Namespace) -> None:
         columns = [Column("page"), Column("title")]
         show(Listing("memcap docs PAGE", columns, [*titles.items()], notes=[STUDIES]))
         return
-    page = folder(name) / "README.md"
-    if name not in guides and not page.is_file():
+    pages = {each: place / "README.md" for each, place in studies().items()}
+    pages = {each: page for each, page in pages.items() if page.is_file()}
+    if name not in {*guides, *pages}:
         guess = alternatives(name, guides, "a study", len(guides))
         raise UserError(f"{name}: no such page; {guess}")
-    text = guides.get(name) or page.read_text(encoding="utf-8")
+    text = guides.get(name) or pages[name].read_text(encoding="utf-8")
     if sys.stdout.isatty():
         show(Page(text, hyperlinks=False))
     else:

@@ -5,7 +5,8 @@ everything as `memcap train` does. It compiles the programs, but trains and writ
 nothing.
 
   memcap plan sweeps=first_study                              on this machine
-  memcap plan --device h100 sweeps=training/delay_line_frontier        on one H100: needs
+  memcap plan --device h100 sweeps=training/delay_line_frontier
+                                                              on one H100: needs
                                                               memcap[targets], and no GPU
   memcap plan -m task=latch task.lag=5,50 model.units=1,2     all jobs of a multirun
 
