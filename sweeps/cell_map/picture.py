@@ -152,9 +152,9 @@ def caption(points: Sequence[Point], seed_words: str) -> list[str]:
             " passes with A, all pass with B, and no width between was tried. Dark boxes have an"
             ' interval that overlaps with the smallest one\'s. "No" means that no net passes, and'
             ' "few" that fewer than half of the seeds do at every width; each stands before the'
-            ' best score of any net. ">" means that the widest net tried was not enough, and'
-            " wider nets may be. No network of any kind meets the criterion below the proved"
-            " floor."
+            ' best score of any net. ">" means that no width tried was enough: nine in ten pass'
+            " at none, or only wider nets may. No network of any kind meets the criterion below"
+            " the proved floor."
         ),
         (
             "One layer and no convolution; a cell with a matrix has one head and keys of 16"
