@@ -182,7 +182,7 @@ CHANGES = {
         ({"cell": GRU, "lag": 16, "heads": 15}, learns(9000)),
     ],
     "kimi2025": [
-        ({"cell": "gated_delta_net+conv4+gate+rate+key8", "pairs": 4}, learns(800)),
+        ({"cell": "gated_delta_net+conv4+gate+rate+key8", "pairs": 16}, learns(800)),
         ({"cell": "mamba2+conv4+gate+skip+key8", "pairs": 16}, {"final": 1.0}),
         ({"cell": "mamba2+conv4+gate+skip+key8", "pairs": 16}, {"final": 0.4}),
     ],
