@@ -101,7 +101,7 @@ def by_bytes(*studies: str) -> str:
         best = best_of(there)
         for need in there:
             bold = "**" * (need in best)
-            cells[need.cell][place] = f"{bold}{need.words}{bold}"
+            cells[need.cell][place] = f"{bold}{need.words}{bold}{need.budget}"
     floors = (number(there[0].floor) for there in places.values())
     lines = (
         (name[cell], *(words.get(place, "") for place in places))
@@ -159,7 +159,7 @@ def best_cells() -> str:
     alike = by_place(one_recipe)
     for place, there in by_place(all_recipes).items():
         best, as_others = (
-            ", ".join(f"{need.cell} {need.width}" for need in best_of(some))
+            ", ".join(f"{n.cell} {n.width}{n.budget}" for n in best_of(some))
             for some in (there, alike[place])
         )
         failing = sorted(need.cell for need in there if not need.point.trains)

@@ -52,6 +52,7 @@ AS_ON_MAP = [
     for solved, steady in (("solved", "steady"), ("steps_to_solve", "steps_to_steady"))
 ]
 FLOAT32 = 4  # bytes of a number
+BUDGET = 3000  # most training steps of all cells by the recipe that they share
 SHARE = 0.9  # of the seeds, for which a width is to be enough
 LEVEL = 0.05
 LIKE = "GRUCell"  # a guest takes this cell's grids
@@ -138,6 +139,12 @@ class Need:
         """The bytes of state without the interval, if a width is enough: "30.2", "<=
         4", or "132 to 196"."""
         return self.words.partition(" [")[0]
+
+    @property
+    def budget(self) -> str:
+        """The most training steps of its recipe, in words, if they are above `BUDGET`."""
+        steps = self.point.recipe.budget
+        return f" in {steps:,} steps" * (steps > BUDGET)
 
     @property
     def floor(self) -> float:
