@@ -166,7 +166,8 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 def _dots(axes: Axes, place: float, cell: str, values: pl.Series, **look: str) -> None:
     """Draw nets of a cell side by side about a place."""
-    places = [place + 0.07 * (k - (len(values) - 1) / 2) for k in range(len(values))]
+    step = 0.07 * min(1, 4 / max(1, len(values)))
+    places = [place + step * (k - (len(values) - 1) / 2) for k in range(len(values))]
     dots = marks.dots([*CELLS].index(cell), **look)
     if look:
         dots["edgecolors"] = dots.pop("color")
@@ -217,7 +218,7 @@ PAPER = Paper(
         "Beck, Pöppel, Spanring, Auer, Prudnikova, Kopp, Klambauer, Brandstetter &"
         " Hochreiter, xLSTM: extended long short-term memory, NeurIPS 2024 (2405.04517)"
     ),
-    cost="8 minutes on one core of a busy machine (51 members)",
+    cost="44 minutes of one core by the rows, beside other jobs (74 members)",
     table=scores,
     claims=(
         Claim(
