@@ -122,7 +122,7 @@ PAPER = Paper(
     read="paper",
     table=accuracies,
     claims=(
-        StandIn(
+        OurClaim(
             "the sum rule recalls no more keys than a key has numbers (here, by the symbol said"
             f" most: less than {PASS:g} of 2 to 8 times as many, where values have a number per"
             " symbol)",
