@@ -147,13 +147,15 @@ def resampled() -> str:
     both = [claim for claim in stable if claim["again"] != "-"]
     same = sum(claim["again"] == claim["verdict"] for claim in both)
     whose = Counter(claim["whose"] for claim in held)
+    reached = sum(claim["verdict"] != "not reached" for claim in claims)
     text = (
-        f"{len(held)} of {len(claims)} claims hold: {whose['paper']} of papers,"
+        f"{len(held)} of {reached} claims hold: {whose['paper']} of papers,"
         f" {whose['stand-in']} of stand-ins and {whose['ours']} of ours. By chance, each of them"
         f" holds in at most {max(of_effects):.1%} of {resample.NUMBER} shuffles, but for those of"
         f" no effect. {len(stable)} of the {len(claims)} verdicts stay the same in at least 95 %"
         f" of {resample.NUMBER} draws of the seeds; {len(both)} of these were judged on other"
-        f" seeds, too, where {same} are the same. {findings.post_hoc_count()}"
+        f" seeds, too, where {same} are the same. {len(claims) - reached} more claims are not"
+        f" reached. {findings.post_hoc_count()}"
     )
     heads = "paper", "claim", "whose", "verdict", "alike in", "shuffled", "bootstrapped"
     heads += ("on other seeds",)

@@ -91,7 +91,7 @@ def count(name: str, features: int) -> CellFacts:
     """Count the facts of a cell with `features` inputs on its own carry."""
     cls = cell_class(name)
 
-    def sizes(units: int) -> tuple[int, int]:
+    def sizes(units: int, features: int = features) -> tuple[int, int]:
         """Count real numbers, and bits, of one sequence's carry."""
 
         def carry() -> Any:
@@ -107,4 +107,5 @@ def count(name: str, features: int) -> CellFacts:
 
     one = sizes(1)
     two = sizes(2)
-    return CellFacts(two[0] - one[0], two[1] - one[1], cls.is_lstm)
+    inputs = sizes(1, features + 1)[0] - one[0]
+    return CellFacts(two[0] - one[0], two[1] - one[1], cls.is_lstm, inputs)

@@ -14,6 +14,9 @@ class CellFacts(NamedTuple):
     numbers_per_unit: int
     bits_per_unit: int  # bits of carry that each unit adds: 32 for a float32 number
     is_lstm: bool = False  # as `Cell.is_lstm`
+    inputs: int = (
+        0  # last inputs that it carries beside these, one of a cell with a matrix
+    )
 
 
 ALIASES = {"gru": "GRUCell", "elman": "SimpleCell"}  # names that people type
@@ -47,8 +50,9 @@ NUMBERS_PER_UNIT = {
     "urnn": 2,
 }
 LSTMS = ("lstm", "OptimizedLSTMCell")
+KEYS = 16  # numbers of a key of each cell with a matrix, and of no other cell's unit
 FACTS = {
-    name: CellFacts(numbers, 32 * numbers, is_lstm=name in LSTMS)
+    name: CellFacts(numbers, 32 * numbers, name in LSTMS, int(numbers == KEYS))
     for name, numbers in NUMBERS_PER_UNIT.items()
 }
 # bare cells, and the variant of each that is its published layer (layer_parts.py)

@@ -31,7 +31,7 @@ class SLSTM(Cell):
 
     The carry is h, c, n and m, each (B, U): four numbers per unit, as in the paper. Its
     own initialiser has zero recurrent weights and forget biases from 3 to 6
-    (`small_init` in the authors' code).
+    (`small_init` in the authors' code, whose default is `powerlaw_blockdependent`).
 
     Left out: several heads (the recurrent weights are full), the convolution before i
     and f, which `slstm+conv4` has (memcap/cells/xlstm_parts.py), and the norm of the

@@ -43,8 +43,8 @@ COLUMNS = (
     Column(
         "bytes",
         "bytes of state at which 90 % of the seeds that train at all pass, with a 95 % interval"
-        " (A to B: none pass with A, all with B, and no width between was tried); open above: the"
-        " widest net was not enough; under half: fewer than half of the seeds pass at every"
+        " (A to B: none pass with A, all with B, and no width between was tried); open above: no"
+        " width was enough; under half: fewer than half of the seeds pass at every"
         " width, with the best score of any net",
     ),
     NumberColumn("parameters", "parameters of the whole net at this width"),

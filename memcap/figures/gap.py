@@ -13,7 +13,7 @@ from memcap.cells import cell_facts
 from memcap.figures import Drawn
 from memcap.figures.lines import CHARACTER, NO_LIMIT, table
 from memcap.figures.style import COLOURS, budgets, filled, pass_rules, seeds
-from memcap.frontiers.comparison import FLOAT32, count_bytes, in_numbers
+from memcap.frontiers.comparison import in_numbers
 from memcap.frontiers.frontier import Point, ends, label
 from memcap.knobs import UserError, grouped
 from memcap.store.columns import Row
@@ -40,6 +40,7 @@ MARKS: dict[str, dict[str, Any]] = {
         "zorder": 4,
     },
 }
+FLOAT32 = 4  # bytes of a number
 # inches: a line, the number at its end, the title
 ROW = 0.24
 TIMES = 1.0
@@ -60,11 +61,7 @@ class Gap:
         float | None
     )  # bytes of the narrowest net that passed, with any recipe; None if none did
     u90: Threshold  # bytes at which nine in ten nets pass
-
-    @property
-    def is_met(self) -> bool:
-        """True if a width tried is enough."""
-        return self.point.trains and self.u90.censored != "above"
+    is_met: bool  # whether a width tried is enough
 
     @property
     def times(self) -> float | None:
@@ -96,7 +93,8 @@ def _order(gap: Gap) -> tuple[Any, ...]:
 
 def _gap(rows: pl.DataFrame, point: Point) -> Gap:
     references = point.references
-    count = count_bytes(rows.filter(task=point.task.name), point)
+    of_map = load_findings("cell_map")
+    count = of_map.count_bytes(rows.filter(task=point.task.name), point)
     known = references.constructed, point.u_exist
     hand_set, any_seed = (None if units is None else count(units) for units in known)
     return Gap(
@@ -105,6 +103,7 @@ def _gap(rows: pl.DataFrame, point: Point) -> Gap:
         hand_set,
         any_seed,
         in_numbers(point, "u90", count),
+        of_map.is_met(point),
     )
 
 

@@ -91,27 +91,24 @@ __all__ = [
     "totals",
 ]
 
-ClaimStatus = Literal["holds", "does not hold", "not measured"]
+ClaimStatus = Literal["holds", "does not hold", "not reached", "not measured"]
 Whose = Literal["paper", "stand-in", "ours"]
 Read = Literal["paper", "code", "notes"]
+WHOSE = get_args(Whose)
 
 
 class Finding(NamedTuple):
     """The outcome of a claim on our rows."""
 
-    ours: str  # our number, in words
+    ours: str  # our number, in words; empty if the rows lack nets
     holds: bool | None  # whether the claim holds here; None if the rows do not say
 
     @property
     def verdict(self) -> ClaimStatus:
         """The verdict in words."""
-        return (
-            "not measured"
-            if self.holds is None
-            else "holds"
-            if self.holds
-            else "does not hold"
-        )
+        if self.holds is None:
+            return "not reached" if self.ours else "not measured"
+        return "holds" if self.holds else "does not hold"
 
 
 NOT_MEASURED = Finding("", None)
@@ -153,11 +150,15 @@ class Claim:
     denies: Effect | None = None  # of a claim of no effect: what it would have seen
     post_hoc: bool = False  # its rule was changed after its rows had been seen
     why: str = ""  # the likely reason why it does not hold in the published rows; empty if it does
+    # False if the published nets, trained for less than the paper's, do not learn what it
+    # is about: where they fail it is not reached, and they do not deny it
+    reached: bool = True
 
     @property
-    def expected(self) -> bool:
-        """Tell whether the claim should hold in the published rows."""
-        return not self.why
+    def expected(self) -> bool | None:
+        """Return whether the claim should hold in the published rows; None if it is not
+        reached."""
+        return not self.why if self.reached else None
 
 
 StandIn = partial(Claim, whose="stand-in")
@@ -183,7 +184,11 @@ class Paper:
     def findings(self, rows: pl.DataFrame) -> list[Finding]:
         """Judge each claim on rows of trained members."""
         data = self.table(rows)
-        return [claim.judge(data) for claim in self.claims]
+        return [
+            found if claim.reached else found._replace(holds=found.holds or None)
+            for claim in self.claims
+            for found in (claim.judge(data),)
+        ]
 
 
 class Reproduction(Protocol):
@@ -245,15 +250,17 @@ def find(name: str) -> Reproduction:
 
 def tally(name: str) -> dict[Whose, tuple[int, int]]:
     """Return by `Claim.whose` how many claims hold in the published rows of a paper of
-    the package, and how many there are."""
+    the package, and how many hold or do not."""
     path = folder(name) / "verdicts.csv"
     if not path.is_file():
-        return dict.fromkeys(get_args(Whose), (0, 0))
-    verdicts = pl.read_csv(path, infer_schema=False)
-    own = {whose: verdicts.filter(whose=whose)["verdict"] for whose in get_args(Whose)}
+        return dict.fromkeys(WHOSE, (0, 0))
+    lines = pl.read_csv(path, infer_schema=False).select("whose", "verdict").rows()
     return {
-        whose: ((column == get_args(ClaimStatus)[0]).sum(), len(column))
-        for whose, column in own.items()
+        whose: (
+            n := lines.count((whose, "holds")),
+            n + lines.count((whose, "does not hold")),
+        )
+        for whose in WHOSE
     }
 
 
@@ -278,18 +285,15 @@ def strict_count() -> str:
     """Say how many papers were read, how many of their own claims were judged here, and
     how many of these hold, here and on other seeds."""
     read = [name for name in papers() if find(name).PAPER.read == "paper"]
-    held, judged = map(sum, zip(*(tally(name)["paper"] for name in read), strict=True))
-    own = [
-        claim.text
-        for name in read
-        for claim in find(name).PAPER.claims
-        if claim.whose == "paper" and claim.expected
-    ]
-    again = _on_other_seeds(own)
+    claims = [claim for name in read for claim in find(name).PAPER.claims]
+    own = [claim for claim in claims if claim.whose == "paper"]
+    held = [claim for claim in own if claim.expected]
+    judged = sum(claim.reached for claim in own)
     return (
         f"We read the text of {len(read)} papers and judge {judged} of their own claims, by"
-        f" the protocols on their pages: {held} hold (on other seeds,"
-        f" {again.count('holds')} of {len(again)})."
+        f" scaled-down protocols of ours: {len(held)} hold (on other seeds,"
+        f" {_on_other_seeds(held)}). {len(own) - judged} more are not reached: the paper's nets"
+        " were trained for longer."
     )
 
 
@@ -304,14 +308,13 @@ def judged_again(name: str) -> dict[str, dict[str, str]]:
     return {line["claim"]: line for line in lines}
 
 
-def _on_other_seeds(claims: Sequence[str]) -> list[str]:
-    """Return the verdicts of claims on other seeds."""
-    return [
-        line["verdict"]
-        for name in papers()
-        for claim, line in judged_again(name).items()
-        if claim in claims
-    ]
+def _on_other_seeds(claims: Sequence[Claim]) -> str:
+    """Say how many of some claims hold on other seeds: "17 of 20"."""
+    again = {
+        claim: line for name in papers() for claim, line in judged_again(name).items()
+    }
+    verdicts = [again[claim.text]["verdict"] for claim in claims if claim.text in again]
+    return f"{verdicts.count('holds')} of {len(verdicts)}"
 
 
 def post_hoc_count() -> str:
@@ -319,13 +322,11 @@ def post_hoc_count() -> str:
     were seen, and how many hold on other seeds, too."""
     claims = [claim for name in papers() for claim in find(name).PAPER.claims]
     held = [claim for claim in claims if claim.expected]
-    late = [claim.text for claim in held if claim.post_hoc]
-    of_late = _on_other_seeds(late)
-    again = _on_other_seeds([claim.text for claim in held])
+    late = [claim for claim in held if claim.post_hoc]
     return (
         f"{len(late)} of the {len(held)} claims that hold are post hoc: their rule was changed"
-        f" after the rows were seen. On other seeds {again.count('holds')} of {len(again)} claims"
-        f" hold, too; of those that are post hoc {of_late.count('holds')} of {len(of_late)}."
+        f" after the rows were seen. On other seeds {_on_other_seeds(held)} claims hold, too; of"
+        f" those that are post hoc {_on_other_seeds(late)}."
     )
 
 

@@ -12,7 +12,7 @@ from memcap.answers.answer import Answer, Question, answer
 from memcap.answers.sources import from_rows
 from memcap.answers.words import wilson
 from memcap.config.member import question_task, task_of
-from memcap.frontiers.comparison import count_by_units, count_bytes, in_numbers, shift
+from memcap.frontiers.comparison import count_by_units, in_numbers, shift
 from memcap.frontiers.costs import content, costs, family, sentence
 from memcap.frontiers.frontier import (
     Point,
@@ -51,7 +51,6 @@ __all__ = [
     "content",
     "costs",
     "count_by_units",
-    "count_bytes",
     "counts",
     "curves",
     "ends",

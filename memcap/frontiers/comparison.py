@@ -14,7 +14,6 @@ import numpy as np
 import polars as pl
 from numpy.polynomial import Polynomial
 
-from memcap.cells import cell_facts
 from memcap.frontiers.frontier import Point, of_network
 from memcap.thresholds.curve import Floats, Posterior, Threshold, logit, threshold
 
@@ -23,7 +22,6 @@ Side = Literal["no", "below", "above"]
 # of units: a count that is compared in their place, and rises with them
 Count = Callable[[float], float]
 
-FLOAT32 = 4.0  # bytes of a number, where the carry does not grow with the width
 TAIL = (1 - 0.95) / 2  # of a 95 % interval
 DRAWS = 400  # quantiles of each posterior; each is paired with each of the other's
 # What is known about the ratio, by how the first threshold is censored, then the second.
@@ -97,17 +95,6 @@ def count_by_units(rows: pl.DataFrame, point: Point, name: str) -> Count:
     degree = min(2, sizes.height - 1)
     polynomial = Polynomial.fit(*sizes.to_numpy().astype(np.float64).T, deg=degree)
     return lambda units: float(polynomial(units))
-
-
-def count_bytes(rows: pl.DataFrame, point: Point) -> Count:
-    """Return the bytes of a point's whole carry as a function of its units, like
-    `count_by_units`."""
-    facts = cell_facts(point.model.cell, point.task.features)
-    per_number = FLOAT32
-    if facts.numbers_per_unit:
-        per_number = facts.bits_per_unit / facts.numbers_per_unit / 8
-    numbers = count_by_units(rows, point, "carry_numbers")
-    return lambda units: round(per_number * numbers(units), 9)  # 8, not 7.999...
 
 
 def in_numbers(point: Point, which: str, count: Count) -> Threshold:

@@ -14,6 +14,7 @@ def some(budget, numbers, passed, nets=4, cell="lstm"):
     solved = [True] * passed + [False] * (nets - passed)
     return pl.DataFrame({"solved": solved}).with_columns(
         task=pl.lit("mqar"),
+        knobs=pl.lit(STEPS.KNOBS["mqar"]),
         cell=pl.lit(cell),
         budget=pl.lit(budget),
         lr=pl.lit(0.02),

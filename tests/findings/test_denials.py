@@ -1,5 +1,5 @@
-"""Each claim can be denied, and one that does not hold could: a change of some
-published outcomes turns its verdict."""
+"""Each claim can be denied, and one that does not hold, or is not reached, could hold: a
+change of some published outcomes turns its verdict."""
 
 import polars as pl
 import pytest
@@ -65,7 +65,7 @@ CHANGES = {
             {"task": "parity", "cell": "mamba2+conv4+gate+skip", "seed": 100},
             scored(0.6),
         ),
-        ({"cell": "slstm+conv4", "seed": 100}, {"final": 0.29}),
+        ({"cell": "slstm", "units": 16}, {"final": 0.9}),
         ({"cell": "mlstm+conv4+gate+skip", "lag": 16, "seed": 100}, {"final": 0.94}),
         ({"cell": LSTM, "units": 32, "lr": 0.05, "seed": 101}, {"final": 0.83}),
     ],
@@ -99,7 +99,6 @@ CHANGES = {
         ({"cell": "lmu", "layout": "stacked"}, {"final": 0.9}),
     ],
     "ganguli2008": [
-        ({"cell": f"{RNN}+noise0.3", "units": 64, "lag": 16}, {"final": 0.6}),
         ({"cell": "linear+noise0.3", "units": 16, "lag": 6}, {"final": 0.9}),
         ({"cell": RNN, "units": 16, "lag": 6}, {"final": 0.9}),
     ],
@@ -142,6 +141,7 @@ CHANGES = {
     ],
     "huang2025": [
         ({"units": 4, "cell": "mamba2+conv4+key6", "seed": 100}, {"final": 0.99}),
+        ({"units": 4, "cell": "mamba2+conv4+key11", "seed": 100}, {"final": 0.99}),
         ({"units": 16, "cell": SHORT_KEYS}, {"final": 0.98}),
     ],
     "illium2022": [
@@ -182,7 +182,7 @@ CHANGES = {
         ({"cell": GRU, "lag": 16, "heads": 15}, learns(9000)),
     ],
     "kimi2025": [
-        ({"cell": "gated_delta_net+conv4+gate+rate+key8", "pairs": 4}, learns(800)),
+        ({"cell": "gated_delta_net+conv4+gate+rate+key8", "pairs": 16}, learns(800)),
         ({"cell": "mamba2+conv4+gate+skip+key8", "pairs": 16}, {"final": 1.0}),
         ({"cell": "mamba2+conv4+gate+skip+key8", "pairs": 16}, {"final": 0.4}),
     ],
@@ -215,7 +215,7 @@ CHANGES = {
     ],
     "sarrof2024": [
         ({"task": "dyck", "cell": MAMBA_2}, whole(0.95)),
-        ({"group": "Z2", "cell": MAMBA_2, "layers": 1, "seed": 100}, whole(0.3)),
+        ({"group": "Z2", "cell": MAMBA_2, "seed": 100}, whole(0.95, last=0)),
         ({"symbols": 2, "cell": MAMBA_2, "layers": 1, "seed": 100}, whole(0.95)),
         ({"task": "counter_language", "cell": LSTM}, whole(0.95)),
         ({"cell": "mamba2+signed+conv4+gate+skip", "layers": 2}, whole(0.95)),
@@ -229,7 +229,7 @@ CHANGES = {
         ({"cell": "signed_delta_net", "group": "S3", "seed": 0}, whole(0.9)),
         ({"cell": "signed_delta_net", "group": "Z2", "seed": 0}, whole(0.89)),
         ({"cell": "delta_net", "group": "Z2", "seed": 0}, whole(0.9)),
-        ({"cell": "delta_product", "group": "A4"}, whole(0.5)),
+        ({"cell": "delta_product", "group": "A4"}, whole(0.4)),
         ({"cell": "delta_product", "group": "A4"}, whole(0.9)),
     ],
     "suzgun2019": [
@@ -306,10 +306,12 @@ FURTHER = [
     ("illium2022", 1, {"cell": GRU}, {"final": 0.9}),
     # clipping helps as much at the shortest length
     ("pascanu2013", 0, {"clip": 1e9, "lag": 9}, {"solved": False}),
+    # a net that learns parity, and follows it beyond
+    ("sarrof2024", 1, {"group": "Z2", "cell": MAMBA_2}, whole(0.95)),
     (
         "tallec2018",
         0,
-        {"waits": None, "init": "chrono", "lag": 100, "seed": 0},
+        {"waits": None, "init": "forget_bias", "lag": 100, "seed": 0},
         {"final": 0.41},
     ),
     (
@@ -332,13 +334,13 @@ UNMEASURED = [
     ("deletang2023", {"cell": LSTM}, [3, 4, 6, 7]),
     ("dynamical_phases2025", {"lag": 5}, [0]),
     ("fu2023", {"layout": "stacked"}, [0, 1, 2]),
-    ("ganguli2008", {"cell": RNN}, [0, 1]),
+    ("ganguli2008", {"cell": RNN}, [0]),
     ("grazzi2024", {"cell": "signed_delta_net"}, [1, 3]),
     ("gu2023", {"init": "flax"}, [3, 4]),
     ("guo2025", {"pairs": 16}, [0, 1]),
     ("hewitt2020", {"units": 6}, [2, 3]),
     ("hochreiter1997", {"task": "latch"}, [3, 4]),
-    ("huang2025", {"units": 16}, [0]),
+    ("huang2025", {"units": 16}, [0, 1]),
     ("illium2022", {"lag": 1}, [1]),
     ("jaeger2001", {"cell": RNN}, [1]),
     ("jelassi2024", {"items": 32}, [1, 2, 4, 5]),
@@ -436,4 +438,5 @@ def test_a_verdict_turns_where_the_words_of_its_claim_say_so(
     name, claim, where, change
 ):
     rows = changed(store.read(findings.folder(name)), where, change)
-    assert findings.find(name).PAPER.findings(rows)[claim].holds is False
+    paper = findings.find(name).PAPER
+    assert paper.claims[claim].judge(paper.table(rows)).holds is False

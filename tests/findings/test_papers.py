@@ -93,6 +93,8 @@ def test_a_verdict_is_what_the_rows_say_and_it_is_said_when_it_is_another_than_e
         Claim("not as there", "1", "fig. 1", lambda rows: no),
         Claim("known to differ", "1", "fig. 1", lambda rows: no, why="another recipe"),
         Claim("no rows", "1", "fig. 1", lambda rows: NOT_MEASURED),
+        Claim("more training", "1", "fig. 1", lambda rows: no, reached=False),
+        Claim("learnt", "1", "fig. 1", lambda rows: yes, reached=False),
     )
     table = judge_claims(Paper("nowhere", "nothing", claims), frame([]))
     assert table["verdict"].to_list() == [
@@ -100,8 +102,11 @@ def test_a_verdict_is_what_the_rows_say_and_it_is_said_when_it_is_another_than_e
         "does not hold",
         "does not hold",
         "not measured",
+        "not reached",
+        "holds",
     ]
-    assert table["expected"].to_list() == [True, False, True, False]
+    expected = [True, False, True, False, True, False]
+    assert table["expected"].to_list() == expected
 
 
 def test_a_tiny_run_has_the_ends_of_each_kind_of_member_at_the_shortest_lag():

@@ -39,6 +39,10 @@ from .needs import (
     band,
     best_of,
     by_place,
+    count_bytes,
+    in_bytes,
+    is_met,
+    last_symbols,
     least,
     members_of,
     needs,
@@ -56,7 +60,11 @@ __all__ = [
     "STUDY",
     "TABLES",
     "band",
+    "count_bytes",
     "draw",
+    "in_bytes",
+    "is_met",
+    "last_symbols",
     "least",
     "members_of",
     "of_needs",
@@ -93,7 +101,7 @@ def by_bytes(*studies: str) -> str:
         best = best_of(there)
         for need in there:
             bold = "**" * (need in best)
-            cells[need.cell][place] = f"{bold}{need.words}{bold}"
+            cells[need.cell][place] = f"{bold}{need.words}{bold}{need.budget}"
     floors = (number(there[0].floor) for there in places.values())
     lines = (
         (name[cell], *(words.get(place, "") for place in places))
@@ -151,7 +159,7 @@ def best_cells() -> str:
     alike = by_place(one_recipe)
     for place, there in by_place(all_recipes).items():
         best, as_others = (
-            ", ".join(f"{need.cell} {need.width}" for need in best_of(some))
+            ", ".join(f"{n.cell} {n.width}{n.budget}" for n in best_of(some))
             for some in (there, alike[place])
         )
         failing = sorted(need.cell for need in there if not need.point.trains)
@@ -181,8 +189,8 @@ def best_cells() -> str:
         f" {without_convolution()}."
         " Where the two columns of cells differ, more steps and another recipe make the difference;"
         " tau is Kendall's, between the orders by both. Cells with a matrix also carry their last"
-        f" input, as float32 numbers of which one is 1: {one_hot('mqar')} of their bytes at recall"
-        f" and {one_hot('parity')} at parity. Stored as a symbol it would take one byte."
+        " input, one symbol, which counts as one byte (memcap runs it as a one-hot vector of"
+        f" float32 numbers: {one_hot('mqar')} bytes at recall and {one_hot('parity')} at parity)."
     )
     return f"{filled(text)}\n\n{cells}"
 
@@ -320,13 +328,13 @@ def cell_map_budgets() -> str:
 def half_pass(nets: pl.DataFrame) -> dict[tuple[str, str], int]:
     """Return the bytes of the narrowest nets of which half pass on the map, by task and cell."""
     shares = (
-        nets.with_columns(AS_ON_MAP)
-        .group_by("task", "cell", "carry_numbers")
+        in_bytes(nets.with_columns(AS_ON_MAP))
+        .group_by("task", "cell", "bytes")
         .agg(share=pl.col("solved").mean())
     )
     half = shares.filter(pl.col("share") >= 0.5).group_by("task", "cell")
-    least = half.agg(pl.col("carry_numbers").min())
-    return {(task, cell): 4 * numbers for task, cell, numbers in least.rows()}
+    least = half.agg(pl.col("bytes").min())
+    return {(task, cell): size for task, cell, size in least.rows()}
 
 
 def cell_map_longer() -> str:

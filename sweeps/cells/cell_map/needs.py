@@ -15,18 +15,17 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy.stats import kendalltau
+from scipy.stats import binom, kendalltau
 
 import memcap
 from memcap import Member, Model, Recipe, UserError
-from memcap.cells import LAYERS
+from memcap.cells import LAYERS, cell_facts
 from memcap.findings import study_config
 from memcap.findings.tables import (
     Architecture,
     Point,
     Threshold,
     count_by_units,
-    count_bytes,
     ends,
     frontier,
     in_numbers,
@@ -34,7 +33,9 @@ from memcap.findings.tables import (
     label,
     number,
     of_network,
+    task_of_row,
 )
+from memcap.tasks import Task
 from memcap.tasks.base import BEYOND_CHANCE
 
 STUDY = "cell_map"
@@ -50,6 +51,10 @@ AS_ON_MAP = [
     pl.when(pl.col("task") == "delay_line").then(steady).otherwise(solved).alias(solved)
     for solved, steady in (("solved", "steady"), ("steps_to_solve", "steps_to_steady"))
 ]
+FLOAT32 = 4  # bytes of a number
+BUDGET = 3000  # most training steps of all cells by the recipe that they share
+SHARE = 0.9  # of the seeds, for which a width is to be enough
+LEVEL = 0.05
 LIKE = "GRUCell"  # a guest takes this cell's grids
 MOST_NUMBERS = 288  # in a guest's carry: the widest matrices of the map have 257 to 277
 LEAST_WIDTHS = 3  # for a guest with larger carries
@@ -108,7 +113,7 @@ class Need:
     @property
     def is_met(self) -> bool:
         """True if a width tried is enough."""
-        return self.point.trains and self.point.fit.u90.censored != "above"
+        return is_met(self.point)
 
     @property
     def words(self) -> str:
@@ -134,6 +139,12 @@ class Need:
         """The bytes of state without the interval, if a width is enough: "30.2", "<=
         4", or "132 to 196"."""
         return self.words.partition(" [")[0]
+
+    @property
+    def budget(self) -> str:
+        """The most training steps of its recipe, in words, if they are above `BUDGET`."""
+        steps = self.point.recipe.budget
+        return f" in {steps:,} steps" * (steps > BUDGET)
 
     @property
     def floor(self) -> float:
@@ -174,6 +185,64 @@ def _need(rows: pl.DataFrame, point: Point) -> Need:
     edge = _edge(point)
     step = edge and {n: (count(edge[0]), count(edge[1])) for n, count in counts.items()}
     return Need(point, most, u90, step, _best(rows, point))
+
+
+def is_met(point: Point) -> bool:
+    """Return whether a width tried is enough.
+
+    None is if u90 is wider than the widest; or if at no width nine in ten seeds pass, to
+    the nearest seed, and the nets of u90 and wider ones together deny that they do, by a
+    binomial test at `LEVEL`.
+    """
+    u90 = point.fit.u90
+    if not point.trains or u90.censored == "above":
+        return False
+    if any(passed >= round(SHARE * runs) for _, passed, runs in point.by_width):
+        return True
+    wide = [counts for units, *counts in point.by_width if units >= u90.units]
+    passed, runs = map(sum, zip(*wide, strict=True))
+    return bool(binom.cdf(passed, runs, SHARE) >= LEVEL)
+
+
+def count_bytes(rows: pl.DataFrame, point: Point) -> Callable[[float], float]:
+    """Return the bytes of a point's whole carry as a function of its units, like
+    `count_by_units`; last inputs that are symbols take a byte each."""
+    facts = cell_facts(point.model.cell, point.task.features)
+    # where the carry does not grow with the width, its numbers are float32
+    per_unit = facts.numbers_per_unit
+    per_number = facts.bits_per_unit / per_unit / 8 if per_unit else FLOAT32
+    symbols = last_symbols(point.model.cell, point.task)
+    last = symbols * point.task.features
+    numbers = count_by_units(rows, point, "carry_numbers")
+    # 8, not 7.999...
+    return lambda units: round(per_number * (numbers(units) - last) + symbols, 9)
+
+
+def last_symbols(cell: str, task: Task) -> int:
+    """Return how many last inputs a cell carries that are symbols: rows count each as
+    `task.features` numbers of which one is 1, and it is one symbol of so many."""
+    facts = cell_facts(cell, task.features)
+    return 0 if task.vocabulary is None else facts.inputs
+
+
+def in_bytes(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return rows of float32 carries with a column of their bytes, as `count_bytes`
+    counts them."""
+    of = "cell", "task", "knobs"
+    kinds = rows.select(of).unique()
+    tasks = [task_of_row(task, knobs) for _, task, knobs in kinds.iter_rows()]
+    symbols = [
+        last_symbols(cell, task)
+        for cell, task in zip(kinds["cell"], tasks, strict=True)
+    ]
+    last = [
+        number * (1 - FLOAT32 * task.features)
+        for number, task in zip(symbols, tasks, strict=True)
+    ]
+    kinds = kinds.with_columns(pl.Series("last", last, pl.Int64))
+    joined = rows.join(kinds, on=of, maintain_order="left")
+    size = (FLOAT32 * pl.col("carry_numbers") + pl.col("last")).alias("bytes")
+    return joined.with_columns(size).drop("last")
 
 
 def _edge(point: Point) -> tuple[int, int] | None:

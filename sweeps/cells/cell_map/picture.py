@@ -135,7 +135,10 @@ def _column(
         ink = "white" if need in best else "black"
         width, bracket, interval = need.in_words(name, _short).partition("[")
         write_in(axes, at, line - 0.18, width.strip(), fontsize=10, color=ink)
-        write_in(axes, at, line + 0.24, bracket + interval, fontsize=8, color=ink)
+        steps = need.budget.replace(",000 steps", "k")
+        write_in(
+            axes, at, line + 0.24, bracket + interval + steps, fontsize=8, color=ink
+        )
 
 
 def _short(value: float) -> str:
@@ -152,9 +155,10 @@ def caption(points: Sequence[Point], seed_words: str) -> list[str]:
             " passes with A, all pass with B, and no width between was tried. Dark boxes have an"
             ' interval that overlaps with the smallest one\'s. "No" means that no net passes, and'
             ' "few" that fewer than half of the seeds do at every width; each stands before the'
-            ' best score of any net. ">" means that the widest net tried was not enough, and'
-            " wider nets may be. No network of any kind meets the criterion below the proved"
-            " floor."
+            ' best score of any net. ">" means that no width tried was enough: nine in ten pass'
+            " at none, or only wider nets may. No network of any kind meets the criterion below"
+            " the proved floor. A number in 24k took up to 24,000 training steps, and one without"
+            " such a note up to 3,000."
         ),
         (
             "One layer and no convolution; a cell with a matrix has one head and keys of 16"

@@ -8,7 +8,6 @@ import polars as pl
 from scipy.stats import kendalltau
 
 from memcap import UserError
-from memcap.cells.sizes import NUMBERS_PER_UNIT
 from memcap.figures import Drawn
 from memcap.findings import load
 from memcap.findings.marks import finish, level, number_x
@@ -17,18 +16,16 @@ from memcap.tasks import least_bits
 
 STUDIES = "cell_map", "cell_map_again", "keys", "cell_map_bits"
 BITS = 1, 2, 4, 8, 16, 32  # of each number of the state
-MATRIX = 16  # numbers that a unit adds to a cell whose carry has the last input, too
 STEPS = load("cell_map_steps")
 
 
 def bits_of(net: Mapping[str, Any]) -> float:
     """Return the bits of a net's state: `each` bits for a number, and of the last
     input, a symbol, the logarithm of its number of values."""
-    numbers = net["carry_numbers"]
-    if NUMBERS_PER_UNIT.get(net["cell"].partition("+")[0]) != MATRIX:
-        return float(net["each"] * numbers)
-    symbols = task_of_row(net["task"], net["knobs"]).features
-    return net["each"] * (numbers - symbols) + math.log2(symbols)
+    task = task_of_row(net["task"], net["knobs"])
+    symbols = load("cell_map").last_symbols(net["cell"], task)
+    numbers = net["carry_numbers"] - symbols * task.features
+    return net["each"] * numbers + symbols * math.log2(task.features)
 
 
 def needs(rows: pl.DataFrame) -> pl.DataFrame:

@@ -85,10 +85,10 @@ def narrowest(rows: pl.DataFrame, by: str, size: str) -> pl.DataFrame:
 def needs(rows: pl.DataFrame) -> pl.DataFrame:
     """Return the bytes of the narrowest nets of which half pass, by task, cell and
     steps, as `narrowest` does."""
-    size = (4 * pl.col("carry_numbers")).alias("bytes")
+    sizes = load("cell_map").in_bytes(rows)
     # what is enough is still enough with more steps
     by_cell = pl.col("bytes").cum_min().forward_fill().over("task", "cell")
-    return narrowest(rows.with_columns(size), "budget", "bytes").with_columns(by_cell)
+    return narrowest(sizes, "budget", "bytes").with_columns(by_cell)
 
 
 def in_words(need: dict[str, float | None], size: str = "bytes") -> str:
@@ -185,7 +185,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         "The narrowest nets of which at least half pass, of three nets or more, by the recipe of"
         " the map of cells, with keys of 16 numbers; what passes within fewer steps counts for"
         " more, too. Cells without a line pass at no width that was tried. Of a cell with a matrix"
-        " 68 bytes (recall), 28 (product), 16 (copy), 12 (parity) and 8 (delay) are its last input."
+        " one byte is its last input, a symbol."
         " From 24,000 steps on: seeds 0 to 3, and others at the widths that decide."
     )
     return finish(

@@ -3,6 +3,7 @@
 import polars as pl
 
 from memcap.cells.matrix import MatrixCell
+from memcap.findings import load
 from memcap.findings.tables import rows_of, table
 
 TASKS = {  # in the order of lines
@@ -17,11 +18,11 @@ TASKS = {  # in the order of lines
 def sizes_of_keys() -> str:
     """Count the nets with keys of each size that pass, by bytes of state."""
     cell = pl.col("cell")
-    rows = rows_of("keys").with_columns(
+    rows = load("cell_map").in_bytes(rows_of("keys"))
+    rows = rows.with_columns(
         cell.str.extract(r"(\w+)"),
         K=cell.str.extract(r"key(\d+)").cast(int).fill_null(MatrixCell.keys),
         heads=cell.str.extract(r"heads(\d+)").cast(int).fill_null(1),
-        bytes=4 * pl.col("carry_numbers"),
     )
     by = "task", "cell", "K", "heads"
     rows = rows.sort(pl.col("task").cast(pl.Enum([*TASKS])), *by[1:], "bytes")

@@ -42,14 +42,16 @@ def published_layers() -> str:
     """Count the nets of layers with parts of the published ones that pass, but for
     those that parts_of_layers has."""
     lines: dict[tuple[str, int], dict[str, str]] = {}
-    rows = rows_of("published_layers").filter(
-        pl.col("curriculum").is_not_null(), ~WITH_PARTS
+    rows = (
+        load("cell_map")
+        .in_bytes(rows_of("published_layers"))
+        .filter(pl.col("curriculum").is_not_null(), ~WITH_PARTS)
     )
     for (cell, layers, task), own in rows.group_by("cell", "layers", "task"):
         line = lines.setdefault((cell, layers), {})
         line[task] = layers_that_pass(own, task)
         if task == "delay_line":
-            line["bytes"] = f"{4 * own['carry_numbers'][0]}"
+            line["bytes"] = f"{own['bytes'][0]}"
     order = sorted(
         lines, key=lambda net: (net[0].partition("+")[0], net[1], len(net[0]), net[0])
     )
@@ -74,11 +76,15 @@ def parts_of_layers() -> str:
         (True, True): "both",
     }
     lines: dict[tuple[str, str, bool], dict[Any, str]] = {}
-    rows = rows_of("published_layers").filter(WITH_PARTS, budget=STEPS)
+    rows = (
+        load("cell_map")
+        .in_bytes(rows_of("published_layers"))
+        .filter(WITH_PARTS, budget=STEPS)
+    )
     for (task, name), own in rows.group_by("task", "cell"):
         cell, *parts = name.split("+")
         line = lines.setdefault((task, cell, "conv4" in parts), {})
-        line["bytes"] = f"{4 * own['carry_numbers'][0]}"
+        line["bytes"] = f"{own['bytes'][0]}"
         skips = not {"skip", "rate"}.isdisjoint(parts)
         line["gate" in parts, skips] = layers_that_pass(own, task)
     cells = []
@@ -94,7 +100,7 @@ def parts_of_layers() -> str:
 
 def more_steps() -> str:
     """Count the nets without a convolution that shift and copy, in fewer steps and in more."""
-    rows = rows_of("published_layers").filter(WITH_PARTS)
+    rows = load("cell_map").in_bytes(rows_of("published_layers")).filter(WITH_PARTS)
     longer = rows.filter(budget=MORE_STEPS)
     nets = longer.select("task", "cell").unique().sort("cell")
     lines = []

@@ -46,7 +46,6 @@ import polars as pl
 from memcap.figures import Drawn
 from memcap.findings import (
     NOT_MEASURED,
-    Claim,
     Finding,
     OurClaim,
     Paper,
@@ -303,7 +302,7 @@ PAPER = Paper(
     read="paper",
     table=curves,
     claims=(
-        Claim(
+        StandIn(
             "recall rises with the bytes of the state (here: of each cell with a matrix, with"
             f" each step in width, at {MANY_PAIRS} pairs, written once)",
             _theirs("DeltaNet", "GLA", "Mamba-2"),

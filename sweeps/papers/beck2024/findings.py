@@ -13,20 +13,24 @@ a vocabulary of 8,192, 64 epochs of 100,000 sequences, the best of four rates. W
 the text, which has the scores of languages. Those of recall are in figures alone, which
 we have not seen.
 
-Ours: two layers without residual connections, norms or MLPs around them, Adam, and three
-seeds. mLSTM, Mamba-2, which stands in for Mamba, and at recall sLSTM have the parts of
-their published layers (memcap/cells/layer_parts.py), with one head, and keys of 16
-numbers. sLSTM starts with recurrent weights of 0, where the paper has normal ones for
-languages. Parity and even pairs: 8 units, one rate, at most 3,000 steps of 64 sequences
-whose longest length rises from 6 to 40 as the net learns. A net trains until five
-evaluations in a row are right at 40 bits and at 160, or to the end of its budget. The
-score is the mean over five lengths of the paper's test. Recall: 4 pairs of 16 keys and
-16 values, whose queries come within 16 steps, and at most 2,000 steps of 64 sequences;
-LSTM and sLSTM at the better of two rates, mLSTM at one. At equal width mLSTM has more
-numbers of state, 16 a unit, as it has in the paper. sLSTM has a convolution there that
-the LSTM has not, so our own claim compares the two without it, at 32 units. All of this
-is early in training: most LSTMs of 16 units still say any of the four values (0.25), and
-what their state could hold with more steps is not measured.
+Ours: two layers without residual connections, norms or MLPs around them, Adam, and
+three seeds. mLSTM, and Mamba-2, which stands in for Mamba, have the parts of their
+published layers (memcap/cells/layer_parts.py), with one head, and keys of 16 numbers.
+sLSTM starts with recurrent weights of 0, where the paper has normal ones for languages.
+Parity and even pairs: 8 units, one rate, at most 3,000 steps of 64 sequences whose
+longest length rises from 6 to 40 as the net learns. A net trains until five evaluations
+in a row are right at 40 bits and at 160, or to the end of its budget. The score is the
+mean over five lengths of the paper's test. Recall: 4 pairs of 16 keys and 16 values,
+whose queries come within 16 steps, by 16 units. LSTM and sLSTM, neither with a
+convolution, train for 6,000 steps of 64 sequences, eight seeds at the better of two
+rates; sLSTM with its convolution too, three seeds at the rate that is better on seed 0.
+mLSTM trains for at most 2,000. At equal width it has more numbers of state, 16 a unit,
+as it has in the paper. Our own claim has 32 units and 2,000 steps.
+
+At first we compared an sLSTM with its convolution to an LSTM, which has none, after
+2,000 steps, when LSTMs of 16 units have hardly begun to learn. So the claim held, and it
+told nothing of the gate. Now neither has a convolution, and both train three times as
+long.
 
 Even pairs show that mLSTM and Mamba-2 do train: all their nets are right at 40 bits. At
 256 most are not, where the paper's have 1.0. We had planned a claim that they are right
@@ -81,7 +85,7 @@ IN_LANGUAGES = (LSTM, SLSTM, MLSTM, MAMBA)
 PAIRS = 4
 NARROW = 16
 WIDE = 32
-AT_WIDTHS = {NARROW: (LSTM, SLSTM_LAYER, MLSTM), WIDE: (LSTM, SLSTM)}
+AT_WIDTHS = {NARROW: (LSTM, SLSTM, SLSTM_LAYER, MLSTM), WIDE: (LSTM, SLSTM)}
 TRAINED = 40  # bits, the longest in training
 SOLVED = 0.9  # least score of a net that has solved a language
 NOTHING = 0.15  # greatest score of a net that has learnt nothing
@@ -162,7 +166,8 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 def _dots(axes: Axes, place: float, cell: str, values: pl.Series, **look: str) -> None:
     """Draw nets of a cell side by side about a place."""
-    places = [place + 0.07 * (k - (len(values) - 1) / 2) for k in range(len(values))]
+    step = 0.07 * min(1, 4 / max(1, len(values)))
+    places = [place + step * (k - (len(values) - 1) / 2) for k in range(len(values))]
     dots = marks.dots([*CELLS].index(cell), **look)
     if look:
         dots["edgecolors"] = dots.pop("color")
@@ -204,7 +209,7 @@ def _leads(nets: pl.DataFrame, units: int, more: str, *less: str) -> Finding:
 
 def _matrix(nets: pl.DataFrame) -> Finding:
     recalls = each(_recall(nets, NARROW, MLSTM), SPAN, at_least(RECALLED))
-    return all_of(recalls, _leads(nets, NARROW, MLSTM, SLSTM_LAYER, LSTM))
+    return all_of(recalls, _leads(nets, NARROW, MLSTM, SLSTM, SLSTM_LAYER, LSTM))
 
 
 RECALL_FIGURE = "appendix B.1.2, on figure 13"
@@ -213,7 +218,7 @@ PAPER = Paper(
         "Beck, Pöppel, Spanring, Auer, Prudnikova, Kopp, Klambauer, Brandstetter &"
         " Hochreiter, xLSTM: extended long short-term memory, NeurIPS 2024 (2405.04517)"
     ),
-    cost="8 minutes on one core of a busy machine (51 members)",
+    cost="44 minutes of one core by the rows, beside other jobs (74 members)",
     table=scores,
     claims=(
         Claim(
@@ -234,28 +239,32 @@ PAPER = Paper(
             partial(_mixing, without=MAMBA),
             within=("task",),
         ),
-        Claim(
+        StandIn(
             "exponential gating improves recall: sLSTM recalls more than LSTM (here: of"
-            f" {PAIRS} pairs, with {NARROW} units, each net more than each of the LSTM, by"
-            f" {LEAD:g})",
+            f" {PAIRS} pairs, with {NARROW} units and no convolution in either, each net more than"
+            f" each of the LSTM, by {LEAD:g})",
             "improves it, by comparison of both; accuracies in a figure alone",
             RECALL_FIGURE,
-            lambda nets: _leads(nets, NARROW, SLSTM_LAYER, LSTM),
+            lambda nets: _leads(nets, NARROW, SLSTM, LSTM),
             within=("task", "units"),
+            post_hoc=True,
+            why=(
+                "at the rate that is better for both, half of the LSTMs recall as much in 6,000"
+                " steps as nets of sLSTM do"
+            ),
         ),
-        Claim(
+        StandIn(
             f"sLSTM and LSTM fall short of mLSTM in recall (here: with {NARROW} units all nets of"
-            f" mLSTM recall {RECALLED:g} or more of {PAIRS} pairs, and those of both {LEAD:g}"
-            " less)",
+            f" mLSTM recall {RECALLED:g} or more of {PAIRS} pairs, and those of both, and of sLSTM"
+            f" with a convolution, {LEAD:g} less)",
             "both fall short because of the reduced memory capacity; accuracies in a figure alone",
             RECALL_FIGURE,
             _matrix,
             within=("task", "units"),
         ),
         OurClaim(
-            "the gate alone improves recall: sLSTM without its convolution recalls more than LSTM"
-            f" (of {PAIRS} pairs, with {WIDE} units, each net more than each of the LSTM, by"
-            f" {LEAD:g})",
+            f"with {WIDE} units it does after 2,000 steps: each net of sLSTM without a convolution"
+            f" recalls more of {PAIRS} pairs than each of the LSTM, by {LEAD:g}",
             "does not say whether sLSTM has its convolution at recall",
             "appendix B.1.2",
             lambda nets: _leads(nets, WIDE, SLSTM, LSTM),

@@ -267,6 +267,7 @@ PAPER = Paper(
                 " 12 places so seldom that this is right there, and nothing in training asks for"
                 " more"
             ),
+            reached=False,
         ),
         Claim(
             "a tanh RNN solves even pairs and parity in all seeds",
@@ -285,6 +286,7 @@ PAPER = Paper(
                 "on the ring as the LSTM; in arithmetic at chance, after 12,000 steps: an"
                 " eightieth of the paper's"
             ),
+            reached=False,
         ),
         OurClaim(
             "on the ring nets count on a line instead: one distance up to which a walk is"

@@ -20,7 +20,7 @@ import itertools
 import polars as pl
 
 from memcap.figures import Drawn
-from memcap.findings import Claim, Finding, OurClaim, Paper, marks
+from memcap.findings import Finding, OurClaim, Paper, StandIn, marks
 from memcap.findings.claims import all_of, compare, having, knob, pick
 
 DELTA = "delta_net+conv4+key8"
@@ -108,7 +108,7 @@ PAPER = Paper(
     cost="8 minutes on one of two busy cores (24 members)",
     table=accuracies,
     claims=(
-        Claim(
+        StandIn(
             "as there are more pairs and more steps, DeltaNet recalls less (here: each net with"
             " a state of 64 numbers recalls a smaller share of 16 pairs than any of 8, and of"
             " 8 than any of 4)",
@@ -117,7 +117,7 @@ PAPER = Paper(
             _falls,
             within=("cell", "units"),
         ),
-        Claim(
+        StandIn(
             "of linear attentions DeltaNet without a gate recalls best (here: each net recalls"
             f" more of {COMPARED} pairs than any of linear attention, GLA and Mamba-2, and the"
             " median at least that of Gated DeltaNet)",

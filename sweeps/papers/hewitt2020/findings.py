@@ -204,6 +204,7 @@ PAPER = Paper(
                 "our nets stop at the first 99 %, after some hundred steps on words of one"
                 " length; theirs train on, on words of all lengths up to the longest"
             ),
+            reached=False,
         ),
         OurClaim(
             "units follow log k (here: they grow with k, and units per m log2 k differ by at"

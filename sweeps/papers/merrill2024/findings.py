@@ -129,6 +129,7 @@ PAPER = Paper(
                 " products right by then, where theirs has 2,048 units, and up to 500 epochs of"
                 " 800,000 sequences"
             ),
+            reached=False,
         ),
         StandIn(
             "one layer whose step is diagonal does not learn the group that does not commute at"

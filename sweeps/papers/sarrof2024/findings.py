@@ -21,8 +21,11 @@ distractors, as Flip-Flop does, but it is written once. Even pairs asks whether 
 first and the last bit are equal. Of brackets of 8 types, at most 4 deep, only the type
 of the next close is due. Up to 24 symbols in training, half as many as theirs; lengths
 vary from batch to batch, and the test has the longest one, and twice as many. 1,500
-steps of 64 fresh sequences by Adam at one rate, without a curriculum. An LSTM of 16
-units learns by the same recipe. Words of n that were trained and of new n cannot be
+steps of 64 fresh sequences by Adam at one rate, without a curriculum, where theirs
+trained for longer, by the best of many settings. An LSTM of 16 units learns by the same
+recipe. So what our nets do not learn denies nothing of the paper's, and is not reached;
+that holds of parity by Mamba-2, too: no net learns the trained length, so what it does
+beyond says nothing. Words of n that were trained and of new n cannot be
 told apart in the test of twice as many; as half of them are new, the share of new words
 that are right follows from both tests. Left out: the other languages, transformers, three
 and more layers.
@@ -31,15 +34,7 @@ and more layers.
 import polars as pl
 
 from memcap.figures import Drawn
-from memcap.findings import (
-    Claim,
-    Finding,
-    OurClaim,
-    Paper,
-    StandIn,
-    marks,
-    over_lengths,
-)
+from memcap.findings import Finding, OurClaim, Paper, StandIn, marks, over_lengths
 from memcap.findings.claims import (
     all_of,
     at_least,
@@ -161,13 +156,18 @@ def _star_free(nets: pl.DataFrame) -> Finding:
 
 
 def _no_parity(nets: pl.DataFrame) -> Finding:
-    found = {
-        f"{layers} of parity": _shares(nets, "twice", (MAMBA, layers), "parity")[
-            "parity"
-        ]
-        for layers in (1, 2)
-    }
-    return each(found, "layers: {name} {nets.most:.2f}", at_most(GOES_ON))
+    """Judge whether nets of one layer and of two learn parity, but not beyond."""
+    tests = {"trained": lambda shares: max(shares) >= PASS, "twice": at_most(GOES_ON)}
+    findings = []
+    for column, test in tests.items():
+        parity = {
+            f"layers: {layers} of parity": share
+            for layers in (1, 2)
+            for share in _shares(nets, column, (MAMBA, layers), "parity").values()
+        }
+        words = "{name} at most {nets.most:.2f}"
+        findings.append(each(parity, words, test, start=f"{column}, "))
+    return all_of(*findings)
 
 
 def _counts_as_far(nets: pl.DataFrame) -> Finding:
@@ -211,17 +211,25 @@ PAPER = Paper(
             within=("cell", "layers"),
             why=(
                 "latch and even pairs do; brackets of 8 types are hardly learnt at the trained"
-                " length in 1,500 steps"
+                " length in 1,500 steps, where theirs trained for longer"
             ),
+            reached=False,
         ),
         StandIn(
-            "and does not follow parity there (here: at twice the length no net of Mamba-2, of"
-            f" one or two layers, has more than {GOES_ON:g} of whole sequences right)",
+            "and does not follow parity there (here: some net of Mamba-2, of one layer and of two,"
+            f" learns the trained length, and at twice this none has more than {GOES_ON:g} of"
+            " whole sequences right)",
             "at 51 to 100 bits 0, 4.15 and 16.7 % of strings by one, two and three layers; at 1 to"
             " 50 bits 26.95, 80.05 and 91.15 %",
             "section 4, figure 3; table 4",
             _no_parity,
             within=("cell", "layers"),
+            post_hoc=True,
+            why=(
+                "no net learns parity even of the trained 24 bits, in 1,500 steps, so what it does"
+                " beyond says nothing"
+            ),
+            reached=False,
         ),
         StandIn(
             "it learns counters at the trained lengths, and struggles beyond (here: all nets of"
@@ -234,7 +242,7 @@ PAPER = Paper(
             _counts_as_far,
             within=("cell", "layers"),
         ),
-        Claim(
+        StandIn(
             "LSTMs perform perfectly on all languages (here: of parity, a^n b^n and a^n b^n c^n"
             f" all nets have {PASS:g} of whole sequences right at the longest length in training,"
             " and at twice as many; of counters of words of a new n)",
@@ -243,9 +251,11 @@ PAPER = Paper(
             _lstm,
             within=("task", "symbols"),
             why=(
-                "parity it does; of words of a new n most are wrong. In training n is at most 12"
-                " and 8, and in theirs about twice as large"
+                "parity it does; of words of a new n most are wrong, after 1,500 steps of 16 units"
+                " at one rate, where theirs trained for longer, by the best of many settings. In"
+                " training n is at most 12 and 8, and in theirs about twice as large"
             ),
+            reached=False,
         ),
         OurClaim(
             "with eigenvalues in [-1, 1] Mamba-2 does follow parity: all nets of two layers, at"

@@ -22,7 +22,7 @@ one rate.
 import polars as pl
 
 from memcap.figures import Drawn
-from memcap.findings import Claim, Finding, OurClaim, Paper, StandIn, marks
+from memcap.findings import Finding, OurClaim, Paper, StandIn, marks
 from memcap.findings.claims import all_of, at_least, below, each, group, having, knob
 
 SUM = "linear_attention"
@@ -122,7 +122,7 @@ PAPER = Paper(
     read="paper",
     table=accuracies,
     claims=(
-        StandIn(
+        OurClaim(
             "the sum rule recalls no more keys than a key has numbers (here, by the symbol said"
             f" most: less than {PASS:g} of 2 to 8 times as many, where values have a number per"
             " symbol)",
@@ -137,7 +137,7 @@ PAPER = Paper(
                 " key reads itself more than others, for which keys of 4 numbers do"
             ),
         ),
-        Claim(
+        StandIn(
             "where keys are written again, the delta rule says their latest value, and the"
             " sum rule does not (here: of 4 and of 8 keys written twice all nets of the delta"
             f" rule recall at least {PASS:g}, and all of the sum rule less)",

@@ -34,6 +34,7 @@ from memcap.findings import (
     Finding,
     OurClaim,
     Paper,
+    StandIn,
     by_eye,
     first_failures,
     marks,
@@ -274,7 +275,7 @@ PAPER = Paper(
     read="code",
     table=ranges,
     claims=(
-        Claim(
+        StandIn(
             "a^n b^n takes two LSTM units (the fewest that learn all n to 30 in some seed)",
             f"one unit fails; two: mean e_1 of {THEIRS[2, 2]} after n to 50",
             "figure, by eye",
@@ -285,7 +286,7 @@ PAPER = Paper(
                 " answers from the first b on, for which one counter does"
             ),
         ),
-        Claim(
+        StandIn(
             "a^n b^n c^n takes two, and a^n b^n c^n d^n three",
             f"two: mean e_1 of {THEIRS[3, 2]}; three: {THEIRS[4, 3]}; after n to 50; no narrower"
             " ones were trained",

@@ -220,6 +220,7 @@ PAPER = Paper(
                 " bias are at 1/8, without memory; of the four starts open gates alone leave the"
                 " plateau, in some seeds"
             ),
+            reached=False,
         ),
         StandIn(
             f"variable copy: chrono is even or better (here: median accuracy above {PLATEAU:.3f},"

@@ -37,7 +37,16 @@ import polars as pl
 from scipy.linalg import toeplitz
 
 from memcap.figures import Drawn
-from memcap.findings import NOT_MEASURED, Claim, Effect, Finding, OurClaim, Paper, marks
+from memcap.findings import (
+    NOT_MEASURED,
+    Claim,
+    Effect,
+    Finding,
+    OurClaim,
+    Paper,
+    StandIn,
+    marks,
+)
 from memcap.findings.claims import compare, first_of, having, knob, over_seeds
 from memcap.findings.resample import give_narrower
 from memcap.tasks.bandlimited_delay import BandlimitedDelay
@@ -235,7 +244,7 @@ PAPER = Paper(
             within=("lag", "rms", "cell"),
             post_hoc=True,
         ),
-        Claim(
+        StandIn(
             f"an LMU of {UNITS} units leaves less than half as much as that LSTM at each T",
             "memory capacity is better by two orders of magnitude",
             "abstract",

@@ -14,8 +14,8 @@ def by_width(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
     """Return how many of a width's nets pass, in `before` and in `after`, each where
     `after` has the width."""
     counts = pl.col("solved").sum().alias("pass"), pl.len().alias("nets")
-    bytes_each = (4 * pl.col("carry_numbers").first()).alias("bytes")
-    widths = after.group_by(WIDTH).agg(*counts, bytes_each)
+    sizes = load("cell_map").in_bytes(after)
+    widths = sizes.group_by(WIDTH).agg(*counts, pl.col("bytes").first())
     return (
         before.group_by(WIDTH)
         .agg(counts)
