@@ -59,6 +59,7 @@ def seconds(members: Mapping[str, Member]) -> dict[str, float]:
 def benchmark(arguments: argparse.Namespace, facts: Mapping[str, Any]) -> Outcome:
     """Time both at each place, on two seeds."""
     jax_setup.setup()
+    jax_setup.limit_blas()
     lines = []
     data = []
     for (lag, units), steps in PLACES.items():

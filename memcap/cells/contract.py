@@ -62,7 +62,7 @@ def _step(cls: type[Cell], name: str, features: int, units: int) -> None:
 def _run(cls: type[Cell], name: str, features: int, units: int) -> None:
     """Run a cell on two sequences at once, and on each alone; raise UserError if they
     give other numbers, or change the cell."""
-    jax_setup.setup()
+    jax_setup.limit_threads()
     cell = cast(Callable[..., Cell], cls)(features, units, rngs=nnx.Rngs(0))
     weights = _weights(cell)
     fields = set(vars(cell))

@@ -76,7 +76,7 @@ def without_memory(
 ) -> Measured:
     """Apply `best_map` to as many drawn sequences as `batch`, for both halves together;
     raise UserError if the task breaks its contract (`memcap.tasks.contract`)."""
-    jax_setup.setup()
+    jax_setup.limit_threads()
     # few sizes, so that a task compiles few samplers
     steps = 1 << (length - 1).bit_length()
     sizes = (lag, length, steps, batch)

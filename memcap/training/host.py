@@ -37,7 +37,7 @@ class Result(Assessment):
     side_by_side: bool  # whether the program's members ran under `vmap`
     program_units: int  # width of the program, to which the member was padded
     program_steps: int  # and its length
-    xla_flags: str
+    xla_flags: str = ""
     reason: str | None = None  # why it failed
     # (score, share of whole sequences right) at each of `evaluation.lengths`
     at_lengths: tuple[tuple[float, float], ...] = ()
