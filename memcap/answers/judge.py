@@ -393,8 +393,10 @@ def _verdict(member: Member, table: pl.DataFrame, hint: str) -> Judgement:
             f"{verdict} AT EVERY LAG UP TO {lag}{where}{extent}: {worst} at worst, at lag"
             f" {decides['lag']} ({note}).{first}"
         )
-    scores = table.select({task.metric, "worst_place", "worst_tenth"} & {*table.columns})
-    if right and task.higher_is_better and scores.min_horizontal().min() < 1:
+    scores = table.select(
+        {task.metric, "worst_place", "worst_tenth"} & {*table.columns}
+    )
+    if right and task.higher_is_better and min(scores.min().row(0)) < 1:
         words += f" It is right in {member.criterion.value:.0%}, not on all."
     return Judgement(
         task, lag, table.drop(unused, strict=False), right, up_to, words + hint
