@@ -192,6 +192,17 @@ def test_a_need_is_open_where_nine_in_ten_pass_at_no_width():
         assert need.is_met
 
 
+def test_a_number_says_how_many_steps_it_took_if_more_than_the_others_had():
+    counts = {1: (0, 8), 2: (8, 8)}
+    longer = table(of_cell("GRUCell", counts, budget=24_000))
+    (need,) = cell_map.needs(longer)
+    assert need.budget == " in 24,000 steps"
+    words = [text.get_text() for text in cell_map.draw(longer).figure.axes[0].texts]
+    assert any(text.endswith("] in 24k") for text in words)
+    (need,) = cell_map.needs(table(of_cell("GRUCell", counts, budget=3000)))
+    assert need.budget == ""
+
+
 def test_a_last_input_is_a_symbol_unless_inputs_are_numbers():
     """Of one input, or of four by a convolution; a last number keeps its four bytes."""
     cells = {"GRUCell": 0, "gla": 1, "gla+conv4": 3, "mlstm": 1, "slstm+conv4": 3}

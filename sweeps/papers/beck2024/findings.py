@@ -250,7 +250,8 @@ PAPER = Paper(
             post_hoc=True,
             why=(
                 "at the rate that is better for both, half of the LSTMs recall as much in 6,000"
-                " steps as nets of sLSTM do"
+                " steps as nets of sLSTM do, and ranks do not tell the two apart, either; more"
+                " steps may, as no net of them has all pairs right"
             ),
         ),
         StandIn(
