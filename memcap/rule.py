@@ -25,14 +25,9 @@ NEAR_ERROR = 1.5
 CHUNKS_BETWEEN_TESTS = 5
 # A score on few sequences may miss the criterion by so many standard deviations.
 DEVIATIONS = 3
-# The worst of more than a thousand scores on few sequences may miss it by more.
-PLACE_DEVIATIONS = 5
-# Each lag is confirmed on at least so many blocks of sequences (6,144 sequences), and on as
-# many as there are lengths, up to the second number. So a net with an accuracy of 0.985 at
-# some lag passes in fewer than one of twenty trainings, with all its looks, and one with
-# 0.9935 at each of 50 lags nearly always at the first (tests/test_rule.py).
-FEWEST_BLOCKS = 24
-MOST_BLOCKS = 64
+# The version of the rule by which `anywhere` is confirmed (memcap/confirmation.py); it
+# enters the key of members that train until then.
+CONFIRMATION = 2
 # A lag that has at most so many sequences of a length is scored on all of them.
 MOST_SEQUENCES = 1 << 10
 # Where the loss decides, training ends once the loss has not fallen for ten evaluations,
@@ -163,11 +158,14 @@ class Evaluation:
 
 
 class LagScore(NamedTuple):
-    """The score of a net at one lag, on sequences of all lengths that have it."""
+    """The score of a net at one lag, and whether it is right there."""
 
-    mean: float
-    worst: float  # at the worst length
+    first: float  # where what counts begins at the first step
+    later: float  # over all later places; as `first` if there are none
+    place: float  # at the worst of these
+    worst: float  # of what fails, or the worse of the first two
     is_exact: bool  # whether it is over all sequences that there are
+    passes: bool
 
 
 @dataclass(frozen=True)
@@ -198,10 +196,10 @@ class Criterion:
             return training_score >= self.value - NEAR_ACCURACY
         return training_score <= NEAR_ERROR * self.value
 
-    def with_margin(self, sequences: int, deviations: int = DEVIATIONS) -> "Criterion":
+    def with_margin(self, sequences: int) -> "Criterion":
         """Return the criterion for a score on a few sequences, which chance makes worse.
 
-        It is weaker by so many standard deviations. For an accuracy, the standard
+        It is weaker by three standard deviations. For an accuracy, the standard
         deviation is that of the share of right sequences, where each is right with a
         probability equal to the criterion. For an error, it is that of the mean of
         squared Gaussian errors. Sequences are counted, not answers, as answers in one
@@ -209,18 +207,19 @@ class Criterion:
         """
         if self.higher_is_better:
             deviation = math.sqrt(self.value * (1 - self.value) / sequences)
-            return Criterion(self.metric, self.value - deviations * deviation)
+            return Criterion(self.metric, self.value - DEVIATIONS * deviation)
         relative = math.sqrt(2 / sequences)
-        return Criterion(self.metric, self.value * (1 + deviations * relative))
+        return Criterion(self.metric, self.value * (1 + DEVIATIONS * relative))
 
-    def passes_at_lag(self, score: LagScore, sequences: int) -> bool:
-        """Tell whether a net is right at a lag: its mean score meets the criterion, and
-        so does that of the worst length, with a margin if it is for so many drawn
-        `sequences`."""
-        at_length = self
-        if not score.is_exact:
-            at_length = self.with_margin(sequences, PLACE_DEVIATIONS)
-        return self.passes(score.mean) and at_length.passes(score.worst)
+    @property
+    def allowed(self) -> float:
+        """The mean error of an answer that it allows: a share of wrong answers, or a
+        squared error."""
+        return self.score(self.value)
+
+    def score(self, error: Any) -> Any:
+        """Return the score of a mean error of answers; of an accuracy the other way, too."""
+        return 1 - error if self.higher_is_better else error
 
     def passes_at_all_lags(
         self, scores: Sequence[float] | np.ndarray, sequences: int
@@ -279,7 +278,7 @@ class ScoreRule(Assessment):
     passes_in_a_row: int = 0
     evaluations: int = 0  # number of evaluations so far
     looks_right: bool = False  # whether the last look passed, and is to be confirmed
-    confirmations: int = 0  # number of attempts to confirm a look so far
+    draws: int = 0  # number of draws of sequences to confirm looks so far
     by_loss: ClassVar[bool] = False  # whether a loss decides, on validation's sequences
 
     def state(self) -> Values:
@@ -357,16 +356,14 @@ class ScoreRule(Assessment):
             scores: at every lag; or, if one fails, at those tried up to then.
         """
         self.looks_right = False
-        self.confirmations += 1
         *_, (lag, last) = scores.items()
-        passes = self.criterion.passes_at_lag(last, self.evaluation.block)
-        if passes:
-            self._record_lags({lag: score.mean for lag, score in scores.items()})
+        if last.passes:
+            self._record_lags({lag: score.worst for lag, score in scores.items()})
             self.exact_lags = sum(score.is_exact for score in scores.values())
         else:
             self.worst_lag = lag
-            self.worst = last.worst if self.criterion.passes(last.mean) else last.mean
-        self._update_stricter(Verdict.ANYWHERE, step, passes)
+            self.worst = last.worst
+        self._update_stricter(Verdict.ANYWHERE, step, last.passes)
 
     def _record_lags(self, scores: Mapping[int, float]) -> None:
         values = list(scores.values())
@@ -470,19 +467,6 @@ class LossRule(ScoreRule):
             self.status = "unsolved"
 
 
-def number_of_blocks(lengths: int) -> int:
-    """Return the number of blocks of sequences that confirm a lag with so many lengths."""
-    return max(FEWEST_BLOCKS, min(MOST_BLOCKS, lengths))
-
-
-def block_length(k: Any, start: Any, blocks: Any, shortest: Any, longest: Any) -> Any:
-    """Return the length of block k, () int32. Those of all blocks are spread evenly from
-    the shortest to the longest, and all of these lengths occur if there are as many
-    blocks. `start`, below their number, decides where the first one lies."""
-    lengths = longest + 1 - shortest
-    return shortest + (k * lengths + start) // blocks
-
-
 def solved_words(criterion: str, evaluation: Evaluation, has_file: bool = False) -> str:
     """Say what "solved" means, for a criterion in words; with a file of sequences all
     those held out are evaluated."""
@@ -503,7 +487,7 @@ def steady_words(stretch: int | str, every: int) -> str:
     of a stream are then `stretch` times the lag long, not their usual length."""
     return (
         f"Steady: solved, and the same weights meet the criterion on sequences of {stretch} times"
-        f" the lag. {_tested_words(every)}"
+        f" the lag. {tested_words(every)}"
     )
 
 
@@ -514,25 +498,12 @@ def up_to_words(every: int) -> str:
         " the net's own (all lags to 8, then eight per doubling; 256 sequences each). Right"
         " means that the mean of the scores meets the criterion, and that no score misses it by"
         f" more than {DEVIATIONS} standard deviations of a net that just meets it."
-        f" {_tested_words(every)}"
+        f" {tested_words(every)}"
     )
 
 
-def anywhere_words(every: int) -> str:
-    """Say what "anywhere" means; `every` is that of `Evaluation`."""
-    return (
-        "Anywhere: solved, and the same weights are right at every lag, from the smallest to the"
-        " net's own, wherever in a sequence no longer than the net's longest it begins. A net"
-        " that looks right is confirmed on fresh sequences: at each lag by itself the score"
-        " meets the criterion, over all sequences where there are few, otherwise over"
-        f" {FEWEST_BLOCKS} to {MOST_BLOCKS} blocks of 256 sequences, whose lengths are all that"
-        " there are, if no more; and so does the score at each length by itself, or where"
-        f" sequences are drawn it misses the criterion by at most {PLACE_DEVIATIONS} standard"
-        f" deviations. {_tested_words(every)}"
-    )
-
-
-def _tested_words(every: int) -> str:
+def tested_words(every: int) -> str:
+    """Describe when a solved net is tested for a stricter verdict."""
     steps = CHUNKS_BETWEEN_TESTS * every
     return (
         f"A solved net is tested for this at once, then every {steps} training"

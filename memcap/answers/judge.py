@@ -1,9 +1,11 @@
 """Judgement of a network of any library by the rule that memcap has for its own: by its
 answers to fresh sequences of a task."""
 
+import itertools
+import math
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -12,16 +14,18 @@ import numpy as np
 import polars as pl
 
 from memcap.config.member import Member
+from memcap.confirmation import ODDS, LagTest, SequentialTest, Tally
 from memcap.knobs import MOST, UserError, whole
-from memcap.rule import Evaluation, LagScore, block_length, number_of_blocks
+from memcap.rule import Evaluation
 from memcap.runtime import jax_setup
 from memcap.runtime.plugins import raised
 from memcap.tasks import FileTask, Task, chance
-from memcap.tasks.base import Batch, integers
+from memcap.tasks.base import Batch
 from memcap.terminal.words import InWords, Waiting, bound, number
 
 # Outputs that differ by no more, or by no larger share, may differ by rounding alone.
 ROUNDING = 1e-3
+TENTHS = 10  # parts of a longer stream, each of which counts by itself
 MOST_NUMBERS = 2**29  # that a net gets at once: 2 GiB
 KEEPS_STATE = (
     " Its outputs change if the same sequences come again: it keeps a state between calls"
@@ -42,10 +46,13 @@ class Judgement(InWords):
         task, lag: the task and lag at which it was judged.
         table: a row for each lag: `lag`, `length`, the score (`accuracy` or `mse`),
             `chance`, the score of a net without memory, and `passes`. Except of a
-            stream `exact` says whether the score is over all sequences that there are.
-            Where filler may come before what counts, the score is over all lengths from
-            `length` to `longest`, and `first_step` is the score at `length` alone, where
-            what counts begins at the first step.
+            stream `exact` says whether all sequences that there are are counted. Where
+            filler may come before what counts, in sequences of up to `longest` steps,
+            there are `first_step`, the score at `length`, where what counts begins at
+            the first step; `later`, that over all later places; and `worst_place`, that
+            at the worst of these. The score is the worse of the first two, or of what
+            does not pass. Of a stream, `worst_tenth` is the score at the worst tenth of
+            the steps.
         right: whether the network reaches what members are trained for. On a stream it
             must be steady, otherwise right at every lag up to its own, wherever in a
             sequence it begins. If the task has no other lags, it must be right at its
@@ -119,21 +126,14 @@ def judge(
         hint = candidate.hint()
         for each, shortest, longest in sizes:
             waiting.now(f"judging at lag {each} of {lag}")
-            score = candidate.score(each, shortest, longest)
-            first = score
-            if longest > shortest:
-                first = candidate.score(each, shortest, shortest)
+            of_lag = candidate.score_stream if task.stream else candidate.score
             rows.append(
                 {
                     "lag": each,
                     "length": shortest,
                     "longest": longest,
-                    task.metric: score.mean,
-                    "worst_length": score.worst,
-                    "first_step": first.mean,
+                    **of_lag(each, shortest, longest),
                     "chance": task.facts(each, shortest).chance,
-                    "exact": score.is_exact,
-                    "passes": member.criterion.passes_at_lag(score, sequences),
                 }
             )
     return _verdict(member, pl.DataFrame(rows), hint)
@@ -149,6 +149,7 @@ class _Candidate:
     key: jax.Array  # of all draws
     draw: Callable[..., Batch]  # draws a block, given a key, a lag and a length
     enumerated: Callable[..., Batch]  # the same, given numbers of sequences
+    draws: Iterator[int] = field(default_factory=itertools.count)  # numbers of draws
 
     def hint(self) -> str:
         """Say whether its outputs show that it keeps a state between calls, or that it
@@ -174,49 +175,94 @@ class _Candidate:
         is_same = np.allclose(outputs[mask], others, ROUNDING, ROUNDING)
         return "" if is_same else LOOKS_AHEAD
 
-    def score(self, lag: int, shortest: int, longest: int) -> LagScore:
-        """Return the score at a lag and lengths, as the engine confirms a net."""
-        task = self.member.task
-        blocks = []
-        for length, batch, counts in self._blocks(lag, shortest, longest):
-            inputs, targets, mask = chance.sequences(task, batch, length)
-            answers = _answers(task, self.outputs(inputs), mask)
-            mask = mask & counts
-            score = chance.score(task, answers, targets, mask).mean
-            blocks.append((length, score * mask.sum(), mask.sum()))
-        table = pl.DataFrame(blocks, ("length", "score", "number"), orient="row")
-        by_length = table.group_by("length").sum()
-        scores = (by_length["score"] / by_length["number"]).to_numpy()
-        worst = scores[self.member.criterion.index_of_worst(scores)]
-        mean = float(table["score"].sum()) / int(table["number"].sum())
-        is_exact = self.member.sequences_at(lag) is not None
-        return LagScore(mean, float(worst), is_exact)
+    def score(self, lag: int, shortest: int, longest: int) -> dict[str, Any]:
+        """Return the scores at a lag and these lengths, as a member is confirmed."""
+        member = self.member
+        if isinstance(member.task, FileTask):
+            tally = self.tally(lag, shortest, shortest, 1)
+            score = member.criterion.score(tally.error.item())
+            passes = member.criterion.passes(score)
+            return {member.task.metric: score, "exact": False, "passes": passes}
+        is_exact = member.sequences_at(lag) is not None
+        draw = partial(self.tally, lag)
+        test = LagTest(member.criterion, draw, self.sequences, is_exact)
+        score = test.score(shortest, longest)
+        return {
+            member.task.metric: score.worst,
+            "first_step": score.first,
+            "later": score.later,
+            "worst_place": score.place,
+            "exact": is_exact,
+            "passes": score.passes,
+        }
+
+    def score_stream(self, lag: int, length: int, _: int) -> dict[str, Any]:
+        """Return the scores of a stream of this length: each tenth of it counts by
+        itself, as a lag does elsewhere, if it is longer than those of training."""
+        criterion = self.member.criterion
+        number = TENTHS if length > self.member.length else 1
+        parts = np.arange(length) * number // length
+        test = SequentialTest(
+            criterion.allowed, ODDS, squared=not criterion.higher_is_better
+        )
+        blocks = math.ceil(test.fewest / self.sequences)
+
+        def draw() -> Tally:
+            return Tally(*self._sums(self._blocks(lag, length, blocks, None), parts))
+
+        passes, tally = test.run(draw, draw())
+        return {
+            self.member.task.metric: criterion.score(tally.pooled.error.item()),
+            "worst_tenth": criterion.score(tally.error.max()),
+            "passes": passes.all(),
+        }
+
+    def tally(self, lag: int, first: int, last: int, blocks: int) -> Tally:
+        """Sum up sequences of a lag, for each length from `first` to `last`."""
+        shortest, _ = self.member.lengths_at(lag)
+        numbers = self.member.sequences_at(lag)
+        tallies = []
+        for length in range(first, last + 1):
+            number = None if numbers is None else numbers[length - shortest]
+            batches = self._blocks(lag, length, blocks, number)
+            tallies.append(self._sums(batches, np.zeros(length, int)))
+        return Tally(*np.concatenate(tallies, 1))
 
     def _blocks(
-        self, lag: int, shortest: int, longest: int
-    ) -> Iterator[tuple[int, Batch, Any]]:
-        """Yield blocks of sequences: their length, the sequences, and a mask (B, 1) of
-        those that count, or true."""
-        number = self.member.sequences_at(lag)
-        if number is not None:
-            for length in range(shortest, longest + 1):
-                for first in range(0, number, self.sequences):
-                    # The last block is filled up, so that all have the same size.
-                    numbers = first + np.arange(self.sequences)
-                    places = np.minimum(numbers, number - 1)
-                    counts = numbers[:, None] < number
-                    yield length, self.enumerated(places, lag, length), counts
+        self, lag: int, length: int, blocks: int, number: int | None
+    ) -> Iterator[tuple[Batch, Any]]:
+        """Yield blocks of sequences and a mask (B,) of those that count: all `number`
+        that there are, or drawn ones."""
+        if number is None:
+            key = jax.random.fold_in(self.key, next(self.draws))
+            for k in range(blocks):
+                yield self.draw(jax.random.fold_in(key, k), lag, length), True
             return
-        lengths = longest + 1 - shortest
-        blocks = number_of_blocks(lengths)
+        for first in range(0, number, self.sequences):
+            # The last block is filled up, so that all have the same size.
+            numbers = first + np.arange(self.sequences)
+            batch = self.enumerated(np.minimum(numbers, number - 1), lag, length)
+            yield batch, numbers < number
+
+    def _sums(
+        self, batches: Iterator[tuple[Batch, Any]], parts: np.ndarray
+    ) -> np.ndarray:
+        """Return the sums of a `Tally` over blocks of sequences, (4, G), for G parts of
+        their steps: `parts` (T,) has the part of each step."""
         task = self.member.task
-        if task.stream or isinstance(task, FileTask):
-            blocks = 1
-        key = jax.random.fold_in(self.key, lag)
-        start = integers(key, (), 0, lengths)
-        for k in range(blocks):
-            length = int(block_length(k, start, blocks, shortest, longest))
-            yield length, self.draw(jax.random.fold_in(key, k), lag, length), True
+        number = parts.max() + 1
+        sums = np.zeros((4, number))
+        for batch, counts in batches:
+            inputs, targets, mask = chance.sequences(task, batch, len(parts))
+            answers = _answers(task, self.outputs(inputs), mask)
+            errors = chance.errors(task, answers, targets, mask)
+            for part in range(number):
+                steps = parts == part
+                due = mask[:, steps].sum(1)
+                wrong = errors[:, steps].sum(1)
+                each = np.stack([np.ones_like(wrong), due, wrong, wrong**2])
+                sums[:, part] += (each * counts).sum(1)
+        return sums
 
 
 def outputs_of(net: Any, task: Task, one_hot: bool, inputs: np.ndarray) -> np.ndarray:
@@ -303,7 +349,7 @@ def _verdict(member: Member, table: pl.DataFrame, hint: str) -> Judgement:
     verdict = "RIGHT" if right else "NOT RIGHT"
     worst = f"{task.metric} {scores[index]:.4f}"
     up_to = None
-    unused = ["longest", "first_step", "worst_length"]
+    unused = ["longest", "first_step", "later", "worst_place"]
     if task.stream:
         # A stream is judged at one lag, so there are two rows: the first one is at the
         # trained length, the second one at the stretched length.

@@ -30,6 +30,7 @@ from memcap.knobs import (
 )
 from memcap.models.model import Model, preset
 from memcap.rule import (
+    CONFIRMATION,
     MOST_SEQUENCES,
     SHORTER_LAGS,
     Criterion,
@@ -179,11 +180,17 @@ class Member:
         shortest = self.length_at(lag)
         return shortest, self.length if self.task.filler else shortest
 
-    def sequences_at(self, lag: int) -> int | None:
-        """Return the number of its sequences of a length at a lag up to its own, if all
-        of them are tried; None if they are drawn."""
-        number = self.task.sequences_in_all(lag, self.length_at(lag))
-        return number if number is not None and number <= MOST_SEQUENCES else None
+    def sequences_at(self, lag: int) -> list[int] | None:
+        """Return the number of its sequences of each length at a lag up to its own, the
+        shortest first, if all of them are counted; None if they are drawn."""
+        shortest, longest = self.lengths_at(lag)
+        numbers = []
+        for length in range(shortest, longest + 1):
+            number = self.task.sequences_in_all(lag, length)
+            if number is None or number > MOST_SEQUENCES:
+                return None
+            numbers.append(number)
+        return numbers
 
     @cached_property
     def lags_up_to(self) -> tuple[tuple[int, int], ...]:
@@ -278,6 +285,8 @@ class Member:
         }
         if self.facts.data:
             config["data"] = self.facts.data
+        if self.evaluation.until == Verdict.ANYWHERE:
+            config["confirmation"] = CONFIRMATION
         return config
 
     @cached_property

@@ -13,11 +13,11 @@ from matplotlib.mathtext import MathTextParser
 from matplotlib.text import Text
 
 from memcap.frontiers.frontier import Point
+from memcap.confirmation import anywhere_words
 from memcap.rule import (
     Criterion,
     Evaluation,
     Verdict,
-    anywhere_words,
     solved_words,
     steady_words,
     up_to_words,

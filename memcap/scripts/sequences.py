@@ -61,13 +61,13 @@ def counts(member: Member) -> dict[tuple[str, int], int]:
 def all_tests(member: Member) -> dict[int, int]:
     """Count the sequences that there are at each lag, at all lengths; nothing if these
     are more than a file holds, or if what counts begins at the first step."""
+    if member.evaluation.until != Verdict.ANYWHERE:
+        return {}
     numbers = {}
     for lag in range(member.task.smallest_lag, member.lag + 1):
-        shortest, longest = member.lengths_at(lag)
-        number = member.sequences_at(lag)
-        if number is None or member.evaluation.until != Verdict.ANYWHERE:
+        if (at_lengths := member.sequences_at(lag)) is None:
             return {}
-        numbers[lag] = number * (longest + 1 - shortest)
+        numbers[lag] = sum(at_lengths)
     return numbers if sum(numbers.values()) * member.length <= STEPS else {}
 
 
@@ -132,11 +132,10 @@ def _batches(
         yield length, sample(key, lag, length, member.length, count), count
         return
     ends = member.lengths_at(lag)
-    if split == "test" and (numbers := all_tests(member)):
-        every_length = range(ends[0], ends[1] + 1)
-        most = numbers[lag] // len(every_length)
+    numbers = member.sequences_at(lag)
+    if split == "test" and numbers and all_tests(member):
         draw = _compiled(task.enumerated, 3)
-        for length in every_length:
+        for length, most in enumerate(numbers, ends[0]):
             batch = draw(np.arange(most), lag, length, member.length)
             yield length, batch, most
         return

@@ -49,15 +49,25 @@ def score(
 ) -> Measured:
     """Return the task's own score over all answers that are due, with a standard error
     for which each sequence is one observation."""
-    scores = (guess == targets) if task.loss == "classes" else (guess - targets) ** 2
-    if task.several_values:
-        scores = scores.mean(-1)
     numbers = mask.sum(1)
-    sums = np.where(mask, scores, 0).sum(1)
+    sums = errors(task, guess, targets, mask).sum(1)
     mean = sums.sum() / numbers.sum()
     # of a ratio of two sums
     error = (sums - mean * numbers).std() / numbers.mean() / len(numbers) ** 0.5
+    if task.higher_is_better:
+        mean = 1 - mean
     return Measured(float(mean), float(error))
+
+
+def errors(
+    task: Task, guess: np.ndarray, targets: np.ndarray, mask: np.ndarray
+) -> np.ndarray:
+    """Return the error of each answer, (B, T): 1 for a wrong class, or the squared error
+    of a value; 0 where none is due."""
+    each = (guess != targets) if task.loss == "classes" else (guess - targets) ** 2
+    if task.several_values:
+        each = each.mean(-1)
+    return np.where(mask, each, 0.0)
 
 
 @lru_cache(maxsize=1024)

@@ -5,7 +5,7 @@ vectors are NumPy's; step.py describes each of them."""
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
 
 import jax
@@ -13,7 +13,7 @@ import numpy as np
 
 from memcap.config.member import Member
 from memcap.models.model import Params
-from memcap.rule import Assessment, Stream, number_of_blocks
+from memcap.rule import Assessment, Stream
 from memcap.tasks.base import FileTask, random_key
 from memcap.training import curriculum
 from memcap.training.curriculum import Curriculum, CurriculumState
@@ -246,19 +246,32 @@ def eval_operands(
     return EvalOperands(source, *map(np.int32, size), np.int32(member.model.units))
 
 
-def place_operands(
-    member: Member, lag: int, confirmation: int
-) -> tuple[EvalOperands, bool]:
-    """Return the operands of a member's evaluation at one lag and all lengths, and
-    whether it is over all sequences there are (`Trainer.evaluate_all`); `confirmation`
-    numbers the attempts, each of which draws sequences of its own."""
-    shortest, longest = member.lengths_at(lag)
-    number = member.sequences_at(lag)
-    if number is not None:
-        source = np.array([number, 0], np.uint32)
-    else:
-        index = confirmation * (member.lag + 1) + lag
-        source = stream_key(member, Stream.CONFIRM, index)
-    blocks = number_of_blocks(longest + 1 - shortest)
-    sizes = map(np.int32, (lag, shortest, blocks, member.model.units, longest))
-    return EvalOperands(source, *sizes), number is not None
+def tally_operands(
+    member: Member, lag: int, lengths: range, blocks: int, draw: int
+) -> list[EvalOperands]:
+    """Return the operands that sum up a member's sequences at one lag and some lengths.
+
+    If all sequences are counted, they are those of `Trainer.tally_all`, for lengths that
+    follow each other and have equally many; otherwise of `Trainer.tally_drawn`.
+
+    Args:
+        member, lag: the member, and a lag up to its own.
+        lengths: lengths that follow each other.
+        blocks: number of blocks of sequences of each length.
+        draw: number of the draw; each has sequences of its own.
+    """
+    numbers = member.sequences_at(lag)
+    parts = [(stream_key(member, Stream.CONFIRM, draw), lengths)]
+    if numbers is not None:
+        shortest, _ = member.lengths_at(lag)
+        equal = groupby(lengths, lambda length: numbers[length - shortest])
+        parts = [
+            (np.array([number, 0], np.uint32), list(group)) for number, group in equal
+        ]
+    units = member.model.units
+    return [
+        EvalOperands(
+            source, *map(np.int32, (lag, part[0], blocks * len(part), units, part[-1]))
+        )
+        for source, part in parts
+    ]

@@ -317,14 +317,14 @@ class Executables:
         return self.evaluate_future.result()[0]
 
     @cached_property
-    def evaluate_places(self) -> Any:
-        """`Trainer.evaluate_places` of all lanes, compiled when it is first called."""
-        return self._compiled_when_called(self.program.trainer.evaluate_places)
+    def tally_drawn(self) -> Any:
+        """`Trainer.tally_drawn` of all lanes, compiled when it is first called."""
+        return self._compiled_when_called(self.program.trainer.tally_drawn)
 
     @cached_property
-    def evaluate_all(self) -> Any:
-        """`Trainer.evaluate_all` of all lanes, compiled when it is first called."""
-        return self._compiled_when_called(self.program.trainer.evaluate_all)
+    def tally_all(self) -> Any:
+        """`Trainer.tally_all` of all lanes, compiled when it is first called."""
+        return self._compiled_when_called(self.program.trainer.tally_all)
 
     def _compiled_when_called(self, function: Callable[..., Any]) -> Any:
         mapped = jax.jit(self.program.map_over_lanes(function))

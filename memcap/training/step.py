@@ -27,7 +27,7 @@ from memcap.loops.base import select
 from memcap.models.architecture import Architecture
 from memcap.models.network import Network, forward_pass
 from memcap.optimizers import CANNOT_PAD, optimizer_of
-from memcap.rule import Evaluation, block_length
+from memcap.rule import Evaluation
 from memcap.tasks import Batch, FileTask, Task
 from memcap.tasks.base import integers
 from memcap.training.curriculum import lr_scale, next_progress
@@ -55,7 +55,7 @@ class EvalOperands(NamedTuple):
 
     # (2,) uint32, where the sequences come from: a random key to draw them from. For a
     # file it is no key: its first number is the part, 0 for validation, 1 for held out;
-    # nor for `evaluate_all`, where it is the number of sequences of a length
+    # nor for `tally_all`, where it is the number of sequences of a length
     source: Any
     lag: Any
     length: Any  # steps of a sequence
@@ -382,58 +382,50 @@ class Trainer:
         sequences = operands.blocks * self.spec.evaluation.block
         return jnp.stack([score / number, number_right / sequences])
 
-    def evaluate_places(
+    def tally_drawn(
         self, params: Float[Array, " P"], operands: EvalOperands
-    ) -> Float[Array, 2]:
-        """Return the mean score over held-out sequences at one lag, and the score at the
-        worst length. Each block has its own length (`block_length`); in a longer sequence
-        the task's filler comes first."""
+    ) -> Float[Array, "L 4"]:
+        """Sum up held-out sequences at one lag (`confirmation.Tally`) by length, up to
+        `max_length`. Blocks have the lengths from `operands.length` to
+        `operands.longest` in turn; in a longer sequence the task's filler comes first."""
         source = jax.random.wrap_key_data(operands.source)
-        ends = operands.length, operands.longest
-        start = integers(source, (), 0, operands.longest + 1 - operands.length)
+        lengths = operands.longest + 1 - operands.length
 
-        def add_block(k: jax.Array, sums: Float[Array, "L 2"]) -> Float[Array, "L 2"]:
-            length = block_length(k, start, operands.blocks, *ends)
-            key = jax.random.fold_in(source, k)
+        def add_block(k: jax.Array, sums: Float[Array, "L 4"]) -> Float[Array, "L 4"]:
+            length = operands.length + k % lengths
             sizes = self.max_length, self.spec.evaluation.block
+            key = jax.random.fold_in(source, k)
             batch = self.spec.task.unseen(key, operands.lag, length, *sizes)
-            return sums.at[length].add(self._score(params, operands, batch, length))
+            return sums.at[length].add(self._tally(params, operands, batch, length))
 
-        return self._over_lengths(add_block, operands.blocks)
+        zeros = jnp.zeros((self.max_length + 1, 4))
+        return lax.fori_loop(0, operands.blocks, add_block, zeros)
 
-    def evaluate_all(
+    def tally_all(
         self, params: Float[Array, " P"], operands: EvalOperands
-    ) -> Float[Array, 2]:
-        """Return the mean score over all sequences that there are at one lag, at each
-        length from `operands.length` to `operands.longest`, and the score at the worst
-        length. The first number of `operands.source` is how many there are of a length."""
+    ) -> Float[Array, "L 4"]:
+        """Sum up all sequences there are at one lag, like `tally_drawn`, at each length
+        from `operands.length` to `operands.longest`. The first number of
+        `operands.source` is how many there are of a length."""
         number = operands.source[0].astype(jnp.int32)
         size = self.spec.evaluation.block
         blocks_of_a_length = (number + size - 1) // size
 
-        def add_block(k: jax.Array, sums: Float[Array, "L 2"]) -> Float[Array, "L 2"]:
+        def add_block(k: jax.Array, sums: Float[Array, "L 4"]) -> Float[Array, "L 4"]:
             length = operands.length + k // blocks_of_a_length
             numbers = k % blocks_of_a_length * size + jnp.arange(size)
-            # The last block is filled up with sequences that the mask leaves out.
+            # The last block is filled up with sequences that do not count.
             batch = self.spec.task.enumerated(
                 jnp.minimum(numbers, number - 1), operands.lag, length, self.max_length
             )
             counts = numbers < number
-            score = self._score(params, operands, batch, length, counts)
-            return sums.at[length].add(score)
+            tally = self._tally(params, operands, batch, length, counts)
+            return sums.at[length].add(tally)
 
         lengths = operands.longest + 1 - operands.length
         blocks = jnp.minimum(operands.blocks, 1) * lengths * blocks_of_a_length
-        return self._over_lengths(add_block, blocks)
-
-    def _over_lengths(self, add_block: Any, blocks: Any) -> Float[Array, 2]:
-        """Add up blocks by their length; return the mean score and that of the worst
-        length, NaN if there is no block."""
-        sums = jnp.zeros((self.max_length + 1, 2))
-        sums = lax.fori_loop(0, blocks, add_block, sums)
-        scores = sums[:, 0] / sums[:, 1]  # NaN where a length has no block
-        worst = jnp.nanmin if self.spec.task.higher_is_better else jnp.nanmax
-        return jnp.stack([sums[:, 0].sum() / sums[:, 1].sum(), worst(scores)])
+        zeros = jnp.zeros((self.max_length + 1, 4))
+        return lax.fori_loop(0, blocks, add_block, zeros)
 
     def evaluate_part(
         self, params: Float[Array, " P"], operands: EvalOperands
@@ -466,23 +458,23 @@ class Trainer:
         batch = self.spec.task.unseen(key, *self._sizes(operands))
         return batch, self._outputs(params, operands, batch)
 
-    def _score(
+    def _tally(
         self,
         params: Float[Array, " P"],
         operands: EvalOperands,
         batch: Batch,
         length: Any,
-        counts: Bool[Array, " B"] | None = None,
-    ) -> Float[Array, 2]:
-        """Return the sum of the scores of a batch of this length, and their number;
-        `counts` is a mask of the sequences that count."""
+        counts: Any = 1,
+    ) -> Float[Array, 4]:
+        """Return the sums of `confirmation.Tally` over a batch of this length; `counts`
+        is a mask (B,) of the sequences that count."""
         outputs = self._outputs(params, operands._replace(length=length), batch)
-        mask = batch.mask
-        if counts is not None:
-            mask = counts if mask is None else mask & counts
-        targets = Targets(batch.targets, mask, self.spec.task.loss)
-        _, score, number = loss_and_score_sums(outputs, targets)
-        return jnp.stack([score, jnp.float32(number)])
+        of_each = jax.vmap(loss_and_score_sums, -1)(outputs, self._targets(batch))
+        errors = of_each.score
+        if self.spec.task.higher_is_better:
+            errors = of_each.number - of_each.score
+        columns = jnp.stack([of_each.number**0, of_each.number, errors, errors**2])
+        return (columns * counts).sum(1)
 
     def _sizes(self, operands: EvalOperands) -> tuple[Any, Any, int, int]:
         """Return the sizes of a block: its lag, its length, the steps of its buffer,

@@ -10,12 +10,14 @@ import math
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
 
 from memcap.config.member import Member
+from memcap.confirmation import LagTest, Tally
 from memcap.rule import TESTS, LagScore, ScoreRule, Stream
 from memcap.training.host import (
     Checkpoint,
@@ -25,7 +27,7 @@ from memcap.training.host import (
     empty_state,
     eval_operands,
     initial_state,
-    place_operands,
+    tally_operands,
     train_operands,
     weights_of,
 )
@@ -267,20 +269,32 @@ class Lanes:
         member = lane.member
         lags = [*range(member.task.smallest_lag, member.lag + 1)]
         lags.sort(key=lambda lag: lag != lane.rule.worst_lag)
+        scores: dict[int, LagScore] = {}
+        for lag in lags:
+            is_exact = member.sequences_at(lag) is not None
+            draw = partial(self._tally, k, lane, lag)
+            test = LagTest(member.criterion, draw, member.evaluation.block, is_exact)
+            scores[lag] = test.score(*member.lengths_at(lag))
+            if not scores[lag].passes:
+                break
+        lane.rule.confirm(step, scores)
+
+    def _tally(
+        self, k: int, lane: Lane, lag: int, first: int, last: int, blocks: int
+    ) -> Tally:
+        """Sum up sequences of a lane at one lag, for each length from `first` to `last`."""
+        is_exact = lane.member.sequences_at(lag) is not None
+        code = self.code.tally_all if is_exact else self.code.tally_drawn
         longest = np.zeros(len(self.lanes), np.int32)
         operands = self.eval_operands._replace(longest=longest)
         operands.blocks[:] = 0  # of all other lanes
-        scores = {}
-        for lag in lags:
-            own, is_exact = place_operands(member, lag, lane.rule.confirmations)
+        lengths = range(first, last + 1)
+        sums: Any = 0
+        for own in tally_operands(lane.member, lag, lengths, blocks, lane.rule.draws):
             _write(operands, k, own)
-            code = self.code.evaluate_all if is_exact else self.code.evaluate_places
-            mean, worst = code(self.states.params, operands)[k].tolist()
-            scores[lag] = LagScore(mean, worst, is_exact)
-            block = member.evaluation.block
-            if not member.criterion.passes_at_lag(scores[lag], block):
-                break
-        lane.rule.confirm(step, scores)
+            sums = sums + code(self.states.params, operands)[k]
+        lane.rule.draws += 1
+        return Tally(*sums[first : last + 1].T.astype(float))
 
     def _lags(self, lanes: Mapping[int, Lane]) -> dict[int, int]:
         if not self.trainer.spec.has_curriculum:
