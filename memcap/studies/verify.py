@@ -19,10 +19,12 @@ from memcap.store.files import (
     is_stale,
     read_all,
     read_npz,
+    read_table,
     read_weights,
+    reading,
 )
-from memcap.store.row_checks import BadRowsError, check_rows
-from memcap.store.rows import one_per_key, without_failed
+from memcap.store.row_checks import BadRowsError, Complaints, check_rows, wrong_copies
+from memcap.store.rows import complete, one_per_key, without_failed
 from memcap.store.shards import is_published
 from memcap.studies.checkpoints import states_of
 
@@ -58,12 +60,13 @@ def verify(folder: Path, rows_only: bool = False) -> VerifyReport:
     tables, bad = shards.read_files(folder)
     if not tables and not bad:
         raise shards.no_rows(folder)
-    wrong = _faults(bad)
+    copies, bad_copies = read_all(tables, _wrong_copies)
+    bad |= bad_copies
     every_row = shards.every_row(tables.values())
-    unsound = _wrong_rows(every_row, tables)
-    wrong += [line for lines in unsound.values() for line in lines]
+    unsound = _wrong_rows(every_row, tables, copies)
+    wrong = _faults(bad) + [line for lines in unsound.values() for line in lines]
     rows = one_per_key([every_row])
-    sound = len(tables) - len(unsound)
+    sound = len(copies) - len(unsound)
     if rows_only:
         return VerifyReport(rows.height, sound, 0, 0, 0, tuple(wrong))
     archives = sorted(folder.rglob("weights/*.npz"))
@@ -83,20 +86,30 @@ def _faults(bad: Mapping[Path, BadFileError]) -> list[str]:
     return [f"{path}: {why}" for path, why in bad.items()]
 
 
+def _wrong_copies(path: Path) -> Complaints:
+    """Return the rows of a file whose plain columns, which other readers may read,
+    contradict their config."""
+    with reading(shards.TABLE):
+        table = read_table(path, shards.TABLE)
+        return wrong_copies(table, complete(table))
+
+
 def _wrong_rows(
-    every_row: pl.DataFrame, tables: Mapping[Path, pl.DataFrame]
+    every_row: pl.DataFrame,
+    tables: Mapping[Path, pl.DataFrame],
+    copies: Mapping[Path, Complaints],
 ) -> dict[Path, list[str]]:
     """Return a line for each wrong row of each file that has some. `every_row` has the
-    rows of all files, which are checked at once."""
+    rows of all files, which are checked at once; `copies` those of `_wrong_copies`."""
+    everywhere: Complaints = {}
     try:
         check_rows(every_row)
     except BadRowsError as error:
-        wrong = error.rows
-    else:
-        return {}
+        everywhere = error.rows
     lines = {}
-    for path, table in tables.items():
-        keys = [str(key) for key in table["key"].unique(maintain_order=True)]
+    for path, of_columns in copies.items():
+        wrong = of_columns | everywhere
+        keys = map(str, tables[path]["key"].unique(maintain_order=True))
         of_file = [f"{path}: row {key}: {wrong[key]}" for key in keys if key in wrong]
         if of_file:
             lines[path] = of_file
