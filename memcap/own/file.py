@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from memcap.knobs import UserError
+from memcap.store.files import unpacked_bytes
 
 EXAMPLE = "example"
 TEXTS = ("symbol_names", "class_names")  # for readers: the meaning of the numbers
@@ -19,6 +20,10 @@ NAMES = ("inputs", "targets", "mask", "lengths", "groups", "split", "padding", *
 OF_SCRIPTS = ("lags", "longer_inputs", "longer_targets", "longer_mask")
 PARTS = ("train", "validation", "test")  # of a file's own split
 LARGEST = 64 * 2**20  # bytes of arrays, which are constants of the compiled programs
+TOO_MUCH = (
+    f"holds more than {LARGEST >> 20} MiB of numbers; take a part of the sequences, or"
+    " their last steps"
+)
 MOST = 1e18  # its square still fits into float32
 MOST_CLASSES = 4096
 FEW = 200  # sequences; fewer seldom tell a width
@@ -183,8 +188,11 @@ def read(file: str) -> Sequences:
     if file == EXAMPLE:
         inputs, targets = _example()
         return Sequences(inputs, targets, None, 6, 2, "")
+    path = Path(file)
+    if path.exists() and not (path.is_file() or path.is_dir()):  # a FIFO would block
+        raise _wrong(file, "is no regular file")
     try:
-        content = Path(file).read_bytes()
+        content = path.read_bytes()
     except OSError as error:
         raise UserError(
             f"task.file={file}: cannot be read ({error.strerror}); name an .npz file of your"
@@ -192,10 +200,14 @@ def read(file: str) -> Sequences:
         ) from error
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            arrays = dict(archive)
+            # with numbers of 8 bytes
+            is_too_large = unpacked_bytes(archive) > 2 * LARGEST
+            arrays = {} if is_too_large else dict(archive)
     except Exception as error:  # zipfile, zlib and NumPy raise a dozen kinds
         why = " ".join(str(error).split()) or type(error).__name__
         raise _wrong(file, f"is no .npz file of plain arrays ({why})") from error
+    if is_too_large:
+        raise _wrong(file, TOO_MUCH)
     return checked(file, arrays, hashlib.sha256(content).hexdigest()[:16])
 
 
@@ -329,11 +341,7 @@ def _check_arrays(arrays: dict[str, np.ndarray], refuse: Any) -> None:
         refuse(
             not np.isfinite(array).all(), f"`{name}` holds numbers that are not finite"
         )
-    refuse(
-        sum(array.size for array in arrays.values()) * 4 > LARGEST,
-        f"holds more than {LARGEST >> 20} MiB of numbers; take a part of the sequences, or"
-        " their last steps",
-    )
+    refuse(sum(array.size for array in arrays.values()) * 4 > LARGEST, TOO_MUCH)
     inputs = arrays["inputs"]
     whole = inputs.dtype.kind in "biu"
     refuse(

@@ -13,6 +13,7 @@ import errno
 import glob
 import hashlib
 import json
+import math
 import os
 import re
 import secrets
@@ -274,6 +275,18 @@ def read_npz(path: Path, take: Callable[[Any], T]) -> T:
         np.load(file, allow_pickle=False) as npz,
     ):
         return take(npz)
+
+
+def unpacked_bytes(npz: Any) -> int:
+    """Count the bytes of the plain arrays in an open archive by their headers, without
+    unpacking them. Raise ValueError if a part of it is no such array."""
+    total = 0
+    for name in npz.zip.namelist():
+        with npz.zip.open(name) as part:
+            np.lib.format.read_magic(part)
+            shape, _, dtype = np.lib.format.read_array_header_1_0(part)
+            total += math.prod(shape) * dtype.itemsize
+    return total
 
 
 def read_weights(path: Path) -> Params:
