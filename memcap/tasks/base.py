@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
+from memcap.knobs import UserError
 from memcap.rule import ScoreRule
 
 if TYPE_CHECKING:
@@ -150,6 +151,12 @@ class Task(ABC):
         cls.is_own = cls.__module__.startswith("memcap.")
         if not cls.is_own:
             cls.name = f"{cls.__module__}:{cls.__qualname__}"
+        for name, value in vars(Task).items():
+            if isinstance(value, property) and callable(vars(cls).get(name)):
+                raise UserError(
+                    f"task {cls.name}: {name} is a method; it must be a value, as in"
+                    f" {name} = ..., or a @property"
+                )
 
     @property
     def loss(self) -> Literal["classes", "values"]:
