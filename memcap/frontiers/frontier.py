@@ -87,7 +87,7 @@ class Point:
     stretched: float | None  # median score of solved members at the stretched lag
     stretched_by_width: tuple[float | None, ...]
     final_by_width: tuple[float | None, ...]  # median last score; None: all diverged
-    seconds: float  # of training, all members together
+    seconds_by_width: tuple[float, ...]  # of training, all members of a width
     confidence: float = 0.95  # of the fits' intervals
 
     @cached_property
@@ -124,6 +124,11 @@ class Point:
     def posterior(self) -> Posterior:
         """The posterior of `fit`, for any share of the seeds."""
         return rising_posterior(self.units, self.solved, self.runs)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training, all members together."""
+        return sum(self.seconds_by_width)
 
     @property
     def by_width(self) -> list[tuple[int, int, int]]:
@@ -369,6 +374,7 @@ def fit_all_recipes(
         pl.col("seed").n_unique().alias("seeds"),
         stretched,
         pl.col("final").median(),
+        pl.col("run_seconds").sum(),
     )
     widths = widths.sort("units").group_by(IDENTITY, maintain_order=True).agg(pl.all())
     medians = rows.group_by(IDENTITY, maintain_order=True).agg(
@@ -377,7 +383,6 @@ def fit_all_recipes(
             for verdict, steps in STEPS_TO.items()
         ),
         stretched.alias("stretched_median"),
-        pl.col("run_seconds").sum(),
     )
     places = medians.join(
         widths, on=IDENTITY, how="left", nulls_equal=True, maintain_order="left"
@@ -447,7 +452,7 @@ def _point(row: Row, at: At, confidence: float) -> Point:
         stretched=row["stretched_median"],
         stretched_by_width=tuple(row["stretched"]),
         final_by_width=tuple(row["final"]),
-        seconds=row["run_seconds"],
+        seconds_by_width=tuple(row["run_seconds"]),
         confidence=confidence,
     )
 

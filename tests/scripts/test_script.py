@@ -400,7 +400,7 @@ def test_a_keras_script_takes_a_backend_that_is_there(
     monkeypatch.delenv("KERAS_BACKEND")
     if chosen:
         monkeypatch.setenv("KERAS_BACKEND", chosen)
-    exec(text, {})  # noqa: S102
+    exec(text, {})
     assert os.environ.pop("KERAS_BACKEND", None) == backend
 
 
