@@ -186,6 +186,7 @@ def as_dict(answer: "Answer") -> dict[str, Any]:
         **{name: row.get(name) for name in OF_FIT},
         "carry_numbers": _carry_numbers(answer),
         "information_floor": theory.information_floor,
+        "readout_floor": theory.readout_floor,
         "one_per_number": theory.one_per_number,
         "constructed": theory.constructed,
         "bits": theory.bits,
@@ -598,11 +599,19 @@ def _lines_on_theory(answer: "Answer") -> list[str]:
     length = answer.point.length if answer.point else task.length(lag)
     noun = "number" if task.vocabulary is None else "symbol"
     held = plural(task.facts(lag, length).held, noun)
+    kind = "a reference, not a floor"
+    if theory.linear_floor == theory.one_per_number:
+        kind = "a floor for linear cells"
+    elif theory.linear_floor:
+        kind = f"the floor for linear cells is {theory.linear_floor:,}"
+    readout = ""
+    if theory.readout_floor > 1:
+        readout = f", and by a linear read-out {plural(theory.readout_floor, 'unit')}"
     lines = [
         f"A net must hold {held}, or {_rounded(theory.bits, 'bit')}. The"
-        f" floor, by float32 information, is {plural(theory.information_floor, 'unit')}. One"
-        f" carry number per {noun} held takes {plural(theory.one_per_number, 'unit')} (a"
-        " reference, not a floor)."
+        f" floor, by float32 information, is {plural(theory.information_floor, 'unit')}"
+        f"{readout}. One carry number per {noun} held takes"
+        f" {plural(theory.one_per_number, 'unit')} ({kind})."
     ]
     if theory.constructed is not None:
         by_hand = plural(theory.constructed, "unit")

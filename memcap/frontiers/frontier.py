@@ -53,7 +53,7 @@ from memcap.store.columns import (
     task_of,
 )
 from memcap.store.rows import AT, IS_BY_LOSS, STEPS_TO, At, without_failed
-from memcap.tasks import Task, information_floor, least_bits, one_per_number
+from memcap.tasks import Task, information_floor, least_bits, least_rank, one_per_number
 from memcap.terminal.words import finite
 from memcap.thresholds.curve import Counts, Fit, Posterior, Threshold, counts, no_easier
 from memcap.thresholds.falls import before, fit_counts, rising_posterior
@@ -247,7 +247,9 @@ class References:
     bits: float
     least_bits: float
     information_floor: int
+    readout_floor: int
     one_per_number: int
+    linear_floor: int | None  # of cells linear in their inputs; None: unknown
     constructed: int | None
 
 
@@ -259,11 +261,20 @@ def references(
     facts = task.facts(lag, task.length(lag) if length is None else length)
     carry = cell_facts(model.cell, task.features)
     by_hand = carry.is_lstm and model.layers == 1
+    numbers = model.layers * carry.numbers_per_unit
+    readout, linear = 1, None
+    if model.readout == "dense":
+        readout = least_rank(facts.variances, facts.threshold)
+        if numbers and facts.independent and task.loss == "values":
+            held = [facts.chance] * facts.held
+            linear = math.ceil(least_rank(held, facts.threshold) / numbers)
     return References(
         facts.bits,
         least_bits(task, facts),
         information_floor(task, facts, model.layers * carry.bits_per_unit),
-        one_per_number(facts, model.layers * carry.numbers_per_unit),
+        readout,
+        one_per_number(facts, numbers),
+        linear,
         constructed_units(task, lag) if by_hand else None,
     )
 
@@ -324,6 +335,7 @@ def columns(point: Point) -> Row:
         "falls_from": fit.fall.wider if fit.fall else None,
         "bits": theory.bits,
         "information_floor": theory.information_floor,
+        "readout_floor": theory.readout_floor,
         "one_per_number": theory.one_per_number,
         "constructed": theory.constructed,
         **point.recipe_columns("recipe", "lr", "schedule", "budget"),

@@ -96,6 +96,25 @@ def test_first_comes_the_width_and_a_sentence_and_what_it_rests_on_only_where_as
     assert "A net must hold" in found.why
 
 
+@pytest.mark.parametrize(
+    ("task", "lag", "said"),
+    [
+        ("latch", 5, "held takes 1 unit (a reference, not a floor)"),
+        (
+            "vector_hold",
+            5,
+            "information, is 1 unit, and by a linear read-out 16 units.",
+        ),
+        ("vector_hold", 5, "held takes 8 units (a floor for linear cells)"),
+        ("delay_line", 5, "held takes 3 units (a floor for linear cells)"),
+        ("delay_line", 50, "held takes 26 units (the floor for linear cells is 25)"),
+    ],
+)
+def test_floors_are_said_where_they_are_some(task, lag, said):
+    knobs = {"reals": True} if task == "delay_line" else {}
+    assert said in answer(Question(task_class(task)(**knobs), lag), []).why
+
+
 def test_the_share_moves_the_answer():
     widths = [asked(DELAY, 4, share=share)[0]["estimate"] for share in (0.1, 0.5, 0.9)]
     assert widths == sorted(widths)
