@@ -118,22 +118,22 @@ def seconds(answer: "Answer") -> float | None:
         place = point.units.index(nearest)
         return SEEDS * point.seconds_by_width[place] / point.runs[place]
     question = answer.question
-    line = measurement(answer)
-    axes = re.search(r"units: (\d+)\.\.(\d+), seed: (\d+)", line)
+    axes = re.search(
+        r"bisect 'axes={model.units: (\d+)\.\.(\d+), seed", measurement(answer)
+    )
     known = (answer, *answer.beside)
     timed = [point for each in known for point in each.points if point.seconds]
-    if axes is None or not timed or "design=race" in line:
+    if not axes or not timed:
         return None
-    first, last, seeds = map(int, axes.groups())
-    widths = last - first + 1
-    if "design=bisect" in line:  # it halves the range, and tries one more
-        widths = min(widths, widths.bit_length() + 1)
+    first, last = map(int, axes.groups())
+    widths = last - first + 1  # of which it tries each, or those of halving the range
+    widths = min(widths, widths.bit_length() + 1)
     length = question.task.length(question.lag)
     step = length * question.model.layers * math.sqrt(first * last)
     steps = {_work(point) / sum(point.runs): point for point in timed}
     alike = steps[min(steps, key=lambda work: abs(math.log(work / step)))]
     budget = _recipe(answer).budget / alike.recipe.budget
-    return seeds * widths * step * budget * alike.seconds / _work(alike)
+    return SEEDS * widths * step * budget * alike.seconds / _work(alike)
 
 
 def _work(point: Point) -> int:

@@ -19,23 +19,21 @@ import time
 from argparse import ArgumentParser, Namespace
 from fnmatch import filter as matches
 from pathlib import Path
-from typing import Any
 
 from memcap import store
 from memcap.api import load
 from memcap.commands.arguments import NET, add_knobs, add_results, steps
-from memcap.config.member import Member, task_of
+from memcap.config.member import task_of
 from memcap.knobs import UserError
-from memcap.models.export import Arrays
-from memcap.models.model import MOST_UNITS, Model
 from memcap.proofs.proof import Proof, prove
-from memcap.store.files import BadFileError, read_npz, unpacked_bytes
+from memcap.store.files import BadFileError, read_npz
 from memcap.store.nets import names
 from memcap.terminal.words import Column, Listing, Waiting, order, show
 from memcap.trained import Trained, of_arrays
 
 # Before what counts may come filler, within so many steps.
 HEADS = "net", "task", "units", "steps", "before", "seconds", *Proof._fields[:-1]
+MOST_BYTES = 2**29  # of a file; an LSTM of 4,096 units has half as many
 DROPS = "steps", "sequences", "seconds", "task", "units"
 
 
@@ -88,18 +86,9 @@ def verdicts(name: str, net: Trained) -> list[list]:
 def _net_of_file(arguments: Namespace) -> Trained:
     """Load an LSTM from an .npz file."""
     task = task_of(arguments.task, arguments.knob)
-    widest = Member(task, arguments.lag, model=Model(units=MOST_UNITS)).architecture
-    most = 5 * widest.parameters()  # bytes: 4 of a number, and PyTorch's second bias
-
-    def arrays_of(npz: Any) -> Arrays:
-        if (size := unpacked_bytes(npz)) > most:
-            raise BadFileError(
-                f"its arrays have {size:,} bytes, more than an LSTM of {MOST_UNITS:,} units"
-            )
-        return dict(npz)
-
     try:
-        arrays = read_npz(Path(arguments.run), arrays_of)
+        path = Path(arguments.run)
+        arrays = read_npz(path, lambda npz: dict(npz), MOST_BYTES)
         return of_arrays(arrays, task, arguments.lag)
     except (BadFileError, ValueError) as error:
         raise UserError(f"{arguments.run}: {error}") from error

@@ -197,26 +197,26 @@ def raced_axes(config: Config, design: str) -> list[Grid] | None:
         (
             grid
             if "recipe" in grid
-            else grid | race_axes(kind == {True}, _until(grid, config)) | grid
+            else grid | race_axes(kind == {True}, _until(values, config)) | grid
         )
-        for grid, kind in zip(axes, kinds, strict=True)
+        for grid, values, kind in zip(axes, grids, kinds, strict=True)
     ]
 
 
 def _tasks(grid: Grid, config: Config) -> set[str]:
     """Return the names of a grid's tasks."""
-    tasks = grid.get("task", config["task"]["name"])
-    return set(map(str, tasks if isinstance(tasks, list) else [tasks]))
+    return set(map(str, grid.get("task", [config["task"]["name"]])))
 
 
 def _until(grid: Grid, config: Config) -> str:
     """Return the verdict until which all members of a grid train; "solved" if they
     differ, and "up_to" for "anywhere" where nothing can come before what counts."""
-    until = grid.get("evaluation.until", [(config["evaluation"] or {}).get("until")])
-    verdicts = set(until if isinstance(until, list) else [until])
-    verdict = str(verdicts.pop()) if len(verdicts) == 1 else "solved"
+    until = (config["evaluation"] or {}).get("until")
+    verdict, *others = set(grid.get("evaluation.until", [until]))
     can_begin_later = any(task_class(task)().filler for task in _tasks(grid, config))
-    return "up_to" if verdict == "anywhere" and not can_begin_later else verdict
+    if verdict == "anywhere" and not can_begin_later:
+        verdict = "up_to"
+    return "solved" if others else str(verdict)
 
 
 def _kinds_of_cells(grid: Grid, config: Config) -> set[bool]:

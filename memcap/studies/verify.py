@@ -23,7 +23,7 @@ from memcap.store.files import (
     read_weights,
     reading,
 )
-from memcap.store.row_checks import BadRowsError, Complaints, check_rows, wrong_copies
+from memcap.store.row_checks import BadRowsError, check_rows, wrong_copies
 from memcap.store.rows import complete, one_per_key, without_failed
 from memcap.store.shards import is_published
 from memcap.studies.checkpoints import states_of
@@ -61,10 +61,11 @@ def verify(folder: Path, rows_only: bool = False) -> VerifyReport:
     if not tables and not bad:
         raise shards.no_rows(folder)
     copies, bad_copies = read_all(tables, _wrong_copies)
-    bad |= bad_copies
+    wrong = _faults(bad | bad_copies)
     every_row = shards.every_row(tables.values())
-    unsound = _wrong_rows(every_row, tables, copies)
-    wrong = _faults(bad) + [line for lines in unsound.values() for line in lines]
+    unsound = {path: lines for path, lines in copies.items() if lines}
+    unsound |= _wrong_rows(every_row, tables)
+    wrong += [line for lines in unsound.values() for line in lines]
     rows = one_per_key([every_row])
     sound = len(copies) - len(unsound)
     if rows_only:
@@ -86,30 +87,29 @@ def _faults(bad: Mapping[Path, BadFileError]) -> list[str]:
     return [f"{path}: {why}" for path, why in bad.items()]
 
 
-def _wrong_copies(path: Path) -> Complaints:
-    """Return the rows of a file whose plain columns, which other readers may read,
-    contradict their config."""
+def _wrong_copies(path: Path) -> list[str]:
+    """Return a line for each row of a file with a plain column, which other readers may
+    read, that contradicts its config."""
     with reading(shards.TABLE):
         table = read_table(path, shards.TABLE)
-        return wrong_copies(table, complete(table))
+        wrong = wrong_copies(table, complete(table))
+    return [f"{path}: row {key}: {why}" for key, why in wrong.items()]
 
 
 def _wrong_rows(
-    every_row: pl.DataFrame,
-    tables: Mapping[Path, pl.DataFrame],
-    copies: Mapping[Path, Complaints],
+    every_row: pl.DataFrame, tables: Mapping[Path, pl.DataFrame]
 ) -> dict[Path, list[str]]:
     """Return a line for each wrong row of each file that has some. `every_row` has the
-    rows of all files, which are checked at once; `copies` those of `_wrong_copies`."""
-    everywhere: Complaints = {}
+    rows of all files, which are checked at once."""
     try:
         check_rows(every_row)
     except BadRowsError as error:
-        everywhere = error.rows
+        wrong = error.rows
+    else:
+        return {}
     lines = {}
-    for path, of_columns in copies.items():
-        wrong = of_columns | everywhere
-        keys = map(str, tables[path]["key"].unique(maintain_order=True))
+    for path, table in tables.items():
+        keys = [str(key) for key in table["key"].unique(maintain_order=True)]
         of_file = [f"{path}: row {key}: {wrong[key]}" for key in keys if key in wrong]
         if of_file:
             lines[path] = of_file
