@@ -122,7 +122,7 @@ class Passes(NamedTuple):
     """How many runs passed, of nets of one width."""
 
     points: Sequence[Point]  # the measurements that the runs belong to
-    units: int  # the width: the advised one, or the next wider one that was tried
+    units: int  # the width: the advised one, or the nearest that was tried
     passed: int  # how many of the runs passed
     runs: int  # how many there are
 
@@ -146,9 +146,9 @@ class Answer(InWords):
         training_lag: the lag at which, or up to which, to train nets of this width. It
             is longer than the question's if fewer units are then enough, or as many,
             and only the longer one was measured. `estimate` is for this lag.
-        from_own_rows: None if this answer comes from the user's own rows. If it comes
-            from published ones, which have more evidence: what the user's own rows
-            would answer.
+        second: if this answer comes from published rows, what the user's own would
+            answer; if it comes from the user's own, what published ones would. None if
+            there are none with a word to say.
         beside: if the task was not measured with these knobs, answers for the nearest
             measured values of one knob, and for one layer of several.
         elsewhere: if no width was measured for the lag, the published measurement that
@@ -168,7 +168,7 @@ class Answer(InWords):
     high: float | None = None
     units: int | None = None
     training_lag: int | None = None
-    from_own_rows: "Answer | None" = None
+    second: "Answer | None" = None
     beside: tuple["Answer", ...] = ()
     elsewhere: Measurement | None = None
     missing: int = 0
@@ -261,12 +261,16 @@ class Answer(InWords):
 
     @property
     def contradicts(self) -> bool:
-        """Tell whether the user's own rows would answer otherwise, and as much of what
-        was asked."""
-        own = self.from_own_rows
-        if own is None or own.units in (None, self.units):
+        """Tell whether `second` answers otherwise, and as much of what was asked."""
+        other = self.second
+        if other is None or other.units in (None, self.units):
             return False
-        return own.as_asked >= self.as_asked
+        return other.as_asked >= self.as_asked
+
+    @property
+    def is_far(self) -> bool:
+        """True if a width is predicted for more than twice the longest measured lag."""
+        return self.is_predicted and self.question.lag > 2 * max(self.lags)
 
     @property
     def trains_longer(self) -> bool:
@@ -301,23 +305,19 @@ class Answer(InWords):
 
     @cached_property
     def passes(self) -> Passes:
-        """The runs of nets of the advised width, or of the next wider one that was tried.
-
-        They are those of `fresh`, if there are any, and otherwise those of `nearest`. If
-        no net of these was as wide, they are those at all measured lags.
-        """
+        """The runs of nets of the advised width, or of the next wider one that was
+        tried, or of the widest. They are those of `fresh`, if there are any, and
+        otherwise those of `nearest`."""
         if self.units is None:
             return Passes((), 0, 0, 0)
-        for points in (self.fresh, self.nearest, self.trainable.values()):
-            widths = [u for point in points for u in point.units if u >= self.units]
-            if widths:
-                units = min(widths)
-                same = [point for point in points if units in point.units]
-                counts = [point.passed(units) for point in same]
-                passed = sum(good for good, _ in counts)
-                runs = sum(nets for _, nets in counts)
-                return Passes(same, units, passed, runs)
-        return Passes((), 0, 0, 0)
+        points = self.fresh or self.nearest
+        widths = sorted({units for point in points for units in point.units})
+        units = next((u for u in widths if u >= self.units), widths[-1])
+        same = [point for point in points if units in point.units]
+        passed, runs = map(
+            sum, zip(*(point.passed(units) for point in same), strict=True)
+        )
+        return Passes(same, units, passed, runs)
 
 
 def answer(

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memcap.config.recipes import race_axes, starts_itself
+from memcap.config.recipes import (
+    Recipe,
+    ResolvedRecipe,
+    complete,
+    race_axes,
+    starts_itself,
+)
 from memcap.frontiers.frontier import Point, longer_point
 from memcap.knobs import set_words
 from memcap.models.model import MOST_UNITS
@@ -102,43 +108,48 @@ def around_best(point: Point) -> tuple[int, int]:
 def seconds(answer: "Answer") -> float | None:
     """Return the seconds that the study of `command` takes on one core; None if unknown.
 
-    Those of nets of the advised width are as many as nets took where it was measured.
-    Those that measure a lag are interpolated between measured lags, or extrapolated to
-    a longer lag. If the task was not measured, they are in proportion to `_work`, from
-    the answer in `beside` with the nearest.
+    Nets of the advised width take what nets of that width, or of the nearest, took
+    where it was measured. Nets that measure a lag take, by their number, budget,
+    length and units, as much as those of the measured point that is most alike.
     """
     point = answer.training_point
     if point is not None and answer.is_known:
-        return SEEDS * point.seconds / sum(point.runs)
-    if not answer.beside:
-        return _seconds_at_lag(answer)
-    work = _work(answer.question)
-    ratios = {work / _work(other.question): other for other in answer.beside}
-    ratio = min(ratios, key=lambda ratio: abs(math.log(ratio)))
-    taken = _seconds_at_lag(ratios[ratio])
-    return taken and ratio * taken
-
-
-def _work(question: "Question") -> int:
-    """Return the steps of a sequence times the symbols to hold, in all layers."""
+        nearest = min(point.units, key=lambda units: abs(units - (answer.units or 0)))
+        place = point.units.index(nearest)
+        return SEEDS * point.seconds_by_width[place] / point.runs[place]
+    question = answer.question
+    axes = re.search(
+        r"bisect 'axes={model.units: (\d+)\.\.(\d+), seed", measurement(answer)
+    )
+    known = (answer, *answer.beside)
+    timed = [point for each in known for point in each.points if point.seconds]
+    if not axes or not timed:
+        return None
+    first, last = map(int, axes.groups())
+    widths = last - first + 1  # of which it tries each, or those of halving the range
+    widths = min(widths, widths.bit_length() + 1)
     length = question.task.length(question.lag)
-    held = question.task.facts(question.lag, length).held
-    return question.model.layers * length * held
+    step = length * question.model.layers * math.sqrt(first * last)
+    steps = {_work(point) / sum(point.runs): point for point in timed}
+    alike = steps[min(steps, key=lambda work: abs(math.log(work / step)))]
+    budget = _recipe(answer).budget / alike.recipe.budget
+    return SEEDS * widths * step * budget * alike.seconds / _work(alike)
 
 
-def _seconds_at_lag(answer: "Answer") -> float | None:
-    """Return the seconds that measuring the lag takes, from those of measured lags."""
-    timed = [point for point in answer.points if point.seconds > 0]
-    lag = answer.question.lag
-    if not timed or lag < timed[0].lag:
-        return None
-    x = np.log2([point.lag for point in timed])
-    y = np.log2([point.seconds for point in timed])
-    if lag <= timed[-1].lag:
-        return float(np.exp2(np.interp(np.log2(lag), x, y)))
-    if len(timed) <= 2:
-        return None
-    return float(np.exp2(np.polyval(np.polyfit(x, y, 1), np.log2(lag))))
+def _work(point: Point) -> int:
+    """Return the steps of a sequence times the units, of all nets of a point."""
+    units = int(np.dot(point.units, point.runs))
+    return point.length * point.model.layers * units
+
+
+def _recipe(answer: "Answer") -> ResolvedRecipe:
+    """Return the recipe of a study that measures a lag."""
+    question = answer.question
+    measured = answer.point or longer_point(answer.points, question.lag)
+    if measured is not None and answer.as_asked:
+        return measured.recipe
+    until = question.at if question.up_to else "solved"
+    return complete(Recipe(), question.task, question.lag, question.model.cell, until)
 
 
 def _study(question: "Question", lag: int) -> str:

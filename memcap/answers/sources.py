@@ -47,8 +47,8 @@ def best_answer(question: Question) -> Answer:
 
     The user's own rows, in `outputs`, and each published study give an answer. The
     answer with the most evidence is returned (`_evidence`); among equals it is that of
-    the user's own rows. If it comes from published rows, `Answer.from_own_rows` is the
-    answer of the user's own rows.
+    the user's own rows. If the user has such rows, `Answer.second` is their answer, or
+    that of the published ones, where the other is returned.
     """
     answers: list[Answer] = []
     tables: dict[str | None, pl.DataFrame] = {}
@@ -59,12 +59,14 @@ def best_answer(question: Question) -> Answer:
         is_enough = answers[-1].is_conclusive and answers[-1].every_lag_as_asked
         if is_from_others and is_enough:
             break  # so the other published studies need not be read
-    best = max(answers, key=_evidence, default=Answer(question))
+    best, *others = sorted(answers, key=_evidence, reverse=True) or [Answer(question)]
     if not best.points:
         best = replace(best, beside=_beside(question, tables))
-    for other in answers:
-        if other.source == str(OUTPUTS) and other.point and other is not best:
-            best = replace(best, from_own_rows=other)
+    for other in others:
+        is_own = str(OUTPUTS) in (best.source, other.source)
+        if is_own and (other.point or other.lags):
+            best = replace(best, second=other)
+            break
     is_open = best.point is None and (best.units is None or best.is_predicted)
     if question.rows is None and is_open:
         best = replace(best, elsewhere=_elsewhere(best))
@@ -194,21 +196,24 @@ def _neighbours(task: Task, others: Iterable[Task]) -> Iterator[list[Task]]:
         yield [task_at[number] for number in next_to(numbers, value)]
 
 
-def _evidence(answer: Answer) -> tuple[bool, bool, bool, bool, int]:
+def _evidence(answer: Answer) -> tuple[float, ...]:
     """Return the evidence of an answer, to compare with that of others.
 
     First come answers whose rows are about every lag if the question is, then those
-    whose rows were judged as it asks, then those that are conclusive, then those that
-    measured the lag. The last number is that of the runs at the lag if the answer is
-    conclusive, and otherwise that of the lags it is made from.
+    whose rows were judged as it asks, then those that are conclusive, then those with
+    a width that was measured up to a longer lag, then those that measured the lag. The
+    last number is that of the runs: at the lag if the answer is conclusive, and
+    otherwise at all lags that it is made from, where a run at half or twice the lag
+    counts half.
     """
     is_asked = answer.as_asked and bool(answer.points)
     every_lag = answer.every_lag_as_asked and bool(answer.points)
-    number = len(answer.lags)
-    if answer.point is not None and answer.is_conclusive:
-        number = sum(answer.point.runs)
+    lag = answer.question.lag
+    is_conclusive = answer.is_conclusive
+    lags = [lag] if is_conclusive else answer.lags
+    runs = sum(sum(answer.trainable[k].runs) * min(k, lag) / max(k, lag) for k in lags)
     is_measured = answer.point is not None
-    return every_lag, is_asked, answer.is_conclusive, is_measured, number
+    return every_lag, is_asked, is_conclusive, answer.is_known, is_measured, runs
 
 
 def rows_for(rows: pl.DataFrame, task: Task, model: Model) -> pl.DataFrame:

@@ -30,7 +30,7 @@ from memcap.knobs import UserError
 from memcap.models.model import MOST_UNITS
 from memcap.rule import SHORTER_LAGS, Evaluation
 from memcap.scripts import check_network, definition, lags_words, script
-from memcap.store.shards import ATLAS, NAMES, STUDIES
+from memcap.store.shards import ATLAS, NAMES, OUTPUTS, STUDIES
 from memcap.store.status import incomplete
 from memcap.terminal.words import duration, plural
 from memcap.thresholds.falls import possible_fall
@@ -83,8 +83,8 @@ def code(
     question = answer.question
     check_network(question.model, framework)
     source = known(answer)
-    if source.units is None:
-        raise UserError(f"code={framework}: {sentences(answer)[0]}")
+    if source.units is None or source.is_far:
+        raise UserError(f"code={framework}: {' '.join(sentences(answer)[:2])}")
     recipe, until = _training(source)
     member = Member(
         question.task,
@@ -109,7 +109,7 @@ def definition_lines(answer: "Answer") -> list[str]:
     """Say how to define the net in Keras, and how to train it; nothing if there is no
     width, or no script has this network or recipe."""
     source = known(answer)
-    if source.units is None:
+    if source.units is None or source.is_far:
         return []
     question = answer.question
     model = replace(question.model, units=source.units)
@@ -186,6 +186,7 @@ def as_dict(answer: "Answer") -> dict[str, Any]:
         **{name: row.get(name) for name in OF_FIT},
         "carry_numbers": _carry_numbers(answer),
         "information_floor": theory.information_floor,
+        "readout_floor": theory.readout_floor,
         "one_per_number": theory.one_per_number,
         "constructed": theory.constructed,
         "bits": theory.bits,
@@ -222,22 +223,28 @@ def sentences(answer: "Answer") -> list[str]:
     else:
         lines = _lines_without_width(answer, answer.point)
     if answer.contradicts:
-        lines.append(_own_answer(answer))
+        lines.append(_second_answer(answer))
     if answer.missing:
         lines.insert(1, incomplete(answer.missing, answer.question.folder))
     return lines
 
 
-def _own_answer(answer: "Answer") -> str:
-    """Say what the user's own rows would answer."""
-    other = answer.from_own_rows
+def _second_answer(answer: "Answer") -> str:
+    """Say what other rows, the user's own or published ones, would answer."""
+    other = answer.second
     assert other is not None
-    runs = plural(sum(other.point.runs), "run") if other.point else "runs"
-    lag = "" if other.as_asked else f", of lag {other.question.lag} alone,"
-    known = "no width" if other.units is None else plural(other.units, "unit")
+    points = other.nearest
+    lags = _at_lags(other, points)
+    if not other.as_asked:
+        lags = f", of lag {other.question.lag} alone,"
+    nets = f"{plural(sum(sum(point.runs) for point in points), 'run')}{lags}"
+    width = "no width" if other.units is None else plural(other.units, "unit")
+    whose = f"The {nets}{_from(other)},"
+    if other.source == str(OUTPUTS):
+        whose = f"Your own {nets} in {other.source}"
     return (
-        f"Your own {runs}{lag} in {other.source} would give {known}, but the answer above rests on"
-        f" more runs. To use only yours, name the folder: memcap answer ... {other.source}"
+        f"{whose} would give {width}, but the answer above rests on nearer or more runs. To"
+        f" use only those, name them: memcap answer ... {other.source}"
     )
 
 
@@ -296,19 +303,14 @@ def _lines_on_width(answer: "Answer", units: int) -> list[str]:
 def _share_passed(answer: "Answer", units: int) -> str:
     """Say how many runs of this width passed, with an interval of the share."""
     points, width, passed, runs = answer.passes
-    if not runs:
-        return (
-            "No net so wide was trained: it is enough if wider nets do not fail more often"
-            " than those that were."
-        )
-    lags = list(dict.fromkeys(str(point.lag) for point in points))
-    where = f" at lag {lags[0]}"
-    if len(lags) > 1:
-        where = f" at lags {', '.join(lags[:-1])} and {lags[-1]}"
-    elif points[0].lag == answer.question.lag:
-        where = ""
+    where = _at_lags(answer, points)
     caveat = ""
-    if width != units and not answer.is_predicted:
+    if width < units:
+        caveat = (
+            "No net so wide was trained: it is enough if wider nets do not fail more often"
+            " than those that were. "
+        )
+    elif width > units and not answer.is_predicted:
         caveat = (
             "No net of that width was trained; a curve through the counts of narrower and"
             " wider ones gives it. "
@@ -320,6 +322,14 @@ def _share_passed(answer: "Answer", units: int) -> str:
         f" {plural(width, 'unit')}{chosen} {_passes(answer)} within {_budget(answer):,} steps"
         f" (95 % interval: {low:.0f} to {high:.0f} %)."
     )
+
+
+def _at_lags(answer: "Answer", points: Sequence[Point]) -> str:
+    """Say at which lags something was measured; "" if it is the question's own."""
+    lags = list(dict.fromkeys(str(point.lag) for point in points))
+    if len(lags) > 1:
+        return f" at lags {', '.join(lags[:-1])} and {lags[-1]}"
+    return "" if lags == [str(answer.question.lag)] else f" at lag {lags[0]}"
 
 
 def _whole_sequences(answer: "Answer") -> list[str]:
@@ -502,14 +512,8 @@ def _lines_to_measure(answer: "Answer") -> list[str]:
     taken = seconds(answer)
     if taken is None:
         return ["To measure it:", command]
-    time = f"{duration(round(taken))} on one core"
-    how = f"about {time}, as its neighbours took"
-    longest = max(answer.lags, default=math.inf)
-    if answer.beside:
-        how = f"very roughly {time}, in proportion to steps times symbols held"
-    elif answer.question.lag > longest:
-        how = f"very roughly {time}, as the time has grown with the lag"
-    return [f"To measure it ({how}):", command]
+    time = duration(math.ceil(taken))
+    return [f"To measure it (very roughly {time} on one core):", command]
 
 
 def _predicted(answer: "Answer") -> str:
@@ -519,6 +523,8 @@ def _predicted(answer: "Answer") -> str:
     if lags_around := _lags_around(answer):
         where = "It lies between lags {} and {}.".format(*lags_around)
         where += f" The measured lags are {lags}"
+    if answer.is_far:
+        where += " For more than twice the longest of them no script is written."
     left_out = ", ".join(map(str, _left_out(answer)))
     if left_out:
         where += f" Lags at which no recipe trained it are left out: {left_out}."
@@ -568,8 +574,8 @@ def _carry_numbers(answer: "Answer") -> int | None:
 def why(answer: "Answer") -> list[str]:
     """Say what the answer rests on, a sentence per line."""
     lines = []
-    if answer.from_own_rows is not None and not answer.contradicts:
-        lines.append(_own_answer(answer))
+    if answer.second is not None and not answer.contradicts:
+        lines.append(_second_answer(answer))
     if answer.estimate is not None:
         lines.append(
             f"Best estimate of the width at which {_share(answer)} runs that train at all pass:"
@@ -593,11 +599,19 @@ def _lines_on_theory(answer: "Answer") -> list[str]:
     length = answer.point.length if answer.point else task.length(lag)
     noun = "number" if task.vocabulary is None else "symbol"
     held = plural(task.facts(lag, length).held, noun)
+    kind = "a reference, not a floor"
+    if theory.linear_floor == theory.one_per_number:
+        kind = "a floor for linear cells"
+    elif theory.linear_floor:
+        kind = f"the floor for linear cells is {theory.linear_floor:,}"
+    readout = ""
+    if theory.readout_floor > 1:
+        readout = f", and by a linear read-out {plural(theory.readout_floor, 'unit')}"
     lines = [
         f"A net must hold {held}, or {_rounded(theory.bits, 'bit')}. The"
-        f" floor, by float32 information, is {plural(theory.information_floor, 'unit')}. One"
-        f" carry number per {noun} held takes {plural(theory.one_per_number, 'unit')} (a"
-        " reference, not a floor)."
+        f" floor, by float32 information, is {plural(theory.information_floor, 'unit')}"
+        f"{readout}. One carry number per {noun} held takes"
+        f" {plural(theory.one_per_number, 'unit')} ({kind})."
     ]
     if theory.constructed is not None:
         by_hand = plural(theory.constructed, "unit")

@@ -36,6 +36,7 @@ from memcap.commands.arguments import (
     add_knobs,
     add_strict,
     add_verdict,
+    check_code,
     layers,
     location,
     print_code,
@@ -105,8 +106,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=0.9,
         help="share of nets that should pass, without those that pass at no width (default 0.9)",
     )
-    add_verdict(parser)
-    add(
+    add_verdict(parser).add_argument(
         "--exactly",
         dest="at",
         action="store_const",
@@ -150,6 +150,7 @@ def _take_words(arguments: Namespace) -> None:
 
 def run(arguments: Namespace) -> None:
     """Print the answer; without any rows say so, and how to measure."""
+    check_code(arguments)
     _take_words(arguments)
     subject = _subject(arguments)
     if subject is None:
@@ -166,6 +167,10 @@ def run(arguments: Namespace) -> None:
     )
     curve = _curve(question, bool(arguments.knob or arguments.lag))
     if curve is not None:
+        if arguments.code:
+            raise UserError(
+                "--code: memcap fit FILE --code writes that of your sequences"
+            )
         if arguments.json:
             print_json(loss_words.as_dict(curve))
         else:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from memcap.knobs import LONGEST, MOST
+from memcap.knobs import LONGEST, MOST, UserError
 from memcap.models.model import MOST_LAYERS
 from memcap.store.rows import AT
 from memcap.store.shards import OUTPUTS, is_published
@@ -37,8 +37,9 @@ def add_knobs(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_verdict(parser: argparse.ArgumentParser) -> None:
-    """Add `--at` and `--budget`, for `memcap.frontiers.frontier.frontier`."""
+def add_verdict(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
+    """Add `--at` and `--budget`, for `memcap.frontiers.frontier.frontier`; return the
+    group of `--at`, for other options that set the verdict."""
     about = (
         "anywhere (default): right at this lag and all shorter ones, wherever in a sequence it"
         " begins; up_to: right at this lag and all shorter ones; steady: right on longer"
@@ -46,9 +47,11 @@ def add_verdict(parser: argparse.ArgumentParser) -> None:
         " Nets that were not trained until a verdict are judged by the next one; those of a delay"
         " line, which has one lag, by steady"
     )
-    parser.add_argument("--at", choices=AT, default=AT[0], help=about)
+    verdicts = parser.add_mutually_exclusive_group()
+    verdicts.add_argument("--at", choices=AT, default=AT[0], help=about)
     about = "only recipes of at most so many training steps (default: all)"
     parser.add_argument("--budget", type=positive, metavar="STEPS", help=about)
+    return verdicts
 
 
 def add_strict(parser: argparse.ArgumentParser) -> None:
@@ -77,6 +80,15 @@ def add_code(parser: argparse.ArgumentParser, frameworks: Sequence[str]) -> None
         " print the script)"
     )
     parser.add_argument("-o", "--output", type=Path, metavar="FILE.py", help=about)
+
+
+def check_code(arguments: argparse.Namespace) -> None:
+    """Refuse `-o` without `--code`, which would write nothing."""
+    if arguments.output and not arguments.code:
+        raise UserError(
+            f"-o {arguments.output}: is the file of a script; name its framework, as in"
+            " --code keras"
+        )
 
 
 def print_code(

@@ -18,7 +18,14 @@ from tempfile import TemporaryDirectory
 
 from memcap import figures, store
 from memcap.api import load
-from memcap.commands.arguments import add_code, add_json, location, positive, print_code
+from memcap.commands.arguments import (
+    add_code,
+    add_json,
+    check_code,
+    location,
+    positive,
+    print_code,
+)
 from memcap.config.member import Engine, Member
 from memcap.config.recipes import Recipe
 from memcap.knobs import UserError, names_of
@@ -152,6 +159,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> None:
     """Train what is missing, and answer."""
+    check_code(arguments)
     aside = arguments.json or arguments.code
     if arguments.check:
         if aside:

@@ -33,6 +33,7 @@ from memcap.trained import Trained, of_arrays
 
 # Before what counts may come filler, within so many steps.
 HEADS = "net", "task", "units", "steps", "before", "seconds", *Proof._fields[:-1]
+MOST_BYTES = 2**29  # of a file; an LSTM of 4,096 units has half as many
 DROPS = "steps", "sequences", "seconds", "task", "units"
 
 
@@ -86,7 +87,8 @@ def _net_of_file(arguments: Namespace) -> Trained:
     """Load an LSTM from an .npz file."""
     task = task_of(arguments.task, arguments.knob)
     try:
-        arrays = read_npz(Path(arguments.run), lambda npz: dict(npz))
+        path = Path(arguments.run)
+        arrays = read_npz(path, lambda npz: dict(npz), MOST_BYTES)
         return of_arrays(arrays, task, arguments.lag)
     except (BadFileError, ValueError) as error:
         raise UserError(f"{arguments.run}: {error}") from error

@@ -87,7 +87,7 @@ NEEDS = {
 }
 ALSO = (
     "memcap tasks says what each asks.",
-    "--json also has the floor, the score that passes, the recipe and the filler.",
+    "--json also has the floors, the score that passes, the recipe and the filler.",
 )
 
 
@@ -105,6 +105,7 @@ def task_row(task: Task, lag: int) -> Row:
         "chance": facts.chance,
         "solved": f"{task.metric} {sign} {bound(facts.threshold)}",
         "information_floor": theory.information_floor,
+        "readout_floor": theory.readout_floor,
         "one_per_number": theory.one_per_number,
         "constructed": theory.constructed,
         "recipe": recommended(task, lag),

@@ -31,6 +31,7 @@ from memcap.designs.design import FEWEST_WIDTHS
 from memcap.knobs import UserError, names_of
 from memcap.models.model import Model
 from memcap.rule import Evaluation
+from memcap.tasks import task_class
 
 Grid = dict[str, list[Any]]
 MOST_MEMBERS = 1_000_000  # of a command: to make and check so many takes minutes
@@ -196,17 +197,26 @@ def raced_axes(config: Config, design: str) -> list[Grid] | None:
         (
             grid
             if "recipe" in grid
-            else grid | race_axes(kind == {True}, _until(grid, config)) | grid
+            else grid | race_axes(kind == {True}, _until(values, config)) | grid
         )
-        for grid, kind in zip(axes, kinds, strict=True)
+        for grid, values, kind in zip(axes, grids, kinds, strict=True)
     ]
 
 
+def _tasks(grid: Grid, config: Config) -> set[str]:
+    """Return the names of a grid's tasks."""
+    return set(map(str, grid.get("task", [config["task"]["name"]])))
+
+
 def _until(grid: Grid, config: Config) -> str:
-    """Return the verdict until which all members of a grid train; "solved" if they differ."""
-    until = grid.get("evaluation.until", [(config["evaluation"] or {}).get("until")])
-    verdicts = set(until if isinstance(until, list) else [until])
-    return str(verdicts.pop()) if len(verdicts) == 1 else "solved"
+    """Return the verdict until which all members of a grid train; "solved" if they
+    differ, and "up_to" for "anywhere" where nothing can come before what counts."""
+    until = (config["evaluation"] or {}).get("until")
+    verdict, *others = set(grid.get("evaluation.until", [until]))
+    can_begin_later = any(task_class(task)().filler for task in _tasks(grid, config))
+    if verdict == "anywhere" and not can_begin_later:
+        verdict = "up_to"
+    return "solved" if others else str(verdict)
 
 
 def _kinds_of_cells(grid: Grid, config: Config) -> set[bool]:
@@ -243,10 +253,7 @@ def _needs_race(grids: list[Grid], kinds: list[set[bool]], config: Config) -> bo
         return False
     if min(len(grid.get("model.units", [None])) for grid in grids) < FEWEST_WIDTHS:
         return False
-    tasks = {
-        task for grid in grids for task in grid.get("task", [config["task"]["name"]])
-    }
-    if any(is_recommended(str(task)) for task in tasks):
+    if any(is_recommended(task) for grid in grids for task in _tasks(grid, config)):
         return False
     return {True, False} not in kinds and not _has_one_rate(grids, kinds, config)
 

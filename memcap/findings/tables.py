@@ -189,7 +189,7 @@ def marks(points: Iterable[Point]) -> str:
 
 
 def outcome(result: Answer) -> str:
-    """Say how many runs of the advised width passed, or else of the next wider one."""
+    """Say how many runs of the advised width passed, or else of the nearest one."""
     counts = result.passes
     if not counts.runs:
         return ""

@@ -53,7 +53,7 @@ from memcap.store.columns import (
     task_of,
 )
 from memcap.store.rows import AT, IS_BY_LOSS, STEPS_TO, At, without_failed
-from memcap.tasks import Task, information_floor, least_bits, one_per_number
+from memcap.tasks import Task, information_floor, least_bits, least_rank, one_per_number
 from memcap.terminal.words import finite
 from memcap.thresholds.curve import Counts, Fit, Posterior, Threshold, counts, no_easier
 from memcap.thresholds.falls import before, fit_counts, rising_posterior
@@ -87,7 +87,7 @@ class Point:
     stretched: float | None  # median score of solved members at the stretched lag
     stretched_by_width: tuple[float | None, ...]
     final_by_width: tuple[float | None, ...]  # median last score; None: all diverged
-    seconds: float  # of training, all members together
+    seconds_by_width: tuple[float, ...]  # of training, all members of a width
     confidence: float = 0.95  # of the fits' intervals
 
     @cached_property
@@ -124,6 +124,11 @@ class Point:
     def posterior(self) -> Posterior:
         """The posterior of `fit`, for any share of the seeds."""
         return rising_posterior(self.units, self.solved, self.runs)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training, all members together."""
+        return sum(self.seconds_by_width)
 
     @property
     def by_width(self) -> list[tuple[int, int, int]]:
@@ -242,7 +247,9 @@ class References:
     bits: float
     least_bits: float
     information_floor: int
+    readout_floor: int
     one_per_number: int
+    linear_floor: int | None  # of cells linear in their inputs; None: unknown
     constructed: int | None
 
 
@@ -254,11 +261,20 @@ def references(
     facts = task.facts(lag, task.length(lag) if length is None else length)
     carry = cell_facts(model.cell, task.features)
     by_hand = carry.is_lstm and model.layers == 1
+    numbers = model.layers * carry.numbers_per_unit
+    readout, linear = 1, None
+    if model.readout == "dense":
+        readout = least_rank(facts.variances, facts.threshold)
+        if numbers and facts.independent and task.loss == "values":
+            held = [facts.chance] * facts.held
+            linear = math.ceil(least_rank(held, facts.threshold) / numbers)
     return References(
         facts.bits,
         least_bits(task, facts),
         information_floor(task, facts, model.layers * carry.bits_per_unit),
-        one_per_number(facts, model.layers * carry.numbers_per_unit),
+        readout,
+        one_per_number(facts, numbers),
+        linear,
         constructed_units(task, lag) if by_hand else None,
     )
 
@@ -319,6 +335,7 @@ def columns(point: Point) -> Row:
         "falls_from": fit.fall.wider if fit.fall else None,
         "bits": theory.bits,
         "information_floor": theory.information_floor,
+        "readout_floor": theory.readout_floor,
         "one_per_number": theory.one_per_number,
         "constructed": theory.constructed,
         **point.recipe_columns("recipe", "lr", "schedule", "budget"),
@@ -369,6 +386,7 @@ def fit_all_recipes(
         pl.col("seed").n_unique().alias("seeds"),
         stretched,
         pl.col("final").median(),
+        pl.col("run_seconds").sum(),
     )
     widths = widths.sort("units").group_by(IDENTITY, maintain_order=True).agg(pl.all())
     medians = rows.group_by(IDENTITY, maintain_order=True).agg(
@@ -377,7 +395,6 @@ def fit_all_recipes(
             for verdict, steps in STEPS_TO.items()
         ),
         stretched.alias("stretched_median"),
-        pl.col("run_seconds").sum(),
     )
     places = medians.join(
         widths, on=IDENTITY, how="left", nulls_equal=True, maintain_order="left"
@@ -447,7 +464,7 @@ def _point(row: Row, at: At, confidence: float) -> Point:
         stretched=row["stretched_median"],
         stretched_by_width=tuple(row["stretched"]),
         final_by_width=tuple(row["final"]),
-        seconds=row["run_seconds"],
+        seconds_by_width=tuple(row["run_seconds"]),
         confidence=confidence,
     )
 

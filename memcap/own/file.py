@@ -1,7 +1,6 @@
 """A file of sequences: read, and checked in every way that a user can get it wrong."""
 
 import hashlib
-import io
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from memcap.knobs import UserError
+from memcap.store.files import BadFileError, read_npz
 
 EXAMPLE = "example"
 TEXTS = ("symbol_names", "class_names")  # for readers: the meaning of the numbers
@@ -183,20 +183,15 @@ def read(file: str) -> Sequences:
     if file == EXAMPLE:
         inputs, targets = _example()
         return Sequences(inputs, targets, None, 6, 2, "")
+    path = Path(file)
+    if path.exists() and not (path.is_file() or path.is_dir()):  # a FIFO would block
+        raise _wrong(file, "is no regular file")
     try:
-        content = Path(file).read_bytes()
-    except OSError as error:
-        raise UserError(
-            f"task.file={file}: cannot be read ({error.strerror}); name an .npz file of your"
-            " sequences"
-        ) from error
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            arrays = dict(archive)
-    except Exception as error:  # zipfile, zlib and NumPy raise a dozen kinds
-        why = " ".join(str(error).split()) or type(error).__name__
-        raise _wrong(file, f"is no .npz file of plain arrays ({why})") from error
-    return checked(file, arrays, hashlib.sha256(content).hexdigest()[:16])
+        arrays = read_npz(path, lambda npz: dict(npz), LARGEST)
+    except BadFileError as error:
+        raise _wrong(file, str(error)) from error.__cause__  # which tells if it is gone
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return checked(file, arrays, digest[:16])
 
 
 def _example() -> tuple[np.ndarray, np.ndarray]:
@@ -329,11 +324,6 @@ def _check_arrays(arrays: dict[str, np.ndarray], refuse: Any) -> None:
         refuse(
             not np.isfinite(array).all(), f"`{name}` holds numbers that are not finite"
         )
-    refuse(
-        sum(array.size for array in arrays.values()) * 4 > LARGEST,
-        f"holds more than {LARGEST >> 20} MiB of numbers; take a part of the sequences, or"
-        " their last steps",
-    )
     inputs = arrays["inputs"]
     whole = inputs.dtype.kind in "biu"
     refuse(

@@ -30,7 +30,8 @@ class Data(FileTask):
 
     Example: a sequence 2 7 1 with target 4 | lag 1 -> 7 1 -> 4.
 
-    The file is an .npz (numpy.savez) of N sequences of T steps with these arrays:
+    The file is an .npz (numpy.savez) of N sequences of T steps with these arrays, of at
+    most 64 MiB as float32; of more, take a part of the sequences, or their last steps:
 
     * `inputs`: (N, T) whole numbers from 0, symbols; or (N, T, F) numbers.
     * `targets`: whole numbers from 0, classes; or other numbers, values. (N,), or (N,

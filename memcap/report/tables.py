@@ -48,6 +48,7 @@ FRONTIER = (
     NumberColumn(
         "floor", "units that the bits need at least, in any network of float32 numbers"
     ),
+    NumberColumn("read-out", "units that a linear read-out needs at least"),
     NumberColumn("one/number", "units with one carry number for each symbol held"),
     NumberColumn("constructed", "units with which weights set by hand solve it"),
     Column("recipe"),
@@ -76,6 +77,7 @@ FRONTIER_DROPS = (
     "u90 trained",
     "seeds",
     "floor",
+    "read-out",
     "lr",
     "budget",
     "verdict",
@@ -90,6 +92,7 @@ AS_IN_JSON = {
     "any seed": "u_exist",
     "75 %": "u75_observed",
     "floor": "information_floor",
+    "read-out": "readout_floor",
     "one/number": "one_per_number",
     "constructed": "constructed",
     "budget": "budget",
@@ -140,9 +143,12 @@ def threshold_text(point: Point, name: str) -> str:
 
 def frontier_table(points: Sequence[Point]) -> Listing:
     """Return one line per task and lag."""
-    both = any(point.at != "trained" for point in points)
-    only_both = () if both else ("verdict", "u50 trained", "u90 trained")
-    heads = [column for column in FRONTIER if column.head not in only_both]
+    empty = {"verdict", "u50 trained", "u90 trained"}
+    if any(point.at != "trained" for point in points):
+        empty = set()
+    if all(point.references.readout_floor == 1 for point in points):
+        empty.add("read-out")
+    heads = [column for column in FRONTIER if column.head not in empty]
     lines = [_line(point) for point in points]
     rows = [[line[column.head] for column in heads] for line in lines]
     notes = _verdict_notes(points)

@@ -13,6 +13,7 @@ import errno
 import glob
 import hashlib
 import json
+import math
 import os
 import re
 import secrets
@@ -265,15 +266,30 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
         write(path, save)
 
 
-def read_npz(path: Path, take: Callable[[Any], T]) -> T:
+def read_npz(path: Path, take: Callable[[Any], T], most: int | None = None) -> T:
     """Return what `take` returns for the open archive; raise BadFileError if the file
-    is damaged, cannot be read, or lacks what `take` expects."""
+    is damaged, cannot be read, or lacks what `take` expects; or, before anything is
+    unpacked, if its arrays would take more than `most` bytes as float32."""
     with (
         reading("a readable npz file"),
         path.open("rb") as file,
         np.load(file, allow_pickle=False) as npz,
     ):
+        if most is not None and _bytes(npz.zip) > most:
+            raise BadFileError(f"holds more than {most >> 20} MiB of numbers")
         return take(npz)
+
+
+def _bytes(archive: Any) -> int:
+    """Count the bytes of the arrays in an open zip file, by their headers."""
+    total = 0
+    for name in archive.namelist():
+        with archive.open(name) as part:
+            np.lib.format.read_magic(part)
+            shape, _, dtype = np.lib.format.read_array_header_1_0(part)
+            size = dtype.itemsize
+            total += math.prod(shape) * (size if size > 8 else 4)
+    return total
 
 
 def read_weights(path: Path) -> Params:

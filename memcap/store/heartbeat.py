@@ -325,7 +325,8 @@ def read(folder: Path) -> dict[str, Heartbeat]:
     cannot be read."""
     heartbeats = {}
     for path in sorted((folder / "jobs").glob("[!.]*.json")):
-        with contextlib.suppress(OSError, ValueError, TypeError, LookupError):
+        bad = OSError, ValueError, TypeError, LookupError, RecursionError
+        with contextlib.suppress(*bad):
             stored = json.loads(path.read_text(encoding="utf-8"))
             values = {field.name: stored[field.name] for field in fields(Heartbeat)}
             values["longest"] = tuple(Running(**member) for member in stored["longest"])

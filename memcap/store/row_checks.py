@@ -58,12 +58,20 @@ def check_copies(table: pl.DataFrame, completed: pl.DataFrame) -> None:
     meant something by it: raise BadRowsError if one differs from `completed`, the
     columns that follow from the configs.
     """
+    if wrong := wrong_copies(table, completed):
+        raise BadRowsError(wrong)
+
+
+def wrong_copies(table: pl.DataFrame, completed: pl.DataFrame) -> Complaints:
+    """Return the rows of a table with a plain column that differs from `completed`."""
+    wrong: Complaints = {}
     for name in (name for name in (*DERIVED, "seed") if name in table.columns):
         given = table[name].cast(completed[name].dtype)
         own = completed[name]
         for place in given.ne_missing(own).arg_true():
             why = f"{name}={_word(given[place])}, where its config has {_word(own[place])}"
-            raise BadRowsError({str(completed["key"][place]): why})
+            wrong.setdefault(str(completed["key"][place]), why)
+    return wrong
 
 
 def _of_others(table: pl.DataFrame) -> Complaints:

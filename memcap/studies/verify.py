@@ -19,10 +19,12 @@ from memcap.store.files import (
     is_stale,
     read_all,
     read_npz,
+    read_table,
     read_weights,
+    reading,
 )
-from memcap.store.row_checks import BadRowsError, check_rows
-from memcap.store.rows import one_per_key, without_failed
+from memcap.store.row_checks import BadRowsError, check_rows, wrong_copies
+from memcap.store.rows import complete, one_per_key, without_failed
 from memcap.store.shards import is_published
 from memcap.studies.checkpoints import states_of
 
@@ -58,12 +60,14 @@ def verify(folder: Path, rows_only: bool = False) -> VerifyReport:
     tables, bad = shards.read_files(folder)
     if not tables and not bad:
         raise shards.no_rows(folder)
-    wrong = _faults(bad)
+    copies, bad_copies = read_all(tables, _wrong_copies)
+    wrong = _faults(bad | bad_copies)
     every_row = shards.every_row(tables.values())
-    unsound = _wrong_rows(every_row, tables)
+    unsound = {path: lines for path, lines in copies.items() if lines}
+    unsound |= _wrong_rows(every_row, tables)
     wrong += [line for lines in unsound.values() for line in lines]
     rows = one_per_key([every_row])
-    sound = len(tables) - len(unsound)
+    sound = len(copies) - len(unsound)
     if rows_only:
         return VerifyReport(rows.height, sound, 0, 0, 0, tuple(wrong))
     archives = sorted(folder.rglob("weights/*.npz"))
@@ -81,6 +85,15 @@ def verify(folder: Path, rows_only: bool = False) -> VerifyReport:
 
 def _faults(bad: Mapping[Path, BadFileError]) -> list[str]:
     return [f"{path}: {why}" for path, why in bad.items()]
+
+
+def _wrong_copies(path: Path) -> list[str]:
+    """Return a line for each row of a file with a plain column, which other readers may
+    read, that contradicts its config."""
+    with reading(shards.TABLE):
+        table = read_table(path, shards.TABLE)
+        wrong = wrong_copies(table, complete(table))
+    return [f"{path}: row {key}: {why}" for key, why in wrong.items()]
 
 
 def _wrong_rows(

@@ -15,6 +15,7 @@ from memcap.tasks.base import (
     Task,
     information_floor,
     least_bits,
+    least_rank,
     one_per_number,
 )
 
@@ -25,6 +26,7 @@ __all__ = [
     "Task",
     "information_floor",
     "least_bits",
+    "least_rank",
     "make",
     "one_per_number",
     "task_class",

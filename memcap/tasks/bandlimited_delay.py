@@ -4,6 +4,8 @@ sliding window of `lag` steps."""
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from memcap.knobs import knob
 from memcap.tasks.base import (
     Batch,
@@ -113,14 +115,15 @@ class BandlimitedDelay(StreamTask):
         leaves 1 - r(s)^2 of the variance.
         """
         cutoff = min(self.cycles / lag, 0.5)
-        errors = 0.0
-        for part in range(DELAYS):
-            angle = math.pi * (2 * cutoff * (part * lag // (DELAYS - 1)))
-            if angle:
-                errors += 1 - (math.sin(angle) / angle) ** 2
+        delays = np.arange(DELAYS) * lag // (DELAYS - 1)
+        correlations = np.sinc(2 * cutoff * (delays[:, None] - delays))
         share = 0.05
         freedom = min(lag, 2 * self.cycles)
         variance = self.rms**2
-        chance = variance * errors / DELAYS
-        bits = freedom * 0.5 * math.log2(1 / share)
-        return Facts(freedom + 1, bits, chance=chance, threshold=share * variance)
+        return Facts(
+            freedom + 1,
+            bits=freedom * 0.5 * math.log2(1 / share),
+            chance=variance * float(np.mean(1 - correlations[0] ** 2)),
+            threshold=share * variance,
+            variances=tuple(variance * np.linalg.eigvalsh(correlations)[::-1]),
+        )

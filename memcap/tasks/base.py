@@ -12,12 +12,14 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
+from memcap.knobs import UserError
 from memcap.rule import ScoreRule
 
 if TYPE_CHECKING:
@@ -55,6 +57,8 @@ class Facts:
         independent: whether the held values are drawn independently, uniform or
             Gaussian, and each is asked for: then `bits` is an entropy, and a bound
             follows from it (`least_bits`).
+        variances: of an answer of several values, its variances along their principal
+            axes, the largest first; () if unknown.
     """
 
     held: int
@@ -64,6 +68,7 @@ class Facts:
     data: str = ""
     answers_due: int = 1
     independent: bool = False
+    variances: tuple[float, ...] = ()
 
     @property
     def least_whole(self) -> float:
@@ -150,6 +155,12 @@ class Task(ABC):
         cls.is_own = cls.__module__.startswith("memcap.")
         if not cls.is_own:
             cls.name = f"{cls.__module__}:{cls.__qualname__}"
+        for name, value in vars(Task).items():
+            if isinstance(value, property) and callable(vars(cls).get(name)):
+                raise UserError(
+                    f"task {cls.name}: {name} is a method; it must be a value, as in"
+                    f" {name} = ..., or a @property"
+                )
 
     @property
     def loss(self) -> Literal["classes", "values"]:
@@ -452,11 +463,22 @@ def information_floor(task: Task, facts: Facts, bits_per_unit: int) -> int:
     return max(1, math.ceil(least_bits(task, facts) / bits_per_unit))
 
 
+def least_rank(variances: Sequence[float], error: float) -> int:
+    """Return the fewest numbers of which values with these principal variances can be a
+    linear function up to a mean squared error, at least 1.
+
+    What is linear in n numbers lies in an n-dimensional space, so the error is at least
+    the mean of the variances with the n largest left out.
+    """
+    left = np.cumsum(variances[::-1]) / max(len(variances), 1)
+    return max(1, int(np.sum(left > error)))
+
+
 def one_per_number(facts: Facts, numbers_per_unit: int) -> int:
     """Return the units that own one carry number for each symbol held at the worst moment.
 
-    A theorem for linear cells and reals; for others a reference line, never a floor. 1
-    if the carry does not grow with the width.
+    A reference line, not a floor; for linear cells and reals it is one, but for the
+    error that is allowed (`least_rank`). 1 if the carry does not grow with the width.
     """
     if not numbers_per_unit:
         return 1

@@ -56,4 +56,11 @@ class VectorHold(SpanTask):
         """Hold N reals of variance 1, which is chance; solved at a mean squared error of 0.02."""
         error = 0.02
         bits = self.numbers * 0.5 * math.log2(1 / error)
-        return Facts(self.numbers, bits, chance=1.0, threshold=error, independent=True)
+        return Facts(
+            self.numbers,
+            bits,
+            chance=1.0,
+            threshold=error,
+            independent=True,
+            variances=(1.0,) * self.numbers,
+        )

@@ -1,7 +1,6 @@
 """The answer's values and words, on rows that were made up, and on the published ones."""
 
 import json
-import math
 from functools import cache
 
 import polars as pl
@@ -14,12 +13,13 @@ from memcap import store
 from memcap.answers.answer import Answer, Question, answer
 from memcap.answers.next_study import command, seconds
 from memcap.answers.sources import from_rows
-from memcap.answers.words import as_dict, code, sentences, why, wilson
+from memcap.answers.words import as_dict, code, definition_lines, sentences, why, wilson
 from memcap.frontiers.frontier import frontier
 from memcap.knobs import UserError
 from memcap.models.model import MOST_UNITS, Model
 from memcap.store.shards import ATLAS, rows_file, rows_files
 from memcap.tasks import task_class
+from memcap.terminal.words import duration
 
 DELAY = task_class("delay_line")()
 LATCH = task_class("latch")()
@@ -94,6 +94,25 @@ def test_first_comes_the_width_and_a_sentence_and_what_it_rests_on_only_where_as
     assert (train, line) == ("To train such nets:", command(found))
     assert found.why == "\n".join(why(found))
     assert "A net must hold" in found.why
+
+
+@pytest.mark.parametrize(
+    ("task", "lag", "said"),
+    [
+        ("latch", 5, "held takes 1 unit (a reference, not a floor)"),
+        (
+            "vector_hold",
+            5,
+            "information, is 1 unit, and by a linear read-out 16 units.",
+        ),
+        ("vector_hold", 5, "held takes 8 units (a floor for linear cells)"),
+        ("delay_line", 5, "held takes 3 units (a floor for linear cells)"),
+        ("delay_line", 50, "held takes 26 units (the floor for linear cells is 25)"),
+    ],
+)
+def test_floors_are_said_where_they_are_some(task, lag, said):
+    knobs = {"reals": True} if task == "delay_line" else {}
+    assert said in answer(Question(task_class(task)(**knobs), lag), []).why
 
 
 def test_the_share_moves_the_answer():
@@ -315,23 +334,36 @@ def test_the_command_has_the_recipe_of_the_next_longer_lag_with_what_was_changed
     assert " recipe=mine " in beyond
 
 
-def test_it_says_how_long_the_neighbours_took():
-    members = table(*(group("delay_line", lag, sharp(lag + 1)) for lag in (4, 16)))
-    rows = frontier(members.with_columns(run_seconds=pl.col("lag").cast(pl.Float64)))
-    found = answer(Question(DELAY, 8), rows)
-    mean = math.sqrt(rows[0].seconds * rows[1].seconds)
-    assert seconds(found) == pytest.approx(mean)
-    assert seconds(answer(Question(DELAY, 40), rows)) is None
-
-
-def test_beyond_the_lags_measured_the_time_grows_as_it_did():
-    members = table(*(group("delay_line", lag, {lag: (4, 4)}) for lag in (2, 4, 8, 16)))
-    rows = frontier(
-        members.with_columns(run_seconds=pl.col("lag").cast(pl.Float64) ** 2)
+def timed(lags, a_step=0.01):
+    """Points of delay lines, whose nets took as long as their units and steps say."""
+    rows = table(*(group("delay_line", lag, sharp(lag + 1)) for lag in lags))
+    return frontier(
+        rows.with_columns(run_seconds=a_step * pl.col("units") * pl.col("length"))
     )
-    found = answer(Question(DELAY, 64), rows)
-    assert seconds(found) == pytest.approx(16 * rows[-1].seconds)
-    assert "(very roughly 4.55 hours on one core, as the" in words_of(found)
+
+
+def test_nets_of_the_advised_width_take_what_such_nets_took():
+    found = answer(Question(DELAY, 4), timed([4]))
+    assert found.is_width_measured
+    assert seconds(found) == pytest.approx(8 * 0.01 * found.units * found.point.length)
+
+
+@pytest.mark.parametrize("lag", [8, 40])
+def test_a_study_takes_what_its_own_nets_take(lag):
+    """Not what as many nets took at other lags, which are fewer and shorter."""
+    found = answer(Question(DELAY, lag), timed([4, 16]))
+    axes = command(found).split("model.units: ")[1].split(",")[0]
+    first, last = map(int, axes.split(".."))
+    narrow, wide = (8 * 0.01 * units * DELAY.length(lag) for units in (first, last))
+    assert 2 * narrow < seconds(found) < (last - first + 1) * wide
+    assert f"(very roughly {duration(seconds(found))} on one core):" in words_of(found)
+
+
+def test_a_study_of_a_longer_budget_takes_longer():
+    rows = [group("latch", lag, {8: (0, 8)}, budget=1000) for lag in (4, 16)]
+    longer = [group("latch", lag, {8: (0, 8)}, budget=2000) for lag in (4, 16)]
+    one, two = (seconds(ask(Question(LATCH, 8), *each)) for each in (rows, longer))
+    assert one == pytest.approx(2 * two)  # of rows, and the command has its own budget
 
 
 # Verdicts
@@ -591,6 +623,18 @@ def test_the_script_of_an_unmeasured_lag_has_the_recipe_of_the_next_longer_one(r
     assert f"UNITS = {result.units}  # not measured" in text
 
 
+def test_beyond_twice_the_longest_measured_lag_there_is_no_script():
+    """Lags to 8 are measured; at 16 nothing trains."""
+    near, far = (answer(Question(DELAY, lag), measured()) for lag in (15, 17))
+    assert "UNITS = " in code(near, "keras")
+    assert definition_lines(near)
+    assert not definition_lines(far)
+    with pytest.raises(
+        UserError, match="more than twice the longest of them no script"
+    ):
+        code(far, "keras")
+
+
 def test_without_a_width_there_is_no_script():
     question = Question(task_class("delay_line")(), 7)
     with pytest.raises(
@@ -629,4 +673,4 @@ def test_the_time_is_said_where_no_measured_lag_trains():
     members = table(*(group("latch", lag, {8: (0, 8)}) for lag in (4, 16)))
     found = answer(Question(LATCH, 8), frontier(members))
     assert found.lags == []
-    assert " on one core, as its neighbours took):" in words_of(found)
+    assert " on one core):" in words_of(found)

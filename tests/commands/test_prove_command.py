@@ -1,6 +1,7 @@
 """`memcap prove`: nets of the atlas, and LSTMs of other libraries in an .npz file."""
 
 import re
+import zipfile
 
 import numpy as np
 import pytest
@@ -43,6 +44,18 @@ def test_a_star_alone_stands_for_all_nets_of_a_study(tmp_path):
     memcap(tmp_path, "train", *SMALL, "axes={model.units: [1, 3]}", "study=two")
     rows = proofs(tmp_path, "*", "outputs/two")
     assert {row[1] for row in rows if row[0] == "latch"} == {"1", "3"}
+
+
+def test_arrays_too_large_for_a_net_are_refused_before_they_are_unpacked(tmp_path):
+    with (
+        zipfile.ZipFile(tmp_path / "net.npz", "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("kernel.npy", "w") as part,
+    ):
+        head = {"descr": "<f4", "fortran_order": False, "shape": (10**9,)}
+        np.lib.format.write_array_header_1_0(part, head)
+    done = memcap(tmp_path, "prove", "net.npz")
+    assert done.status == 2
+    assert re.fullmatch(r"memcap: net.npz: holds more than \d+ MiB of .*\n", done.err)
 
 
 @pytest.mark.parametrize(

@@ -276,6 +276,16 @@ def test_for_every_lag_up_to_one_the_recipe_that_is_recommended_for_it_races_fir
     assert len({tuple(values.values())[1:] for values in fields}) == len(fields)
 
 
+@pytest.mark.parametrize(
+    ("task", "before"), [("random_labels", ["drawn"]), ("bandlimited_delay", None)]
+)
+def test_filler_is_drawn_only_where_a_task_has_some(task, before):
+    own = {"task": task, "evaluation__until": "anywhere"}
+    (raced,) = raced_axes(config(GRID, **own), "bisect")
+    assert raced["recipe.lags"] == ["uniform"]
+    assert raced.get("recipe.before") == before
+
+
 @pytest.mark.parametrize("cell", ["delta_net", "LSTMCell"])
 def test_of_cells_that_start_themselves_rates_race(cell):
     grid = GRID | {"model.cell": [cell]}

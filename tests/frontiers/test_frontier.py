@@ -154,6 +154,26 @@ def test_reference_widths_are_those_of_the_cell():
     assert floors == [1, 1, 2, 3]
 
 
+def test_floors_of_a_linear_read_out_and_of_linear_cells():
+    vector = references(task_class("vector_hold")(numbers=16), 5)
+    assert (vector.information_floor, vector.readout_floor) == (1, 16)
+    assert (vector.one_per_number, vector.linear_floor) == (8, 8)
+    wide = references(task_class("vector_hold")(numbers=64), 5)  # 1 / 64 is below 0.02
+    assert wide.readout_floor == 63
+    layers = references(task_class("vector_hold")(), 5, model=Model(layers=2))
+    assert (layers.readout_floor, layers.linear_floor) == (16, 4)
+    nonlinear = references(task_class("vector_hold")(), 5, model=Model(readout="lstm"))
+    assert (nonlinear.readout_floor, nonlinear.linear_floor) == (1, None)
+    # an error of 0.05 lets a linear cell forget a twentieth of the 51 numbers
+    reals = references(task_class("delay_line")(reals=True), 50)
+    assert (reals.readout_floor, reals.linear_floor, reals.one_per_number) == (
+        1,
+        25,
+        26,
+    )
+    assert references(task_class("delay_line")(), 50).linear_floor is None
+
+
 def test_a_recipe_tried_with_fewer_seeds_does_not_compete():
     whole = group("delay_line", 8, {u: (8 if u > 6 else 0, 8) for u in range(4, 11)})
     point = point_of(whole, group("delay_line", 8, {5: (1, 1)}, budget=20_000))

@@ -250,4 +250,9 @@ def test_a_table_is_answered_drawn_and_written_as_a_script(tmp_path, monkeypatch
     )
 
     answered = memcap(tmp_path, "answer", "--task", "data", "outputs/mine")
+    code = memcap(
+        tmp_path, "answer", "--task", "data", "outputs/mine", "--code", "keras"
+    )
+    assert code.status == 2
+    assert "--code: memcap fit FILE --code writes that of your seq" in code.err
     assert answered.out.startswith("1 unit: held-out loss 0.0")

@@ -261,7 +261,7 @@ NUMBERS = np.arange(COUNT)
 BAD = [
     ({"weights": np.ones(3)}, "has an array `weights`, which means nothing"),
     ({"targets": NUMBERS.astype(str)}, "`targets` must hold numbers"),
-    ({"targets": np.array([None] * COUNT)}, "is no .npz file of plain arrays"),
+    ({"targets": np.array([None] * COUNT)}, "not a readable npz file"),
     ({"inputs": INPUTS + 0.5}, "`inputs` must be (N, T) whole numbers or (N, T, F)"),
     (
         {"inputs": INPUTS[:1], "targets": NUMBERS[:1]},
@@ -303,7 +303,7 @@ def test_what_is_no_file_of_sequences_is_one_line(tmp_path, monkeypatch):
     assert "has no array `targets`" in line
     (tmp_path / "bad.npz").write_bytes(b"PK\x03\x04 no archive")
     line = refusal(lambda: Data(file=str(tmp_path / "bad.npz")))
-    assert "is no .npz file of plain arrays" in line
+    assert "not a readable npz file" in line
 
     monkeypatch.setattr(own_file, "LARGEST", 100)
     np.savez(tmp_path / "large.npz", **GOOD)

@@ -28,7 +28,11 @@ from memcap.training import curriculum
 from memcap.training.host import train_operands
 from memcap.training.step import Trainer, TrainSpec
 
-MODULES = {"flax": {"jax", "optax", "flax"}, "keras": {"keras"}, "torch": {"torch"}}
+MODULES = {
+    "flax": {"jax", "optax", "flax"},
+    "keras": {"keras", "os", "importlib"},
+    "torch": {"torch"},
+}
 HALF_WRITTEN = re.compile(r"\$|#\w")
 RNG = np.random.default_rng(0)
 
@@ -376,6 +380,28 @@ def test_a_script_trains_by_itself(framework, chosen, verdict, tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].startswith(verdict)
     assert len(list(tmp_path.glob("net.*"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("there", "chosen", "backend"),
+    [
+        (("jax", "torch"), None, "jax"),
+        (("torch",), None, "torch"),
+        (("torch", "jax"), "torch", "torch"),
+        (("jax", "tensorflow"), None, None),
+    ],
+)
+def test_a_keras_script_takes_a_backend_that_is_there(
+    there, chosen, backend, monkeypatch
+):
+    """As Keras itself would end where TensorFlow is not; a choice of the user's counts."""
+    text, _ = script(MEMBERS["last"], "keras").split("import keras\n")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name in there or None)
+    monkeypatch.delenv("KERAS_BACKEND")
+    if chosen:
+        monkeypatch.setenv("KERAS_BACKEND", chosen)
+    exec(text, {})
+    assert os.environ.pop("KERAS_BACKEND", None) == backend
 
 
 def run_script(folder):

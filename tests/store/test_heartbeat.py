@@ -173,7 +173,7 @@ def test_the_next_job_deletes_what_is_done_or_what_it_makes_up_for(tmp_path):
         }
 
 
-BAD = [b"", b"[]", b"{}", b'{"longest": [{"key": 1}]}', b"\xff"]
+BAD = [b"", b"[]", b"{}", b'{"longest": [{"key": 1}]}', b"\xff", b"[" * 100_000]
 
 
 @pytest.mark.parametrize("content", BAD)

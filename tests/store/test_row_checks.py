@@ -91,6 +91,29 @@ def test_what_a_table_says_beside_its_configs_counts_for_nothing(tmp_path):
         )
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "says"),
+    [
+        ("units", -5, "row KEY: units=-5, where its config has 1"),
+        ("lag", 2**62, f"row KEY: lag={2**62}, where its config has 5"),
+        ("cell", "evil:Cls", "row KEY: cell=evil:Cls, where its config has lstm"),
+        ("orthogonal", "x", "not a readable table of rows"),
+    ],
+)
+def test_verify_names_a_column_that_contradicts_its_config(
+    tmp_path, column, value, says
+):
+    """memcap never reads it, but others may."""
+    sound = table(group(counts={1: (0, 1)}))
+    (tmp_path / "rows").mkdir()
+    wrong = sound.with_columns(pl.lit(value).alias(column))
+    files.write_table(tmp_path / "rows" / "copy.parquet", wrong)
+    done = memcap(tmp_path, "verify", "--rows-only", ".")
+    line, _ = done.out.splitlines()
+    said = says.replace("KEY", sound["key"][0])
+    assert (done.status, line) == (1, f"rows/copy.parquet: {said}")
+
+
 @pytest.mark.parametrize("column", [*DERIVED, "seed"])
 def test_a_table_in_hand_that_says_other_than_its_configs_is_refused(column):
     """Who changed it meant something by it."""

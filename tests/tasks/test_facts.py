@@ -13,6 +13,7 @@ from task_checks import STEPS, draw, few, seeds
 from memcap.config.recipes import recommended
 from memcap.knobs import UserError
 from memcap.rule import Criterion
+from memcap.tasks import least_rank
 from memcap.tasks.adding import Adding
 from memcap.tasks.bandlimited_delay import BandlimitedDelay
 from memcap.tasks.chance import score, sequences
@@ -29,6 +30,7 @@ from memcap.tasks.reber import _FAR, words_left
 from memcap.tasks.selective_copy import SelectiveCopy
 from memcap.tasks.square_wave import SquareWave
 from memcap.tasks.temporal_order import TemporalOrder
+from memcap.tasks.vector_hold import VectorHold
 from memcap.tasks.window_parity import WindowParity
 from memcap.tasks.windows import Windows
 from memcap.tasks.word_problem import WordProblem, _generators, _table
@@ -435,3 +437,29 @@ def test_neither_silence_nor_a_clock_solves_it(ones, lag):
     assert facts.chance == pytest.approx(silence)
     assert task.is_chance(silence, lag, length)
     assert not Criterion(task.metric, facts.threshold).passes(clock)
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        VectorHold(),
+        VectorHold(numbers=2),
+        BandlimitedDelay(),
+        BandlimitedDelay(cycles=1),
+        BandlimitedDelay(cycles=3, rms=2.0),
+    ],
+)
+def test_no_linear_read_out_of_fewer_numbers_can_meet_the_criterion(task):
+    """The best one answers by the first principal axes of the answers."""
+    lag = 40
+    length = task.length(lag)
+    batch = draw(task, lag, steps=length, batch=4096)
+    targets = np.moveaxis(batch.targets, 0, -1)
+    if batch.mask is not None:
+        targets = targets[batch.mask]
+    facts = task.facts(lag, length)
+    measured = np.linalg.eigvalsh(np.cov(targets.T))[::-1]
+    assert facts.variances == pytest.approx(measured, rel=0.15, abs=1e-3)
+    floor = least_rank(facts.variances, facts.threshold)
+    errors = [measured[numbers:].sum() / task.outputs for numbers in (floor - 1, floor)]
+    assert errors[0] > facts.threshold > errors[1]

@@ -200,6 +200,10 @@ def test_an_honest_task_is_a_member_s_like_any_other(module):
             "class Half(Honest):\n    size: int = knob(3, 'a knob')",
             "must be decorated with @dataclass",
         ),
+        (
+            "class Half(Honest):\n    def smallest_lag(self):\n        return 2",
+            "half_a_task:Half: smallest_lag is a method; it must be a value",
+        ),
     ],
 )
 def test_half_a_task_is_one_line(tmp_path, monkeypatch, body, says):
@@ -207,7 +211,7 @@ def test_half_a_task_is_one_line(tmp_path, monkeypatch, body, says):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     assert says in refusal(lambda: task_class("half_a_task:Half"))
-    sys.modules.pop("half_a_task")
+    sys.modules.pop("half_a_task", None)
 
 
 BROKEN = {  # a method of Honest's, its body, and what is said

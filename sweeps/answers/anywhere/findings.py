@@ -24,9 +24,9 @@ def anywhere() -> str:
     counted = passes(rows_of("anywhere"), "task", "knobs", "lag", "units")
     lags = sorted(counted["lag"].unique())
     by_task: dict[str, dict[int, list[str]]] = {}
-    for task, knobs, lag, units, good, nets in counted.sort("lag", "units").rows():
+    for task, knobs, lag, units, good, number in counted.sort("lag", "units").rows():
         by_lag = by_task.setdefault(label(task_of_row(task, knobs)), {})
-        by_lag.setdefault(lag, []).append(f"{units}: {good}/{nets}")
+        by_lag.setdefault(lag, []).append(f"{units}: {good}/{number}")
     lines = [
         (name.replace("_", " "), *(", ".join(by_lag.get(lag, [])) for lag in lags))
         for name, by_lag in sorted(by_task.items())

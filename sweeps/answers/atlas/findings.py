@@ -1,11 +1,14 @@
 """The atlas: what `memcap answer` knows where your own rows say nothing."""
 
+import json
 import math
 from collections.abc import Sequence
 from functools import cache
 
 import polars as pl
 
+from memcap.answers.answer import Answer
+from memcap.answers.sources import rows_for
 from memcap.figures import gap
 from memcap.findings import folder, load
 from memcap.findings.tables import (
@@ -73,7 +76,7 @@ def definitions() -> str:
             name,
             f"`LSTM({result.units})`",
             f"`nn.LSTM(features, {result.units})`",
-            outcome(result),
+            outcome(result) + whole_lists(result),
         )
         for name, result in results.items()
     ]
@@ -87,6 +90,23 @@ def definitions() -> str:
         "**Do not size it by the length. Size it by what it must still know.**\n\n"
         + table(heads, lines)
     )
+
+
+def whole_lists(result: Answer) -> str:
+    """Return the share of whole lists that nets which pass repeat without a mistake: of
+    the advised nets on fresh seeds, or else the least that it can be; "" for tasks
+    with one answer."""
+    question = result.question
+    facts = question.task.facts(question.lag, question.task.length(question.lag))
+    if facts.answers_due == 1:
+        return ""
+    rows = rows_for(rows_of("anywhere_fresh_seeds"), question.task, question.model)
+    rows = rows.filter(lag=question.lag, units=result.units, anywhere=True)
+    texts = rows["whole_at_lengths"].drop_nulls()
+    shares = [share for text in texts for share in json.loads(text)]
+    least = f"{100 * (min(shares) if shares else facts.least_whole):.0f}"
+    span = f"{least} to {100 * max(shares):.0f} %" if shares else f"at least {least} %"
+    return f": {100 * facts.threshold:g} % of their bits right, {span} of whole lists"
 
 
 def short_answer() -> str:
@@ -418,8 +438,34 @@ def known_widths() -> str:
     return f"{text}\n\n{table(head, lines)}"
 
 
+def advice(task: str) -> str:
+    """Return what `memcap answer` advises for a task, with its command."""
+    result = advised(task)
+    return (
+        f"`memcap answer --task {task} --lag 50` advises {result.units} units"
+        f" ({outcome(result)} nets)"
+    )
+
+
+def parity() -> str:
+    """Say what parity takes at all lengths."""
+    return filled(
+        f"For the parity of every number of bits up to 50, {advice('parity')}."
+    )
+
+
+def pattern() -> str:
+    """Say what the pattern takes at all lags."""
+    return filled(
+        "So that it is right at every lag up to 50, wherever it begins,"
+        f" {advice('pattern')}."
+    )
+
+
 TABLES = {
     "the answer": short_answer,
+    "advice on parity": parity,
+    "advice on pattern": pattern,
     "definitions": definitions,
     "questions": questions,
     "atlas": whole_atlas,
