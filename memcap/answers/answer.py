@@ -313,11 +313,21 @@ class Answer(InWords):
         points = self.fresh or self.nearest
         widths = sorted({units for point in points for units in point.units})
         units = next((u for u in widths if u >= self.units), widths[-1])
-        same = [point for point in points if units in point.units]
-        passed, runs = map(
-            sum, zip(*(point.passed(units) for point in same), strict=True)
-        )
-        return Passes(same, units, passed, runs)
+        return _passes_at(units, points)
+
+    @property
+    def narrower_passes(self) -> Passes | None:
+        """The runs of the next narrower nets at the training lag; None if there are none."""
+        points = [self.training_point] if self.training_point else []
+        units = self.units or 0
+        widths = [each for point in points for each in point.units if each < units]
+        return _passes_at(max(widths), points) if widths else None
+
+
+def _passes_at(units: int, points: Sequence[Point]) -> Passes:
+    same = [point for point in points if units in point.units]
+    passed, runs = map(sum, zip(*(point.passed(units) for point in same), strict=True))
+    return Passes(same, units, passed, runs)
 
 
 def answer(

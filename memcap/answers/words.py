@@ -316,11 +316,15 @@ def _share_passed(answer: "Answer", units: int) -> str:
             " wider ones gives it. "
         )
     chosen = ", on new seeds," if answer.fresh else ""
+    fewer = ""
+    if narrower := answer.narrower_passes:
+        fewer = f" With {plural(narrower.units, 'unit')} {narrower.passed} of"
+        fewer += f" {narrower.runs} did."
     low, high = (100 * end for end in wilson(passed, runs))
     return (
         f"{caveat}{passed} of {plural(runs, 'training run')}{where} with"
         f" {plural(width, 'unit')}{chosen} {_passes(answer)} within {_budget(answer):,} steps"
-        f" (95 % interval: {low:.0f} to {high:.0f} %)."
+        f" (95 % interval: {low:.0f} to {high:.0f} %).{fewer}"
     )
 
 
@@ -582,8 +586,9 @@ def why(answer: "Answer") -> list[str]:
             f" {_rounded(answer.estimate, 'unit')}, 95 % interval {answer.low:.3g} to"
             f" {answer.high:.3g}, from {plural(len(answer.lags), 'lag')} together. With a"
             f" probability of {100 * PROBABILITY:.0f} %, the width to take is enough. This assumes"
-            " that nets with up to half as many units more do not fail again. The width is at"
-            " least that of any shorter lag."
+            " that nets with up to half as many units more do not fail again, and that few seeds"
+            " need much wider nets than most: where many do, it is enough less often. The width is"
+            " at least that of any shorter lag."
         )
     if answer.units is not None:
         lines.append(f"The carry has {_carry_numbers(answer)} numbers.")

@@ -249,6 +249,7 @@ def test_where_wider_nets_fail_more_widths_that_pass_are_advised_and_it_is_said(
     words = words_of(found)
     assert (found.units, as_dict(found)["falls_from"]) == (4, 6)
     assert "16 of 16 training runs with 4 units succeed" in words
+    assert "(95 % interval: 81 to 100 %). With 3 units 0 of 8 did." in words
     assert (
         "Wider nets fail more: 7 of 32 passed with 6 to 8 units, 31 of 32 with 4 or 5."
         in words
@@ -655,7 +656,7 @@ def test_the_command_prints_a_script_and_names_the_one_that_writes_it(
     assert not list(tmp_path.iterdir())
     monkeypatch.setattr("sys.argv", ["memcap", *WORDS, "-o", "net.py"])
     words = memcap(tmp_path, *WORDS, "-o", "net.py").out
-    assert words == "net.py, and its sequences in net.npz (5.0 MB)\n"
+    assert words == "net.py, and its sequences in net.npz (5.1 MB)\n"
     assert (tmp_path / "net.py").read_text() == done.out
 
 
