@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memcap.config.recipes import (
-    Recipe,
-    ResolvedRecipe,
-    complete,
-    race_axes,
-    starts_itself,
-)
+from memcap.config.recipes import race_axes, recipe_file, recommended, starts_itself
 from memcap.frontiers.frontier import Point, longer_point
 from memcap.knobs import set_words
 from memcap.models.model import MOST_UNITS
@@ -132,7 +126,7 @@ def seconds(answer: "Answer") -> float | None:
     step = length * question.model.layers * math.sqrt(first * last)
     steps = {_work(point) / sum(point.runs): point for point in timed}
     alike = steps[min(steps, key=lambda work: abs(math.log(work / step)))]
-    budget = _recipe(answer).budget / alike.recipe.budget
+    budget = _budget(answer) / alike.recipe.budget
     return SEEDS * widths * step * budget * alike.seconds / _work(alike)
 
 
@@ -142,14 +136,14 @@ def _work(point: Point) -> int:
     return point.length * point.model.layers * units
 
 
-def _recipe(answer: "Answer") -> ResolvedRecipe:
-    """Return the recipe of a study that measures a lag."""
+def _budget(answer: "Answer") -> int:
+    """Return the budget of nets that measure a lag."""
     question = answer.question
     measured = answer.point or longer_point(answer.points, question.lag)
     if measured is not None and answer.as_asked:
-        return measured.recipe
+        return measured.recipe.budget
     until = question.at if question.up_to else "solved"
-    return complete(Recipe(), question.task, question.lag, question.model.cell, until)
+    return recipe_file(recommended(question.task, question.lag, until))["budget"]
 
 
 def _study(question: "Question", lag: int) -> str:

@@ -308,7 +308,8 @@ def test_what_is_no_file_of_sequences_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(own_file, "LARGEST", 100)
     np.savez(tmp_path / "large.npz", **GOOD)
     line = refusal(lambda: Data(file=str(tmp_path / "large.npz")))
-    assert "of numbers; take a part of the sequences, or their last steps" in line
+    assert "MiB of numbers; python -m pydoc memcap.own.task says what such" in line
+    assert "take a part of the sequences, or their last steps" in Data.__doc__
 
 
 @pytest.mark.parametrize(
