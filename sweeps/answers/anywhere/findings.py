@@ -36,8 +36,10 @@ def anywhere() -> str:
 
 def earlier() -> str:
     """Rows of the rule before this one, by table."""
-    tables = {name: rows_of(name) for name in ("anywhere", "anywhere_fresh_seeds")}
-    tables["nets"] = pl.DataFrame([*nets.names().values()])
+    tables = {
+        "anywhere": rows_of("anywhere"),
+        "nets": pl.DataFrame([*nets.names().values()]),
+    }
     counts = []
     for name, rows in tables.items():
         rows = rows.filter(evaluation_until="anywhere")
