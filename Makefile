@@ -44,10 +44,12 @@ test-slow: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs docs/_build
 
-# The numbers of README and docs, from the published rows; what catalogues read of rows and software; and the rows of docs/watch.
+# The numbers of README and docs, from the published rows; what catalogues read of rows and software; the page of knobs; and the rows
+# of docs/watch.
 tables: $(STAMP)
 	$(BIN)/python docs/tables.py
 	$(BIN)/python docs/metadata.py
+	$(BIN)/python docs/knobs.py
 	$(BIN)/python docs/watch/published.py
 
 # The nets that `memcap.load("atlas:NAME")` gives: one that passes for each task and lag of the atlas, where it is missing.

@@ -4,6 +4,7 @@ a user's mistake."""
 import difflib
 import errno
 import hashlib
+import json
 import math
 import operator
 import types
@@ -25,6 +26,8 @@ BOUNDS = {
     "at_most": operator.le,
     "below": operator.lt,
 }
+KNOB_COLUMNS = ("knob", "default", "range", "meaning")
+KINDS = {bool: "true or false", int: "whole number", float: "number", str: "text"}
 # the disk is full or gone
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 _hints = cache(get_type_hints)
@@ -209,6 +212,34 @@ def allowed(metadata: Any) -> str:
     return " and ".join(
         f"{word} {_short(limit)}" for word, limit in limits.items() if limit is not None
     )
+
+
+def knobs_in_words(cls: Any, prefix: str) -> list[tuple[str, str, str, str]]:
+    """Describe each knob of a dataclass by the texts that `KNOB_COLUMNS` names."""
+    hints = _hints(cls)
+    return [
+        (
+            f"{prefix}.{f.name}",
+            plain(f.default),
+            _range(f.metadata, hints[f.name]),
+            f.metadata.get("doc", ""),
+        )
+        for f in fields(cls)
+    ]
+
+
+def _range(metadata: Any, hint: Any) -> str:
+    kinds = get_args(hint) or (hint,)
+    text = allowed(metadata)
+    if not metadata.get("choices"):
+        kind = next(KINDS[kind] for kind in kinds if kind in KINDS)
+        text = f"{kind}, {text}" if text else kind
+    return f"null, or {text}" if type(None) in kinds else text
+
+
+def plain(value: Any) -> str:
+    """Write a default as YAML does."""
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
 def _short(limit: float) -> str:

@@ -90,7 +90,6 @@ NO_ROWS = {  # commands of places without rows, and what is said of these
     "collect nowhere": "nowhere: no such folder",
     "verify nowhere": "nowhere: no such folder",
     "figure frontier zero.parquet": "zero.parquet: not a readable table of rows",
-    "compare study zero.parquet": "zero.parquet: not a readable table of rows",
     "mirror zero.parquet": "zero.parquet: not a readable table of rows",
 }
 NAMES = {  # of what there is, as the table has them
@@ -205,7 +204,7 @@ def test_letters_that_a_line_cannot_show(place, words, expected):
     refused(place, words, expected)
 
 
-@pytest.mark.parametrize("words", ["collect", "report study -o", "compare study"])
+@pytest.mark.parametrize("words", ["collect", "report study -o", "figure frontier"])
 def test_an_empty_name_is_not_the_current_folder(place, words):
     line = ": is empty; name a file or folder, . for this one; see memcap "
     refused(place, [*words.split(), ""], line)
@@ -390,12 +389,11 @@ def test_markup_in_a_path_is_a_path(tmp_path):
         "frontier mk[/i]",
         "verify mk[/i]",
         "collect mk[/i]",
-        "compare mk[/i] mk[/i]",
         "figure frontier mk[/i]",
     ):
         done = memcap(tmp_path, *line.split())
         assert done.status == 0, done
-        if not line.startswith(("frontier", "verify", "compare")):
+        if not line.startswith(("frontier", "verify")):
             assert "mk[/i]" in done.out
 
 

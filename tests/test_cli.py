@@ -80,8 +80,8 @@ def test_help_teaches(tmp_path, monkeypatch):
         "-m task=latch",
         "--cfg job",
         "-sc install=bash",
-        "recipe=    anywhere, auto",
-        "task=      adding, bandit, bandlimited_delay",
+        "recipe=      anywhere, auto",
+        "task=        adding, bandit, bandlimited_delay",
     ):
         assert part in train
     assert max(map(len, train.splitlines())) <= 80

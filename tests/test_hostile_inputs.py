@@ -55,7 +55,6 @@ verify study
 collect study
 figure frontier study -o f
 answer --task latch --lag 5 study
-compare study study
 export KEY --layout flax -o x.npz"""
 JOBS = """train -cd conf sweeps=s
 train -cd conf recipe=r

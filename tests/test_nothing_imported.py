@@ -26,7 +26,6 @@ COMMANDS = (
     "figure frontier",
     "mirror --wandb offline",
     "answer --task latch --lag 5",
-    "compare planted",
     "probe KEY",
     "export KEY --layout torch -o x.npz",
     "train task=latch task.lag=5 model.units=1 out=planted --cfg job",

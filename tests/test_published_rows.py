@@ -35,7 +35,6 @@ def place(tmp_path, monkeypatch):
         ("status atlas", "atlas: 24 of 24 members done"),
         ("verify atlas --rows-only", "OK: 24 rows in 1 file"),
         ("answer --task delay_line --lag 5 atlas --json", '"source": "atlas"'),
-        ("compare atlas atlas", "B = atlas against A = atlas"),
     ],
 )
 def test_commands_read_it_and_write_nothing(place, words, says):

@@ -18,11 +18,10 @@ layers.
                 slstm, too (xlstm_parts.py)
     +window9    the steps that the memory of lmu spans (layer_parts.py)
 
-A step's own output is read out before its carry is rounded or disturbed, as in the
-probes of the same names (memcap/probes/noise.py). With +carry as the last suffix, the
-carry that goes on is read out. Except for +signed and +rate a variant has a step of its
-own, so loops written for one cell's step leave it to those for any cell
-(memcap/loops/).
+A step's own output is read out before its carry is rounded or disturbed. With +carry
+as the last suffix, the carry that goes on is read out. Except for +signed and +rate a
+variant has a step of its own, so loops written for one cell's step leave it to those
+for any cell (memcap/loops/).
 """
 
 from __future__ import annotations

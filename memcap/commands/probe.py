@@ -2,7 +2,7 @@
 
   memcap probe KEY                                  all probes of a member under
                                                     outputs, each with a figure
-  memcap probe KEY outputs/mine --what decoding     one probe; for several: --what decoding noise
+  memcap probe KEY outputs/mine --what decoding     one probe; for several: --what decoding gates
   memcap probe atlas:delay_line-L8                  all probes of a published net
   memcap probe KEY --what my_module:mine            your own probe
 

@@ -1,7 +1,7 @@
 """Print what each task asks of a net, or what one task is, with an example.
 
 memcap tasks                 what each asks
-memcap tasks latch --lag 5   one task: an example with its answers
+memcap tasks latch --lag 5   one task: an example with its answers, and its knobs
 memcap tasks --lag 50        what each needs: bits, chance, reference widths
 """
 
@@ -15,7 +15,7 @@ from memcap.commands.arguments import add_json, add_knobs, steps
 from memcap.config.member import task_of
 from memcap.config.recipes import recommended
 from memcap.frontiers.frontier import label, references
-from memcap.knobs import UserError
+from memcap.knobs import KNOB_COLUMNS, UserError, knobs_in_words
 from memcap.store.columns import Row
 from memcap.tasks import Task, task_classes
 from memcap.terminal.words import (
@@ -59,6 +59,9 @@ def run(arguments: Namespace) -> None:
         print_json([task_row(task, lag) for task in tasks])
     elif name is not None:
         print("\n".join(_lines(tasks[0], lag)))
+        if knobs := knobs_in_words(type(tasks[0]), "task"):
+            show("")
+            show(Listing("Its knobs", KNOBS, knobs))
     elif arguments.lag is None:
         own = [cls for cls in Task.__subclasses__() if not cls.is_own]
         asked = [[each.name, first_paragraph(each.__doc__)] for each in (*tasks, *own)]
@@ -71,7 +74,11 @@ def run(arguments: Namespace) -> None:
 
 
 ASKED = (Column("task"), Column("asks", folds=True))
-MORE = "memcap tasks NAME shows an example; memcap tasks --lag 50 says what each needs."
+KNOBS = [Column(head, folds=head in ("range", "meaning")) for head in KNOB_COLUMNS]
+MORE = (
+    "memcap tasks NAME shows an example and the knobs;"
+    " memcap tasks --lag 50 says what each needs."
+)
 NEEDS = {
     "task": Column("task"),
     "length": NumberColumn("length", "steps of a sequence"),

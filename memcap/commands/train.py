@@ -2,9 +2,12 @@
 
 import re
 from argparse import REMAINDER, ArgumentParser, Namespace
+from collections.abc import Iterable, Mapping
 from shutil import get_terminal_size
 
+from memcap.knobs import names_of
 from memcap.launch import app
+from memcap.launch.jobs import GROUPS, JOB_KEYS
 from memcap.report import tables
 from memcap.runtime import ROOT
 from memcap.store.shards import choices
@@ -25,10 +28,12 @@ Trains what the configuration asks for and keeps one row per member. Arguments g
   memcap train task=latch recipe.lr=0.01 recipe.budget=5000   another learning rate, more training steps
   memcap train tracking=wandb                                 mirrored to W&B (offline without a key)
   memcap train --cfg job                                      the whole configuration, with what will be used
-  memcap knobs recipe                                         what the keys of a group mean and allow
+  memcap docs knobs                                           what each key means and allows
   memcap train --info searchpath                              where configurations are looked for
   eval "$(memcap train -sc install=bash)"                     completion
 {choices}
+Keys, as in model.units=1 (of a task: memcap tasks NAME):
+{keys}
 Rows and weights go to outputs/STUDY (set study=NAME, or out=FOLDER); a rerun trains only what is missing.
 {order}
 Meanwhile, in another shell: memcap status
@@ -51,9 +56,8 @@ def run(arguments: Namespace) -> None:
     if set(arguments.overrides).isdisjoint({"-h", "--help"}):
         app.main(arguments.overrides)
     else:
-        text = HELP.replace("{choices}", _choices()).replace(
-            "{order}", order(tables.MEMBERS_DROPS)
-        )
+        text = HELP.replace("{choices}", _choices()).replace("{keys}", _keys())
+        text = text.replace("{order}", order(tables.MEMBERS_DROPS))
         print(fold_help(text, min(WIDTH, get_terminal_size().columns)))
 
 
@@ -65,6 +69,17 @@ def _choices() -> str:
     for choice in each + [f"sweeps={study}" for study in choices()]:
         name = re.split("[=/]", choice)[-1]
         names.setdefault(choice.removesuffix(name), []).append(name)
-    return "\n" + "".join(
-        f"  {name:<9}  {', '.join(sorted(of))}\n" for name, of in names.items()
+    return "\n" + _lines({name: sorted(those) for name, those in names.items()})
+
+
+def _keys() -> str:
+    """Name the keys of a job and of each group."""
+    alone = [key for key in JOB_KEYS if key not in ("task", *GROUPS)]
+    groups = {f"{group}.": names_of(cls) for group, cls in GROUPS.items()}
+    return _lines({"": alone} | groups)
+
+
+def _lines(names: Mapping[str, Iterable[str]]) -> str:
+    return "".join(
+        f"  {head:<11}  {', '.join(those)}\n" for head, those in names.items()
     )

@@ -1,12 +1,12 @@
-"""The difference of two studies: the threshold of one over that of the other, at each
-task and lag that both have.
+"""The threshold of one point over that of another, with its interval; and thresholds in
+other counts than units.
 
 The two posteriors are taken as independent, which they are if the studies share no
 trained member: draws of one are divided by draws of the other. If a study's widths
 leave an end of its threshold open, an end of the ratio is open, too.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,44 +42,6 @@ class Shift:
     # "no": `ratio` is an estimate; "below": an upper bound; "above": a lower bound,
     # because a threshold is censored; "open": nothing is known, because both are
     bound: Bound
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A task and lag that both studies have."""
-
-    first: Point  # the point in the first study
-    second: Point  # and in the second
-    u50: Shift  # from the first to the second
-    u90: Shift
-
-
-def compare(
-    first: Sequence[Point], second: Sequence[Point]
-) -> tuple[list[Pair], list[Point]]:
-    """Pair two frontiers of the same verdict by task and lag. Return the pairs in the
-    order of the first, and the points of either that have no partner.
-
-    Points that are measured and judged in the same way are paired first. Of the others,
-    points of the same task and lag are paired if each study has only one, as when the
-    studies differ in their cell.
-    """
-    alone = [list(first), list(second)]
-    partners: dict[int, Point] = {}  # by the place in the first frontier
-    for key in (lambda p: p.place, lambda p: (p.task, p.lag)):
-        for name in {key(point): None for point in alone[0]}:
-            a, b = ([p for p in points if key(p) == name] for points in alone)
-            if len(a) == len(b) == 1:
-                partners[first.index(a[0])] = b[0]
-                alone[0].remove(a[0])
-                alone[1].remove(b[0])
-    pairs = []
-    for place in sorted(partners):
-        point = first[place]
-        partner = partners[place]
-        both = (point.posterior, partner.posterior)
-        pairs.append(Pair(point, partner, shift(*both, 0.5), shift(*both, 0.9)))
-    return pairs, alone[0] + alone[1]
 
 
 def in_units(units: float) -> float:
@@ -169,11 +131,3 @@ def _draws(
     high = np.where(values > most, np.inf, values)
     low = np.minimum(low, most)
     return _log2_of(count, low), _log2_of(count, np.maximum(high, least))
-
-
-def count_directions(shifts: Iterable[Shift]) -> tuple[int, int, int]:
-    """Count the shifts that are surely below 1, surely above it, and neither."""
-    shifts = list(shifts)
-    below = sum(s.high < 1 for s in shifts)
-    above = sum(s.low > 1 for s in shifts)
-    return below, above, len(shifts) - below - above

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from memcap.config import recipes
@@ -238,8 +239,6 @@ def check(config: DictConfig, jobs: Iterable[Job]) -> list[Job]:
         _check_folder(folder, "out")
         if folder.exists():
             shards.read(folder)
-    from hydra.types import RunMode  # noqa: PLC0415, as `memcap knobs` needs no Hydra
-
     is_multirun = config.hydra.mode == RunMode.MULTIRUN
     key = "hydra.sweep.dir" if is_multirun else "hydra.run.dir"
     _check_folder(Path(str(OmegaConf.select(config, key))), key)

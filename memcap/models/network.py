@@ -111,13 +111,13 @@ class Network(nnx.Module):
     ) -> tuple[Any, Float[Array, "B H"], Float[Array, "B O"]]:
         """Take a step as `step` does; return carry, hidden state of the last layer, and outputs."""
         if isinstance(self.readout, LSTM):
-            cells, hidden = self.cells_step(carry[0], inputs)
+            cells, hidden = self._cells_step(carry[0], inputs)
             top, outputs = self.readout(carry[1], hidden)
             return (cells, top), hidden, outputs
-        carry, hidden = self.cells_step(carry, inputs)
+        carry, hidden = self._cells_step(carry, inputs)
         return carry, hidden, self.readout(hidden)
 
-    def cells_step(
+    def _cells_step(
         self, carry: Any, inputs: StepInputs
     ) -> tuple[Any, Float[Array, "B H"]]:
         """Take one time step of the layers without the read-out; return their carry and

@@ -34,7 +34,6 @@ from functools import partial
 from typing import Any, Protocol
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
@@ -42,7 +41,6 @@ from matplotlib.figure import Figure
 
 from memcap.figures import Drawn
 from memcap.knobs import UserError
-from memcap.loops import Targets, loss_and_score_sums
 from memcap.rule import Stream
 from memcap.runtime import plugins
 from memcap.tasks import Batch, FileTask, Task
@@ -112,39 +110,12 @@ def trace(
     return net.trace(batch.inputs, reset=reset, change=change, operands=operands)
 
 
-def fresh_score(net: Trained, change: Change = unchanged, operands: Any = ()) -> float:
-    """Return the accuracy, or squared error, on fresh sequences while `change` acts on
-    the carry after each step, as in `Trained.trace`; its operands are (`operands`, a
-    random key of the block)."""
-    total = 0.0
-    number = 0.0
-    for index, block in enumerate(blocks(net)):
-        batch = fresh_batch(net, block, index)
-        run = trace(net, batch, change, (operands, jax.random.key(index)))
-        block_score, block_number = score_sums(net, run.outputs, batch)
-        total += block_score
-        number += block_number
-    return total / number
-
-
 def blocks(net: Trained) -> list[int]:
     """Return the sizes of the blocks of `SEQUENCES` sequences. If a file has no more
     held-out ones, these are one block, of each of them once."""
     task = net.member.task
     held_out = task.part_sizes[1] if isinstance(task, FileTask) else SEQUENCES + 1
     return [held_out] if held_out <= SEQUENCES else [BLOCK] * (SEQUENCES // BLOCK)
-
-
-def score_sums(net: Trained, outputs: np.ndarray, batch: Batch) -> tuple[float, float]:
-    """Sum the scores of outputs (T, B, O) over the answers that are due, and count the answers."""
-    task = net.member.task
-    answers = outputs if task.answers == "every" else outputs[-1]
-    targets = Targets(jnp.asarray(batch.targets), batch.mask, task.loss)
-    sums = _tally(jnp.moveaxis(jnp.asarray(answers), -1, 0), targets)
-    return float(sums.score), float(sums.number)
-
-
-_tally = jax.jit(loss_and_score_sums)
 
 
 def vectors(net: Trained, inputs: Any) -> np.ndarray:
@@ -174,12 +145,12 @@ def carry_name(net: Trained) -> str:
     return "(h, c)" if net.network.cell.is_lstm and alone else "carry"
 
 
-def finish(axes: Axes, net: Trained, **legend: Any) -> None:
+def finish(axes: Axes, net: Trained) -> None:
     """Draw a grid and a legend, and use a logarithmic scale for squared errors."""
     if net.member.task.loss == "values":
         axes.set_yscale("log")
     axes.grid(color="#dddddd", lw=0.5)
-    axes.legend(frameon=False, fontsize=8, **legend)
+    axes.legend(frameon=False, fontsize=8)
 
 
 def titled(figure: Figure, net: Trained, what: str, caption: str) -> Figure:

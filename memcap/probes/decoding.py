@@ -180,6 +180,16 @@ def coordinates(net: Trained, when: ReadingPlan) -> list[np.ndarray]:
     return bases
 
 
+def input_scale(net: Trained, when: ReadingPlan) -> str:
+    """Describe the size of the inputs: of numbers their standard deviation."""
+    if net.member.task.vocabulary is not None:
+        return "one-hot symbols"
+    inputs = np.asarray(fresh_batch(net, 4096, 0, when.at).inputs)
+    sizes = inputs.reshape(-1, inputs.shape[-1]).std(0)
+    ends = dict.fromkeys(f"{size:.2g}" for size in (sizes.min(), sizes.max()))
+    return f"numbers with a standard deviation of {' to '.join(ends)}"
+
+
 def read(
     net: Trained,
     when: ReadingPlan,
@@ -283,5 +293,6 @@ def draw_memory(
             "MC: numbers of the past that a linear read-out finds; at most the bound where the"
             " inputs of different steps are independent. above_half: the last k with r² above 0.5."
         ),
+        f"Inputs: {input_scale(net, when)}, as in training; at another scale MC differs.",
     )
     return Probed(figure, pl.concat(frames), pl.DataFrame(table), notes)

@@ -29,8 +29,6 @@ pytestmark = pytest.mark.usefixtures("quick_file")
 
 FILE = Path(__file__).with_name("printed.txt")
 SHARP = {1: (0, 4), 2: (3, 4), 3: (4, 4)}
-NARROW = {1: (0, 8), 2: (4, 8), 3: (8, 8), 4: (8, 8)}
-WIDE = {4: (0, 8), 5: (4, 8), 6: (8, 8), 7: (8, 8)}
 ONE = group(counts={1: (1, 1)})
 FAILED = {"status": "failed", "reason": "two workers ended while they trained it"}
 DAY = 86400.0
@@ -51,16 +49,6 @@ STUDIES = {
     "falls": (group(counts={3: (0, 8), 4: (7, 7), 6: (2, 8), 9: (1, 8)}),),
     "few": (group(counts={1: (1, 4), 2: (1, 4), 3: (0, 4)}),),
     "none": (group(counts={2: (0, 8), 4: (0, 8), 8: (0, 8)}),),
-    "a": (
-        group("delay_line", 5, NARROW),
-        group("copy", 3, NARROW),
-        group("latch", 9),
-        group("latch", 12),
-    ),
-    "b": (
-        group("delay_line", 5, WIDE, recipe="chrono"),
-        group("copy", 3, {1: (0, 8), 2: (0, 8)}),
-    ),
     "training": (group(counts={1: (2, 4)}, diverged=1),),
     "killed": (
         [group(counts={1: (0, 1)}, finished=datetime.now(UTC))[0] | FAILED],
@@ -74,8 +62,6 @@ STUDIES = {
 LINES = [
     *(f"frontier {name}" for name in list(STUDIES)[:9]),
     "frontier training",
-    "compare a b",
-    "compare a a/rows/made_up.parquet",
     "status training",
     "status before",
     "status started",
@@ -87,8 +73,7 @@ LINES = [
     "status up_to",
     "inspect",
     "inspect --cell GRUCell --layers 2",
-    "knobs latch",
-    "knobs recipe",
+    "tasks latch",
 ]
 
 
@@ -147,29 +132,6 @@ def test_what_is_printed_is_in_the_file(place, line):
         re.findall(r"^\$ memcap (.*)\n((?:(?!\$ ).*\n)*)", text, re.MULTILINE)
     )
     assert f"{printed}\n" == wanted[line]
-
-
-def test_json_of_a_comparison_has_both_sides_and_what_is_in_one_only(place):
-    found = json.loads(memcap(place, "compare", "a", "b", "--json").out)
-    assert (found["alone"], found["shared_members"]) == (["latch at 9, 12"], 0)
-    copy, delay = found["pairs"]
-    assert copy["u50"]["bound"] == copy["second"]["u50"]["censored"] == "above"
-    assert copy["u50"]["high"] is None
-    first = delay["first"]
-    second = delay["second"]
-    assert (first["recipe"], second["recipe"], first["at"]) == (
-        "hold",
-        "chrono",
-        "steady",
-    )
-    ratio = second["u50"]["units"] / first["u50"]["units"]
-    assert (
-        1 < delay["u50"]["low"] < delay["u50"]["ratio"] == ratio < delay["u50"]["high"]
-    )
-    other = json.loads(
-        memcap(place, *["compare", "a", "b", "--at", "trained", "--json"]).out
-    )
-    assert other["pairs"][1]["first"]["at"] == "trained"
 
 
 def test_json_of_a_study_has_its_jobs(place):

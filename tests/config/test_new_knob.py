@@ -1,5 +1,5 @@
 """A knob that comes tomorrow, of the network and of the recipe: its dataclass says all
-that rows, points, labels, answers and `memcap knobs` say of it."""
+that rows, points, labels, answers and the page of knobs say of it."""
 
 import json
 import os
@@ -45,8 +45,7 @@ from memcap import store
 from memcap.answers.answer import answer
 from memcap.frontiers.frontier import fit_all_recipes
 from memcap.answers.answer import Question
-from memcap.commands.knobs import groups
-from memcap.knobs import UserError
+from memcap.knobs import UserError, knobs_in_words
 from memcap.config.member import Engine, Member
 from memcap.loops.gated_native import GatedC
 from memcap.models.export import LAYOUTS, export
@@ -115,7 +114,7 @@ print(json.dumps({
     "labels": [point.label for point in points],
     "recipes": [point.recipe.words for point in points],
     "answer": result,
-    "knobs": [k.name for name in ("model", "recipe") for group in groups(name) for k in group.knobs],
+    "knobs": [name for cls, group in ((Model, "model"), (Recipe, "recipe")) for name, *_ in knobs_in_words(cls, group)],
 }))
 """  # noqa: E501
 

@@ -6,10 +6,8 @@ import math
 import numpy as np
 import pytest
 from scipy.special import expit, logit
-from study_rows import group, table
 
-from memcap.frontiers.comparison import Shift, compare, count_directions, shift
-from memcap.frontiers.frontier import frontier
+from memcap.frontiers.comparison import Shift, shift
 from memcap.thresholds.curve import posterior, threshold
 
 WIDTHS = list(range(1, 17))
@@ -86,48 +84,6 @@ def test_one_unit_is_a_number_as_there_is_no_smaller_net():
     found = shift(ONE, SHARP, 0.5)
     assert (found.bound, found.ratio) == ("no", threshold(SHARP, 0.5).units)
     assert found.low == close(threshold(SHARP, 0.5).low)
-
-
-def test_studies_are_paired_by_task_and_lag():
-    first = frontier(
-        table(
-            group("latch", 3),
-            group("latch", 5, {1: (0, 16), 2: (16, 16), 3: (16, 16)}),
-            group("copy", 5),
-        )
-    )
-    second = frontier(
-        table(
-            group("latch", 5, {4: (0, 16), 5: (16, 16), 6: (16, 16)}),
-            group("latch", 9),
-            group("copy", 5, cell="GRUCell"),
-        )
-    )
-    pairs, alone = compare(first, second)
-    latches = pairs[1].first.posterior, pairs[1].second.posterior
-    assert [(p.first.label, p.second.label, p.first.lag) for p in pairs] == [
-        ("copy", "copy (GRUCell)", 5),
-        ("latch", "latch", 5),
-    ]
-    assert [(p.label, p.lag) for p in alone] == [("latch", 3), ("latch", 9)]
-    assert pairs[1].u50 == shift(*latches, 0.5)
-    assert pairs[1].u90 == shift(*latches, 0.9)
-
-    assert count_directions(p.u50 for p in pairs) == (0, 1, 1)
-
-
-def test_who_has_two_rivals_has_no_partner():
-    ours = [group("latch", 5, cell=cell) for cell in ("GRUCell", "SimpleCell")]
-    theirs = frontier(table(group("latch", 5)))
-    pairs, alone = compare(frontier(table(*ours)), theirs)
-    assert (pairs, len(alone)) == ([], 3)
-    theirs = frontier(table(group("latch", 5), ours[1]))
-    pairs, alone = compare(frontier(table(*ours)), theirs)
-    assert [(p.first.model.cell, p.second.model.cell) for p in pairs] == [
-        ("GRUCell", "lstm"),
-        ("SimpleCell", "SimpleCell"),
-    ]
-    assert not alone
 
 
 @pytest.mark.breadth

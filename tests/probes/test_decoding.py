@@ -7,6 +7,7 @@ from breadth import leave
 from probe_checks import hand_set, untrained
 
 from memcap.probes import NotForThis, decoding
+from memcap.tasks.adding import Adding
 from memcap.tasks.count import Count
 from memcap.tasks.delay_line import DelayLine
 from memcap.tasks.latch import Latch
@@ -33,6 +34,20 @@ def test_a_shift_register_of_n_units_holds_the_last_n_inputs_and_nothing_else(ta
         assert table[state]["MC"] == pytest.approx(6, abs=0.01)
     assert (table["h"]["bound"], table["(h, c)"]["bound"]) == (6, 12)
     assert table["h"]["above_half"] == 5
+
+
+@pytest.mark.parametrize(
+    ("task", "scale"),
+    [
+        (DelayLine(), "one-hot symbols"),
+        (DelayLine(reals=True), "numbers with a standard deviation of 1"),
+        (Adding(), "numbers with a standard deviation of 0.29 to 0.47"),
+    ],
+    ids=["symbols", "normal", "uniform, and a marker of a third of the steps"],
+)
+def test_it_says_on_which_scale_of_inputs_the_state_was_read(task, scale):
+    (_, note) = decoding.probe(untrained(task, 5, units=1)).notes
+    assert note.startswith(f"Inputs: {scale}, as in training")
 
 
 def test_a_latch_holds_the_symbol_and_none_of_the_distractors():
