@@ -265,8 +265,8 @@ def train(
         precision: how far the ends of the 95 % interval of u90 may lie from its middle,
             as a share of it; None: 0.15. Only for design="adaptive".
         engine: how to share the machine. It changes last bits, which may turn single verdicts.
-        tracking: service to which a thread sends the folder meanwhile: "wandb",
-            "trackio", or all settings as `memcap.tracking.Tracking`. "off": none.
+        tracking: service to which a thread sends the folder meanwhile: "wandb", or all
+            settings as `memcap.tracking.Tracking`. "off": none.
         progress: whether to show progress on stderr, and to print where to find runs.
 
     Returns:
@@ -286,7 +286,7 @@ def train(
     place = None if folder is None else _place(folder, "folder")
     job = Study(place, study, design, precision, shards.new_session())
     quiet = not progress
-    if settings.mode == "off" or settings.is_disabled:
+    if settings.is_off:
         return run_study(all_members, engine, job, quiet)
     if place is None:
         raise UserError(

@@ -1,4 +1,4 @@
-"""Send a study's rows and curves to W&B or trackio, while it trains (--follow) or long
+"""Send a study's rows and curves to W&B, while it trains (--follow) or long
 afterwards. If a run exists already, it is continued.
 
 Read more: memcap docs tracking
@@ -10,12 +10,14 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from memcap.commands.arguments import add_strict, location
-from memcap.knobs import UserError, names_of, typed
+from memcap.knobs import UserError, typed
 from memcap.store import heartbeat, shards
 from memcap.store.shards import OUTPUTS, Study, is_published
 from memcap.store.status import studies
 from memcap.tracking import RUNS, WANDB_MODES, Mirror, Tracking
 from memcap.tracking.mirror import SECONDS_BETWEEN_LOOKS
+
+OPTIONS = ("project", "entity", "wandb", "runs")  # that are knobs of tracking, too
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -24,10 +26,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("results", type=location, nargs="?", default=OUTPUTS, help=about)
     add_strict(parser)
     add("--follow", action="store_true", help="go on while jobs train in the folder")
-    about = "the service: wandb (default) or trackio"
-    add("--to", dest="mode", default="wandb", metavar="SERVICE", help=about)
-    about = "project of the service (default: WANDB_PROJECT, or memcap)"
-    add("--project", help=about)
+    add("--project", help="W&B project (default: WANDB_PROJECT, or memcap)")
     add("--entity", help="W&B user or team (default: the account's)")
     about = "auto: online only where a key is present (default)"
     add("--wandb", choices=WANDB_MODES, default="auto", help=about)
@@ -38,12 +37,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> None:
     """Send one study after another, or follow one."""
     place = arguments.results
-    values = {name: getattr(arguments, name) for name in names_of(Tracking)}
-    settings = typed(Tracking, values, "tracking")
-    if settings.mode == "off" or settings.is_disabled:
-        raise UserError(
-            f"--to {settings.mode}: is turned off, by the service off or by WANDB_MODE=disabled"
-        )
+    options = {name: getattr(arguments, name) for name in OPTIONS}
+    settings = typed(Tracking, {"mode": "wandb", **options}, "tracking")
+    if settings.is_off:
+        raise UserError("WANDB_MODE=disabled: turns W&B off; unset it to send a folder")
     if is_published(place):
         raise UserError(
             f"{place}: these published rows belong to no study that could be sent; give a folder"

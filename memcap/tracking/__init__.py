@@ -1,4 +1,4 @@
-"""Tracking: a study's curves, rows and frontier in W&B or trackio.
+"""Tracking: a study's curves, rows and frontier in W&B.
 
 One function of the folder sends what was not sent yet: a thread of the job calls it
 every few seconds, and `memcap mirror` later. Nothing is ever read back.

@@ -1,6 +1,5 @@
 """The mirror of a study: sends what its folder holds and no service has yet. It only reads."""
 
-import itertools
 import json
 import math
 import os
@@ -30,7 +29,6 @@ from memcap.tracking.runs import (
     entry,
     frontier_so_far,
     is_by_loss,
-    quantiles,
     run_of_agent,
     run_of_member,
     run_of_seeds,
@@ -88,7 +86,7 @@ class Mirror:
         self.folder = self.place.parent if self.place.is_file() else self.place
         self.session = study.session
         self.commands = {study.session: study.command or ""}  # by session
-        self.agent = wandb_agent() if settings.mode == "wandb" else None
+        self.agent = wandb_agent()
         self.sender = Sender(settings, study.name, self.folder)
         self.jobs: set[str] = set()  # tokens of jobs whose members are known
         self.live: list[str] = []  # tokens of the session's jobs that train
@@ -223,19 +221,15 @@ class Mirror:
         of_seeds = attrgetter("config_without_seed")
         groups = grouped(self.members.values(), of_seeds)
         is_over = last and not self.others_train
-        whole = [
-            [member for member in group if member.row]
-            for group in groups.values()
-            if any(member.is_unsent for member in group)
-            and (is_over or all(member.row for member in group))
-        ]
-        curves_of = self._read_ended(list(itertools.chain(*whole)))
-        for group in whole:
-            points = quantiles([curves_of.get(member.key, {}) for member in group])
-            self._send(
-                group, run_of_seeds(group[0], self.study), points, _summary(group)
-            )
-        return bool(whole)
+        are_sent = False
+        for group in groups.values():
+            ended = [member for member in group if member.row]
+            is_whole = is_over or len(ended) == len(group)
+            if is_whole and any(member.is_unsent for member in ended):
+                run = run_of_seeds(ended[0], self.study)
+                self._send(ended, run, {}, _summary(ended))
+                are_sent = True
+        return are_sent
 
     def _send_running(self) -> bool:
         """Send new points of members in training; tell whether there were any."""
@@ -297,11 +291,10 @@ class Mirror:
         self.sender.call("show_results", self._study_run(), table, figure)
 
     def _study_run(self) -> Run:
-        name = os.environ.get("WANDB_NAME") if self.settings.mode == "wandb" else ""
         last = max(self.ended, key=lambda member: member.row["finished"])
         return run_of_study(
             self.study,
-            name or self.study,
+            os.environ.get("WANDB_NAME") or self.study,
             self.members.values(),
             command=self.commands[self.session] or [*self.commands.values()][-1],
             git_commit=last.row["git_commit"],

@@ -12,7 +12,6 @@ from memcap.config.member import Config
 from memcap.knobs import UserError
 from memcap.rule import Verdict
 from memcap.store.columns import Row, task_of
-from memcap.store.curves import Points, spread
 from memcap.store.heartbeat import long_name
 from memcap.store.rows import BY_LOSS
 from memcap.terminal.words import member_name
@@ -190,39 +189,6 @@ def summary_of(rows: Sequence[Row]) -> Row:
 def is_by_loss(row: Row) -> bool:
     """Tell whether a row's member is judged by its held-out loss, so that it cannot be solved."""
     return BY_LOSS in (row.get("knobs") or "")
-
-
-def quantiles(curves: Sequence[Points]) -> Points:
-    """Return quantiles over curves, at steps that some of them have.
-
-    A curve that has ended stays at its last value; NaN is left out.
-
-    Returns:
-        At most `memcap.store.curves.MOST_POINTS` points, with METRIC/q25, METRIC/q50
-        and METRIC/q75 for each metric.
-    """
-    steps = sorted({step for curve in curves for step in curve})
-    steps_to_send = set(spread(steps))
-    last_values = [dict[str, float]() for _ in curves]
-    points: Points = {}
-    for step in steps:
-        for values, curve in zip(last_values, curves, strict=True):
-            values.update(curve.get(step, {}))
-        if step in steps_to_send:
-            points[step] = _all_quantiles(last_values)
-    return {step: point for step, point in points.items() if point}
-
-
-def _all_quantiles(points: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    """Return quantiles of each metric over points."""
-    by_metric = defaultdict[str, list[float]](list)
-    for point in points:
-        for metric, value in point.items():
-            by_metric[metric].append(value)
-    columns = {}
-    for metric, values in by_metric.items():
-        columns |= _quantiles(metric, values)
-    return columns
 
 
 def _quantiles(name: str, values: Iterable[float]) -> dict[str, float]:

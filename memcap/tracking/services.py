@@ -1,22 +1,18 @@
-"""W&B and trackio, which has W&B's calls: a run for each member or group of seeds, and
-one for the study.
+"""W&B: a run for each member or group of seeds, and one for the study.
 
-Ids are stable, so that a service recognises a run that is sent again. A run that is not
+Ids are stable, so that W&B recognises a run that is sent again. A run that is not
 live is created, filled and finished in one go, so a process that is killed leaves whole
-runs on disk. Whatever a service raises, it is then no longer used. The libraries are
-imported only when there is something to send.
+runs on disk. Whatever W&B raises, it is then no longer used. It is imported only when
+there is something to send.
 """
 
 import contextlib
-import contextvars
 import math
 import os
 import shlex
 import shutil
-import sys
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -49,31 +45,49 @@ UNREADABLE = (OSError, ValueError, LookupError, AttributeError, yaml.YAMLError)
 # Set by `wandb agent`: the run, the sweep, and the file with the sweep's choices.
 OF_AGENT = ("WANDB_RUN_ID", "WANDB_SWEEP_ID", "WANDB_SWEEP_PARAM_PATH")
 HEAD = 7  # bytes of a run's file that is still empty, on which `wandb sync` fails
+# What a summary has of a metric: in a column of its own each, as `train/loss.min`.
 SUMMARIES = {
-    "train/loss": "min",
-    "train/accuracy": "max",
-    "eval/accuracy": "max",
-    "train/mse": "min",
-    "eval/mse": "min",
+    "train/loss": "min,last",
+    "train/accuracy": "max,last",
+    "eval/accuracy": "max,last",
+    "train/mse": "min,last",
+    "eval/mse": "min,last",
 }
 
 
-class Service(ABC):
-    """The runs of one study in a service. It may be slow, and raise anything."""
+class Wandb:
+    """The runs of one study in W&B. It may be slow, and raise anything.
 
-    name: str  # for people to read
-    library: Any = None  # the module, once there was something to send
+    Args:
+        mode: "online" or "offline".
+    """
 
-    def __init__(self, settings: Tracking, study: str, folder: Path):
-        environment = os.environ if settings.mode == "wandb" else {}
-        self.project = settings.project or environment.get("WANDB_PROJECT") or "memcap"
+    def __init__(self, mode: str, settings: Tracking, study: str, folder: Path):
+        self.name = f"W&B {mode}"  # for people to read
+        self.mode = mode
+        self.project = settings.project or os.environ.get("WANDB_PROJECT") or "memcap"
         self.entity = settings.entity
-        self.group = environment.get("WANDB_RUN_GROUP") or study
-        tags = map(str.strip, environment.get("WANDB_TAGS", "").split(","))
+        self.group = os.environ.get("WANDB_RUN_GROUP") or study
+        tags = map(str.strip, os.environ.get("WANDB_TAGS", "").split(","))
         self.tags = list(filter(None, tags))
-        self.folder = Path(environment.get("WANDB_DIR") or folder).absolute()
+        self.folder = Path(os.environ.get("WANDB_DIR") or folder).absolute()
+        self.url = ""
         self.count = 0
         self.open = {}  # runs of the library, by id
+
+    @cached_property
+    def library(self) -> Any:
+        """The module wandb, once there is something to send.
+
+        Raises:
+            RuntimeError: it is to be online, and no API key is configured; W&B itself
+                would ask for one in the terminal.
+        """
+        if self.mode == "online" and not has_api_key():
+            raise RuntimeError("no API key is configured; `wandb login` stores one")
+        _end_wandb()  # an earlier service, now unused, holds no run
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return _wandb()
 
     def send(
         self, run: Run, points: Points, summary: Mapping[str, Any] | None = None
@@ -116,44 +130,24 @@ class Service(ABC):
         """End all runs. Return in one line where to find them."""
         for opened in self.open.values():
             opened.finish()
-        return plural(self.count, "run")
-
-    @abstractmethod
-    def load(self) -> Any:
-        """Import the library, and return it."""
-
-    @abstractmethod
-    def start(self, run: Run) -> Any:
-        """Open a run, which has W&B's methods; one that exists is continued."""
+        _end_wandb()
+        runs = f"W&B: {plural(self.count, 'run')} in "
+        if self.mode == "online":
+            return runs + self.url
+        folder = str(self.folder / "wandb")
+        return (
+            f"{runs}{folder}, sent by: wandb sync {shlex.quote(folder)}/offline-run-*"
+        )
 
     def _opened(self, run: Run) -> Any:
-        if self.library is None:
-            self.library = self.load()
         if run.id not in self.open:
+            opened = self._start(run)
             self.count += 1
-            self.open[run.id] = self.start(run)
+            self.open[run.id] = opened
         return self.open[run.id]
 
-
-class Wandb(Service):
-    """W&B, "online" or "offline"."""
-
-    def __init__(self, mode: str, *place: Any):
-        super().__init__(*place)
-        self.name = f"W&B {mode}"
-        self.mode = mode
-        self.url = ""
-
-    def load(self) -> Any:
-        """Import W&B; raise RuntimeError if it is to be online and no API key is
-        configured (W&B itself would ask for one in the terminal)."""
-        if self.mode == "online" and not has_api_key():
-            raise RuntimeError("no API key is configured; `wandb login` stores one")
-        _end_wandb()  # an earlier service, now unused, holds no run
-        self.folder.mkdir(parents=True, exist_ok=True)
-        return _wandb()
-
-    def start(self, run: Run) -> Any:
+    def _start(self, run: Run) -> Any:
+        """Open a run; one that exists is continued."""
         for file in self.folder.glob(f"wandb/offline-run-*-{run.id}/*.wandb"):
             if file.stat().st_size <= HEAD:  # left by a process that was killed
                 shutil.rmtree(file.parent, ignore_errors=True)
@@ -190,106 +184,6 @@ class Wandb(Service):
         self.url = opened.project_url or ""
         return opened
 
-    def close(self) -> str:
-        runs = f"W&B: {super().close()} in "
-        _end_wandb()
-        if self.mode == "online":
-            return runs + self.url
-        folder = str(self.folder / "wandb")
-        return (
-            f"{runs}{folder}, sent by: wandb sync {shlex.quote(folder)}/offline-run-*"
-        )
-
-
-class TrackioRun:
-    """A run of trackio, with W&B's methods.
-
-    It has no summary, so the row is logged at the last step, as row/NAME.
-    """
-
-    def __init__(self, opened: Any, complaints: Sequence[str]):
-        self.opened = opened
-        self.complaints = complaints
-        self.first = opened._next_step
-        self.config = {}  # trackio takes it as the run begins
-        self.summary = {}
-        self.check()
-
-    @property
-    def step(self) -> int:
-        """The first step that the run does not have."""
-        return self.opened._next_step
-
-    def log(
-        self, values: Mapping[str, Any], step: int | None = None, commit: bool = True
-    ) -> None:
-        """Add a point."""
-        self.opened.log(values, step=step)
-
-    def finish(self) -> None:
-        """End the run; its row is there already if a rerun adds no point."""
-        if self.summary and (self.step > self.first or not self.step):
-            row = {f"row/{name}": value for name, value in self.summary.items()}
-            self.log(row, max(self.step - 1, 0))
-        self.opened.finish()
-        self.check()
-
-    def check(self) -> None:
-        """Raise RuntimeError if trackio warned."""
-        if self.complaints:
-            raise RuntimeError(self.complaints[0])
-
-
-class Trackio(Service):
-    """trackio: a local database with a dashboard, without an account.
-
-    It identifies a run by its name, so names end in the last digits of the id.
-    """
-
-    name = "trackio"
-
-    def load(self) -> Any:
-        """Import trackio; raise RuntimeError if it is not installed."""
-        try:
-            import trackio
-        except ImportError as error:
-            raise RuntimeError(f"{error}; pip install 'memcap[trackio]'") from error
-        self.complaints: list[str] = []
-        # It prints how to see a run, and only warns where it cannot write.
-        for name, module in list(sys.modules.items()):
-            if name.partition(".")[0] == "trackio":
-                vars(module)["print"] = lambda *words, **options: None
-                vars(module)["_emit_nonfatal_warning"] = self._complain
-        return trackio
-
-    def _complain(self, message: str, *arguments: Any, **options: Any) -> None:
-        self.complaints.append(message)
-
-    def start(self, run: Run) -> Any:
-        # In a context of its own, as otherwise trackio ends the run that is open.
-        opened = contextvars.copy_context().run(
-            self.library.init,
-            self.project,
-            name=f"{run.name} {run.id[-6:]}",
-            group=self.group,
-            config={
-                **run.config,
-                "id": run.id,
-                "kind": run.kind,
-                "tags": [*run.tags, *self.tags],
-            },
-            resume="allow",
-            embed=False,
-            auto_log_gpu=False,
-            auto_log_cpu=False,
-        )
-        return TrackioRun(opened, self.complaints)
-
-    def close(self) -> str:
-        runs = super().close()
-        show = f"trackio show --project {self.project}"
-        return f"trackio: {runs} in project {self.project}, shown by: {show}"
-
 
 class Sender:
     """Calls the first service that works.
@@ -300,7 +194,7 @@ class Sender:
 
     def __init__(self, settings: Tracking, study: str, folder: Path):
         self.services = _services(settings, study, folder)
-        self.service: Service | None = None
+        self.service: Wandb | None = None
         self.works = True
 
     def call(self, method: str, *arguments: Any) -> Any:
@@ -323,12 +217,9 @@ class Sender:
         return (self.call("close") or "") if self.service else ""
 
 
-def _services(settings: Tracking, study: str, folder: Path) -> Iterator[Service]:
+def _services(settings: Tracking, study: str, folder: Path) -> Iterator[Wandb]:
     """Yield the services to try, the best first."""
     mode = settings.wandb_mode
-    if settings.mode == "trackio":
-        yield Trackio(settings, study, folder)
-        return
     if mode == "online" or (mode == "auto" and has_api_key()):
         yield Wandb("online", settings, study, folder)
     yield Wandb("offline", settings, study, folder)

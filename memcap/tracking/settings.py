@@ -7,7 +7,7 @@ from pathlib import Path
 
 from memcap.knobs import knob
 
-MODES = ("off", "wandb", "trackio")
+MODES = ("off", "wandb")
 WANDB_MODES = ("auto", "online", "offline")
 RUNS = ("auto", "member", "seeds")
 # WANDB_MODE as W&B reads it, with two former words
@@ -23,10 +23,8 @@ OF_ENVIRONMENT = {
 class Tracking:
     """The service that curves are sent to. The rows on disk are the truth."""
 
-    mode: str = knob("off", "off, wandb or trackio", choices=MODES)
-    project: str | None = knob(
-        None, "project of W&B or trackio; null: WANDB_PROJECT, or memcap"
-    )
+    mode: str = knob("off", "off or wandb", choices=MODES)
+    project: str | None = knob(None, "project of W&B; null: WANDB_PROJECT, or memcap")
     entity: str | None = knob(None, "user or team of W&B; null: your default")
     wandb: str = knob(
         "auto", "auto: online only where a key is present", choices=WANDB_MODES
@@ -38,9 +36,9 @@ class Tracking:
     )
 
     @property
-    def is_disabled(self) -> bool:
-        """Tell whether WANDB_MODE turns W&B off."""
-        return self.mode == "wandb" and os.environ.get("WANDB_MODE") == "disabled"
+    def is_off(self) -> bool:
+        """Return whether nothing is sent, as WANDB_MODE, too, may say."""
+        return self.mode == "off" or os.environ.get("WANDB_MODE") == "disabled"
 
     @property
     def wandb_mode(self) -> str:
@@ -51,8 +49,7 @@ class Tracking:
 
     def command(self, folder: Path) -> str:
         """Return the command that sends a folder by hand."""
-        service = None if self.mode == "wandb" else self.mode
-        options = {"--to": service, "--project": self.project, "--entity": self.entity}
+        options = {"--project": self.project, "--entity": self.entity}
         words = ["memcap", "mirror", str(folder)]
         for option, value in options.items():
             words += [option, value] if value else []

@@ -63,3 +63,10 @@ def test_a_bad_file_is_named_or_refused(study):
     done = memcap(study, "mirror", "outputs/small")
     assert done.status == 0
     assert done.err.startswith(f"memcap: outputs/small/rows/{path.name}: ")
+
+
+def test_what_the_environment_turns_off_is_refused(study, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    done = memcap(study, "mirror", "outputs/small")
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert "WANDB_MODE=disabled: turns W&B off" in done.err

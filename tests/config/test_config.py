@@ -94,7 +94,7 @@ def test_an_unknown_recipe_names_the_known_ones(name):
     ("cls", "field", "value", "allowed"),
     [
         (Engine, "lanes", -1, "at least 0"),
-        (Tracking, "mode", "on", "one of off, wandb, trackio"),
+        (Tracking, "mode", "on", "one of off, wandb"),
         (Tracking, "project", 3, "text"),
     ],
 )
