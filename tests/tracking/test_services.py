@@ -36,7 +36,10 @@ points = {step: {"train/loss": 1 / step, "eval/accuracy": step / 10} for step in
 ours = sender()
 """
 MEMBER = """
-points = {1: {"train/loss": 0.5, "eval/accuracy": 0.9}, 2: {"train/loss": 0.75, "eval/accuracy": 0.7}}
+points = {
+    1: {"train/loss": 0.5, "eval/accuracy": 0.9},
+    2: {"train/loss": 0.75, "eval/accuracy": 0.7},
+}
 member("m", points, {"solved": True}, {"lag": 3})
 ours.close()
 """
