@@ -4,7 +4,6 @@ The library does this by itself before it compiles anything, with or without the
 """
 
 import contextlib
-import importlib
 import mmap
 import os
 import resource
@@ -102,7 +101,8 @@ def limit_blas() -> None:
     34 ms instead of 1.4 for a matrix of 172 on two cores. NumPy's wheels have a BLAS of
     their own, which stays as it is.
     """
-    importlib.import_module("scipy.linalg.cython_lapack")  # loads it, as JAX does
+    from scipy.linalg import cython_lapack  # noqa: F401  # loads it, as JAX does
+
     libraries = ThreadpoolController()
     paths = [
         each["filepath"]
