@@ -101,7 +101,7 @@ def limit_blas() -> None:
     34 ms instead of 1.4 for a matrix of 172 on two cores. NumPy's wheels have a BLAS of
     their own, which stays as it is.
     """
-    from scipy.linalg import cython_lapack  # noqa: F401  # loads it, as JAX does
+    import scipy.linalg  # noqa: F401  # loads it
 
     libraries = ThreadpoolController()
     paths = [
