@@ -25,7 +25,7 @@ from memcap.training.workers import WorkerProcess
 USUAL = {"task": "delay_line", "lag": 8, "recipe": "curriculum", "sequences": 64}
 NET = {"optimizer": "ggt", "units": 9, "budget": 200}
 WIDE = {"optimizer": "adam", "units": 128, "budget": 20, "clip": 0.001, "batch": 8}
-PASSING = ["compile_seconds", "run_seconds", "population", "finished"]
+PASSING = ["compile_seconds", "run_seconds", "population", "finished", "git_commit"]
 SCRIPT = """
 {before}
 import memcap
