@@ -286,7 +286,7 @@ def train(
     place = None if folder is None else _place(folder, "folder")
     job = Study(place, study, design, precision, shards.new_session())
     quiet = not progress
-    if settings.is_off:
+    if settings.mode == "off" or settings.is_disabled:
         return run_study(all_members, engine, job, quiet)
     if place is None:
         raise UserError(

@@ -39,7 +39,7 @@ def run(arguments: Namespace) -> None:
     place = arguments.results
     options = {name: getattr(arguments, name) for name in OPTIONS}
     settings = typed(Tracking, {"mode": "wandb", **options}, "tracking")
-    if settings.is_off:
+    if settings.is_disabled:
         raise UserError("WANDB_MODE=disabled: turns W&B off; unset it to send a folder")
     if is_published(place):
         raise UserError(

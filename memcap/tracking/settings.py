@@ -36,9 +36,9 @@ class Tracking:
     )
 
     @property
-    def is_off(self) -> bool:
-        """Return whether nothing is sent, as WANDB_MODE, too, may say."""
-        return self.mode == "off" or os.environ.get("WANDB_MODE") == "disabled"
+    def is_disabled(self) -> bool:
+        """Return whether WANDB_MODE turns W&B off."""
+        return os.environ.get("WANDB_MODE") == "disabled"
 
     @property
     def wandb_mode(self) -> str:

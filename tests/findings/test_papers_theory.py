@@ -17,7 +17,7 @@ from memcap.tasks.bandlimited_delay import BandlimitedDelay
 
 
 def members_of(study):
-    (job,) = (job for jobs in compose_jobs([f"sweeps={study}"]) for job in jobs)
+    (job,) = (job for jobs in compose_jobs([f"sweeps=papers/{study}"]) for job in jobs)
     return job.members
 
 

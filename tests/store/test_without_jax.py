@@ -15,7 +15,6 @@ COMMANDS = {
     "collect .": "3 rows in rows.parquet",
     "frontier .": "u50",
     "answer --task latch --lag 2 .": "latch at lag 2",
-    "knobs": "task.lag",
     "tasks": "latch",
 }
 SCRIPT = f"""

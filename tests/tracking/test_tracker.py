@@ -98,6 +98,6 @@ def test_a_folder_that_cannot_be_read_is_a_warning(service, monkeypatch, capsys)
 
 @pytest.mark.parametrize("mode", ["auto", "online", "offline"])
 def test_disabled_by_the_environment_is_off(monkeypatch, mode):
-    assert (Tracking().is_off, Tracking("wandb", wandb=mode).is_off) == (True, False)
+    assert not Tracking("wandb", wandb=mode).is_disabled
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    assert Tracking("wandb", wandb=mode).is_off
+    assert Tracking("wandb", wandb=mode).is_disabled

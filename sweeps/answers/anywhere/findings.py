@@ -16,7 +16,6 @@ from memcap.findings.tables import (
     table,
     task_of_row,
 )
-from memcap.store import nets
 
 
 def anywhere() -> str:
@@ -35,20 +34,14 @@ def anywhere() -> str:
 
 
 def earlier() -> str:
-    """Rows of the rule before this one, by table."""
-    tables = {
-        "anywhere": rows_of("anywhere"),
-        "nets": pl.DataFrame([*nets.names().values()]),
-    }
-    counts = []
-    for name, rows in tables.items():
-        rows = rows.filter(evaluation_until="anywhere")
-        number = rows.filter(~pl.col("config").str.contains('"confirmation"')).height
-        counts.append(f"{number:,} of {rows.height:,} rows of `{name}`")
+    """Rows of the rule before this one."""
+    rows = rows_of("anywhere")
+    number = rows.filter(~pl.col("config").str.contains('"confirmation"')).height
     return filled(
-        f"Judged by the rule before: {', '.join(counts)}. By that rule all places of a lag, the"
-        " first step among them, counted as one, so that some of these nets are wrong at one lag"
-        " where it begins at the first step. They are trained again."
+        f"Judged by the rule before: {number:,} of these {rows.height:,} rows, and the published"
+        " nets (`memcap.load`). By that rule all places of a lag, the first step among them,"
+        " counted as one, so that some of these nets are wrong at one lag where it begins at the"
+        " first step. They are trained again."
     )
 
 
