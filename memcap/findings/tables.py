@@ -9,7 +9,7 @@ import polars as pl
 
 from memcap import store
 from memcap.answers.answer import Answer, Question, answer
-from memcap.answers.sources import from_rows
+from memcap.answers.sources import from_rows, rows_for
 from memcap.answers.words import wilson
 from memcap.config.member import question_task, task_of
 from memcap.frontiers.comparison import count_by_units, in_numbers, shift
@@ -73,6 +73,7 @@ __all__ = [
     "point",
     "points_of",
     "recipes_of",
+    "rows_for",
     "rows_of",
     "sentence",
     "shapes",

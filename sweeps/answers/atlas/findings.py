@@ -7,11 +7,10 @@ from functools import cache
 
 import polars as pl
 
-from memcap.answers.answer import Answer
-from memcap.answers.sources import rows_for
 from memcap.figures import gap
 from memcap.findings import folder, load
 from memcap.findings.tables import (
+    Answer,
     Point,
     advised,
     atlas_rows,
@@ -30,6 +29,7 @@ from memcap.findings.tables import (
     point,
     points_of,
     recipes_of,
+    rows_for,
     rows_of,
     sentence,
     span,
