@@ -2,14 +2,15 @@
 and when its training ends. Tasks and networks are not known here.
 
 A net trains in chunks of `Evaluation.every` steps. After each chunk the engine asks the
-net's rule on which streams of sequences it is to be tested (`is_due`), tests it there,
-and reports the scores (`update`), until the rule's `status` is no longer "running".
+net's rule on which of its `tests`, streams of sequences, it is to be tested (`is_due`),
+tests it there, and reports the scores (`update`), until the rule's `status` is no longer
+"running".
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from enum import IntEnum, StrEnum
+from enum import Enum, IntEnum, StrEnum
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -54,6 +55,14 @@ class Stream(IntEnum):
     LOOK = 6  # at these lags, and at lengths with filler before what counts
     # at every lag up to the member's own and at drawn lengths, fresh each time
     CONFIRM = 7
+
+
+class Part(Enum):
+    """A part of the sequences of a file, on which a net is evaluated that is judged by
+    its loss."""
+
+    VALIDATION = 0
+    HELD_OUT = 1
 
 
 class Verdict(StrEnum):
@@ -280,6 +289,7 @@ class ScoreRule(Assessment):
     looks_right: bool = False  # whether the last look passed, and is to be confirmed
     draws: int = 0  # number of draws to confirm looks so far
     by_loss: ClassVar[bool] = False  # whether a loss decides, on validation's sequences
+    tests: ClassVar[tuple[Stream | Part, ...]] = tuple(TESTS)  # in their order
 
     def state(self) -> Values:
         """Return what changes while a net trains, by name."""
@@ -292,26 +302,26 @@ class ScoreRule(Assessment):
         """True while the net trains on."""
         return self.status == "running"
 
-    def is_due(self, stream: Stream, step: int, training_score: float) -> bool:
-        """Tell whether to test the net on a stream, after a chunk that ended at `step`.
+    def is_due(self, test: Stream | Part, step: int, training_score: float) -> bool:
+        """Return whether a test is due after a chunk that ended at `step`.
 
         A net that has ended is still tested on the stretched stream, and on that of the
         verdict it trained for, as its row has these scores, too.
         """
-        if stream == Stream.EVALUATE:
+        if test == Stream.EVALUATE:
             if self.solved is None:
                 is_time = self.criterion.is_near(training_score)
             else:
                 is_time = step % (CHUNKS_BETWEEN_TESTS * self.evaluation.every) == 0
             return self.running and (is_time or self._at_end(step))
-        is_goal = TESTS[stream] == self.evaluation.until
+        is_goal = TESTS[test] == self.evaluation.until
         if not self.running:
-            return is_goal or stream == Stream.STRETCH
+            return is_goal or test == Stream.STRETCH
         return is_goal and self.solved is not None and self.passes_in_a_row > 0
 
     def update(
         self,
-        stream: Stream,
+        test: Stream | Part,
         step: int,
         scores: Mapping[int, float],
         loss: float = math.nan,
@@ -323,25 +333,25 @@ class ScoreRule(Assessment):
         again on the next sequences, until it has passed often enough or fails.
 
         Args:
-            stream, step: as for `is_due`.
+            test, step: as for `is_due`.
             scores: by lag; empty if the net was not tested.
-            loss: the mean loss.
+            loss: the mean loss, of sequences that lie in a file.
         """
-        if stream == Stream.EVALUATE and self.running:
+        if test == Stream.EVALUATE and self.running:
             if scores:
                 (score,) = scores.values()
                 self._update_solved(step, score)
             else:
                 self.passes_in_a_row = 0
-        elif stream == Stream.STRETCH and scores:
+        elif test == Stream.STRETCH and scores:
             (self.stretched,) = scores.values()
             passes = self.criterion.passes(self.stretched)
             self._update_stricter(Verdict.STEADY, step, passes)
-        elif stream in (Stream.UP_TO, Stream.LOOK) and scores:
+        elif test in (Stream.UP_TO, Stream.LOOK) and scores:
             self._record_lags(scores)
             values = list(scores.values())
             passes = self.criterion.passes_at_all_lags(values, self.evaluation.block)
-            if stream == Stream.UP_TO:
+            if test == Stream.UP_TO:
                 self._update_stricter(Verdict.UP_TO, step, passes)
             elif passes and self.running and self.solved is not None:
                 self.looks_right = True
@@ -418,43 +428,35 @@ class LossRule(ScoreRule):
     """Judges a net by its loss on validation's sequences, and ends the training when
     that has not fallen for long.
 
-    It is for sequences of a file, of which nothing is stretched. So two streams and two
-    fields mean something else here than elsewhere:
-
-    * stream EVALUATE: the file's part for validation; `best` is the score on it at the
-      lowest loss.
-    * stream STRETCH: the file's held-out part, evaluated only with the weights of the
-      lowest loss so far; `stretched` is the score on it, which chooses nothing.
-
-    No score is asked for, so the status of a net that has ended is "unsolved".
+    It is for sequences of a file, of which nothing is stretched. `best` is the score on
+    validation's at the lowest loss. The held-out ones choose nothing: they are evaluated
+    with the weights of the lowest loss so far, for `score` and `held_out_loss`. No score
+    is asked for, so the status of a net that has ended is "unsolved".
     """
 
     lowest_step: int = 0  # at which the loss was lowest
     is_lowest: bool = False  # whether the last evaluation had the lowest loss
     by_loss = True
+    tests = tuple(Part)
 
-    def is_due(self, stream: Stream, step: int, training_score: float) -> bool:
+    def is_due(self, test: Stream | Part, step: int, training_score: float) -> bool:
         """Return true for validation's sequences after every chunk, and for the
         held-out ones if the loss fell."""
-        if stream == Stream.EVALUATE:
-            return self.running
-        return stream == Stream.STRETCH and self.is_lowest
+        return self.running if test is Part.VALIDATION else self.is_lowest
 
     def update(
         self,
-        stream: Stream,
+        test: Stream | Part,
         step: int,
         scores: Mapping[int, float],
         loss: float = math.nan,
     ) -> None:
-        """Decide after an evaluation of validation's sequences, and note the results on
-        those held out."""
-        if stream == Stream.STRETCH and scores:
-            (score,) = scores.values()
-            self.score = score
-            self.stretched = score
-            self.held_out_loss = loss
-        if stream != Stream.EVALUATE:
+        """Decide after an evaluation of validation's sequences, and record the results
+        on those held out."""
+        if test is Part.HELD_OUT:
+            if scores:
+                (self.score,) = scores.values()
+                self.held_out_loss = loss
             return
         self.is_lowest = False
         if not self.running or not scores:

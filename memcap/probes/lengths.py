@@ -2,6 +2,7 @@
 on, or did it learn a clock?"""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -16,7 +17,8 @@ from memcap.rule import Criterion
 from memcap.runtime import jax_setup
 from memcap.store.columns import Row
 from memcap.trained import Trained
-from memcap.training.step import EvalOperands, Trainer, TrainSpec
+from memcap.training.evaluation import Drawn, EvalOperands
+from memcap.training.step import Trainer, TrainSpec
 
 FACTORS = (1, 2, 5, 10, 20)
 SEQUENCES = 512
@@ -68,13 +70,14 @@ def scores(net: Trained, pairs: Sequence[tuple[int, int]]) -> list[tuple[float, 
     weights = member.architecture.flatten(net.weights)
     blocks = np.int32(-(-SEQUENCES // trainer.spec.evaluation.block))
     units = np.int32(member.model.units)
-    evaluate = jax.jit(trainer.evaluate_sequences)
+    evaluate = jax.jit(partial(trainer.evaluate, whole=True))
     results = []
     for pair in pairs:
         lag, length = map(np.int32, pair)
-        operands = EvalOperands(key(net, 0), lag, length, blocks, units)
+        operands = EvalOperands(Drawn(key(net, 0), lag, length), blocks, units)
         with jax_setup.precision():
-            results.append(tuple(evaluate(weights, operands).tolist()))
+            of_pair = evaluate(weights, operands)
+        results.append((float(of_pair.mean), float(of_pair.whole)))
     return results
 
 

@@ -14,11 +14,19 @@ import numpy as np
 from memcap.config.member import Member
 from memcap.confirmation import LagTest, Tally
 from memcap.models.model import Params
-from memcap.rule import Assessment, LagScore, Stream
+from memcap.rule import Assessment, LagScore, Part, Stream
 from memcap.tasks.base import FileTask, random_key
 from memcap.training import curriculum
 from memcap.training.curriculum import Curriculum, CurriculumState
-from memcap.training.step import EvalOperands, Trainer, TrainOperands, TrainState
+from memcap.training.evaluation import (
+    Drawn,
+    DrawnAtLengths,
+    Enumerated,
+    EvalOperands,
+    FilePart,
+    Sequences,
+)
+from memcap.training.step import Trainer, TrainOperands, TrainState
 
 
 @dataclass(kw_only=True)
@@ -173,7 +181,10 @@ def empty_operands(trainer: Trainer) -> tuple[TrainOperands, EvalOperands]:
         criterion = () if trainer.spec.task.higher_is_better else real
         plan = Curriculum(number, real, real, flag, real, lengths, criterion)
     train = TrainOperands(key, number, number, real, number, flag, number, number, plan)
-    return train, EvalOperands(key, number, number, number, number)
+    sequences: Sequences = Drawn(key, number, number)
+    if isinstance(trainer.spec.task, FileTask):
+        sequences = FilePart(number, number, number)
+    return train, EvalOperands(sequences, number, number)
 
 
 def initial_state(trainer: Trainer, member: Member) -> TrainState:
@@ -223,67 +234,71 @@ def train_operands(trainer: Trainer, member: Member) -> TrainOperands:
 
 
 def eval_operands(
-    trainer: Trainer, member: Member, stream: Stream, index: int = 0
-) -> EvalOperands:
-    """Return the operands of one of a member's evaluations.
+    member: Member, test: Stream | Part, evaluation: int = 0
+) -> list[EvalOperands]:
+    """Return the operands of a test of a member, those of each of its evaluations.
 
     Args:
-        trainer, member: the functions that train a member, and the member.
-        stream: with the sizes of `Member.sizes`. Of a file's sequences all held-out
-            ones are taken; for members that are judged by their loss, EVALUATE takes
-            all of validation's.
-        index: number of the evaluation at its lag, or of the length or lag: each has
+        member: the member.
+        test: the sequences, with the sizes of `Member.evaluation_sizes`. Of a file every
+            stream is its held-out part.
+        evaluation: the number of the evaluation on EVALUATE, each of which draws
             sequences of its own.
     """
     if isinstance(member.task, FileTask):
-        validates = stream == Stream.EVALUATE and member.task.rule.by_loss
-        part = 0 if validates else 1
-        blocks = -(-member.task.part_sizes[part] // member.evaluation.block)
-        size = (member.lag, member.length, blocks)
-        source = np.array([part, 0], np.uint32)
-    else:
-        several = stream in (Stream.LENGTHS, Stream.UP_TO, Stream.LOOK)
-        size = member.evaluation_sizes(stream)[index if several else 0]
-        source = stream_key(member, stream, index)
-    return EvalOperands(source, *map(np.int32, size), np.int32(member.model.units))
+        part = test if isinstance(test, Part) else Part.HELD_OUT
+        blocks = -(-member.task.part_sizes[part.value] // member.evaluation.block)
+        numbers = map(np.int32, (part.value, member.lag, member.length))
+        return [_operands(member, FilePart(*numbers), blocks)]
+    first = evaluation if test == Stream.EVALUATE else 0
+    operands = []
+    for k, size in enumerate(member.evaluation_sizes(test), first):
+        lag, length, blocks = map(np.int32, size)
+        sequences = Drawn(stream_key(member, test, k), lag, length)
+        operands.append(_operands(member, sequences, blocks))
+    return operands
 
 
 def score_lag(
     member: Member,
     lag: int,
-    sums: Callable[[EvalOperands, bool], np.ndarray],
+    tally: Callable[[EvalOperands], np.ndarray],
     next_draw: Callable[[], int],
 ) -> LagScore:
     """Score a member's net at a lag up to its own, at all lengths (`LagTest`).
 
     Args:
         member, lag: the member, and the lag.
-        sums: runs `Trainer.tally_all`, or if its second argument is false
-            `Trainer.tally_drawn`.
+        tally: runs `Trainer.tally`.
         next_draw: numbers the draws of sequences; each number has sequences of its own.
     """
     numbers = member.sequences_at(lag)
     shortest, longest = member.lengths_at(lag)
 
-    def parts(lengths: range) -> Iterator[tuple[np.ndarray, Sequence[int]]]:
-        """Yield sources of sequences and their lengths, which follow each other."""
-        key = stream_key(member, Stream.CONFIRM, next_draw())
+    def parts(lengths: range, blocks: int) -> Iterator[EvalOperands]:
+        """Yield the operands for lengths that follow each other."""
         if numbers is None:
-            yield key, lengths
+            key = stream_key(member, Stream.CONFIRM, next_draw())
+            ends = map(np.int32, (lag, lengths[0], lengths[-1]))
+            drawn = DrawnAtLengths(key, *ends)
+            yield _operands(member, drawn, blocks * len(lengths))
             return
         of_length = groupby(lengths, lambda length: numbers[length - shortest])
-        for number, equal in of_length:
-            yield np.array([number, 0], np.uint32), list(equal)
+        for number, group in of_length:
+            equal = [*group]
+            sequences = Enumerated(*map(np.int32, (number, lag, equal[0])))
+            blocks = len(equal) * -(-number // member.evaluation.block)
+            yield _operands(member, sequences, blocks)
 
     def draw(first: int, last: int, blocks: int) -> Tally:
-        total = np.zeros((4, 1))
-        for source, lengths in parts(range(first, last + 1)):
-            count = blocks * len(lengths)
-            sizes = lag, lengths[0], count, member.model.units, lengths[-1]
-            operands = EvalOperands(source, *map(np.int32, sizes))
-            total = total + sums(operands, numbers is not None).T
-        return Tally(*total[:, first : last + 1])
+        operands = parts(range(first, last + 1), blocks)
+        sums = np.sum([tally(each) for each in operands], axis=0, dtype=float)
+        return Tally(*sums[first : last + 1].T)
 
     is_exact = numbers is not None
     test = LagTest(member.criterion, draw, member.evaluation.block, is_exact)
     return test.score(shortest, longest)
+
+
+def _operands(member: Member, sequences: Sequences, blocks: int) -> EvalOperands:
+    return EvalOperands(sequences, np.int32(blocks), np.int32(member.model.units))

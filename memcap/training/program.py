@@ -26,7 +26,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import Any, NamedTuple, Self
 
 import jax
@@ -39,14 +39,9 @@ from memcap.cells.lstm import LSTM
 from memcap.config.member import Engine, Member
 from memcap.runtime import jax_setup
 from memcap.tasks import FileTask, Task
+from memcap.training.evaluation import EvalOperands
 from memcap.training.host import empty_operands, empty_state
-from memcap.training.step import (
-    EvalOperands,
-    Trainer,
-    TrainOperands,
-    TrainSpec,
-    TrainState,
-)
+from memcap.training.step import Trainer, TrainOperands, TrainSpec, TrainState
 
 # Of programs that several widths and lengths share: the first bucket, and the next ones
 SMALLEST_WIDTH = 4
@@ -309,9 +304,8 @@ class Executables:
 
     @property
     def evaluate(self) -> Any:
-        """The compiled (params (lanes, P), eval operands) -> scores (lanes,); or
-        (lanes, 2), those of `Trainer.evaluate_sequences` with `evaluation.lengths`, or
-        of `Trainer.evaluate_part`. Waits until it is compiled.
+        """`Trainer.evaluate` of all lanes, compiled: (params (lanes, P), eval operands)
+        -> `Scores` (lanes,). Waits until it is compiled.
 
         Its buffer is that of the stretched evaluation: a buffer of its own for the
         shorter ones would save them 7 % of their time at 50 units, and cost a second
@@ -320,17 +314,10 @@ class Executables:
         return self.evaluate_future.result()[0]
 
     @cached_property
-    def tally_drawn(self) -> Any:
-        """`Trainer.tally_drawn` of all lanes, compiled when it is first called."""
-        return self._compiled_when_called(self.program.trainer.tally_drawn)
-
-    @cached_property
-    def tally_all(self) -> Any:
-        """`Trainer.tally_all` of all lanes, compiled when it is first called."""
-        return self._compiled_when_called(self.program.trainer.tally_all)
-
-    def _compiled_when_called(self, function: Callable[..., Any]) -> Any:
-        mapped = jax.jit(self.program.map_over_lanes(function))
+    def tally(self) -> Any:
+        """`Trainer.tally` of all lanes, compiled when it is first called for a kind of
+        sequences."""
+        mapped = jax.jit(self.program.map_over_lanes(self.program.trainer.tally))
 
         def call(params: Any, operands: EvalOperands) -> np.ndarray:
             with jax_setup.precision():
@@ -401,11 +388,8 @@ def compile_both(program: Program) -> tuple[Any, Future[tuple[Any, float]]]:
     spec = trainer.spec
     is_cpu = (program.chips or jax.local_devices())[0].platform == "cpu"
     states, operands, eval_operands = program.example()
-    evaluate = trainer.evaluate
-    if spec.evaluation.lengths:
-        evaluate = trainer.evaluate_sequences
-    if isinstance(spec.task, FileTask):
-        evaluate = trainer.evaluate_part
+    whole = spec.evaluation.lengths is not None
+    evaluate = partial(trainer.evaluate, whole=whole)
 
     def compile_evaluate() -> tuple[Any, float]:
         with jax_setup.precision():

@@ -31,6 +31,7 @@ from memcap.rule import Evaluation
 from memcap.tasks import Batch, FileTask, Task
 from memcap.tasks.base import integers
 from memcap.training.curriculum import lr_scale, next_progress
+from memcap.training.evaluation import Block, EvalOperands, Scores
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float
@@ -50,21 +51,6 @@ class TrainOperands(NamedTuple):
     curriculum: Any = ()  # a `Curriculum`, or () without one
 
 
-class EvalOperands(NamedTuple):
-    """The operands of one evaluation of a member. Scalars unless noted."""
-
-    # (2,) uint32, where the sequences come from: a random key to draw them from. For a
-    # file it is no key: its first number is the part, 0 for validation, 1 for held out;
-    # nor for `tally_all`, where it is the number of sequences of a length
-    source: Any
-    lag: Any
-    length: Any  # steps of a sequence
-    blocks: Any  # number of blocks of sequences; 0 skips the evaluation
-    units: Any  # as for training
-    # the longest length of the blocks, if `length` is the shortest; () if all have `length`
-    longest: Any = ()
-
-
 class TrainState(NamedTuple):
     """The state of a member in training."""
 
@@ -78,6 +64,15 @@ class TrainState(NamedTuple):
     # curriculum has not reached the member's lag.
     train_score: Any
     progress: Any = ()  # a `CurriculumState`, or () without a curriculum
+
+
+class Totals(NamedTuple):
+    """Sums over the blocks of an evaluation: scalars; None: not computed."""
+
+    score: Any
+    number: Any  # of answers
+    right: Any  # number of sequences without a wrong answer
+    loss: Any
 
 
 # Fields of a recipe that become operands or act on the first weights
@@ -347,150 +342,86 @@ class Trainer:
         return lax.while_loop(goes_on, step, (jnp.int32(0), state, losses))[1:]
 
     def evaluate(
-        self, params: Float[Array, " P"], operands: EvalOperands
-    ) -> Float[Array, ""]:
-        """Return the mean score over held-out sequences; NaN if `operands.blocks` is 0.
+        self, params: Float[Array, " P"], operands: EvalOperands, whole: bool = False
+    ) -> Scores:
+        """Score a net on blocks of sequences.
 
         Under `vmap` every member runs as many blocks as the one with the most.
-        """
 
-        def add_block(k: jax.Array, totals: Any) -> Any:
-            batch, outputs = self._held_out(params, operands, k)
-            sums = loss_and_score_sums(outputs, self._targets(batch))
-            return totals[0] + sums.score, totals[1] + sums.number
+        Args:
+            params: the weights.
+            operands: which sequences, and how many blocks.
+            whole: whether to count whole sequences, too, if the task has classes.
+        """
+        counts_whole = whole and self.spec.task.loss == "classes"
+        has_loss = isinstance(self.spec.task, FileTask)
+
+        def add_block(k: jax.Array, totals: Totals) -> Totals:
+            block = operands.sequences.block(self, k)
+            outputs = self._outputs(params, block, operands.units)
+            loss, score, number = loss_and_score_sums(
+                outputs, self._targets(block.batch, block.counts)
+            )
+            score = totals.score + score
+            number = totals.number + number
+            right = None
+            if counts_whole:
+                right = totals.right + right_sequences(outputs, block.batch).sum()
+            return Totals(
+                score, number, right, loss=totals.loss + loss if has_loss else None
+            )
 
         zero = jnp.float32(0)
-        score, number = lax.fori_loop(0, operands.blocks, add_block, (zero, zero))
-        return score / number
+        zeros = Totals(
+            zero, zero, zero if counts_whole else None, zero if has_loss else None
+        )
+        totals = lax.fori_loop(0, operands.blocks, add_block, zeros)
+        scores = Scores(totals.score / totals.number)
+        if counts_whole:
+            sequences = operands.blocks * self.spec.evaluation.block
+            scores = scores._replace(whole=totals.right / sequences)
+        if has_loss:
+            scores = scores._replace(loss=totals.loss / totals.number)
+        return scores
 
-    def evaluate_sequences(
-        self, params: Float[Array, " P"], operands: EvalOperands
-    ) -> Float[Array, 2]:
-        """Evaluate like `evaluate`, and count whole sequences: return the score, and the
-        share of sequences without a wrong answer (NaN if the task has no classes)."""
-
-        def add_block(k: jax.Array, totals: Float[Array, 3]) -> Float[Array, 3]:
-            batch, outputs = self._held_out(params, operands, k)
-            _, score, number = loss_and_score_sums(outputs, self._targets(batch))
-            number_right: Any = jnp.nan
-            if self.spec.task.loss == "classes":
-                number_right = right_sequences(outputs, batch).sum()
-            return totals + jnp.stack([score, number, jnp.float32(number_right)])
-
-        totals = lax.fori_loop(0, operands.blocks, add_block, jnp.zeros(3))
-        score, number, number_right = totals
-        sequences = operands.blocks * self.spec.evaluation.block
-        return jnp.stack([score / number, number_right / sequences])
-
-    def tally_drawn(
+    def tally(
         self, params: Float[Array, " P"], operands: EvalOperands
     ) -> Float[Array, "L 4"]:
-        """Sum up held-out sequences at one lag (`confirmation.Tally`) by length, up to
-        `max_length`. Blocks have the lengths from `operands.length` to
-        `operands.longest` in turn; in a longer sequence the task's filler comes first."""
-        source = jax.random.wrap_key_data(operands.source)
-        lengths = operands.longest + 1 - operands.length
+        """Sum up blocks of sequences (`confirmation.Tally`) by length, up to
+        `max_length`."""
 
         def add_block(k: jax.Array, sums: Float[Array, "L 4"]) -> Float[Array, "L 4"]:
-            length = operands.length + k % lengths
-            sizes = self.max_length, self.spec.evaluation.block
-            key = jax.random.fold_in(source, k)
-            batch = self.spec.task.unseen(key, operands.lag, length, *sizes)
-            return sums.at[length].add(self._tally(params, operands, batch, length))
+            block = operands.sequences.block(self, k)
+            outputs = self._outputs(params, block, operands.units)
+            targets = self._targets(block.batch)
+            of_each = jax.vmap(loss_and_score_sums, -1)(outputs, targets)
+            errors = of_each.score
+            if self.spec.task.higher_is_better:
+                errors = of_each.number - of_each.score
+            ones = of_each.number**0
+            columns = jnp.stack([ones, of_each.number, errors, errors**2])
+            if block.counts is not None:
+                columns = columns * block.counts
+            return sums.at[block.length].add(columns.sum(1))
 
         zeros = jnp.zeros((self.max_length + 1, 4))
         return lax.fori_loop(0, operands.blocks, add_block, zeros)
 
-    def tally_all(
-        self, params: Float[Array, " P"], operands: EvalOperands
-    ) -> Float[Array, "L 4"]:
-        """Sum up all sequences there are at one lag, like `tally_drawn`, at each length
-        from `operands.length` to `operands.longest`. The first number of
-        `operands.source` is how many there are of a length."""
-        number = operands.source[0].astype(jnp.int32)
-        size = self.spec.evaluation.block
-        blocks_of_a_length = (number + size - 1) // size
-
-        def add_block(k: jax.Array, sums: Float[Array, "L 4"]) -> Float[Array, "L 4"]:
-            length = operands.length + k // blocks_of_a_length
-            numbers = k % blocks_of_a_length * size + jnp.arange(size)
-            # The last block is filled up with sequences that do not count.
-            batch = self.spec.task.enumerated(
-                jnp.minimum(numbers, number - 1), operands.lag, length, self.max_length
-            )
-            counts = numbers < number
-            tally = self._tally(params, operands, batch, length, counts)
-            return sums.at[length].add(tally)
-
-        lengths = operands.longest + 1 - operands.length
-        blocks = jnp.minimum(operands.blocks, 1) * lengths * blocks_of_a_length
-        zeros = jnp.zeros((self.max_length + 1, 4))
-        return lax.fori_loop(0, blocks, add_block, zeros)
-
-    def evaluate_part(
-        self, params: Float[Array, " P"], operands: EvalOperands
-    ) -> Float[Array, 2]:
-        """Return the score and the loss on all sequences of a part of a file: those for
-        validation, or those held out."""
-        part = operands.source[0].astype(jnp.int32)
-        task = cast(FileTask, self.spec.task)
-
-        def add_block(k: jax.Array, totals: Float[Array, 3]) -> Float[Array, 3]:
-            # The last block is filled up with sequences that the mask leaves out.
-            batch, mask = task.part(part, k, *self._sizes(operands))
-            outputs = self._outputs(params, operands, batch)
-            if batch.mask is not None:
-                mask = mask & batch.mask
-            targets = Targets(batch.targets, mask, task.loss)
-            return totals + jnp.stack(loss_and_score_sums(outputs, targets))
-
-        totals = lax.fori_loop(0, operands.blocks, add_block, jnp.zeros(3))
-        # The sums begin with the loss; what is returned begins with the score.
-        loss, score, number = totals
-        return jnp.stack([score, loss]) / number
-
-    def _held_out(
-        self, params: Float[Array, " P"], operands: EvalOperands, k: jax.Array
-    ) -> tuple[Batch, Float[Array, "O *T B"]]:
-        """Draw block k of sequences that training never draws, and run the network on
-        it."""
-        key = jax.random.fold_in(jax.random.wrap_key_data(operands.source), k)
-        batch = self.spec.task.unseen(key, *self._sizes(operands))
-        return batch, self._outputs(params, operands, batch)
-
-    def _tally(
-        self,
-        params: Float[Array, " P"],
-        operands: EvalOperands,
-        batch: Batch,
-        length: Any,
-        counts: Any = 1,
-    ) -> Float[Array, 4]:
-        """Return the sums of `confirmation.Tally` over a batch of this length; `counts`
-        is a mask (B,) of the sequences that count."""
-        outputs = self._outputs(params, operands._replace(length=length), batch)
-        of_each = jax.vmap(loss_and_score_sums, -1)(outputs, self._targets(batch))
-        errors = of_each.score
-        if self.spec.task.higher_is_better:
-            errors = of_each.number - of_each.score
-        columns = jnp.stack([of_each.number**0, of_each.number, errors, errors**2])
-        return (columns * counts).sum(1)
-
-    def _sizes(self, operands: EvalOperands) -> tuple[Any, Any, int, int]:
-        """Return the sizes of a block: its lag, its length, the steps of its buffer,
-        and its number of sequences."""
-        sequences = self.spec.evaluation.block
-        return operands.lag, operands.length, self.max_eval_length, sequences
-
     def _outputs(
-        self, params: Float[Array, " P"], operands: EvalOperands, batch: Batch
+        self, params: Float[Array, " P"], block: Block, units: Any
     ) -> Float[Array, "O *T B"]:
-        forward = forward_pass(self.spec.task, batch, operands.length, operands.units)
+        forward = forward_pass(self.spec.task, block.batch, block.length, units)
         return self._network(params).run(forward, self.loop)[1]
 
     def _network(self, params: Float[Array, " P"]) -> Network:
         architecture = self.spec.architecture
         return architecture.build(architecture.unflatten(params))
 
-    def _targets(self, batch: Batch) -> Targets:
-        return Targets(batch.targets, batch.mask, self.spec.task.loss)
+    def _targets(
+        self, batch: Batch, counts: Bool[Array, " B"] | None = None
+    ) -> Targets:
+        """Return the targets of a batch, of the sequences that count."""
+        mask = batch.mask
+        if counts is not None:
+            mask = counts if mask is None else mask & counts
+        return Targets(batch.targets, mask, self.spec.task.loss)

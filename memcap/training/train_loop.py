@@ -16,8 +16,9 @@ import jax
 import numpy as np
 
 from memcap.config.member import Member
-from memcap.rule import TESTS, ScoreRule, Stream
+from memcap.rule import Part, ScoreRule, Stream
 from memcap.runtime import jax_setup
+from memcap.training.evaluation import EvalOperands, Scores
 from memcap.training.host import (
     Checkpoint,
     CurveChunk,
@@ -32,10 +33,11 @@ from memcap.training.host import (
 )
 from memcap.training.program import Program, compiled, program_id, way_of
 from memcap.training.queue import Queue
-from memcap.training.step import EvalOperands, TrainState
+from memcap.training.step import TrainState
 
 MAX_SAVING = 0.01  # share of the time that handing in states may take
-Evaluations = dict[int, list[list[float]]]  # numbers of each size, by lane
+AT_LAGS = (Stream.UP_TO, Stream.LOOK)  # tests at several lags
+Evaluations = dict[int, list[Scores]]  # by lane, of each of its operands
 
 
 def run_worker(queue: Queue, worker: int) -> None:
@@ -140,11 +142,10 @@ class Lanes:
         self.program = self.code.program  # with fewer lanes if memory is short
         self.trainer = self.program.trainer
         self.lanes: list[Lane | None] = [None] * self.program.lanes
-        zeros = (empty_state(self.trainer), *empty_operands(self.trainer))
-        stacked = jax.tree.map(
-            lambda leaf: np.stack([leaf] * self.program.lanes), zeros
-        )
-        self.states, self.operands, self.eval_operands = stacked
+        self.tests = self.trainer.spec.task.rule.tests
+        self.states = _stacked([empty_state(self.trainer)] * self.program.lanes)
+        operands, _ = empty_operands(self.trainer)
+        self.operands = _stacked([operands] * self.program.lanes)
         self.operands_on_device: Any = None
 
     @property
@@ -205,13 +206,12 @@ class Lanes:
         for k, lane in active.items():
             lane.add_losses(steps[k], finite[k], losses[k])
 
-        tests = {stream: self._test(stream, steps, train_scores) for stream in TESTS}
+        tests = {test: self._test(test, steps, train_scores) for test in self.tests}
         for k, lane in active.items():
             if lane.rule.looks_right:
                 self._confirm(k, lane, steps[k])
         ended = {k: lane for k, lane in active.items() if not lane.rule.running}
-        for k, evaluations in self._evaluate(ended, Stream.LENGTHS).items():
-            active[k].at_lengths = [(score, whole) for score, whole in evaluations]
+        self._score_at_lengths(ended)
 
         if ended:
             self.states = jax.tree.map(np.array, self.states)
@@ -220,46 +220,48 @@ class Lanes:
         for k, lane in active.items():
             lane.seconds += seconds
             count = steps[k] - lane.steps
-            if count or k in tests[Stream.EVALUATE]:
-                (evaluation,) = tests[Stream.EVALUATE].get(k, [[None]])
-                has_lags = k in tests[Stream.UP_TO] or k in tests[Stream.LOOK]
+            (scores,) = tests[self.tests[0]].get(k, [None])
+            if count or scores:
+                has_lags = any(k in tests.get(test, ()) for test in AT_LAGS)
                 chunk = CurveChunk(
                     lane.member,
                     lane.steps,
                     losses[k, :count],
                     train_scores[k],
-                    score=evaluation[0],
+                    score=scores.mean if scores else None,
                     lag=lags.get(k),
                     lr=rates[k],
                     worst=lane.rule.worst if has_lags else None,
-                    validation_loss=evaluation[-1] if lane.rule.by_loss else None,
+                    validation_loss=scores.loss
+                    if scores and lane.rule.by_loss
+                    else None,
                 )
                 chunks.append(chunk)
             lane.steps = steps[k]
         return chunks
 
     def _test(
-        self, stream: Stream, steps: Sequence[int], train_scores: Sequence[float]
+        self, test: Stream | Part, steps: Sequence[int], train_scores: Sequence[float]
     ) -> Evaluations:
         """Test the lanes whose rule says so, and let each rule decide; return what
         `_evaluate` does."""
         active = self.active
         due = {
-            k: lane
+            k: eval_operands(lane.member, test, lane.rule.evaluations)
             for k, lane in active.items()
-            if lane.rule.is_due(stream, steps[k], train_scores[k])
+            if lane.rule.is_due(test, steps[k], train_scores[k])
         }
-        evaluations = self._evaluate(due, stream)
+        evaluations = self._evaluate(due)
         for k, lane in active.items():
-            scores: dict[int, float] = {}
+            means: dict[int, float] = {}
             loss = math.nan
             if k in due:
-                sizes = lane.member.evaluation_sizes(stream)
-                pairs = zip(sizes, evaluations[k], strict=True)
-                scores = {size[0]: evaluation[0] for size, evaluation in pairs}
-                loss = evaluations[k][-1][-1]
-            lane.rule.update(stream, steps[k], scores, loss)
-            if k in due and lane.rule.by_loss and stream == Stream.STRETCH:
+                lags = [int(operands.sequences.lag) for operands in due[k]]
+                scores = zip(lags, evaluations[k], strict=True)
+                means = {lag: each.mean for lag, each in scores}
+                loss = evaluations[k][-1].loss
+            lane.rule.update(test, steps[k], means, loss)
+            if k in due and test is Part.HELD_OUT:
                 lane.lowest = np.array(self.states.params[k])
         return evaluations
 
@@ -270,20 +272,26 @@ class Lanes:
         lags = [*range(member.task.smallest_lag, member.lag + 1)]
         lags.sort(key=lambda lag: lag != lane.rule.worst_lag)
 
-        def sums(operands: EvalOperands, is_exact: bool) -> np.ndarray:
-            longest = np.zeros(len(self.lanes), np.int32)
-            stacked = self.eval_operands._replace(longest=longest)
-            stacked.blocks[:] = 0  # of all other lanes
-            _write(stacked, k, operands)
-            code = self.code.tally_all if is_exact else self.code.tally_drawn
-            return code(self.states.params, stacked)[k]
+        def tally(operands: EvalOperands) -> np.ndarray:
+            return self.code.tally(self.states.params, self._in_lanes({k: operands}))[k]
 
         scores = {}
         for lag in lags:
-            scores[lag] = score_lag(member, lag, sums, lane.rule.next_draw)
+            scores[lag] = score_lag(member, lag, tally, lane.rule.next_draw)
             if not scores[lag].passes:
                 break
         lane.rule.confirm(step, scores)
+
+    def _score_at_lengths(self, ended: Mapping[int, Lane]) -> None:
+        due = {
+            k: eval_operands(lane.member, Stream.LENGTHS)
+            for k, lane in ended.items()
+            if lane.member.evaluation.lengths
+        }
+        for k, evaluations in self._evaluate(due).items():
+            ended[k].at_lengths = [
+                (scores.mean, scores.whole) for scores in evaluations
+            ]
 
     def _lags(self, lanes: Mapping[int, Lane]) -> dict[int, int]:
         if not self.trainer.spec.has_curriculum:
@@ -299,31 +307,23 @@ class Lanes:
         # with the digits that a float32 has
         return {k: float(f"{rate:.7g}") for k, rate in zip(lanes, rates, strict=True)}
 
-    def _evaluate(self, lanes: Mapping[int, Lane], stream: Stream) -> Evaluations:
-        """Evaluate some lanes at each size that the members have for the stream.
-
-        An evaluation has the score; also the share of whole sequences that are right,
-        with `evaluation.lengths`; or the loss, if the sequences lie in a file.
-        """
-        counts = {
-            k: len(lane.member.evaluation_sizes(stream)) for k, lane in lanes.items()
-        }
-        evaluations: Evaluations = {k: [] for k in lanes}
-        for index in range(max(counts.values(), default=0)):
-            due = [k for k in lanes if index < counts[k]]
-            self.eval_operands.blocks[:] = 0  # of all other lanes
-            for k in due:
-                number = index
-                if stream == Stream.EVALUATE:
-                    number = lanes[k].rule.evaluations
-                member = lanes[k].member
-                operands = eval_operands(self.trainer, member, stream, number)
-                _write(self.eval_operands, k, operands)
-            scores = self.code.evaluate(self.states.params, self.eval_operands)
-            scores = np.asarray(scores)
-            for k in due:
-                evaluations[k].append(scores[k].reshape(-1).tolist())
+    def _evaluate(self, due: Mapping[int, Sequence[EvalOperands]]) -> Evaluations:
+        """Evaluate some lanes, each with all of its operands."""
+        evaluations: Evaluations = {k: [] for k in due}
+        for index in range(max(map(len, due.values()), default=0)):
+            operands = {k: each[index] for k, each in due.items() if index < len(each)}
+            stacked = self._in_lanes(operands)
+            scores = jax.device_get(self.code.evaluate(self.states.params, stacked))
+            for k in operands:
+                of_lane = jax.tree.map(lambda leaf, k=k: leaf[k].item(), scores)
+                evaluations[k].append(of_lane)
         return evaluations
+
+    def _in_lanes(self, operands: Mapping[int, EvalOperands]) -> EvalOperands:
+        """Stack the operands of some lanes; the others get no blocks."""
+        first = next(iter(operands.values()))
+        empty = jax.tree.map(np.zeros_like, first)
+        return _stacked([operands.get(k, empty) for k in range(len(self.lanes))])
 
     def results(self) -> dict[int, Result]:
         """Return the results of the members that have ended, by lane."""
@@ -364,6 +364,10 @@ class Lanes:
                 key = lane.member.key
                 checkpoints.append(Checkpoint(key, program, lane.to_dict(), state))
         return checkpoints
+
+
+def _stacked(lanes: Sequence[Any]) -> Any:
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *lanes)
 
 
 def _write(stacked: Any, k: int, value: Any) -> None:

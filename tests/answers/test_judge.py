@@ -21,6 +21,7 @@ from memcap.models.export import export
 from memcap.rule import Evaluation
 from memcap.tasks import Latch
 from memcap.training.engine import train
+from memcap.training.evaluation import Enumerated
 from memcap.training.host import score_lag
 
 pytestmark = pytest.mark.usefixtures("quick_file")
@@ -122,19 +123,25 @@ def test_lags_are_tried_as_the_engine_confirms_them():
     )
     draws = []
 
-    def sums(operands, is_exact):
-        lengths = range(operands.length, operands.longest + 1)
-        count = int(operands.source[0]) if is_exact else 64
-        blocks = -(-count // 64) if is_exact else operands.blocks // len(lengths)
-        draws.extend((length, blocks, is_exact) for length in lengths)
+    def tally(operands):
+        sequences, blocks, _ = operands
+        count = 64
+        if isinstance(sequences, Enumerated):
+            count = int(sequences.number)
+            each = -(-count // 64)
+            last = sequences.shortest + blocks // each - 1
+        else:
+            last = sequences.longest
+            each = blocks // (last + 1 - sequences.shortest)
+        draws.extend((length, each) for length in range(sequences.shortest, last + 1))
         table = np.full((14, 4), count)
         return table * [1, 1, 0.5, 0.5]  # half of all answers are wrong
 
     exact = []
     for lag in range(1, 13):
-        exact.append(score_lag(member, lag, sums, lambda: 0).is_exact)
+        exact.append(score_lag(member, lag, tally, lambda: 0).is_exact)
     assert table["exact"].to_list() == exact == [True] * 10 + [False] * 2
-    expected = [length for length, blocks, _ in draws for _ in range(blocks)]
+    expected = [length for length, blocks in draws for _ in range(blocks)]
     # first come two calls and a third, which show what the net is
     assert [length for _, length in sizes[-len(expected) :]] == expected
     assert {count for count, _ in sizes} == {64}

@@ -31,7 +31,7 @@ def rows(value):
 
 START = rows(initial_state(PROGRAM.trainer, ONE_MEMBER))
 OPERANDS = rows(train_operands(PROGRAM.trainer, ONE_MEMBER))
-ASKED = rows(eval_operands(PROGRAM.trainer, ONE_MEMBER, Stream.EVALUATE))
+EVALUATION = rows(eval_operands(ONE_MEMBER, Stream.EVALUATE)[0])
 
 
 def test_an_empty_lane_takes_no_step():
@@ -70,7 +70,7 @@ def test_a_chunk_ends_at_the_budget():
 
 
 def test_an_evaluation_that_is_not_wanted_is_no_number():
-    none = ASKED._replace(blocks=np.zeros(1, np.int32))
-    for operands, is_number in ((none, False), (ASKED, True)):
-        score = compiled(PROGRAM).evaluate(START.params, operands)
-        assert np.isfinite(score).all() == is_number
+    none = EVALUATION._replace(blocks=np.zeros(1, np.int32))
+    for operands, is_number in ((none, False), (EVALUATION, True)):
+        scores = compiled(PROGRAM).evaluate(START.params, operands)
+        assert np.isfinite(scores.mean).all() == is_number

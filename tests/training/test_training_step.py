@@ -154,9 +154,8 @@ def test_several_values_an_answer_are_averaged_over():
 def test_streams_never_meet():
     """Draw from each stream of one member, and train streams of its neighbours."""
     one = member("delay_line", 3, seed=1, reals=True)
-    trainer = Program.of(one).trainer
     evaluations = ((Stream.EVALUATE, 0), (Stream.EVALUATE, 1), (Stream.STRETCH, 0))
-    keys = [eval_operands(trainer, one, *which).source for which in evaluations]
+    keys = [eval_operands(one, *which)[0].sequences.key for which in evaluations]
     others = (replace(one, seed=2), replace(one, lag=4))
     for other in (one, *others, replace(one, model=one.model.at_width(2))):
         keys.append(train_operands(Program.of(other).trainer, other).key)

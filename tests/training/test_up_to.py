@@ -61,14 +61,13 @@ def test_the_scores_are_those_of_each_lag_on_sequences_of_its_own(uniform):
     one = uniform.member
     trainer = Program.of(one).trainer
     params = trainer.spec.architecture.flatten(uniform.weights)
-    numbers = range(len(one.lags_up_to))
-    asked = [eval_operands(trainer, one, Stream.UP_TO, k) for k in numbers]
-    sizes = [(operands.lag, operands.length) for operands in asked]
-    assert sizes == list(one.lags_up_to)
-    assert {int(operands.blocks) for operands in asked} == {256 // one.evaluation.block}
-    assert len({operands.source.tobytes() for operands in asked}) == len(asked)
+    operands = eval_operands(one, Stream.UP_TO)
+    sequences = [each.sequences for each in operands]
+    assert [(each.lag, each.length) for each in sequences] == list(one.lags_up_to)
+    assert {int(each.blocks) for each in operands} == {256 // one.evaluation.block}
+    assert len({each.key.tobytes() for each in sequences}) == len(sequences)
     evaluate = jax.jit(trainer.evaluate)
-    scores = [float(evaluate(params, operands)) for operands in asked]
+    scores = [float(evaluate(params, each).mean) for each in operands]
     assert uniform.mean == pytest.approx(np.mean(scores), abs=1e-6)
     assert uniform.worst == min(scores)
     assert uniform.worst_lag == one.lags_up_to[int(np.argmin(scores))][0]

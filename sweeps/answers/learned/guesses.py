@@ -34,9 +34,10 @@ from memcap.launch.app import compose_jobs
 from memcap.rule import Stream
 from memcap.store.columns import task_of
 from memcap.tasks import Task
+from memcap.training.evaluation import EvalOperands
 from memcap.training.host import eval_operands, score_lag
 from memcap.training.program import lengths
-from memcap.training.step import EvalOperands, Trainer, TrainSpec
+from memcap.training.step import Trainer, TrainSpec
 
 TABLE = Path(__file__).with_name("guesses.csv")
 DRAWN = 10_000
@@ -64,14 +65,17 @@ def scores_of(member: Member, size: int) -> Scores:
     evaluate = jax.jit(jax.vmap(trainer.evaluate, in_axes=(0, None)))
 
     def scores(weights: np.ndarray, stream: Stream, index: int = 0) -> np.ndarray:
-        operands = eval_operands(trainer, member, stream, index)
+        if stream == Stream.EVALUATE:
+            (operands,) = eval_operands(member, stream, index)
+        else:
+            operands = eval_operands(member, stream)[index]
         found = []
         for first in range(0, len(weights), size):
             part = weights[first : first + size]
             padded = np.resize(
                 part, (size, part.shape[1])
             )  # one size, so that one program is compiled
-            found.append(np.asarray(evaluate(padded, operands))[: len(part)])
+            found.append(np.asarray(evaluate(padded, operands).mean)[: len(part)])
         return np.concatenate(found)
 
     return scores
@@ -110,10 +114,10 @@ def passing(member: Member, weights: np.ndarray, scores: Scores) -> np.ndarray:
 
 
 @cache
-def tallies(member: Member) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Compile the sums over drawn sequences of a lag, and over all there are."""
+def tally_of(member: Member) -> Callable[..., Any]:
+    """Compile the sums over sequences of a lag."""
     trainer = Trainer(TrainSpec.of(member), member.length, lengths(member)[1])
-    return jax.jit(trainer.tally_drawn), jax.jit(trainer.tally_all)
+    return jax.jit(trainer.tally)
 
 
 def is_right_anywhere(member: Member, weights: np.ndarray) -> bool:
@@ -121,11 +125,11 @@ def is_right_anywhere(member: Member, weights: np.ndarray) -> bool:
     sequence it begins."""
     draws = partial(next, count())
 
-    def sums(operands: EvalOperands, is_exact: bool) -> np.ndarray:
-        return np.asarray(tallies(member)[is_exact](weights, operands))
+    def tally(operands: EvalOperands) -> np.ndarray:
+        return np.asarray(tally_of(member)(weights, operands))
 
     lags = range(member.lag, member.task.smallest_lag - 1, -1)
-    return all(score_lag(member, lag, sums, draws).passes for lag in lags)
+    return all(score_lag(member, lag, tally, draws).passes for lag in lags)
 
 
 def starts(member: Member, seeds: range) -> np.ndarray:
