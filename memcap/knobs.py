@@ -11,7 +11,7 @@ import types
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import MISSING, field, fields
 from functools import cache, lru_cache
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
@@ -30,6 +30,18 @@ KNOB_COLUMNS = ("knob", "default", "range", "meaning")
 KINDS = {bool: "true or false", int: "whole number", float: "number", str: "text"}
 # the disk is full or gone
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+# What a knob acts on. Code that does a part of training over again (a loop in C, a script, an
+# export) names what it serves, and refuses a knob that acts on anything else.
+Acts = Literal[
+    "label",  # nothing but names
+    "start",  # the first weights
+    "schedule",  # numbers of steps, of the learning rate, and of the lag
+    "update",  # what a gradient does to the weights
+    "batch",  # which sequences are drawn
+    "layers",  # which cells there are, how wide, and what reads them
+    "carry",  # the carry before the first step
+    "frozen",  # which weights are trained
+]
 _hints = cache(get_type_hints)
 
 
@@ -115,6 +127,7 @@ def knob(
     default: Any,
     doc: str,
     *,
+    acts: Acts | None = None,
     at_least: float | None = None,
     above: float | None = None,
     at_most: float | None = None,
@@ -129,6 +142,8 @@ def knob(
     Args:
         default: the default value.
         doc: its meaning in a few words.
+        acts: what it acts on, for `unknown_knob` and `acting_on`; None: nothing is known to
+            serve it.
         at_least, above, at_most, below: range of a number.
         choices: the allowed values.
         kw_only: whether the dataclass takes it only by keyword.
@@ -146,7 +161,7 @@ def knob(
     return field(
         default=default,
         kw_only=kw_only,
-        metadata={"doc": doc, **allowed, "before": before},
+        metadata={"doc": doc, "acts": acts, **allowed, "before": before},
     )
 
 
@@ -163,22 +178,27 @@ def keyed(owner: Any) -> Values:
     }
 
 
-def unknown_knob(known: Collection[str], **parts: Any) -> str | None:
-    """Find a knob that something does not know, so that it cannot ignore one that was
-    added after it was written.
+def acting_on(cls: Any, *acts: Acts) -> tuple[str, ...]:
+    """Return the names of a dataclass's knobs that act on one of these."""
+    return tuple(f.name for f in fields(cls) if f.metadata.get("acts") in acts)
+
+
+def unknown_knob(serves: Collection[Acts], **parts: Any) -> str | None:
+    """Find a knob that is not served, so that one added later cannot be ignored.
 
     Args:
-        known: the names that it knows, such as "model.units".
-        parts: dataclasses by the first word of these names.
+        serves: what knobs may act on.
+        parts: dataclasses by the prefix of their knobs, such as "model".
 
     Returns:
-        The first other field that is not at its `before`, as NAME=VALUE; None if there
-        is none.
+        The first knob that acts on something else and is not at its `before`, as
+        NAME=VALUE; None if there is none.
     """
     for part, owner in parts.items():
+        served = acting_on(type(owner), *serves)
         for name, before in _befores(type(owner)):
             value = getattr(owner, name)
-            if f"{part}.{name}" not in known and value != before:
+            if name not in served and value != before:
                 return f"{part}.{name}={'null' if value is None else value}"
     return None
 

@@ -88,7 +88,7 @@ class Verdict(StrEnum):
 SHORTER_LAGS = (Verdict.UP_TO, Verdict.ANYWHERE)
 # The streams on which a net is tested, and the verdict of each. EVALUATE comes first, as
 # a net must pass there before it is tested for a stricter verdict.
-TESTS = {
+TESTS: dict[Stream | Part, Verdict] = {
     Stream.EVALUATE: Verdict.SOLVED,
     Stream.UP_TO: Verdict.UP_TO,
     Stream.LOOK: Verdict.ANYWHERE,

@@ -43,26 +43,45 @@ class Recipe:
         "auto",
         "a recipe's name; auto: the one that is recommended for the task and its lag, or"
         " own_start for a cell that only its own initialiser can start",
+        acts="label",
     )
-    init: str | None = knob(None, "start of the weights", choices=(*PRESETS, "flax"))
+    init: str | None = knob(
+        None, "start of the weights", choices=(*PRESETS, "flax"), acts="start"
+    )
     forget_bias: float | None = knob(
-        None, "forget bias, for init=forget_bias", at_least=-100, at_most=100
+        None,
+        "forget bias, for init=forget_bias",
+        at_least=-100,
+        at_most=100,
+        acts="start",
     )
-    lr: float | None = knob(None, "peak learning rate", above=0, at_most=10)
+    lr: float | None = knob(
+        None, "peak learning rate", above=0, at_most=10, acts="schedule"
+    )
     schedule: str | None = knob(
         None,
         "learning rate after warmup; arrive: a cosine once the curriculum has arrived",
         choices=("constant", "cosine", "arrive"),
+        acts="schedule",
     )
-    warmup: int | None = knob(None, "steps of linear warmup", at_least=0, at_most=MOST)
-    batch: int | None = knob(None, "sequences a step", at_least=1, at_most=1 << 20)
+    warmup: int | None = knob(
+        None, "steps of linear warmup", at_least=0, at_most=MOST, acts="schedule"
+    )
+    batch: int | None = knob(
+        None, "sequences a step", at_least=1, at_most=1 << 20, acts="batch"
+    )
     clip: float | None = knob(
         None,
         "bound at which a gradient is clipped, by its global norm or as `clip_by` says",
         above=0,
+        acts="update",
     )
     budget: int | None = knob(
-        None, "most training steps that a member may take", at_least=1, at_most=MOST
+        None,
+        "most training steps that a member may take",
+        at_least=1,
+        at_most=MOST,
+        acts="schedule",
     )
     falls_above: int | None = knob(
         None,
@@ -70,6 +89,7 @@ class Recipe:
         " curriculum, by the lag of its front); null: no such lag",
         at_least=1,
         before=None,
+        acts="schedule",
     )
     curriculum: float | None = knob(
         None,
@@ -77,6 +97,7 @@ class Recipe:
         above=0,
         at_most=1,
         before=None,
+        acts="schedule",
     )
     advance: float | None = knob(
         None,
@@ -85,6 +106,7 @@ class Recipe:
         above=0,
         at_most=1,
         before=None,
+        acts="schedule",
     )
     deadline: float | None = knob(
         None,
@@ -92,6 +114,7 @@ class Recipe:
         above=0,
         at_most=1,
         before=None,
+        acts="schedule",
     )
     optimizer: str | None = knob(
         None,
@@ -100,6 +123,7 @@ class Recipe:
         " weights of gates, ggt on all weights (memcap/optimizers.py); null: adam",
         choices=("adam", "sgd", "rmsprop", "adamw", "muon", "soap", "ggt"),
         before="adam",
+        acts="update",
     )
     decay: float | None = knob(
         None,
@@ -108,6 +132,7 @@ class Recipe:
         above=0,
         at_most=100,
         before=None,
+        acts="update",
     )
     floor: float | None = knob(
         None,
@@ -115,6 +140,7 @@ class Recipe:
         above=0,
         below=1,
         before=None,
+        acts="update",
     )
     warmup_share: float | None = knob(
         None,
@@ -122,6 +148,7 @@ class Recipe:
         above=0,
         at_most=1,
         before=None,
+        acts="schedule",
     )
     lags: str | None = knob(
         None,
@@ -129,6 +156,7 @@ class Recipe:
         " null: the current lag",
         choices=("uniform",),
         before=None,
+        acts="batch",
     )
     clip_by: str | None = knob(
         None,
@@ -136,6 +164,7 @@ class Recipe:
         " elements; null: norm",
         choices=("norm", "element"),
         before="norm",
+        acts="update",
     )
     lr_width: float | None = knob(
         None,
@@ -144,6 +173,7 @@ class Recipe:
         at_least=-4,
         at_most=4,
         before=0.0,
+        acts="schedule",
     )
     freeze: str | None = knob(
         None,
@@ -151,6 +181,7 @@ class Recipe:
         " is trained",
         choices=("cell",),
         before=None,
+        acts="frozen",
     )
     before: str | None = knob(
         None,
@@ -158,6 +189,7 @@ class Recipe:
         " drawn, up to the length at the member's own lag; null: none",
         choices=("drawn",),
         before=None,
+        acts="batch",
     )
 
     def __post_init__(self) -> None:

@@ -112,10 +112,10 @@ def resolve(name: str, request: Request) -> Loop:
 
 
 def _unknown_knob(loop: Loop, request: Request) -> str | None:
-    """Return a knob that the loop does not know, as NAME=VALUE; None if it knows all."""
-    if loop.knobs is None or not request.knobs:
+    """Return a knob that the loop does not serve, as NAME=VALUE; None if it serves all."""
+    if loop.serves is None or not request.knobs:
         return None
-    return unknown_knob(loop.knobs, **request.knobs)
+    return unknown_knob(loop.serves, **request.knobs)
 
 
 def choose(name: str, request: Request) -> Choice:

@@ -21,6 +21,7 @@ from flax import nnx
 from jax import lax
 
 from memcap.cells import Cell
+from memcap.knobs import Acts
 from memcap.loops.score import Sums, Targets, loss_and_score_sums
 
 if TYPE_CHECKING:
@@ -120,9 +121,9 @@ class Loop:
     fallback: str = "while"
     # whether `run` applies the read-out's kernel; else `Loop.__call__` does
     fuses_readout: bool = False
-    # names of the knobs of network and recipe with which its results are right; None:
-    # all, as it runs the cell's own step, and leaves the loss to `loss_and_score_sums`
-    knobs: Collection[str] | None = None
+    # what knobs of network and recipe may act on, for its results to be right; None:
+    # anything, as it runs the cell's own step, and leaves the loss to `loss_and_score_sums`
+    serves: Collection[Acts] | None = None
     # whether members of a program run under `vmap`; None: everywhere but on a CPU
     under_vmap: bool | None = None
     # seconds that each weight of padding adds to a training step; None: on a CPU,

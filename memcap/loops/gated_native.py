@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from memcap.cells import Cell
+from memcap.knobs import Acts
 from memcap.loops import c_library, while_loop
 from memcap.loops.base import Carry, Loop, Pass, Request, Weights, run_feature_major
 from memcap.loops.c_library import Library
@@ -31,37 +32,17 @@ Arrays = tuple[jax.Array, ...]
 # buffers, as `GatedC.size` counts them
 WORK, SLOTS, TWO_SLOTS, SLOTS_OF_A_BLOCK, WORK_WITH_LOSS = range(5)
 MOST_STEPS = 2**24
-# The C has the cell's equations and the loss in it. Of these knobs it needs to know
-# none, as they act before and after it.
-KNOBS = {
-    "model.cell",
-    "model.units",
-    "model.readout",
-    "model.layers",
-    "model.initial_carry",
-    "recipe.name",
-    "recipe.init",
-    "recipe.forget_bias",
-    "recipe.freeze",
-    "recipe.lr",
-    "recipe.lr_width",
-    "recipe.falls_above",
-    "recipe.schedule",
-    "recipe.floor",
-    "recipe.warmup",
-    "recipe.warmup_share",
-    "recipe.budget",
-    "recipe.batch",
-    "recipe.lags",
-    "recipe.before",
-    "recipe.curriculum",
-    "recipe.advance",
-    "recipe.deadline",
-    "recipe.clip",
-    "recipe.clip_by",
-    "recipe.optimizer",
-    "recipe.decay",
-}
+# The C has the cell's equations and the loss in it. These knobs act before and after it.
+SERVES: tuple[Acts, ...] = (
+    "label",
+    "start",
+    "schedule",
+    "update",
+    "batch",
+    "layers",
+    "carry",
+    "frozen",
+)
 
 
 @dataclass(frozen=True)
@@ -316,7 +297,7 @@ class GatedNative(WhileLoop):
     # measured with the LSTM on a core of an AMD EPYC (Zen 4), `python -m benchmarks
     # cells`; it is the optimizer's time, which a cell's equations do not change
     seconds_per_padded_weight = 3e-9
-    knobs = KNOBS
+    serves = SERVES
     in_c: GatedC  # the cell
     # the loop that runs what the C does not serve, such as float64
     xla: Loop = while_loop.LOOP

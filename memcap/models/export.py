@@ -9,18 +9,12 @@ from flax import nnx
 
 from memcap.cells import cell_class, cell_classes
 from memcap.cells.lstm import LSTM
-from memcap.knobs import UserError, unknown_knob
+from memcap.knobs import Acts, UserError, unknown_knob
 from memcap.models.model import Model, Params, cell_names
 
 Arrays = dict[str, np.ndarray]
-# The knobs of a network that a layout has, or refuses.
-KNOBS = {
-    "model.cell",
-    "model.units",
-    "model.readout",
-    "model.layers",
-    "model.initial_carry",
-}
+# The knobs that a layout has, or refuses in words of its own, act on these.
+SERVES: tuple[Acts, ...] = ("layers", "carry")
 
 
 def export(model: Model, weights: Params, layout: str) -> Arrays:
@@ -35,7 +29,7 @@ def export(model: Model, weights: Params, layout: str) -> Arrays:
     """
     if layout not in LAYOUTS:
         raise UserError(f"layout={layout}: no such layout; one of {', '.join(LAYOUTS)}")
-    if knob := unknown_knob(KNOBS, model=model):
+    if knob := unknown_knob(SERVES, model=model):
         raise UserError(f"{knob}: no layout has such nets; memcap.load runs them")
     if model.initial_carry == "learned" and layout != "flax":
         raise UserError(

@@ -36,12 +36,16 @@ class Model:
         "a cell of memcap/cells such as lstm or LRU, gru, elman, one of Flax NNX such as"
         " LSTMCell, or MODULE:CLASS; with +bfloat16, +bits4, +noise0.1, +carry, +signed, +conv4,"
         " +gate, +skip, +rate, +key8, +heads2 or +clock16 a variant of it",
+        acts="layers",
     )
-    units: int = knob(8, "hidden width U of each layer", at_least=1, at_most=MOST_UNITS)
+    units: int = knob(
+        8, "hidden width U of each layer", at_least=1, at_most=MOST_UNITS, acts="layers"
+    )
     readout: str = knob(
         "dense",
         "read-out: a dense layer, or an LSTM of as many units as outputs",
         choices=READOUTS,
+        acts="layers",
     )
     layers: int = knob(
         1,
@@ -49,6 +53,7 @@ class Model:
         at_least=1,
         at_most=MOST_LAYERS,
         before=1,
+        acts="layers",
     )
     initial_carry: str = knob(
         "fixed",
@@ -56,6 +61,7 @@ class Model:
         " starts from there and is trained like the weights",
         choices=INITIAL_CARRIES,
         before="fixed",
+        acts="carry",
     )
 
     def __post_init__(self) -> None:

@@ -16,7 +16,7 @@ from memcap.cells import Init
 from memcap.config import recipes
 from memcap.config.member import Member
 from memcap.config.recipes import ResolvedRecipe
-from memcap.knobs import UserError, set_words, unknown_knob
+from memcap.knobs import Acts, UserError, set_words, unknown_knob
 from memcap.models.model import Model, preset
 from memcap.scripts.sequences import BLOCK, all_tests, counts, first_lag, sequences
 from memcap.store.files import write_arrays
@@ -38,34 +38,8 @@ DEFINITION = "#definition\n"  # stands before and after lines that define a net
 # optimizers in templates; Muon, SOAP and GGT are written out there, as the frameworks'
 # own Muon would take the matrices of all gates for one
 OPTIMIZERS = ("adam", "sgd", "rmsprop", "muon", "soap", "ggt")
-# the knobs that a script has, or that are refused in words of their own
-KNOBS = {
-    "model.cell",
-    "model.units",
-    "model.readout",
-    "model.layers",
-    "recipe.name",
-    "recipe.init",
-    "recipe.forget_bias",
-    "recipe.decay",
-    "recipe.lr",
-    "recipe.lr_width",
-    "recipe.falls_above",
-    "recipe.schedule",
-    "recipe.floor",
-    "recipe.warmup",
-    "recipe.warmup_share",
-    "recipe.budget",
-    "recipe.batch",
-    "recipe.lags",
-    "recipe.before",
-    "recipe.curriculum",
-    "recipe.advance",
-    "recipe.deadline",
-    "recipe.clip",
-    "recipe.clip_by",
-    "recipe.optimizer",
-}
+# the knobs that a script has, or refuses in words of its own, act on these
+SERVES: tuple[Acts, ...] = ("label", "start", "schedule", "update", "batch", "layers")
 
 
 def script(
@@ -283,7 +257,7 @@ def check_network(model: Model, framework: str) -> None:
             f"code={framework}: a script has a dense read-out, not one by an {model.readout};"
             f" {_by_memcap(framework)}"
         )
-    if knob := unknown_knob(KNOBS, model=model):
+    if knob := unknown_knob(SERVES, model=model):
         raise UserError(f"{knob}: a script does not know it; {_by_memcap(framework)}")
 
 
@@ -294,7 +268,7 @@ def _check(framework: str, model: Model, recipe: ResolvedRecipe) -> None:
             f"code={framework}: no such framework; one of {', '.join(FRAMEWORKS)}"
         )
     check_network(model, framework)
-    if knob := unknown_knob(KNOBS, recipe=recipe):
+    if knob := unknown_knob(SERVES, recipe=recipe):
         raise UserError(f"{knob}: a script does not know it; {_by_memcap(framework)}")
     if recipe.optimizer not in OPTIMIZERS:
         raise UserError(

@@ -250,11 +250,11 @@ def eval_operands(
         blocks = -(-member.task.part_sizes[part.value] // member.evaluation.block)
         numbers = map(np.int32, (part.value, member.lag, member.length))
         return [_operands(member, FilePart(*numbers), blocks)]
+    assert isinstance(test, Stream)
     first = evaluation if test == Stream.EVALUATE else 0
     operands = []
-    for k, size in enumerate(member.evaluation_sizes(test), first):
-        lag, length, blocks = map(np.int32, size)
-        sequences = Drawn(stream_key(member, test, k), lag, length)
+    for k, (*size, blocks) in enumerate(member.evaluation_sizes(test), first):
+        sequences = Drawn(stream_key(member, test, k), *map(np.int32, size))
         operands.append(_operands(member, sequences, blocks))
     return operands
 

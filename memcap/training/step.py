@@ -22,6 +22,7 @@ from jax import lax
 from memcap.cells import cell_class
 from memcap.config.member import Member
 from memcap.config.recipes import ResolvedRecipe
+from memcap.knobs import acting_on
 from memcap.loops import Targets, loss_and_score_sums
 from memcap.loops.base import select
 from memcap.models.architecture import Architecture
@@ -75,21 +76,8 @@ class Totals(NamedTuple):
     loss: Any
 
 
-# Fields of a recipe that become operands or act on the first weights
-NOT_STATIC = (
-    "init",
-    "forget_bias",
-    "lr",
-    "lr_width",
-    "falls_above",
-    "schedule",
-    "warmup",
-    "warmup_share",
-    "budget",
-    "curriculum",
-    "advance",
-    "deadline",
-)
+# Knobs of a recipe that become operands or act on the first weights
+NOT_STATIC = acting_on(ResolvedRecipe, "start", "schedule")
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
+
+from memcap.config.recipes import Recipe
+from memcap.knobs import Acts, acting_on, names_of
+from memcap.models.model import Model
 
 TESTS = Path(__file__).parents[1]
 
@@ -134,6 +139,12 @@ def found(tmp_path_factory):
     )
     assert (done.returncode, done.stderr) == (0, "")
     return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("cls", [Model, Recipe])
+def test_every_knob_of_today_says_what_it_acts_on(cls):
+    """One that does not is refused by loops in C, scripts and exports."""
+    assert acting_on(cls, *get_args(Acts)) == names_of(cls)
 
 
 def test_it_is_a_column_of_rows_that_follows_from_their_configs(found):

@@ -19,11 +19,13 @@ from memcap import optimizers
 from memcap.cells import cell_class
 from memcap.config.member import Member, task_of
 from memcap.config.recipes import Recipe
-from memcap.knobs import UserError
+from memcap.knobs import UserError, acting_on
 from memcap.models.model import Model, cell_names
 from memcap.optimizers import NET_OPTIMIZERS, OPTIMIZERS as DIRECTIONS
 from memcap.rule import Evaluation
 from memcap.scripts import FRAMEWORKS, definition, script
+from memcap.scripts.script import SERVES
+from memcap.scripts.sequences import sequences
 from memcap.training import curriculum
 from memcap.training.host import train_operands
 from memcap.training.step import Trainer, TrainSpec
@@ -101,6 +103,49 @@ def test_a_script_needs_its_framework_and_numpy_only(framework, name):
     layer = next(k for k, line in enumerate(lines) if line.startswith("    return"))
     assert layer < lines.index("def batches():")
     assert layer < 25 - 1  # a heading of memcap answer has a line more
+
+
+# Other values than those of `LATCH`, of each knob that a script serves
+LATCH = {"task": "latch", "recipe": "curriculum", "init": "forget_bias"}
+OTHER = {
+    "init": {"init": "chrono"},
+    "forget_bias": {"forget_bias": 3.0},
+    "lr": {"lr": 0.5},
+    "schedule": {"schedule": "cosine"},
+    "warmup": {"warmup": 7},
+    "warmup_share": {"warmup_share": 0.3},
+    "batch": {"batch": 7},
+    "clip": {"clip": 7.0},
+    "clip_by": {"clip_by": "element"},
+    "budget": {"budget": 777},
+    "falls_above": {"falls_above": 7},
+    "lr_width": {"lr_width": 0.5},
+    "curriculum": {"curriculum": 0.77},
+    "advance": {"advance": 0.77},
+    "deadline": {"deadline": 0.77},
+    "optimizer": {"optimizer": "sgd"},
+    "decay": {"optimizer": "adamw", "decay": 0.7},
+    "floor": {"schedule": "cosine", "floor": 0.7},
+    "lags": {"lags": "uniform"},
+    "before": {"lags": "uniform", "before": "drawn"},
+}
+
+
+@pytest.mark.parametrize("knob", acting_on(Recipe, *set(SERVES) - {"label"}))
+def test_a_script_has_every_knob_that_it_serves(knob):
+    """In its text or its sequences; or refuses it. A value that it ignores would train
+    another net."""
+
+    *needed, _ = OTHER[knob].items()
+    try:
+        after = member(**LATCH | OTHER[knob])
+        text = script(after, "flax")
+    except UserError:
+        return
+    before = member(**LATCH | dict(needed))
+    if text == script(before, "flax"):
+        lengths, others = (sequences(each)["lengths"] for each in (before, after))
+        assert not np.array_equal(lengths, others)
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
