@@ -1,22 +1,18 @@
 """The sequences of an evaluation, in blocks: drawn at one length or at several,
 enumerated, or those of a file; and what an evaluation returns.
 
-Each kind of sequences holds operands of a program, scalars unless noted, and returns a
-block by its number.
+Each kind of sequences holds operands of a program, scalars unless noted. Its method
+`block` returns a block by its number k: `batch` sequences of a task, in a buffer of
+`steps` steps.
 """
 
-from __future__ import annotations
-
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import jax
 import jax.numpy as jnp
 
-from memcap.tasks import Batch, FileTask
-
-if TYPE_CHECKING:
-    from memcap.training.step import Trainer
+from memcap.tasks import Batch, FileTask, Task
 
 
 class Block(NamedTuple):
@@ -34,12 +30,11 @@ class Drawn(NamedTuple):
     lag: Any
     length: Any
 
-    def block(self, trainer: Trainer, k: Any) -> Block:
+    def block(self, task: Task, k: Any, steps: int, batch: int) -> Block:
         """Draw block k."""
         key = jax.random.fold_in(jax.random.wrap_key_data(self.key), k)
-        sizes = trainer.max_eval_length, trainer.spec.evaluation.block
-        batch = trainer.spec.task.unseen(key, self.lag, self.length, *sizes)
-        return Block(batch, self.length)
+        drawn = task.unseen(key, self.lag, self.length, steps, batch)
+        return Block(drawn, self.length)
 
 
 class DrawnAtLengths(NamedTuple):
@@ -51,13 +46,11 @@ class DrawnAtLengths(NamedTuple):
     shortest: Any
     longest: Any
 
-    def block(self, trainer: Trainer, k: Any) -> Block:
+    def block(self, task: Task, k: Any, steps: int, batch: int) -> Block:
         """Draw block k."""
         length = self.shortest + k % (self.longest + 1 - self.shortest)
         key = jax.random.fold_in(jax.random.wrap_key_data(self.key), k)
-        sizes = trainer.max_length, trainer.spec.evaluation.block
-        batch = trainer.spec.task.unseen(key, self.lag, length, *sizes)
-        return Block(batch, length)
+        return Block(task.unseen(key, self.lag, length, steps, batch), length)
 
 
 class Enumerated(NamedTuple):
@@ -67,16 +60,14 @@ class Enumerated(NamedTuple):
     lag: Any
     shortest: Any
 
-    def block(self, trainer: Trainer, k: Any) -> Block:
+    def block(self, task: Task, k: Any, steps: int, batch: int) -> Block:
         """Return block k. The last one of a length is filled up."""
-        size = trainer.spec.evaluation.block
-        blocks_of_a_length = (self.number + size - 1) // size
+        blocks_of_a_length = (self.number + batch - 1) // batch
         length = self.shortest + k // blocks_of_a_length
-        numbers = k % blocks_of_a_length * size + jnp.arange(size)
-        batch = trainer.spec.task.enumerated(
-            jnp.minimum(numbers, self.number - 1), self.lag, length, trainer.max_length
-        )
-        return Block(batch, length, numbers < self.number)
+        numbers = k % blocks_of_a_length * batch + jnp.arange(batch)
+        filled = jnp.minimum(numbers, self.number - 1)
+        every = task.enumerated(filled, self.lag, length, steps)
+        return Block(every, length, numbers < self.number)
 
 
 class FilePart(NamedTuple):
@@ -86,12 +77,12 @@ class FilePart(NamedTuple):
     lag: Any
     length: Any
 
-    def block(self, trainer: Trainer, k: Any) -> Block:
+    def block(self, task: Task, k: Any, steps: int, batch: int) -> Block:
         """Return block k. The last one is filled up."""
-        task = cast(FileTask, trainer.spec.task)
-        sizes = trainer.max_eval_length, trainer.spec.evaluation.block
-        batch, counts = task.part(self.part, k, self.lag, self.length, *sizes)
-        return Block(batch, self.length, counts)
+        task = cast(FileTask, task)
+        sizes = self.lag, self.length, steps, batch
+        sequences, counts = task.part(self.part, k, *sizes)
+        return Block(sequences, self.length, counts)
 
 
 Sequences: TypeAlias = Drawn | DrawnAtLengths | Enumerated | FilePart

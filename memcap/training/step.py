@@ -341,28 +341,28 @@ class Trainer:
             operands: which sequences, and how many blocks.
             whole: whether to count whole sequences, too, if the task has classes.
         """
+        sizes = self.max_eval_length, self.spec.evaluation.block
         counts_whole = whole and self.spec.task.loss == "classes"
         has_loss = isinstance(self.spec.task, FileTask)
-
-        def add_block(k: jax.Array, totals: Totals) -> Totals:
-            block = operands.sequences.block(self, k)
-            outputs = self._outputs(params, block, operands.units)
-            loss, score, number = loss_and_score_sums(
-                outputs, self._targets(block.batch, block.counts)
-            )
-            score = totals.score + score
-            number = totals.number + number
-            right = None
-            if counts_whole:
-                right = totals.right + right_sequences(outputs, block.batch).sum()
-            return Totals(
-                score, number, right, loss=totals.loss + loss if has_loss else None
-            )
 
         zero = jnp.float32(0)
         zeros = Totals(
             zero, zero, zero if counts_whole else None, zero if has_loss else None
         )
+
+        def add_block(k: jax.Array, totals: Totals) -> Totals:
+            block = operands.sequences.block(self.spec.task, k, *sizes)
+            outputs = self._outputs(params, block, operands.units)
+            targets = self._targets(block.batch, block.counts)
+            loss, score, number = loss_and_score_sums(outputs, targets)
+            sums = Totals(
+                score,
+                number,
+                right_sequences(outputs, block.batch).sum() if counts_whole else None,
+                loss if has_loss else None,
+            )
+            return jax.tree.map(jnp.add, totals, sums)
+
         totals = lax.fori_loop(0, operands.blocks, add_block, zeros)
         scores = Scores(totals.score / totals.number)
         if counts_whole:
@@ -377,9 +377,10 @@ class Trainer:
     ) -> Float[Array, "L 4"]:
         """Sum up blocks of sequences (`confirmation.Tally`) by length, up to
         `max_length`."""
+        sizes = self.max_length, self.spec.evaluation.block
 
         def add_block(k: jax.Array, sums: Float[Array, "L 4"]) -> Float[Array, "L 4"]:
-            block = operands.sequences.block(self, k)
+            block = operands.sequences.block(self.spec.task, k, *sizes)
             outputs = self._outputs(params, block, operands.units)
             targets = self._targets(block.batch)
             of_each = jax.vmap(loss_and_score_sums, -1)(outputs, targets)
