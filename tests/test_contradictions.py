@@ -80,6 +80,10 @@ REASONS = {
         "sweeps/training/recipes_race/README.md",
         "For parity over 50 steps it finds no width either",
     ),
+    ("square_wave", 50, "lstm"): (
+        "sweeps/papers/kent2024/README.md",
+        "and up to 24,000 steps (conf/recipe/curriculum_from_one.yaml) an LSTM of one unit learns",
+    ),
     ("word_problem", 12, "lstm"): (
         "sweeps/cells/cell_map/README.md",
         "For the product, the LSTM needs less from its own start",
