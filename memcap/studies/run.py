@@ -289,6 +289,4 @@ def _line(member: Running) -> str:
     parts = [f"{member.name}: step {member.step:,} of {member.budget:,}"]
     if member.loss is not None:
         parts.append(f"loss {number(member.loss)}")
-    if member.left is not None:
-        parts.append(f"at most {duration(round(member.left))} left")
     return ", ".join(parts)
