@@ -257,7 +257,7 @@ def prepare(folder: Path) -> None:
     killed jobs left."""
     try:
         for part in ("rows", "weights"):
-            files.make_folder(folder / part)
+            (folder / part).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
