@@ -8,11 +8,10 @@ from shutil import get_terminal_size
 from memcap.knobs import names_of
 from memcap.launch import app
 from memcap.launch.jobs import GROUPS, JOB_KEYS
-from memcap.report import tables
 from memcap.runtime import ROOT
 from memcap.store.shards import choices
 from memcap.tasks import task_classes
-from memcap.terminal.words import WIDTH, fold_help, order
+from memcap.terminal.words import WIDTH, fold_help
 
 HELP = """usage: memcap train [HYDRA OVERRIDES]
 
@@ -35,7 +34,6 @@ Trains what the configuration asks for and keeps one row per member. Arguments g
 Keys, as in model.units=1 (of a task: memcap tasks NAME):
 {keys}
 Rows and weights go to outputs/STUDY (set study=NAME, or out=FOLDER); a rerun trains only what is missing.
-{order}
 Meanwhile, in another shell: memcap status
 Then: memcap frontier, memcap figure frontier, memcap answer
 """  # noqa: E501
@@ -57,7 +55,6 @@ def run(arguments: Namespace) -> None:
         app.main(arguments.overrides)
     else:
         text = HELP.replace("{choices}", _choices()).replace("{keys}", _keys())
-        text = text.replace("{order}", order(tables.MEMBERS_DROPS))
         print(fold_help(text, min(WIDTH, get_terminal_size().columns)))
 
 
