@@ -115,17 +115,10 @@ def _name(row: Row) -> str:
         return member_name(row["task"], *where)
 
 
-def run_of_member(
-    member: Entry, agent: Agent | None = None, about: Mapping[str, Any] | None = None
-) -> Run:
-    """Return the run of a member; if an agent's command trains it alone, the agent's.
-    Its config has `about`, too."""
-    tags = _tags(member.config)
+def run_of_member(member: Entry, about: Mapping[str, Any] | None = None) -> Run:
+    """Return the run of a member; its config has `about`, too."""
     config = {**(about or {}), **member.config}
-    if agent is None:
-        return Run(member.key, member.name, "member", tags, config)
-    name = agent.name or member.name
-    return Run(agent.id, name, "member", tags, agent.config | config)
+    return Run(member.key, member.name, "member", _tags(member.config), config)
 
 
 def run_of_seeds(member: Entry, study: str) -> Run:
@@ -135,9 +128,7 @@ def run_of_seeds(member: Entry, study: str) -> Run:
     return Run(f"cell-{identity}", member.group, "cell", _tags(config), config)
 
 
-def run_of_study(
-    study: str, name: str, members: Iterable[Entry] = (), **about: Any
-) -> Run:
+def run_of_study(study: str, members: Iterable[Entry] = (), **about: Any) -> Run:
     """Return the run of a study; its config describes the members, beside `about`."""
     configs = [member.config for member in members]
     values: dict[str, Any] = {"study": study, **about, "members": len(configs)}
@@ -146,11 +137,11 @@ def run_of_study(
         ordered = sorted(some, key=lambda value: (str(type(value)), value))
         values[f"{part}.{knob}"] = ordered[:MOST_VALUES]
     tags = values["task.name"] + values["model.cell"] + values["recipe.name"]
-    return Run(f"study-{_digest(study, '')}", name, "study", _short(tags), values)
+    return Run(f"study-{_digest(study, '')}", study, "study", _short(tags), values)
 
 
 def run_of_agent(agent: Agent, members: Iterable[Entry]) -> Run:
-    """Return the run of the agent whose command trains several members."""
+    """Return the run of the agent whose command trains these members."""
     tags = _short(tag for member in members for tag in _tags(member.config))
     return Run(agent.id, agent.name, "agent", tags, agent.config)
 
