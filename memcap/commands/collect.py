@@ -1,5 +1,7 @@
 """Fold a study's shards into one Parquet file, DIR/rows.parquet, and its curves into
-DIR/curves.parquet. With --strict, rows that no training gives are refused, too."""
+DIR/curves.parquet.
+
+With --strict, rows that no training gives are refused, too."""
 
 from argparse import ArgumentParser, Namespace
 

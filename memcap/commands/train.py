@@ -1,11 +1,12 @@
 """Train members and keep their rows; arguments are Hydra overrides."""
 
 import re
+import shlex
 from argparse import REMAINDER, ArgumentParser, Namespace
 from collections.abc import Iterable, Mapping
 from shutil import get_terminal_size
 
-from memcap.knobs import names_of
+from memcap.knobs import UserError, names_of
 from memcap.launch import app
 from memcap.launch.jobs import GROUPS, JOB_KEYS
 from memcap.runtime import ROOT
@@ -51,6 +52,10 @@ def options() -> ArgumentParser:
 
 def run(arguments: Namespace) -> None:
     """Print the help, or let Hydra compose and train."""
+    if "--dry-run" in arguments.overrides:
+        words = [word for word in arguments.overrides if word != "--dry-run"]
+        plan = shlex.join(["memcap", "plan", *words])
+        raise UserError(f"--dry-run: no such option; what would train: {plan}")
     if set(arguments.overrides).isdisjoint({"-h", "--help"}):
         app.main(arguments.overrides)
     else:
