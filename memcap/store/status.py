@@ -52,6 +52,7 @@ class Status:
         unfinished: those of jobs that are gone, with members that failed or that no job
             is training.
         unreadable: files of rows that cannot be read.
+        names: those of the tasks and cells of its rows.
     """
 
     folder: Path
@@ -70,6 +71,7 @@ class Status:
     unfinished: tuple[Heartbeat, ...]
     unreadable: tuple[Path, ...]
     by_loss: int = 0
+    names: tuple[str, ...] = ()
 
     @property
     def members(self) -> int:
@@ -152,6 +154,7 @@ def status(folder: Path) -> Status:
         jobs=tuple(jobs.values()),
         unfinished=tuple(unfinished),
         unreadable=tuple(bad),
+        names=tuple(sorted({*rows["task"], *rows["cell"]})),
     )
 
 

