@@ -84,7 +84,7 @@ class Mirror:
         self.place = study.folder.absolute()  # even if the job changes its folder
         self.folder = self.place.parent if self.place.is_file() else self.place
         self.session = study.session
-        self.commands = {study.session: study.command or ""}  # by session
+        self.trained_by = study.command  # a command; by hand that of the last job
         self.agent = wandb_agent()
         self.sender = Sender(settings, study.name, self.folder)
         self.jobs: set[str] = set()  # tokens of jobs whose members are known
@@ -158,7 +158,7 @@ class Mirror:
         self.others_train = len(self.live) < len(alive)
         for job in sorted(jobs, key=attrgetter("started")):
             token = job.token
-            self.commands[shards.session_of(token)] = job.command or ""
+            self.trained_by = self.trained_by if self.session else job.command
             is_ours = self._is_ours(token)
             if token not in self.jobs and (is_ours or job.alive):
                 self.jobs.add(token)
@@ -196,9 +196,9 @@ class Mirror:
         ended = [member for member in self.ended if member.is_unsent]
         curves_of = self._read_ended(ended)
         for member in ended:
-            command = self.commands.get(shards.session_of(member.row["population"]))
-            about = {name: member.row[name] for name in ENVIRONMENT}
-            run = run_of_member(member, about | {"command": command})
+            run = run_of_member(
+                member, {name: member.row[name] for name in ENVIRONMENT}
+            )
             row = json.loads(json.dumps(member.row, default=str))
             points = _after(member.step, curves_of.get(member.key, {}))
             self._send([member], run, points, row)
@@ -273,7 +273,7 @@ class Mirror:
         return run_of_study(
             self.study,
             self.members.values(),
-            command=self.commands[self.session] or [*self.commands.values()][-1],
+            command=self.trained_by,
             git_commit=last.row["git_commit"],
         )
 

@@ -58,7 +58,7 @@ def test_runs_hold_the_rows_and_curves_on_disk_while_it_trains_and_later(
     rows = {row["key"]: row for row in store.read(folder).iter_rows(named=True)}
     study = runs.pop(STUDY_ID)
     assert study.plain()["head"][:4] == ["s", "memcap", "s", "study"]
-    assert (study.config["members"], study.config["model.units"]) == (8, [1, 2])
+    assert study.config["members"] == 8
     assert study.config["command"].startswith("memcap train task=latch")
     assert study.summary["study/done"] == 8
     knobs = ("", "(symbols=4)")
@@ -77,7 +77,6 @@ def test_runs_hold_the_rows_and_curves_on_disk_while_it_trains_and_later(
     for key, run in runs.items() if kind == "member" else ():
         assert json.loads(rows[key]["config"]).items() <= run.config.items()
         assert (run.config["study"], run.config["jax"]) == ("s", rows[key]["jax"])
-        assert run.config["command"] == study.config["command"]
         row = json.loads(json.dumps(rows[key], default=str))
         assert row.items() <= run.summary.items()
         points = curves.points(lines.filter(key=key), "accuracy")

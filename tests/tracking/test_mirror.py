@@ -70,7 +70,7 @@ def test_what_was_not_sent_is_sent_once_as_a_shard_grows(tmp_path, service):
     run, points, row = service.runs[0]
     assert (run.id, points) == (key(0), {1: {"train/loss": 0.0}})
     assert (row["status"], row["finished"]) == ("solved", "2025-01-01 00:00:00+00:00")
-    assert (run.config["study"], run.config["command"]) == ("study", "a command")
+    assert run.config["study"] == "study"
 
 
 def test_a_member_that_is_trained_again_is_sent_again(tmp_path, service):
