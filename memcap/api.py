@@ -24,7 +24,16 @@ from memcap.designs import DESIGNS
 from memcap.designs.axes import axis, check_count
 from memcap.frontiers import frontier as frontiers
 from memcap.frontiers.frontier import At, columns
-from memcap.knobs import LONGEST, MOST, UserError, field_values, names_of, typed, whole
+from memcap.knobs import (
+    LONGEST,
+    MOST,
+    UserError,
+    field_values,
+    meant,
+    names_of,
+    typed,
+    whole,
+)
 from memcap.models.model import MOST_LAYERS, Model
 from memcap.own.table import form_of
 from memcap.own.task import Data, own_task
@@ -103,7 +112,10 @@ def _member(task: Any, recipe: Any, **values: Any) -> Member:
         if group:
             owners = [part for part in owners if part == group]
         if not owners:
-            raise UserError(f"{name}: no such field; one of {', '.join(everything)}")
+            raise UserError(
+                f"{name}: no such field; {meant(field, everything)}one of"
+                f" {', '.join(everything)}"
+            )
         if len(owners) > 1:
             both = " and ".join(owners)
             raise UserError(f"{name}: in {both}; write {owners[0]}.{field}")

@@ -16,24 +16,32 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from memcap import __version__, commands
-from memcap.knobs import UserError, of_disk
+from memcap.knobs import UserError, meant, of_disk
 from memcap.runtime import jax_setup, plugins, signals
 from memcap.terminal.words import complain, fold_help, plural
 
-ABOUT = "How many units does a recurrent network need to remember this? Answered by measurement."
+ABOUT = "How many units does a recurrent network need to remember this? Measured."
 FIRST_STEPS = """First steps:
-  memcap answer --task delay_line --lag 50               how many units, from what was measured
-  memcap tasks                                           what there is to remember
-  memcap docs start                                      ten minutes of memcap; all pages: memcap docs
-  memcap inspect --units 5 --timesteps 2 --features 3    what `units` sets, and what it doesn't
-  memcap train sweeps=first_study                        measure (minutes); memcap train --help says more
-  memcap my_module:my_command                            a command of your own, from my_module.py
-  memcap --module my_tasks frontier                      of rows whose tasks or cells are in my_tasks.py
-"""  # noqa: E501
+  memcap answer --task delay_line --lag 50    how many units, as measured
+  memcap tasks                                what there is to remember
+  memcap docs start                           ten minutes; all: memcap docs
+  memcap inspect --units 5 --timesteps 2      what `units` sets, and what not
+  memcap train sweeps=first_study             measure (minutes)
+  memcap my_module:my_command                 a command of your own
+  memcap --module my_tasks frontier           rows of tasks in my_tasks.py
+"""
+GROUPS = {
+    "Ask": ("answer", "tasks", "inspect", "docs"),
+    "Train": ("train", "plan", "status", "collect", "mirror", "export"),
+    "Look": ("frontier", "figure", "report", "probe", "watch"),
+    "Own data": ("fit", "predict"),
+    "Check": ("judge", "prove", "verify", "reproduce", "rank"),
+}
 MODULE = (
     "import a module of yours first, which rows name: rows themselves import nothing"
 )
-
+CHOICE = re.compile(r"invalid choice: '(.*?)' \(choose from (.*)\)")  # of argparse
+WORD = re.compile(r"[\w.-]+")
 
 # files of which SystemExit is meant: those of memcap, argparse and Hydra
 ENDS = re.compile(r"[/\\](memcap|argparse\.py|hydra)([/\\]|$)")
@@ -51,7 +59,10 @@ class CommandParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise the complaint."""
-        raise UserError(f"{message.removeprefix('argument ')}; see {self.prog} --help")
+        message = message.removeprefix("argument ")
+        choice = CHOICE.search(message)
+        guess = meant(choice[1], WORD.findall(choice[2])) if choice else ""
+        raise UserError(f"{message}; {guess}see {self.prog} --help")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -197,16 +208,28 @@ def _top() -> CommandParser:
     """Make the parser of the first word: a command's name, --help or --version."""
     parser = CommandParser(
         prog="memcap",
-        description=ABOUT,
+        description="\n\n".join([ABOUT, *_groups()]),
         epilog=FIRST_STEPS + address(),
         formatter_class=HelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"memcap {__version__}")
     parser.add_argument("--module", metavar="NAME", action="append", help=MODULE)
-    names = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, summary in commands.summaries().items():
-        names.add_parser(name, help=summary.replace("%", "%%"))
+    names = parser.add_subparsers(
+        required=True, metavar="COMMAND", help="memcap COMMAND --help says more"
+    )
+    for name in commands.summaries():
+        names.add_parser(name)
     return parser
+
+
+def _groups() -> list[str]:
+    """List the commands by what one wants, each with its summary."""
+    summaries = commands.summaries()
+    groups = []
+    for group, names in GROUPS.items():
+        lines = [f"  {name:<10} {summaries[name]}" for name in names]
+        groups.append("\n".join([f"{group}:", *lines]))
+    return groups
 
 
 def address() -> str:

@@ -93,6 +93,14 @@ def alternatives(
     return f"{text}, or {own}" if own else text
 
 
+def meant(name: str, names: Iterable[str]) -> str:
+    """Ask whether the name was meant that looks most like an unknown one; "" if none
+    does."""
+    by_end = {each.rpartition(".")[2]: each for each in names}  # without its group
+    alike = difflib.get_close_matches(name.rpartition(".")[2], by_end, n=1)
+    return "".join(f"did you mean {by_end[each]}? " for each in alike)
+
+
 def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
     """Group items by a key, in the order in which they come."""
     groups: dict[K, list[T]] = {}
@@ -323,7 +331,8 @@ def _typed(cls: type[T], items: tuple[tuple[str, type, Any], ...], where: str) -
     for key, _, _ in items:
         if key not in names:
             raise UserError(
-                f"{where}.{key}: no such field; {where} has {', '.join(names)}"
+                f"{where}.{key}: no such field; {meant(key, names)}{where} has"
+                f" {', '.join(names)}"
             )
     built = cls(
         **{

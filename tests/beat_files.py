@@ -12,7 +12,7 @@ import polars as pl
 from memcap.store import files
 from memcap.store.heartbeat import MEMBERS, Heartbeat, Running, read_members
 
-MEMBER = Running("0123456789abcdef", "latch-L5-u1-s0", 100, 1500, 0.5, 3.0, None)
+MEMBER = Running("0123456789abcdef", "latch-L5-u1-s0", 100, 1500, 0.5, 3.0)
 
 
 def first(**changes):

@@ -29,6 +29,14 @@ class Leaky(Cell):
         return carry, carry
 
 
+class Broken(Leaky):
+    """Not a number from the first step on."""
+
+    def __call__(self, carry: Any, inputs: jax.Array) -> tuple[Any, jax.Array]:
+        carry, outputs = super().__call__(carry, inputs)
+        return carry, outputs / 0
+
+
 class Diagonal(Cell):
     """A linear recurrence of complex64 numbers, one a unit, of which the real part of a
     complex multiple is seen."""

@@ -177,7 +177,7 @@ SOME = memcap.members("latch", lag=3, units=[1, 2, 3], **TINY)
 A_CELL = nnx.GRUCell(1, 1, rngs=nnx.Rngs(0))
 WRONG = {
     memcap.members: [
-        ({"unit": 3}, "unit: no such field; one of advance, batch,"),
+        ({"unit": 3}, "unit: no such field; did you mean units? one of advance,"),
         ({"model.lag": 3}, "model.lag: no such field"),
         ({"model.units": 1, "units": 2}, "units: is also given as model.units"),
         ({"task": Wide(), "units": 2}, "units: in task and model; write task.units"),

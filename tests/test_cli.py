@@ -4,6 +4,7 @@ test_hydra_app.py."""
 import io
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -72,7 +73,10 @@ def test_help_teaches(tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     alone = memcap(tmp_path)
     assert "First steps:\n  memcap answer --task delay_line --lag 50 " in alone.out
+    assert max(map(len, alone.out.splitlines())) <= 80
     top = memcap(tmp_path, "--help")
+    listed = re.findall(r"^  (\w+) +\w.*", top.out.partition("First steps")[0], re.M)
+    assert sorted(listed[: listed.index("COMMAND")]) == sorted(commands.summaries())
     assert (alone.status, alone.err, top.status) == (0, "", 0)
     assert "memcap train sweeps=first_study" in top.out
     train = memcap(tmp_path, "train", "--help").out
@@ -85,8 +89,6 @@ def test_help_teaches(tmp_path, monkeypatch):
     ):
         assert part in train
     assert max(map(len, train.splitlines())) <= 80
-    frontier_help = " ".join(memcap(tmp_path, "frontier", "--help").out.split())
-    assert "then others in this order: 75 %, any seed," in frontier_help
     assert memcap(tmp_path, "--version").out == f"memcap {package.__version__}\n"
     assert not list(tmp_path.iterdir())
 
@@ -281,16 +283,28 @@ def typed_in(monkeypatch, text):
     monkeypatch.setattr("sys.stdin", io.StringIO(text))
 
 
-def test_who_names_no_task_is_asked(study, monkeypatch):
-    offered = [cls for cls in task_classes().values() if cls.question]
-    which = 1 + [cls.name for cls in offered].index("delay_line")
+@pytest.mark.parametrize("by_name", [True, False])
+def test_who_names_no_task_is_asked(study, monkeypatch, by_name):
+    offered = [cls.name for cls in task_classes().values() if cls.question]
+    which = "delay_line" if by_name else str(1 + offered.index("delay_line"))
     knobs = len(task_class("delay_line").asks)
-    typed_in(monkeypatch, "\n".join([str(which), *[""] * knobs, "3", ""]))
+    words = ["0", "what", which, *[""] * knobs, "many", "3", ""]
+    typed_in(monkeypatch, "\n".join(words))
     done = memcap(study, "answer", "--json")
     assert done.status == 0
     assert "What has to be remembered?" in done.err
+    assert "what: must be a number from 1 to " in done.err
     found = strict(done.out)
     assert (found["task"], found["lag"], found["measured"]) == ("delay_line", 3, True)
+    line = done.err.split("The same in one line: memcap ")[1]
+    assert strict(memcap(study, *shlex.split(line), "--json").out) == found
+
+
+@pytest.mark.parametrize("text", ["\n", "latch\n\n\n"])
+def test_enter_leaves_the_questions(study, monkeypatch, text):
+    typed_in(monkeypatch, text)
+    done = memcap(study, "answer")
+    assert (done.status, done.out) == (0, "")
 
 
 def test_who_has_sequences_or_does_not_know_is_told_what_to_do(study, monkeypatch):

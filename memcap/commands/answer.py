@@ -273,16 +273,23 @@ def _curve(question: Question, named: bool) -> LossCurve | None:
 
 def _ask(out: "Console") -> tuple[Task, int] | None:
     """Ask what has to be remembered, over how many steps, and for the task's `asks`.
-    None if no task of memcap's fits, and advice was printed."""
-    from rich.prompt import IntPrompt
-
+    None if the user leaves, or if no task of memcap's fits, and advice was printed."""
     offered = [cls for cls in task_classes().values() if cls.question]
     questions = [*(cls.question for cls in offered), *OTHERS]
     out.print("What has to be remembered?")
     for number, question in enumerate(questions, start=1):
         out.print(f"  {number}  {question}", highlight=False)
-    numbers = list(map(str, range(1, len(questions) + 1)))
-    which = IntPrompt.ask("Which", console=out, choices=numbers, show_choices=False)
+    numbers = {str(number): number for number in range(1, len(questions) + 1)}
+    names = {cls.name: number for number, cls in enumerate(offered, start=1)}
+    which = None
+    while which is None:
+        text = _word(out, "Which, by its number or the task's name (Enter leaves)")
+        if not text:
+            return None
+        which = (numbers | names).get(text)
+        if which is None:
+            which_one = f"a number from 1 to {len(questions)}, or {', '.join(names)}"
+            out.print(f"{text}: must be {which_one}", markup=False, highlight=False)
     if which > len(offered):
         _print(OTHERS[questions[which - 1]])
         return None
@@ -293,11 +300,25 @@ def _ask(out: "Console") -> tuple[Task, int] | None:
         if field.name in cls.asks
     ]
     task = question_task(cls.name, knobs)
-    question = f"Over how many steps (at least {task.smallest_lag})"
+    question = f"Over how many steps, at least {task.smallest_lag} (Enter leaves)"
     lag = 0
     while lag < task.smallest_lag:
-        lag = IntPrompt.ask(question, console=out)
+        text = _word(out, question)
+        if not text:
+            return None
+        lag = int(text) if text.isdecimal() else 0
+    words = ["memcap", "answer", "--task", cls.name, "--lag", str(lag)]
+    words += [word for knob in knobs for word in ("--knob", knob)]
+    line = f"The same in one line: {shlex.join(words)}"
+    out.print(line, markup=False, highlight=False, soft_wrap=True)
     return task, lag
+
+
+def _word(out: "Console", question: str) -> str:
+    """Ask for a word; "" if none is given."""
+    from rich.prompt import Prompt
+
+    return Prompt.ask(question, console=out, default="", show_default=False).strip()
 
 
 def _knob(out: "Console", cls: type[Task], field: Field) -> Any:

@@ -1,12 +1,16 @@
 """Fold a study's shards into one Parquet file, DIR/rows.parquet, and its curves into
-DIR/curves.parquet."""
+DIR/curves.parquet.
+
+With --strict, rows that no training gives are refused, too."""
 
 from argparse import ArgumentParser, Namespace
 
 from polars import selectors as cs
 
 from memcap.commands.arguments import add_json, add_results, add_strict
+from memcap.knobs import UserError
 from memcap.store import curves, files, shards
+from memcap.store.row_checks import BadRowsError, check_rows
 from memcap.terminal.words import plural, print_json
 
 
@@ -21,8 +25,15 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> None:
     """Fold, and say where the rows are."""
-    path, rows = shards.collect(arguments.results, arguments.strict)
-    curves.collect(arguments.results)
+    results = arguments.results
+    if arguments.strict:
+        tables, _ = shards.read_files(results)
+        try:
+            check_rows(shards.every_row(tables.values()))
+        except BadRowsError as error:
+            raise UserError(f"{results}: {error}; memcap verify names all") from error
+    path, rows = shards.collect(results, arguments.strict)
+    curves.collect(results)
     if arguments.csv:
         path = path.with_suffix(".csv")
         # a quote before texts that a spreadsheet would take for formulas

@@ -15,7 +15,7 @@ from memcap.own.words import as_dict, loss_table
 from memcap.report import tables
 from memcap.store.rows import IS_BY_LOSS
 from memcap.store.status import incomplete, missing
-from memcap.terminal.words import Listing, order, print_json, show
+from memcap.terminal.words import Listing, print_json, show
 
 SHORT = ("task", "lag", "u50", "u90")
 MOST_LINES = 30  # that a screen holds
@@ -29,7 +29,6 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_verdict(parser)
     add_strict(parser)
     add_json(parser)
-    parser.epilog = order(tables.FRONTIER_DROPS)
 
 
 def run(arguments: Namespace) -> None:

@@ -28,7 +28,7 @@ from memcap.knobs import UserError
 from memcap.proofs.proof import Proof, prove
 from memcap.store.files import BadFileError, read_npz
 from memcap.store.nets import names
-from memcap.terminal.words import Column, Listing, Waiting, order, show
+from memcap.terminal.words import Column, Listing, Waiting, show
 from memcap.trained import Trained, of_arrays
 
 # Before what counts may come filler, within so many steps.
@@ -44,7 +44,6 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--task", default="latch", help="task of a file (default latch)")
     add("--lag", type=steps, default=50, help="its lag, in time steps (default 50)")
     add_knobs(parser)
-    parser.epilog = order(DROPS)
 
 
 def run(arguments: Namespace) -> None:

@@ -30,7 +30,7 @@ from memcap.figures.style import budgets
 from memcap.knobs import grouped
 from memcap.store.columns import Row
 from memcap.store.shards import OUTPUTS, load_findings, rows_file
-from memcap.terminal.words import Column, Listing, NumberColumn, order, print_json, show
+from memcap.terminal.words import Column, Listing, NumberColumn, print_json, show
 
 COLUMNS = (
     Column("task"),
@@ -77,7 +77,6 @@ def add_arguments(parser: ArgumentParser) -> None:
     about = f"first of its seeds (default: {api.FRESH_SEED}; the published cells have 0 to 7)"
     parser.add_argument("--seed", type=int, default=api.FRESH_SEED, help=about)
     add_json(parser)
-    parser.epilog = order(DROPS)
 
 
 @figures.own_style()

@@ -29,6 +29,6 @@ def run(arguments: Namespace) -> None:
     )
     with files.output_of(path):
         if arguments.output is None:  # the folder for the atlas may not exist
-            files.make_folder(folder)
+            folder.mkdir(parents=True, exist_ok=True)
         files.write(path, lambda file: file.write(text.encode()))
     print(path)

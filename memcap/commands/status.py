@@ -8,7 +8,6 @@ last heartbeat.
 Read more: memcap docs train
 """
 
-import re
 import shlex
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from memcap.commands.arguments import add_json, add_results
+from memcap.runtime.plugins import with_modules
 from memcap.store.columns import Row
 from memcap.store.heartbeat import Heartbeat, Running
 from memcap.store.rows import JUDGED
@@ -25,20 +25,12 @@ from memcap.terminal.words import (
     Listing,
     NumberColumn,
     duration,
-    number,
     plural,
     print_json,
     printable,
     show,
 )
 
-# An override of a job's own keys, of which nothing is looked up but a group's name.
-GROUPS = "task|model|recipe|evaluation|engine|sweeps"
-OVERRIDE = re.compile(
-    rf"-m|--multirun|(?:{GROUPS})=[\w-]+(?:[,/][\w-]+)*|"
-    rf"(?:(?:{GROUPS})\.\w+|seed|axes|design|precision|study)=[\w\s.,+:()\[\]{{}}-]*"
-)
-IMPORT = re.compile(r"[A-Za-z_]\w*:[A-Za-z_]")
 SHOWN = 10  # members shown, of the running and of the failed ones
 RUNNING = (
     Column("key"),
@@ -47,7 +39,6 @@ RUNNING = (
     NumberColumn("budget", "most training steps"),
     NumberColumn("loss", "mean loss over its last chunk"),
     Column("trains", "time since it began"),
-    Column("left", "longest time left, at its speed so far"),
 )
 FAILED = (Column("key"), Column("member"), Column("reason", folds=True))
 
@@ -74,7 +65,7 @@ def _columns(study: Status) -> Row:
     for job in jobs:
         job["heard"] = job.pop("updated")
         job["left"] = job.pop("seconds_left")
-    commands = (_again(job, study.folder) for job in study.unfinished)
+    commands = map(_again, study.unfinished)
     return asdict(study) | {
         "members": study.members,
         "jobs": jobs,
@@ -112,8 +103,6 @@ def sentences(study: Status) -> list[str]:
     ]
     if any(job.alive for job in study.jobs):
         pace = []
-        if study.a_minute is not None:
-            pace.append(f"{number(study.a_minute)} members per minute")
         if study.left is not None:
             pace.append(f"{most}about {duration(round(study.left))} left")
         if not study.running:
@@ -156,17 +145,14 @@ def goes_on(study: Status) -> list[str]:
     """Return commands that train members without a job; or, if all is done, that show
     the results."""
     if study.left_over or study.failed:
-        commands = (_again(job, study.folder) for job in study.unfinished)
-        return list(dict.fromkeys(commands))
+        return list(dict.fromkeys(map(_again, study.unfinished)))
     if study.running or study.waiting:
         return []
-    return [f"Then: memcap frontier {shlex.quote(str(study.folder))}"]
+    return [f"Then: {with_modules(study.names, 'frontier', str(study.folder))}"]
 
 
-def _again(job: Heartbeat, folder: Path) -> str:
-    """Say how to train a job's members. Its file may be a stranger's: a command of
-    another program is not advised, and one of memcap's that may run other code, or
-    writes elsewhere, is marked."""
+def _again(job: Heartbeat) -> str:
+    """Say how to train a job's members. Only a command of memcap is advised."""
     if job.command is None:
         return "Resume with: the same call of memcap.train, with this folder"
     try:
@@ -174,26 +160,9 @@ def _again(job: Heartbeat, folder: Path) -> str:
     except ValueError:
         words = []
     if words[:2] != ["memcap", "train"] or job.command != shlex.join(words):
-        return (
-            "Resume with the command that trained it; its file says none of memcap's:"
-            f" {job.command!r}"
-        )
-    note = ""
-    if not all(_stays_here(word, job, folder) for word in words[2:]):
-        note = " (its file says so; read it first, as it names code, a service or a folder)"
+        return "Resume with the command that trained it, which its file does not name"
     here = "" if Path(job.folder) == Path.cwd() else f"cd {shlex.quote(job.folder)} && "
-    return f"Resume with{note}: {here}{job.command}"
-
-
-def _stays_here(word: str, job: Heartbeat, folder: Path) -> bool:
-    """Tell whether a word of a job's command runs only memcap, and writes only into the
-    study's folder."""
-    if IMPORT.search(word):
-        return False
-    if word.startswith("out="):
-        out = Path(job.folder) / word.removeprefix("out=")
-        return out.resolve() == folder.resolve()
-    return bool(OVERRIDE.fullmatch(word))
+    return f"Resume with: {here}{job.command}"
 
 
 def _running(longest: Sequence[Running], running: int) -> Listing:
@@ -205,7 +174,6 @@ def _running(longest: Sequence[Running], running: int) -> Listing:
             f"{each.budget:,}",
             each.loss,
             duration(round(each.seconds)),
-            None if each.left is None else duration(round(each.left)),
         ]
         for each in longest[:SHOWN]
     ]

@@ -1,18 +1,18 @@
 """Train members and keep their rows; arguments are Hydra overrides."""
 
 import re
+import shlex
 from argparse import REMAINDER, ArgumentParser, Namespace
 from collections.abc import Iterable, Mapping
 from shutil import get_terminal_size
 
-from memcap.knobs import names_of
+from memcap.knobs import UserError, names_of
 from memcap.launch import app
 from memcap.launch.jobs import GROUPS, JOB_KEYS
-from memcap.report import tables
 from memcap.runtime import ROOT
 from memcap.store.shards import choices
 from memcap.tasks import task_classes
-from memcap.terminal.words import WIDTH, fold_help, order
+from memcap.terminal.words import WIDTH, fold_help
 
 HELP = """usage: memcap train [HYDRA OVERRIDES]
 
@@ -35,7 +35,6 @@ Trains what the configuration asks for and keeps one row per member. Arguments g
 Keys, as in model.units=1 (of a task: memcap tasks NAME):
 {keys}
 Rows and weights go to outputs/STUDY (set study=NAME, or out=FOLDER); a rerun trains only what is missing.
-{order}
 Meanwhile, in another shell: memcap status
 Then: memcap frontier, memcap figure frontier, memcap answer
 """  # noqa: E501
@@ -53,11 +52,14 @@ def options() -> ArgumentParser:
 
 def run(arguments: Namespace) -> None:
     """Print the help, or let Hydra compose and train."""
+    if "--dry-run" in arguments.overrides:
+        words = [word for word in arguments.overrides if word != "--dry-run"]
+        plan = shlex.join(["memcap", "plan", *words])
+        raise UserError(f"--dry-run: no such option; what would train: {plan}")
     if set(arguments.overrides).isdisjoint({"-h", "--help"}):
         app.main(arguments.overrides)
     else:
         text = HELP.replace("{choices}", _choices()).replace("{keys}", _keys())
-        text = text.replace("{order}", order(tables.MEMBERS_DROPS))
         print(fold_help(text, min(WIDTH, get_terminal_size().columns)))
 
 

@@ -24,6 +24,7 @@ from memcap.knobs import (
     key_of,
     keyed,
     knob,
+    meant,
     names_of,
     typed,
     whole,
@@ -426,9 +427,10 @@ def resolve(values: Config, task: type[Task] | None = None) -> Member:
     cls = task or task_class(str(name))
     for knob_name in knobs:
         if knob_name not in names_of(cls):
-            choices = ", ".join(["lag", "length", *names_of(cls)])
+            choices = ["lag", "length", *names_of(cls)]
             raise UserError(
-                f"task.{knob_name}: no such field; task {name} has {choices}"
+                f"task.{knob_name}: no such field; {meant(knob_name, choices)}task {name}"
+                f" has {', '.join(choices)}"
             )
     return Member(
         make(cls, knobs),

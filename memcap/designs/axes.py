@@ -28,7 +28,7 @@ from memcap.config.recipes import (
     starts_itself,
 )
 from memcap.designs.design import FEWEST_WIDTHS
-from memcap.knobs import UserError, names_of
+from memcap.knobs import UserError, meant, names_of
 from memcap.models.model import Model
 from memcap.rule import Evaluation
 from memcap.tasks import task_class
@@ -161,15 +161,12 @@ def _placed(base: Config, point: Config) -> Config:
                 )
             values[group][field] = value
         else:
-            names = ", ".join(
-                [
-                    "seed",
-                    "task",
-                    "recipe",
-                    *(f"{g}.{f}" for g, fs in allowed.items() for f in fs),
-                ]
+            names = ["seed", "task", "recipe"]
+            names += [f"{g}.{f}" for g, fs in allowed.items() for f in fs]
+            raise UserError(
+                f"axes.{name}: no such field; {meant(name, names)}an axis is one of"
+                f" {', '.join(names)}"
             )
-            raise UserError(f"axes.{name}: no such field; an axis is one of {names}")
     return values
 
 

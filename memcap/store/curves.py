@@ -60,7 +60,7 @@ Points = dict[int, dict[str, Any]]
 def write(folder: Path, name: str, curves: Mapping[str, Points]) -> None:
     """Write the curves of a shard's members by key."""
     path = folder / "curves" / f"{name}.parquet"
-    files.make_folder(path.parent)
+    path.parent.mkdir(parents=True, exist_ok=True)
     files.write_sealed(path, table(curves))
 
 

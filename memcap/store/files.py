@@ -1,5 +1,5 @@
-"""Files of a study, tables and weights: written whole or not at all, and on the disk
-before a call returns.
+"""Files of a study, tables and weights: written whole or not at all. What a file holds
+is on the disk before it has its name.
 
 Tables of a study have a digest of their bytes in their names, as STEM.DIGEST.parquet.
 One whose bytes are others is damaged, and is not parsed. It is no proof of who wrote
@@ -159,8 +159,8 @@ def _digest(content: bytes) -> str:
 
 
 def write(path: Path, fill: Callable[[IO[bytes]], Any]) -> None:
-    """Write a file whole or not at all; it is on disk, with its name, when this
-    returns. `fill` writes the content into the open file.
+    """Write a file whole or not at all; its content is on disk when this returns.
+    `fill` writes the content into the open file.
 
     Raises:
         OSError: it cannot be written; an older file is unchanged. A device or a FIFO is
@@ -172,7 +172,6 @@ def write(path: Path, fill: Callable[[IO[bytes]], Any]) -> None:
         raise OSError(errno.EINVAL, "not a regular file", str(path))
     with signals.saving():
         _write(path, fill, sync=True)
-    _sync(path.parent)
 
 
 def replace(path: Path, content: bytes) -> None:
@@ -220,25 +219,6 @@ def stale_files(folder: Path) -> list[Path]:
 def is_stale(path: Path) -> bool:
     """Return whether nobody can still be writing a file."""
     return time.time() - path.stat().st_mtime >= STALE_AFTER
-
-
-def make_folder(path: Path) -> None:
-    """Make a folder and its parents, and sync their names to disk."""
-    new = [folder for folder in (path, *path.parents) if not folder.exists()]
-    path.mkdir(parents=True, exist_ok=True)
-    for folder in new:
-        _sync(folder.parent)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # not on this file system
-            raise
-    finally:
-        os.close(descriptor)
 
 
 def write_weights(path: Path, weights: dict[str, Params]) -> None:

@@ -21,6 +21,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -62,7 +63,6 @@ class Running:
     budget: int  # most that it may take
     loss: float | None  # mean over its last chunk; None if that chunk took no step
     seconds: float  # since its first chunk
-    left: float | None  # seconds to its budget, at its pace so far; None if unknown
 
 
 @dataclass(frozen=True)
@@ -117,12 +117,6 @@ class Heartbeat:
         return max(0.0, self.updated - time.time())
 
     @property
-    def a_minute(self) -> float:
-        """Members that ended per minute."""
-        seconds = self.updated - self.started
-        return 60 * self.done / seconds if seconds > 0 else 0.0
-
-    @property
     def alive(self) -> bool:
         """True if it has not ended, its process exists, and its date is within
         `HEARTBEAT_TIMEOUT` of now."""
@@ -137,27 +131,18 @@ class _Training:
     name: str
     budget: int
     resumed_at: int
+    first_time: float
     step: int
     loss: float | None
-    time: float
-
-    def __post_init__(self) -> None:
-        self.first_step = self.step
-        self.first_time = self.time
 
     def share(self, since: int = 0) -> float:
         """Return the share of the budget trained since a step."""
         return (self.step - since) / (self.budget or self.step or 1)
 
     def report(self, key: str, now: float) -> Running:
-        """Return how far the member is. Its pace is unknown before its second chunk."""
-        left = None
-        steps = self.step - self.first_step
-        if steps:
-            pace = steps / (self.time - self.first_time)
-            left = max(0.0, (self.budget - self.step) / pace - (now - self.time))
+        """Return how far the member is."""
         seconds = now - self.first_time
-        return Running(key, self.name, self.step, self.budget, self.loss, seconds, left)
+        return Running(key, self.name, self.step, self.budget, self.loss, seconds)
 
 
 class JobProgress:
@@ -212,11 +197,10 @@ class JobProgress:
             member = self.training.get(key)
             # it begins, or begins again
             if member is None or step < member.step:
-                self.training[key] = _Training(name, budget, before, step, loss, now)
+                self.training[key] = _Training(name, budget, before, now, step, loss)
             elif step > before:
                 member.step = step
                 member.loss = loss
-                member.time = now
 
     def ended(self, key: str, status: str, solved: bool) -> None:
         """Count one more member that has ended."""
@@ -328,10 +312,15 @@ def read(folder: Path) -> dict[str, Heartbeat]:
         bad = OSError, ValueError, TypeError, LookupError, RecursionError
         with contextlib.suppress(*bad):
             stored = json.loads(path.read_text(encoding="utf-8"))
-            values = {field.name: stored[field.name] for field in fields(Heartbeat)}
-            values["longest"] = tuple(Running(**member) for member in stored["longest"])
-            heartbeats[path.stem] = Heartbeat(**values)
+            longest = (_made(Running, each) for each in stored["longest"])
+            heartbeat = _made(Heartbeat, stored | {"longest": tuple(longest)})
+            heartbeats[path.stem] = heartbeat
     return heartbeats
+
+
+def _made(kind: type[Any], stored: dict[str, Any]) -> Any:
+    """Return a dataclass of what was stored, which may have further fields."""
+    return kind(**{field.name: stored[field.name] for field in fields(kind)})
 
 
 def write_members(folder: Path, token: str, members: pl.DataFrame) -> None:

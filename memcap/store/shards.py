@@ -42,7 +42,6 @@ from memcap.runtime import ROOT, plugins
 from memcap.store import files
 from memcap.store.columns import Row
 from memcap.store.files import BadFileError, State, write_weights
-from memcap.store.row_checks import BadRowsError, check_rows
 from memcap.store.rows import RESULTS, complete, frame, one_per_key, results, stack
 from memcap.terminal.words import warn_once
 
@@ -257,7 +256,7 @@ def prepare(folder: Path) -> None:
     killed jobs left."""
     try:
         for part in ("rows", "weights"):
-            files.make_folder(folder / part)
+            (folder / part).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
@@ -311,8 +310,8 @@ def read(
     Args:
         folder: folder of a study or of several, or one Parquet file; or a name of
             `NAMES`, such as `atlas`; or Parquet files.
-        strict: refuse a bad file, and rows that no training gives; otherwise refuse
-            only `folder` itself, and name bad files on stderr.
+        strict: refuse a bad file; otherwise refuse only `folder` itself, and name bad
+            files on stderr.
         task: the only task of which rows are read, which is faster.
     """
     tables, bad = read_files(folder)
@@ -337,13 +336,7 @@ def read(
             path: table.filter(mentions_it).filter(of_task)
             for path, table in tables.items()
         }
-    rows = every_row(tables.values())
-    if strict:
-        try:
-            check_rows(rows)
-        except BadRowsError as error:
-            raise UserError(f"{folder}: {error}; memcap verify names all") from error
-    return one_per_key([rows])
+    return merge(tables.values())
 
 
 def read_files(

@@ -46,13 +46,13 @@ class Status:
         waiting: members that a living job has yet to train; for a search, the most.
         left_over: members of jobs that are gone, which no other job is training.
         at_most: whether these numbers include those of a search.
-        a_minute: members that end per minute, in all living jobs together; None if none has ended.
         left: seconds to the end of the last living job; None if unknown.
         longest: the members in training that have trained longest.
         jobs: heartbeats of the study's jobs, the latest last.
         unfinished: those of jobs that are gone, with members that failed or that no job
             is training.
         unreadable: files of rows that cannot be read.
+        names: those of the tasks and cells of its rows.
     """
 
     folder: Path
@@ -65,13 +65,13 @@ class Status:
     waiting: int
     left_over: int
     at_most: bool
-    a_minute: float | None
     left: float | None
     longest: tuple[Running, ...]
     jobs: tuple[Heartbeat, ...]
     unfinished: tuple[Heartbeat, ...]
     unreadable: tuple[Path, ...]
     by_loss: int = 0
+    names: tuple[str, ...] = ()
 
     @property
     def members(self) -> int:
@@ -149,12 +149,12 @@ def status(folder: Path) -> Status:
         waiting=to_come - running,
         left_over=_to_come(gone, members, ended | in_hand),
         at_most=any(job.searched for job in (alive | gone).values()),
-        a_minute=sum(job.a_minute for job in alive.values()) or None,
         left=max(0.0, *seconds_left) if is_known else None,
         longest=tuple(sorted(longest, key=attrgetter("seconds"), reverse=True)),
         jobs=tuple(jobs.values()),
         unfinished=tuple(unfinished),
         unreadable=tuple(bad),
+        names=tuple(sorted({*rows["task"], *rows["cell"]})),
     )
 
 

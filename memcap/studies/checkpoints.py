@@ -24,7 +24,7 @@ from memcap.config.member import Engine, Member
 from memcap.knobs import grouped
 from memcap.store import shards
 from memcap.store.curves import Points
-from memcap.store.files import BadFileError, make_folder, read_npz, write_npz
+from memcap.store.files import BadFileError, read_npz, write_npz
 from memcap.studies.environment import fingerprint
 from memcap.terminal.words import plural, warn_once
 from memcap.training.engine import Checkpoint
@@ -143,7 +143,7 @@ class Checkpoints:
             if states:
                 made_by = [fingerprint(self.members[state.key]) for state in states]
                 # only now, as another job may have removed the empty folder
-                make_folder(self.path.parent)
+                self.path.parent.mkdir(parents=True, exist_ok=True)
                 write_npz(self.path, _arrays(states, made_by, curves))
             else:
                 self.path.unlink(missing_ok=True)

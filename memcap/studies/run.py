@@ -13,8 +13,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import polars as pl
-from rich.console import Console, RenderableType
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Column
 from rich.text import Text
 
 from memcap import loops
@@ -37,7 +39,6 @@ SECONDS_BETWEEN_LINES = 30.0
 SECONDS_BETWEEN_LOOKS = 0.5  # whether a line is due
 LONG = 10.0  # seconds after which a member in training gets a line of its own
 MOST_SHOWN = 3
-WIDE = 110  # characters of a terminal with room for a long bar and the time
 
 
 @dataclass(frozen=True)
@@ -163,18 +164,37 @@ class ProgressBar:
     def __init__(self, progress: JobProgress, quiet: bool = False):
         self.progress = progress
         # a notebook asks Rich for colours, but is no terminal, and would keep each state
-        is_terminal = sys.stderr.isatty()
         self.console = Console(
-            stderr=True, force_jupyter=False, force_terminal=is_terminal
+            stderr=True, force_jupyter=False, force_terminal=sys.stderr.isatty()
         )
         self.shows = not quiet and progress.to_come > 0
-        self.bar = _Bar(progress, self.console, disable=not self.shows)
+        words = TextColumn("{task.description}", table_column=Column())  # which folds
+        self.bar = Progress("training", BarColumn(10), words, TimeElapsedColumn())
+        self.row = self.bar.add_task("", total=None)
+        # Without a terminal it is drawn once, when it stops.
+        self.live = Live(
+            console=self.console,
+            auto_refresh=self.console.is_terminal,
+            get_renderable=self.picture,
+        )
         self.last_line = time.monotonic()
         self.done = 0
         self.over = threading.Event()
         self.thread = threading.Thread(
             target=self._print_lines, name="memcap-progress", daemon=True
         )
+
+    def picture(self) -> Group:
+        """Return the bar and, on a terminal, the members below it that have trained long."""
+        heartbeat = self.progress.heartbeat()
+        done, members = _counts(heartbeat, self.progress.before)
+        words = self._words(heartbeat)
+        self.bar.update(self.row, completed=done, total=members, description=words)
+        lines = []
+        if self.console.is_terminal:
+            longest = [each for each in heartbeat.longest if each.seconds >= LONG]
+            lines = [*self.progress.frontier, *map(_line, longest[:MOST_SHOWN])]
+        return Group(self.bar, *map(Text, lines))
 
     def print_line(self) -> None:
         """Print a line for a log file if the last one was long ago, and since then members
@@ -186,70 +206,35 @@ class ProgressBar:
         begun = heartbeat.done or heartbeat.running
         if begun and heartbeat.done == self.done:
             return
+        line = f"training {self._words(heartbeat)}"
+        print(line, *self.progress.frontier, sep="\n", file=sys.stderr, flush=True)
+        self.last_line = now
+        self.done = heartbeat.done
+
+    def _words(self, heartbeat: Heartbeat) -> str:
         parts = [
             _members(heartbeat, self.progress.before),
             _ends(heartbeat, self.progress),
             _left(heartbeat),
         ]
-        line = f"training {', '.join(filter(None, parts))}"
-        print(line, *self.progress.frontier, sep="\n", file=sys.stderr, flush=True)
-        self.last_line = now
-        self.done = heartbeat.done
+        return ", ".join(filter(None, parts))
 
     def _print_lines(self) -> None:
         while not self.over.wait(SECONDS_BETWEEN_LOOKS):
             self.print_line()
 
     def __enter__(self) -> "ProgressBar":
-        self.bar.start()
-        if self.shows and not self.console.is_terminal:
-            self.thread.start()
+        if self.shows:
+            self.live.start()
+            if not self.console.is_terminal:
+                self.thread.start()
         return self
 
     def __exit__(self, *error: object) -> None:
         self.over.set()
         if self.thread.is_alive():
             self.thread.join()
-        self.bar.stop()
-
-
-class _Bar(Progress):
-    """The bar, and below it the members that have trained long."""
-
-    def __init__(self, progress: JobProgress, console: Console, disable: bool):
-        self.progress = progress
-        self.stderr = console
-        wide = console.width >= WIDE
-        columns = (
-            TextColumn("training"),
-            BarColumn(40 if wide else 4),
-            TextColumn("{task.fields[note]}"),
-            *([TimeElapsedColumn()] if wide else []),
-            TextColumn("{task.fields[left]}"),
-        )
-        # Without a terminal it is drawn once, when it stops.
-        super().__init__(
-            *columns,
-            console=console,
-            disable=disable,
-            auto_refresh=console.is_terminal,
-            refresh_per_second=4,
-        )
-        self.add_task("", total=None, note="", left="")
-
-    def get_renderables(self) -> Iterable[RenderableType]:
-        heartbeat = self.progress.heartbeat()
-        done, members = _counts(heartbeat, self.progress.before)
-        ends = _ends(heartbeat, self.progress)
-        note = f"{_members(heartbeat, self.progress.before)}, {ends}"
-        left = _left(heartbeat) if done < members else ""
-        for row in self.task_ids:  # none at first, then one
-            self.update(row, completed=done, total=members, note=note, left=left)
-        yield self.make_tasks_table(self.tasks)
-        if self.stderr.is_terminal:
-            yield from map(Text, self.progress.frontier)
-            longest = [each for each in heartbeat.longest if each.seconds >= LONG]
-            yield from (Text(_line(each)) for each in longest[:MOST_SHOWN])
+        self.live.stop()
 
 
 def _counts(heartbeat: Heartbeat, before: int) -> tuple[int, int]:
@@ -279,7 +264,7 @@ def _ends(heartbeat: Heartbeat, progress: JobProgress) -> str:
 
 
 def _left(heartbeat: Heartbeat) -> str:
-    if heartbeat.seconds_left is None:
+    if heartbeat.seconds_left is None or not heartbeat.to_come:
         return ""
     most = "at most " if heartbeat.searched else ""
     return f"{most}about {duration(round(heartbeat.seconds_left))} left"
@@ -289,6 +274,4 @@ def _line(member: Running) -> str:
     parts = [f"{member.name}: step {member.step:,} of {member.budget:,}"]
     if member.loss is not None:
         parts.append(f"loss {number(member.loss)}")
-    if member.left is not None:
-        parts.append(f"at most {duration(round(member.left))} left")
     return ", ".join(parts)

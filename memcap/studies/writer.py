@@ -24,7 +24,7 @@ from memcap.store.curves import Points, add_point, thin
 from memcap.store.heartbeat import JobProgress
 from memcap.studies.checkpoints import SECONDS_OF_TRAINING, Checkpoints
 from memcap.studies.environment import environment
-from memcap.terminal.words import finite, member_name
+from memcap.terminal.words import finite, member_name, warn_once
 from memcap.training.engine import Checkpoint, CurveChunk, Listener, Result
 
 SECONDS_BETWEEN_WRITES = 5.0
@@ -181,6 +181,12 @@ class StudyWriter(Listener):
                 shard.weights[key] = result.weights
                 shard.curves[key] = thin(self.running.pop(key, {}))
                 self.progress.ended(key, result.status, result.solved is not None)
+                if result.status == "diverged" and not result.steps:
+                    warn_once(
+                        f"model.cell={result.member.model.cell}: its loss or gradient is not finite"
+                        " at the first step, before anything is learned; look for NaN in the cell"
+                        f" or in the sequences of task={result.member.task.name}"
+                    )
             shard.changed = True
             if len(shard.rows) >= ROWS_OF_A_SHARD:
                 self._write(name)

@@ -150,9 +150,8 @@ NumberColumn = partial(Column, right=True)
 class Listing:
     """A table with a line that explains its heads.
 
-    On a narrow terminal columns of `drops` are hidden, first those that are the same in
-    all rows, then the others in this order, and named below the table; no cell is cut.
-    Elsewhere it is plain: all columns, one line per row.
+    On a narrow terminal columns of `drops` are hidden, in this order, and named below
+    the table; no cell is cut. Elsewhere it is plain: all columns, one line per row.
     """
 
     title: str  # the line above
@@ -166,16 +165,6 @@ class Listing:
         """The rows as they are printed."""
         return [[printable(text_of(cell)) for cell in row] for row in self.rows]
 
-    @property
-    def constants(self) -> dict[str, str]:
-        """The text of each column that is the same in all of several rows, by its head."""
-        columns = zip(self.columns, zip(*self.texts, strict=True), strict=False)
-        return {
-            column.head: texts[0]
-            for column, texts in columns
-            if len(texts) > len({*texts}) == 1
-        }
-
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
     ) -> RenderResult:
@@ -184,19 +173,15 @@ class Listing:
 
         unbounded = options.update(width=UNBOUNDED, max_width=UNBOUNDED)
         plain = not console.is_terminal
-        constants = self.constants
-        droppable = sorted(self.drops, key=lambda head: head not in constants)
-        dropped: list[str] = []
-        while True:
-            table = self._table(dropped, plain)
+        for count in range(len(self.drops) + 1):
+            table = self._table(self.drops[:count], plain)
             width = Measurement.get(console, unbounded, table).minimum
-            if plain or width <= options.max_width or not droppable:
+            if plain or width <= options.max_width:
                 break
-            dropped.append(droppable.pop(0))
         yield Text(printable(self.title), style="bold")
         width = max(width, options.max_width)
         yield from console.render(table, options.update(max_width=width))
-        yield from (Text(printable(note)) for note in self._below(dropped))
+        yield from (Text(printable(note)) for note in self._below(self.drops[:count]))
 
     def _table(self, dropped: Sequence[str], plain: bool) -> Table:
         from rich import box
@@ -232,13 +217,9 @@ class Listing:
             if each.about and each.head not in dropped:
                 yield f"{each.head}: {each.about}."
         yield from self.notes
-        constants = self.constants
-        same = [f"{head} {constants[head]}" for head in dropped if constants.get(head)]
-        if same:
-            yield f"In all lines: {', '.join(same)}."
-        if hidden := [head for head in dropped if head not in constants]:
+        if dropped:
             yield (
-                f"Hidden on a narrow terminal: {', '.join(hidden)}. Piped, the table has all"
+                f"Hidden on a narrow terminal: {', '.join(dropped)}. Piped, the table has all"
                 " columns."
             )
 
@@ -272,14 +253,6 @@ class Blocks(Listing):
             rest.highlight_words(heads, "bold")
             yield Padding(rest, (0, 0, 0, HANGING))
         yield from (Text(printable(note)) for note in self._below(self.drops))
-
-
-def order(drops: Sequence[str]) -> str:
-    """Say in which order a listing hides columns, for a command's help."""
-    return (
-        "A narrow terminal hides columns that are the same in all lines, then others in this"
-        f" order: {', '.join(drops)}."
-    )
 
 
 def show(what: RenderableType) -> None:

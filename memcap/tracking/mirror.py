@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import threading
 import time
 from collections.abc import Collection
@@ -85,7 +84,7 @@ class Mirror:
         self.place = study.folder.absolute()  # even if the job changes its folder
         self.folder = self.place.parent if self.place.is_file() else self.place
         self.session = study.session
-        self.commands = {study.session: study.command or ""}  # by session
+        self.trained_by = study.command  # a command; by hand that of the last job
         self.agent = wandb_agent()
         self.sender = Sender(settings, study.name, self.folder)
         self.jobs: set[str] = set()  # tokens of jobs whose members are known
@@ -94,7 +93,6 @@ class Mirror:
         self.members: dict[str, Entry] = {}  # by key
         self.seen = rows.frame([]).select(SEEN)
         self.started = self.last_point = time.monotonic()
-        self.counted = 0  # ended members at the last point
         if members is not None:
             self._expect(members, is_ours=True)
 
@@ -103,7 +101,7 @@ class Mirror:
         self._look()
         most = {"auto": MOST_MEMBER_RUNS, "member": math.inf, "seeds": 0}
         by_seeds = len(self.members) > most[self.settings.runs]
-        if by_seeds and self.single is None:
+        if by_seeds:
             is_news = self._send_groups(last)
         else:
             is_news = self._send_ended()
@@ -117,7 +115,7 @@ class Mirror:
         trains on, and end all runs. Return in one line where to find them."""
         self.send(last=True)
         ours = [member for member in self.ended if member.is_ours]
-        if self.agent and ours and self.single is None:
+        if self.agent and ours:
             summary = _summary(ours) | frontier_so_far(ours)
             self._send([], run_of_agent(self.agent, ours), {}, summary)
         if with_results and self.ended and not self.others_train:
@@ -143,14 +141,6 @@ class Mirror:
         """The members with rows."""
         return [member for member in self.members.values() if member.row]
 
-    @property
-    def single(self) -> Entry | None:
-        """The member whose run is the agent's."""
-        if self.agent is None:
-            return None
-        ours = [member for member in self.members.values() if member.is_ours]
-        return ours[0] if len(ours) == 1 else None
-
     def _is_ours(self, name: str) -> bool:
         return not self.session or shards.session_of(name) == self.session
 
@@ -168,7 +158,7 @@ class Mirror:
         self.others_train = len(self.live) < len(alive)
         for job in sorted(jobs, key=attrgetter("started")):
             token = job.token
-            self.commands[shards.session_of(token)] = job.command or ""
+            self.trained_by = self.trained_by if self.session else job.command
             is_ours = self._is_ours(token)
             if token not in self.jobs and (is_ours or job.alive):
                 self.jobs.add(token)
@@ -176,12 +166,11 @@ class Mirror:
         tables, _ = shards.read_files(self.place, below=False)
         news = [table.join(self.seen, SEEN, "anti") for table in tables.values()]
         self.seen = pl.concat([self.seen, *(table.select(SEEN) for table in news)])
-        single = self.single
         for row in shards.merge(news).filter(study=self.study).iter_rows(named=True):
             is_ours = self._is_ours(row["population"])
             member = self._member(row, is_ours)
             member.row = row
-            member.is_unsent = is_ours or member is single
+            member.is_unsent = is_ours
 
     def _expect(self, members: pl.DataFrame, is_ours: bool) -> None:
         for line in members.iter_rows(named=True):
@@ -207,9 +196,9 @@ class Mirror:
         ended = [member for member in self.ended if member.is_unsent]
         curves_of = self._read_ended(ended)
         for member in ended:
-            command = self.commands.get(shards.session_of(member.row["population"]))
-            about = {name: member.row[name] for name in ENVIRONMENT}
-            run = self._run_of(member, **about, command=command)
+            run = run_of_member(
+                member, {name: member.row[name] for name in ENVIRONMENT}
+            )
             row = json.loads(json.dumps(member.row, default=str))
             points = _after(member.step, curves_of.get(member.key, {}))
             self._send([member], run, points, row)
@@ -240,7 +229,7 @@ class Mirror:
             member = self.members[key]
             if new := _after(member.step, points):
                 few = curves.thin(new, POINTS_AT_ONCE)
-                self._send([], self._run_of(member), few)
+                self._send([], run_of_member(member), few)
                 member.step = max(few)
         return bool(curves_of)
 
@@ -251,28 +240,17 @@ class Mirror:
             paths.update(self.folder.glob(f"curves/{name}.*parquet"))
         return _read_points(paths, members)
 
-    def _run_of(self, member: Entry, **about: Any) -> Run:
-        return run_of_member(
-            member, self.agent if member is self.single else None, about
-        )
-
     def _send_progress(self, is_due: bool = False) -> None:
         """Add a point to the study's run, if there was none lately and nobody else does."""
         now = time.monotonic()
-        seconds = now - self.last_point
-        if self.others_train or not (is_due or seconds > SECONDS_BETWEEN_POINTS):
+        is_due |= now - self.last_point > SECONDS_BETWEEN_POINTS
+        if self.others_train or not is_due:
             return
         ended = self.ended
-        pace = (len(ended) - self.counted) / max(seconds, 1e-3)
-        values = {
-            "study/seconds": now - self.started,
-            "study/done": len(ended),
-            "study/members_a_second": pace,
-        }
+        values = {"study/seconds": now - self.started, "study/done": len(ended)}
         if not all(is_by_loss(member.row) for member in ended):
             values["study/solved"] = sum(bool(member.row["solved"]) for member in ended)
         self.last_point = now
-        self.counted = len(ended)
         values |= frontier_so_far(ended)
         self.sender.call("show", self._study_run(), values)
 
@@ -294,9 +272,8 @@ class Mirror:
         last = max(self.ended, key=lambda member: member.row["finished"])
         return run_of_study(
             self.study,
-            os.environ.get("WANDB_NAME") or self.study,
             self.members.values(),
-            command=self.commands[self.session] or [*self.commands.values()][-1],
+            command=self.trained_by,
             git_commit=last.row["git_commit"],
         )
 

@@ -3,10 +3,12 @@
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from memcap.config.member import Config
 from memcap.knobs import UserError
@@ -17,6 +19,7 @@ from memcap.store.rows import BY_LOSS
 from memcap.terminal.words import member_name
 
 LONGEST_TAG = 64  # most characters that W&B allows
+MOST_TAGS = 20  # of a run with many members
 QUANTILES = {"q25": 0.25, "q50": 0.5, "q75": 0.75}
 # Columns of rows of which a summary has quartiles.
 SUMMARIZED = (
@@ -34,16 +37,6 @@ SUMMARIZED = (
     "validation_loss",
     "held_out_loss",
 )
-# Parts of members' configs that a study's config lists, at most `MOST_VALUES` of one.
-SHARED = (
-    "task.name",
-    "task.lag",
-    "model.cell",
-    "model.units",
-    "recipe.name",
-    "recipe.lr",
-)
-MOST_VALUES = 100
 
 
 @dataclass(frozen=True)
@@ -115,17 +108,10 @@ def _name(row: Row) -> str:
         return member_name(row["task"], *where)
 
 
-def run_of_member(
-    member: Entry, agent: Agent | None = None, about: Mapping[str, Any] | None = None
-) -> Run:
-    """Return the run of a member; if an agent's command trains it alone, the agent's.
-    Its config has `about`, too."""
-    tags = _tags(member.config)
+def run_of_member(member: Entry, about: Mapping[str, Any] | None = None) -> Run:
+    """Return the run of a member; its config has `about`, too."""
     config = {**(about or {}), **member.config}
-    if agent is None:
-        return Run(member.key, member.name, "member", tags, config)
-    name = agent.name or member.name
-    return Run(agent.id, name, "member", tags, agent.config | config)
+    return Run(member.key, member.name, "member", _tags(member.config), config)
 
 
 def run_of_seeds(member: Entry, study: str) -> Run:
@@ -135,24 +121,16 @@ def run_of_seeds(member: Entry, study: str) -> Run:
     return Run(f"cell-{identity}", member.group, "cell", _tags(config), config)
 
 
-def run_of_study(
-    study: str, name: str, members: Iterable[Entry] = (), **about: Any
-) -> Run:
-    """Return the run of a study; its config describes the members, beside `about`."""
-    configs = [member.config for member in members]
-    values: dict[str, Any] = {"study": study, **about, "members": len(configs)}
-    for part, _, knob in (path.partition(".") for path in SHARED):
-        some = {config[part].get(knob) for config in configs}
-        ordered = sorted(some, key=lambda value: (str(type(value)), value))
-        values[f"{part}.{knob}"] = ordered[:MOST_VALUES]
-    tags = values["task.name"] + values["model.cell"] + values["recipe.name"]
-    return Run(f"study-{_digest(study, '')}", name, "study", _short(tags), values)
+def run_of_study(study: str, members: Collection[Entry] = (), **about: Any) -> Run:
+    """Return the run of a study; its config has `about`, too."""
+    identity = f"study-{_digest(study, '')}"
+    config = {"study": study, **about, "members": len(members)}
+    return Run(identity, study, "study", _all_tags(members), config)
 
 
 def run_of_agent(agent: Agent, members: Iterable[Entry]) -> Run:
-    """Return the run of the agent whose command trains several members."""
-    tags = _short(tag for member in members for tag in _tags(member.config))
-    return Run(agent.id, agent.name, "agent", tags, agent.config)
+    """Return the run of the agent whose command trains these members."""
+    return Run(agent.id, agent.name, "agent", _all_tags(members), agent.config)
 
 
 def _digest(*texts: str) -> str:
@@ -162,6 +140,11 @@ def _digest(*texts: str) -> str:
 
 def _short(tags: Iterable[Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(tag)[:LONGEST_TAG] for tag in tags))
+
+
+def _all_tags(members: Iterable[Entry]) -> tuple[str, ...]:
+    tags = _short(tag for member in members for tag in _tags(member.config))
+    return tags[:MOST_TAGS]
 
 
 def _tags(config: Config) -> tuple[str, ...]:
@@ -181,28 +164,19 @@ def summary_of(rows: Sequence[Row]) -> Row:
     for name in Verdict if not all(map(is_by_loss, rows)) else ():
         summary[f"share_{name}"] = sum(bool(row[name]) for row in rows) / len(rows)
     for name in SUMMARIZED:
-        values = [row[name] for row in rows if row.get(name) is not None]
-        summary |= _quantiles(name, values)
+        values = np.array([row.get(name) for row in rows], float)
+        if not np.isnan(values).all():  # existing values, as some may be infinite
+            quartiles = np.nanquantile(values, [*QUANTILES.values()], method="nearest")
+            summary |= {
+                f"{name}/{q}": float(value)
+                for q, value in zip(QUANTILES, quartiles, strict=True)
+            }
     return summary
 
 
 def is_by_loss(row: Row) -> bool:
     """Tell whether a row's member is judged by its held-out loss, so that it cannot be solved."""
     return BY_LOSS in (row.get("knobs") or "")
-
-
-def _quantiles(name: str, values: Iterable[float]) -> dict[str, float]:
-    """Return quantiles of the values that are not NaN.
-
-    They are existing values, never means of two, as some may be infinite.
-    """
-    numbers = sorted(value for value in values if value == value)
-    last = len(numbers) - 1
-    shares = QUANTILES if numbers else {}
-    return {
-        f"{name}/{q}": float(numbers[round(share * last)])
-        for q, share in shares.items()
-    }
 
 
 def frontier_so_far(ended: Iterable[Entry]) -> dict[str, float]:

@@ -11,7 +11,7 @@ import math
 import os
 import shlex
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -56,20 +56,15 @@ SUMMARIES = {
 
 
 class Wandb:
-    """The runs of one study in W&B. It may be slow, and raise anything.
+    """The runs of one study in W&B. It may be slow, and raise anything."""
 
-    Args:
-        mode: "online" or "offline".
-    """
-
-    def __init__(self, mode: str, settings: Tracking, study: str, folder: Path):
-        self.name = f"W&B {mode}"  # for people to read
-        self.mode = mode
+    def __init__(self, settings: Tracking, study: str, folder: Path):
+        self.mode = settings.wandb_mode
+        if self.mode == "auto":
+            self.mode = "online" if has_api_key() else "offline"
         self.project = settings.project or os.environ.get("WANDB_PROJECT") or "memcap"
         self.entity = settings.entity
-        self.group = os.environ.get("WANDB_RUN_GROUP") or study
-        tags = map(str.strip, os.environ.get("WANDB_TAGS", "").split(","))
-        self.tags = list(filter(None, tags))
+        self.group = study
         self.folder = Path(os.environ.get("WANDB_DIR") or folder).absolute()
         self.url = ""
         self.count = 0
@@ -165,7 +160,7 @@ class Wandb:
             name=run.name or None,
             job_type=run.kind,
             group=self.group,
-            tags=list(dict.fromkeys([*run.tags, *self.tags])),
+            tags=list(run.tags),
             config=run.config,
             mode=self.mode,
             resume="allow" if self.mode == "online" else None,
@@ -186,43 +181,30 @@ class Wandb:
 
 
 class Sender:
-    """Calls the first service that works.
-
-    One that raises is no longer used, with one warning, and the next one gets the call
-    that failed; after the last one nothing more is sent.
-    """
+    """Calls W&B, once there is something to send, until it raises: then it is no longer
+    used, with one warning."""
 
     def __init__(self, settings: Tracking, study: str, folder: Path):
-        self.services = _services(settings, study, folder)
+        self.about = settings, study, folder
         self.service: Wandb | None = None
         self.works = True
 
     def call(self, method: str, *arguments: Any) -> Any:
-        """Return what a method returns; None if no service works."""
-        while self.works:
-            try:
-                self.service = self.service or next(self.services)
-                return getattr(self.service, method)(*arguments)
-            except StopIteration:
-                self.works = False
-            except (Exception, SystemExit) as error:
-                name = self.service.name if self.service else "tracking"
-                self.service = None
-                why = " ".join(str(error).split()) or type(error).__name__
-                warn_once(f"{name} does not work and is left: {why}")
+        """Return what a method returns; None if W&B does not work."""
+        if not self.works:
+            return None
+        try:
+            self.service = self.service or Wandb(*self.about)
+            return getattr(self.service, method)(*arguments)
+        except (Exception, SystemExit) as error:
+            self.works = False
+            why = " ".join(str(error).split()) or type(error).__name__
+            warn_once(f"W&B does not work and is left: {why}")
         return None
 
     def close(self) -> str:
         """End all runs. Return in one line where to find them."""
         return (self.call("close") or "") if self.service else ""
-
-
-def _services(settings: Tracking, study: str, folder: Path) -> Iterator[Wandb]:
-    """Yield the services to try, the best first."""
-    mode = settings.wandb_mode
-    if mode == "online" or (mode == "auto" and has_api_key()):
-        yield Wandb("online", settings, study, folder)
-    yield Wandb("offline", settings, study, folder)
 
 
 def has_api_key() -> bool:

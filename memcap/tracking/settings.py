@@ -10,13 +10,6 @@ from memcap.knobs import knob
 MODES = ("off", "wandb")
 WANDB_MODES = ("auto", "online", "offline")
 RUNS = ("auto", "member", "seeds")
-# WANDB_MODE as W&B reads it, with two former words
-OF_ENVIRONMENT = {
-    "online": "online",
-    "run": "online",
-    "offline": "offline",
-    "dryrun": "offline",
-}
 
 
 @dataclass(frozen=True)
@@ -43,9 +36,8 @@ class Tracking:
     @property
     def wandb_mode(self) -> str:
         """The knob `wandb`, or WANDB_MODE where that says more."""
-        if self.wandb != "auto":
-            return self.wandb
-        return OF_ENVIRONMENT.get(os.environ.get("WANDB_MODE", ""), "auto")
+        mode = os.environ.get("WANDB_MODE", "")
+        return mode if self.wandb == "auto" and mode in WANDB_MODES else self.wandb
 
     def command(self, folder: Path) -> str:
         """Return the command that sends a folder by hand."""

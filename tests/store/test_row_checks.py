@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from command import memcap
 from polars.testing import assert_frame_equal
-from study_checks import ONE_LANE, refusal, small_job
+from study_checks import ONE_LANE, small_job
 from study_rows import group, row_of, sealed, table, write
 
 from memcap import api, store
@@ -62,15 +62,15 @@ WRONG = {  # values that no training gives
     [(column, value) for column, values in WRONG.items() for value in values],
 )
 def test_a_wrong_column_is_named_with_its_row(tmp_path, column, value):
-    """By the gate; a reader does not look."""
+    """By the gates; a reader does not look."""
     sound = table(group(counts={1: (0, 1)}))
     wrong = sound.with_columns(pl.lit(value, SCHEMA[column]).alias(column))
     (tmp_path / "rows").mkdir()
     wrong.write_parquet(tmp_path / "rows" / "copy.parquet")
     (key,) = sound["key"]
-    text = refusal(lambda: store.read(tmp_path, strict=True))
-    assert text.startswith(f"{tmp_path}: row {key}: {column}=")
-    assert " does not go with" in text
+    done = memcap(tmp_path, "collect", "--strict", ".")
+    assert done.err.startswith(f"memcap: .: row {key}: {column}=")
+    assert " does not go with" in done.err
     (line, _) = memcap(tmp_path, "verify", "--rows-only", ".").out.splitlines()
     assert line.startswith(f"rows/copy.parquet: row {key}: {column}=")
 
@@ -87,7 +87,7 @@ def test_what_a_table_says_beside_its_configs_counts_for_nothing(tmp_path):
     for changed in (sound, wrong, sound.drop(derived)):
         files.write_table(path, changed)
         assert_frame_equal(
-            store.read(path, strict=True), store.readable(sound), check_row_order=False
+            store.read(path), store.readable(sound), check_row_order=False
         )
 
 
@@ -244,7 +244,8 @@ def test_rows_of_a_job_pass(tmp_path):
         members(small_job(axes)), ONE_LANE, Study(tmp_path, "small"), quiet=True
     )
     assert rows.height == 2
-    assert shards.read(tmp_path, strict=True).equals(rows)
+    check_rows(rows)
+    assert shards.read(tmp_path).equals(rows)
 
 
 def test_one_bad_row_among_many_is_found_and_verify_names_all(tmp_path):
@@ -257,8 +258,9 @@ def test_one_bad_row_among_many_is_found_and_verify_names_all(tmp_path):
         pl.when(bad).then(-1).otherwise("steps").alias("steps")
     ).write_parquet(path)
     says = "steps=-1 does not go with"
-    text = refusal(lambda: store.read(tmp_path, strict=True))
-    assert (text.count(says), "; and 5 rows more" in text) == (3, True)
+    done = memcap(tmp_path, "collect", "--strict", "copy")
+    assert (done.err.count(says), "; and 5 rows more" in done.err) == (3, True)
+    assert (done.status, (tmp_path / "copy" / "rows.parquet").exists()) == (2, False)
     done = memcap(tmp_path, "verify", "copy", "--rows-only")
     assert done.status == 1
     for key in rows.filter(bad)["key"]:

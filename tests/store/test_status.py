@@ -29,7 +29,7 @@ def test_rows_alone_are_a_study_that_is_done(tmp_path):
     found = status(tmp_path)
     assert (found.members, found.done, found.solved, found.diverged) == (8, 8, 5, 2)
     assert (found.running, found.waiting, found.left_over) == (0, 0, 0)
-    assert (found.left, found.a_minute) == (None, None)
+    assert found.left is None
     assert found.failed == found.jobs == found.unfinished == ()
 
 
@@ -44,7 +44,6 @@ def test_jobs_that_share_a_folder_are_added_up_and_shared_members_counted_once(
     put(tmp_path, "b", other, [*done[2:], "c", "d", "e"])
     found = status(tmp_path)
     assert (found.members, found.done, found.running, found.waiting) == (8, 4, 2, 2)
-    assert found.a_minute == pytest.approx(4, rel=0.1)
     assert found.left == pytest.approx(300, abs=5)  # until the last of them ends
     assert [each.key for each in found.longest] == ["d", MEMBER.key]
 

@@ -34,7 +34,7 @@ def test_a_log_file_gets_a_line_now_and_then(clock, capsys):
     assert capsys.readouterr().err.splitlines() == [
         "training 2/6 members, compiling, and the first steps: 0 seconds",
         "training 4/6 members, 2 solved, 1 diverged",
-        "training 6/6 members, 3 solved, 2 diverged, about 0 seconds left",
+        "training 6/6 members, 3 solved, 2 diverged",
     ]
 
 
@@ -94,8 +94,8 @@ def test_a_member_that_trains_long_is_shown_on_a_terminal_alone(
     for step, now in ((100, 40), (200, 45), (300, 60)):
         clock.now = now
         job.chunk("a", "latch-L3-u1-s0", 1000, step - 100, step, 0.5)
-    shown.bar.console.print(*shown.bar.get_renderables())
+    shown.console.print(shown.picture())
     text = file.getvalue()
-    assert "3/4 members, 3 solved" in text
-    assert "about 13 seconds left" in text
+    words = " ".join(text.split())
+    assert "3/4 members, 3 solved, about 13 seconds left" in words
     assert ("latch-L3-u1-s0: step 300 of 1,000, loss 0.5" in text) == terminal

@@ -51,6 +51,16 @@ def test_each_member_has_one_row(trained):
         assert len(list((folder / part).iterdir())) == 2
 
 
+def test_a_cell_that_gives_no_number_is_named(capsys):
+    job = {"model__cell": "odd_cells:Broken", "recipe__init": "flax"}
+    rows = run_study(members(small_job(**job)), ONE_LANE, Study(), quiet=True)
+    assert rows.select("status", "steps").rows() == [("diverged", 0)]
+    said = capsys.readouterr().err
+    assert said.startswith(
+        "memcap: model.cell=odd_cells:Broken: its loss or gradient is"
+    )
+
+
 # By the recipes here, and by members that ended well.
 NOT_SET = {
     *("steps_to_up_to", "mean_up_to", "worst_up_to", "worst_lag", "reason"),

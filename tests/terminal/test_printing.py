@@ -71,18 +71,6 @@ def test_columns_are_left_out_in_their_order_and_no_key_is_cut(width, left_out):
     assert (said in text) == bool(left_out)
 
 
-def test_what_is_the_same_in_all_rows_is_left_out_first_and_said_once():
-    columns = [Column(head) for head in ("key", "task", "lr", "note")]
-    rows = [[KEY, "latch", "0.1", ""], [KEY[::-1], "latch", "0.2", ""]]
-    table = Listing("Nets", columns, rows, drops=["lr", "note", "task"])
-    lines = on_terminal(table, 27)
-    assert lines[1].split() == ["key", "lr"]
-    assert lines[-1] == "In all lines: task latch."
-    # of one row alone nothing varies, and the order counts
-    alone = Listing("Nets", columns, rows[:1], drops=["lr", "note", "task"])
-    assert on_terminal(alone, 27)[1].split() == ["key", "task"]
-
-
 def test_sentences_are_paragraphs_on_a_terminal(capsys):
     columns = [Column("claim"), Column("here"), Column("paper"), Column("read")]
     rows = [["it holds", "yes " * 12, "-", "page 1"]]

@@ -19,7 +19,7 @@ CHUNK = struct.Struct("<IHB")
 FULL = 1
 FIRST = 2
 LAST = 4
-TIMES = ("_runtime", "_timestamp", "_wandb", "study/seconds", "study/members_a_second")
+TIMES = ("_runtime", "_timestamp", "_wandb", "study/seconds")
 
 
 @dataclass

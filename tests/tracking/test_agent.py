@@ -31,7 +31,7 @@ STUDY = [
     "evaluation.sequences=16",
     "evaluation.stretch=1",
 ]
-STUDY_ID = run_of_study("s", "s").id
+STUDY_ID = run_of_study("s").id
 KNOBS = "axes={task.symbols: [2, 4], model.units: [1, 2], seed: 2}"
 SWEEP = Path(__file__).parents[2] / "examples" / "wandb_sweep.yaml"
 
@@ -58,7 +58,7 @@ def test_runs_hold_the_rows_and_curves_on_disk_while_it_trains_and_later(
     rows = {row["key"]: row for row in store.read(folder).iter_rows(named=True)}
     study = runs.pop(STUDY_ID)
     assert study.plain()["head"][:4] == ["s", "memcap", "s", "study"]
-    assert (study.config["members"], study.config["model.units"]) == (8, [1, 2])
+    assert study.config["members"] == 8
     assert study.config["command"].startswith("memcap train task=latch")
     assert study.summary["study/done"] == 8
     knobs = ("", "(symbols=4)")
@@ -77,7 +77,6 @@ def test_runs_hold_the_rows_and_curves_on_disk_while_it_trains_and_later(
     for key, run in runs.items() if kind == "member" else ():
         assert json.loads(rows[key]["config"]).items() <= run.config.items()
         assert (run.config["study"], run.config["jax"]) == ("s", rows[key]["jax"])
-        assert run.config["command"] == study.config["command"]
         row = json.loads(json.dumps(rows[key], default=str))
         assert row.items() <= run.summary.items()
         points = curves.points(lines.filter(key=key), "accuracy")
@@ -97,7 +96,7 @@ def agent(home, monkeypatch):
     """The environment that an agent sets."""
     chosen = home / "config.yaml"
     chosen.write_text("wandb_version: 1\nmodel.units:\n  value: 2\n")
-    names = {"SWEEP_ID": "sweep123", "RUN_ID": "agentrun", "NAME": "mine"}
+    names = {"SWEEP_ID": "sweep123", "RUN_ID": "agentrun"}
     names |= {"PROJECT": "theirs", "SWEEP_PARAM_PATH": str(chosen)}
     for name, value in names.items():
         monkeypatch.setenv(f"WANDB_{name}", value)
@@ -120,7 +119,6 @@ def test_of_several_members_each_has_its_own_run_and_the_agents_gets_the_summary
     assert theirs.config == {"model.units": 2}
     assert theirs.summary["members"] == 4
     assert theirs.summary["share_solved"] == rows["solved"].mean()
-    assert runs[STUDY_ID].head.display_name == "mine"
 
 
 def test_an_agent_has_both_ids_and_what_the_sweep_chose_where_that_is_readable(

@@ -41,8 +41,8 @@ def test_members_share_a_run_of_seeds_if_they_differ_in_the_seed_alone():
 
 
 def test_ids_are_those_of_old_projects_and_what_wandb_takes():
-    assert run_of_study("two", "two").id == "study-c7c7bac534d042e1"
-    for run in (run_of_seeds(member(), "a/b c"), run_of_study("a/b c", "", [member()])):
+    assert run_of_study("two").id == "study-c7c7bac534d042e1"
+    for run in (run_of_seeds(member(), "a/b c"), run_of_study("a/b c", [member()])):
         assert len(run.id) <= 64
         assert not set("/\\#?%: ") & set(run.id)
         assert all(len(tag) <= 64 for tag in run.tags)
