@@ -140,6 +140,20 @@ class Passes(NamedTuple):
     runs: int  # how many there are
 
 
+class Evidence(NamedTuple):
+    """The evidence of an answer, to compare with that of others: the first number or
+    truth in which they differ decides."""
+
+    is_about_every_lag: bool  # or the question is not
+    is_as_asked: bool  # the rows were judged as the question asks
+    is_conclusive: bool
+    is_known: bool  # measured, at the lag or up to a longer one
+    is_measured: bool  # at the lag
+    # at the lag, if the answer is conclusive, and otherwise at all lags that it is made
+    # from, where a run at half or twice the lag counts half
+    runs: float
+
+
 @dataclass(frozen=True)
 class Answer:
     """The numbers that answer a question.
@@ -225,6 +239,21 @@ class Answer:
         """True if the lag was measured, a width is known to be enough, and the threshold
         (here u90, in units) is a number (`Point.measured`)."""
         return bool(self.point and self.units is not None and self.point.measured)
+
+    @property
+    def evidence(self) -> Evidence:
+        """What the answer rests on, to compare it with answers from other rows."""
+        lag = self.question.lag
+        lags = [lag] if self.is_conclusive else self.lags
+        runs = (sum(self.points[k].runs) * min(k, lag) / max(k, lag) for k in lags)
+        return Evidence(
+            bool(self.points) and self.lacks != "shorter lags",
+            bool(self.points) and self.lacks is None,
+            self.is_conclusive,
+            self.is_known,
+            self.point is not None,
+            sum(runs),
+        )
 
     @property
     def point(self) -> Point | None:

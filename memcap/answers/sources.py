@@ -4,7 +4,7 @@ table of rows."""
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 
 import polars as pl
 
@@ -58,21 +58,22 @@ def best_answer(question: Question) -> Answer:
     for source, rows in _sources(question):
         tables[source] = rows
         answers.append(from_rows(rows, question, source))
-        is_enough = answers[-1].is_conclusive and answers[-1].lacks != "shorter lags"
+        evidence = answers[-1].evidence
+        is_enough = evidence.is_about_every_lag and evidence.is_conclusive
         if source != str(OUTPUTS) and is_enough:
             break  # so the other published studies need not be read
-    best, *others = sorted(answers, key=_evidence, reverse=True) or [Answer(question)]
+    answers.sort(key=attrgetter("evidence"), reverse=True)
+    best, *others = answers or [Answer(question)]
     if not best.points:
         best = replace(best, beside=_beside(question, tables))
     for other in others:
         is_own = str(OUTPUTS) in (best.source, other.source)
-        if is_own and (other.point or other.lags):
+        if is_own and other.example:
             best = replace(best, second=other)
             break
     if question.rows is None and best.kind in UNTRIED:
         best = replace(best, elsewhere=_elsewhere(best))
-    is_folder = not isinstance(question.rows, pl.DataFrame) and question.folder.is_dir()
-    if is_folder and best.source not in NAMES:
+    if best.source not in NAMES:
         best = replace(best, missing=_missing(question))
     return best
 
@@ -186,30 +187,11 @@ def _elsewhere(result: Answer) -> Measurement | None:
 def _missing(question: Question) -> int:
     """Count the members of the user's own studies that bear on a question and have no
     row yet."""
+    folder = question.folder
+    if isinstance(question.rows, pl.DataFrame) or not folder.is_dir():
+        return 0
     name = long_name(question.task, question.lag, 1, 0)
-    return missing(question.folder, name.removesuffix("u1-s0"))
-
-
-def _evidence(answer: Answer) -> tuple[float, ...]:
-    """Return the evidence of an answer, to compare with that of others.
-
-    First come answers whose rows are about every lag if the question is, then those
-    whose rows were judged as it asks, then those that are conclusive, then those with
-    a width that was measured up to a longer lag, then those that measured the lag. The
-    last number is that of the runs: at the lag if the answer is conclusive, and
-    otherwise at all lags that it is made from, where a run at half or twice the lag
-    counts half.
-    """
-    lag = answer.question.lag
-    lags = [lag] if answer.is_conclusive else answer.lags
-    return (
-        bool(answer.points) and answer.lacks != "shorter lags",
-        bool(answer.points) and answer.lacks is None,
-        answer.is_conclusive,
-        answer.is_known,
-        answer.point is not None,
-        sum(sum(answer.points[k].runs) * min(k, lag) / max(k, lag) for k in lags),
-    )
+    return missing(folder, name.removesuffix("u1-s0"))
 
 
 def rows_for(rows: pl.DataFrame, task: Task, model: Model) -> pl.DataFrame:

@@ -44,6 +44,15 @@ from memcap.thresholds.lags import PROBABILITY
 ANSWERING = frozenset().union(*STUDIES.values())
 HEADING_WIDTH = 115  # of lines in a script's docstring
 MOST_LAGS = 8  # that a sentence lists
+# What the JSON has of an answer, and of what theory says
+OF_ANSWER = ("units", "training_lag", "estimate", "low", "high", "lags")
+OF_THEORY = (
+    "information_floor",
+    "readout_floor",
+    "one_per_number",
+    "constructed",
+    "bits",
+)
 # Columns of a point (memcap.frontiers.frontier.columns) that the JSON has, too: those
 # of its fit (u_exist: the narrowest net that passed), and those of its runs
 OF_FIT = (
@@ -514,12 +523,10 @@ def _on_measurement(answer: Answer, point: Point) -> list[str]:
         alone = f"lag {point.lag}" if point.at in SHORTER_LAGS else "the trained length"
         u90 = enough_words(point.trained_fit.u90)
         lines.append(f"At {alone} alone, by the same training: for 9 of 10 {u90}.")
-    more = seeds_to_close(point)
-    if more is not None:
+    if more := seeds_to_close(point):
         lines.append(f"An interval is open; to close it, {more}.")
     if point.u_exist is not None:
-        narrowest = plural(point.u_exist, "unit")
-        lines.append(f"Narrowest net that succeeded: {narrowest}.")
+        lines.append(f"Narrowest net that succeeded: {plural(point.u_exist, 'unit')}.")
     lines.append(
         f"About {100 * fit.lapse:.0f} % of runs fail at any width (95 % interval"
         f" {100 * fit.lapse_low:.0f} to {100 * fit.lapse_high:.0f} %). Train several, and keep the"
@@ -532,11 +539,9 @@ def _on_stretched(answer: Answer, point: Point) -> list[str]:
     """Say how solved nets of the advised width score at the stretched length."""
     task = point.task
     longer = task.stretched(point.lag, point.evaluation.stretch)
-    if answer.units is None or longer == (point.lag, point.length):
+    score = None if answer.units is None else point.stretched_at(answer.units)
+    if score is None or longer == (point.lag, point.length):
         return []  # a user's own sequences have no longer ones
-    score = point.stretched_at(answer.units)
-    if score is None:
-        return []
     units, median = score
     chance = ""
     if task.is_chance(median, *longer):
@@ -700,22 +705,13 @@ def as_dict(answer: Answer) -> dict[str, Any]:
         "source": answer.source,
         "at": answer.at,
         "share": question.share,
-        "units": answer.units,
-        "training_lag": answer.training_lag,
-        "estimate": answer.estimate,
-        "low": answer.low,
-        "high": answer.high,
-        "lags": answer.lags,
+        **{name: getattr(answer, name) for name in OF_ANSWER},
         "between": _lags_around(answer),
         "left_out": _left_out(answer),
         "trains": row.get("trains"),
         **{name: row.get(name) for name in OF_FIT},
         "carry_numbers": _carry_numbers(answer),
-        "information_floor": theory.information_floor,
-        "readout_floor": theory.readout_floor,
-        "one_per_number": theory.one_per_number,
-        "constructed": theory.constructed,
-        "bits": theory.bits,
+        **{name: getattr(theory, name) for name in OF_THEORY},
         "budget": _budget(answer),
         "passed": answer.passes.passed,
         "nets": answer.passes.runs,
