@@ -380,7 +380,8 @@ def _beside(answer: Answer, other: Answer) -> str:
 
 def _elsewhere(answer: Answer) -> list[str]:
     """Say what a published study measured that bears on the question."""
-    if answer.elsewhere is None:
+    # what is predicted to be too wide is so whatever was measured elsewhere
+    if answer.elsewhere is None or answer.kind == "too wide":
         return []
     study, point, units = answer.elsewhere
     question = answer.question
