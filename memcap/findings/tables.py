@@ -13,7 +13,6 @@ from memcap.answers.sources import from_rows, rows_for
 from memcap.answers.words import wilson
 from memcap.config.member import question_task, task_of
 from memcap.frontiers.comparison import count_by_units, in_numbers, shift
-from memcap.frontiers.costs import content, costs, family, sentence
 from memcap.frontiers.frontier import (
     Point,
     best_recipes,
@@ -48,13 +47,10 @@ __all__ = [
     "atlas_rows",
     "best_recipes",
     "claim_here",
-    "content",
-    "costs",
     "count_by_units",
     "counts",
     "curves",
     "ends",
-    "family",
     "filled",
     "fit_all_recipes",
     "fraction",
@@ -75,7 +71,6 @@ __all__ = [
     "recipes_of",
     "rows_for",
     "rows_of",
-    "sentence",
     "shapes",
     "shift",
     "span",

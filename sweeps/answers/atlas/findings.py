@@ -7,7 +7,7 @@ from functools import cache
 
 import polars as pl
 
-from memcap.figures import gap
+from memcap.figures import Drawn, gap
 from memcap.findings import folder, load
 from memcap.findings.tables import (
     Answer,
@@ -15,9 +15,6 @@ from memcap.findings.tables import (
     advised,
     atlas_rows,
     best_recipes,
-    content,
-    costs,
-    family,
     filled,
     from_rows,
     frontier,
@@ -31,13 +28,15 @@ from memcap.findings.tables import (
     recipes_of,
     rows_for,
     rows_of,
-    sentence,
     span,
     table,
     task_of,
     u90,
     width,
 )
+
+from .costs import content, costs, family, sentence
+from .picture import of_rows
 
 QUESTIONS = {  # what must be known after 50 steps: task, knobs
     "one bit, seen once, anywhere": ("latch",),
@@ -66,6 +65,12 @@ HELD = (("pattern",), ("latch", "symbols=8"), ("latch", "symbols=32"))
 COPIES = tuple(("copy", f"items={items}") for items in (2, 4, 8, 16))
 CURRICULA = ("curriculum_chrono", "curriculum_from_one")
 STRICTEST = ("anywhere", "up_to", "steady", "trained")
+
+
+def draw(rows: pl.DataFrame) -> Drawn:
+    """Draw units against the bits that a task holds, with a line and its slope for each
+    family of tasks."""
+    return of_rows(rows)
 
 
 def definitions() -> str:

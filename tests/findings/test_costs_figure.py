@@ -3,9 +3,10 @@
 import pytest
 from study_rows import group, sharp, table
 
-from memcap.figures.costs import draw
-from memcap.frontiers.costs import costs, family, sentence
+from memcap.findings import load
 from memcap.frontiers.frontier import frontier
+
+atlas = load("atlas")
 
 FAILED = {10: (0, 8), 12: (0, 8)}
 
@@ -30,26 +31,26 @@ def points(rows):
 
 
 def test_the_numbers_drawn_are_the_frontiers(rows, points):
-    drawn = draw(rows)
+    drawn = atlas.draw(rows)
     marks = [x for x in drawn.figure.axes[0].lines if x.get_linestyle() == "None"]
     seen = [pair for line in marks for pair in zip(*line.get_data(), strict=True)]
     widths = [(p.references.bits, p.fit.u90.units) for p in points]
     assert sorted(seen) == [pytest.approx(pair) for pair in sorted(widths)]
     assert drawn.data["u90"].to_list() == [p.fit.u90.units for p in points]
-    slopes = {cost.family: cost.slope for cost in costs(points)}
+    slopes = {cost.family: cost.slope for cost in atlas.costs(points)}
     assert (
         dict(drawn.data.drop_nulls("slope").select("family", "slope").rows()) == slopes
     )
 
 
 def test_a_familys_line_ends_where_its_marks_do(rows, points):
-    axes = draw(rows).figure.axes[0]
+    axes = atlas.draw(rows).figure.axes[0]
     lines = [line for line in axes.lines if line.get_label() == "_cost"]
     named = {text.get_text() for text in axes.get_legend().texts}
     assert len(lines) == 2
-    for cost, line in zip(costs(points), lines, strict=True):
-        bits = [p.references.bits for p in points if family(p) == cost.family]
+    for cost, line in zip(atlas.costs(points), lines, strict=True):
+        bits = [p.references.bits for p in points if atlas.family(p) == cost.family]
         x, y = line.get_data()
         assert (x[0], x[-1]) == pytest.approx((min(bits), max(bits)))
         assert y[-1] == pytest.approx(cost.units(max(bits)))
-        assert f"{cost.family}: {sentence(cost)}" in named
+        assert f"{cost.family}: {atlas.sentence(cost)}" in named

@@ -8,8 +8,10 @@ import pytest
 import scipy.stats
 from study_rows import group, table
 
-from memcap.frontiers.costs import costs, sentence
+from memcap.findings import load
 from memcap.frontiers.frontier import frontier
+
+atlas = load("atlas")
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,7 @@ def test_only_what_was_measured_counts(rows):
 
 def test_the_line_of_a_family_is_least_squares_over_its_points_alone(rows):
     points = measured(rows)
-    by_family = {cost.family: cost for cost in costs(points)}
+    by_family = {cost.family: cost for cost in atlas.costs(points)}
     assert list(by_family) == [
         "delay_line",
         "delay_line (GRUCell)",
@@ -96,15 +98,15 @@ def held(*widths):
 
 def test_lags_of_one_content_are_one_cluster():
     points = measured(held(2, 2, 3, 4, 7, 7))
-    (cost,) = costs([point for point in points if point.task.items != 2])
+    (cost,) = atlas.costs([point for point in points if point.task.items != 2])
     assert (cost.unit, cost.points, cost.clusters) == ("bit", 4, 2)
     assert (cost.low, cost.high) == (-math.inf, math.inf)
-    assert "[" not in sentence(cost)
+    assert "[" not in atlas.sentence(cost)
 
 
 def test_a_cluster_that_is_off_widens_the_interval_more_than_its_points_alone_would():
     points = measured(held(2, 2, 6, 6, 7, 7))
-    (cost,) = costs(points)
+    (cost,) = atlas.costs(points)
     assert (cost.points, cost.clusters) == (6, 3)
     x, y = np.array([(p.references.bits, p.fit.u90.units) for p in points]).T
     alone = scipy.stats.linregress(x, y)
