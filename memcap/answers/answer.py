@@ -37,10 +37,9 @@ from memcap.thresholds.falls import width_to_take
 from memcap.thresholds.lags import PROBABILITY, believe
 
 ONE_UNIT = Model(units=1)  # the network of a question that names none
-# For unmeasured lags, widths are predicted at each lag up to this one, and beyond it at
-# lags 40 % apart.
-EACH_LAG_TO = 50
-LAG_RATIO = 1.4
+# Lags at which widths are predicted, beside the question's: each to 50, and then lags
+# 40 % apart to beyond the longest that there may be
+LAGS = (*range(1, 50), *(round(50 * 1.4**k) for k in range(30)))
 # The order in which a question takes nets, by their verdict
 FOR_EVERY_LAG = {"anywhere": 0, "up_to": 1}  # then all others
 FOR_ONE_LAG = {"up_to": 1, "anywhere": 2}  # after all others
@@ -400,7 +399,7 @@ def advise(
     shorter = [k for k in points if k <= lag]
     longer = [k for k in points if k > lag]
     # from the nearest of the shorter ones to the lag itself, both included
-    between = _lags_between(max(shorter, default=0), lag)
+    between = [k for k in (*LAGS, lag) if max(shorter, default=0) <= k <= lag]
     lags = {*shorter, *between, *(longer if up_to else longer[:1])}
     widths = _widths(points, sorted(lags), share)
     by_counts = {
@@ -425,15 +424,6 @@ def advise(
 def _rounded_up(width: float) -> int:
     """Round a width up, but for a rounding error above a whole number."""
     return math.ceil(width - 1e-6)
-
-
-def _lags_between(first: int, last: int) -> set[int]:
-    """Return the lags from `first` to `last` for which widths are predicted, `last`
-    among them."""
-    count = int(math.log(max(last / EACH_LAG_TO, 1), LAG_RATIO)) + 1
-    far = (round(EACH_LAG_TO * LAG_RATIO**k) for k in range(count))
-    lags = (*range(1, EACH_LAG_TO + 1), *far, last)
-    return {k for k in lags if first <= k <= last}
 
 
 def _widths(

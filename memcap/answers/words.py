@@ -602,12 +602,13 @@ def is_far(answer: Answer) -> bool:
     return answer.kind == "predicted" and answer.question.lag > 2 * answer.lags[-1]
 
 
-def defining(answer: Answer) -> Answer:
+def defining(answer: Answer) -> Answer | None:
     """Return the answer that defines a net: this one, or of the two beside it, between
-    whose knobs that of the question lies, the one with more units."""
+    whose knobs that of the question lies, the one with more units. None if no width is
+    known, or if it is predicted for too long a lag."""
     if answer.kind == "between":
-        return max(answer.beside, key=lambda other: other.units or 0)
-    return answer
+        answer = max(answer.beside, key=lambda other: other.units or 0)
+    return None if answer.units is None or is_far(answer) else answer
 
 
 def _training(answer: Answer) -> tuple[ResolvedRecipe, str | None]:
@@ -636,7 +637,7 @@ def code(
     question = answer.question
     check_network(question.model, framework)
     source = defining(answer)
-    if source.units is None or is_far(source):
+    if source is None:
         raise UserError(f"code={framework}: {' '.join(sentences(answer)[:2])}")
     recipe, until = _training(source)
     member = Member(
@@ -662,7 +663,7 @@ def definition_lines(answer: Answer) -> list[str]:
     """Say how to define the net in Keras, and how to train it; nothing if there is no
     width, or no script has this network or recipe."""
     source = defining(answer)
-    if source.units is None or is_far(source):
+    if source is None:
         return []
     question = answer.question
     model = replace(question.model, units=source.units)

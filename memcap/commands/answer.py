@@ -186,9 +186,9 @@ def run(arguments: Namespace) -> None:
         answer = best_answer(replace(question, rows=OUTPUTS))
     if arguments.code:
         print_code(arguments, partial(code, answer))
-        if not answer.is_width_measured:
-            units = plural(defining(answer).units or 0, "unit")
-            complain(f"{units}: {width_words(answer)}")
+        source = defining(answer)
+        if source and not answer.is_width_measured:
+            complain(f"{plural(source.units or 0, 'unit')}: {width_words(answer)}")
     elif arguments.json:
         print_json(as_dict(answer))
     elif arguments.why:
