@@ -7,12 +7,13 @@ from functools import cache
 
 import polars as pl
 
+from memcap.config.member import question_task
 from memcap.figures import Drawn, gap
 from memcap.findings import folder, load
 from memcap.findings.tables import (
     Answer,
     Point,
-    advised,
+    Question,
     atlas_rows,
     best_recipes,
     filled,
@@ -95,6 +96,12 @@ def definitions() -> str:
         "**Do not size it by the length. Size it by what it must still know.**\n\n"
         + table(heads, lines)
     )
+
+
+@cache
+def advised(task: str, *knobs: str) -> Answer:
+    """The answer of `memcap answer` at lag 50."""
+    return from_rows(atlas_rows(), Question(question_task(task, knobs), 50), "atlas")
 
 
 def whole_lists(result: Answer) -> str:
