@@ -362,8 +362,8 @@ def _choose(question: Question, points: Iterable[Point]) -> dict[int, Point]:
         number = sum(point.runs) if point else len(way)
         return point is not None, first.usual, number
 
-    asked = question.task, question.model
-    points = [point for point in points if (point.task, point.model) == asked]
+    subject = question.task, question.model
+    points = [point for point in points if (point.task, point.model) == subject]
     first = min(map(rank, points), default=0)
     ways: dict[str, dict[int, Point]] = {}
     for point in sorted(points, key=lambda p: (p.label, p.lag, sum(p.runs))):

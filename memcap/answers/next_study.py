@@ -119,17 +119,16 @@ def seconds(answer: Answer) -> float | None:
     axes = re.search(
         r"bisect 'axes={model.units: (\d+)\.\.(\d+), seed", measurement(answer)
     )
-    known = (answer, *answer.beside)
-    points = [point for each in known for point in each.points.values()]
-    timed = [point for point in points if point.seconds]
-    if not axes or not timed:
+    answers = (answer, *answer.beside)
+    points = [p for each in answers for p in each.points.values() if p.seconds]
+    if not axes or not points:
         return None
     first, last = map(int, axes.groups())
     widths = last - first + 1  # of which it tries each, or those of halving the range
     widths = min(widths, widths.bit_length() + 1)
     length = question.task.length(question.lag)
     step = length * question.model.layers * math.sqrt(first * last)
-    steps = {_work(point) / sum(point.runs): point for point in timed}
+    steps = {_work(point) / sum(point.runs): point for point in points}
     alike = steps[min(steps, key=lambda work: abs(math.log(work / step)))]
     budget = _budget(answer) / alike.recipe.budget
     return SEEDS * widths * step * budget * alike.seconds / _work(alike)

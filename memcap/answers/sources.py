@@ -161,8 +161,8 @@ def _elsewhere(result: Answer) -> Measurement | None:
     that was measured: at its lag, with its knobs, or the most of them if no width is
     known beside it; or if no width is predicted, with its knobs at the nearest lag."""
     question = result.question
-    asked = vars(question.task).items()
-    found = []
+    knobs = vars(question.task).items()
+    by_rank = []
     for name, file in shards.tables().items():
         of_task = pl.scan_parquet(file).filter(task=question.task.name)
         # a part of a study has the nets of another part, by another loop
@@ -172,7 +172,7 @@ def _elsewhere(result: Answer) -> Measurement | None:
         rows = rows.with_columns(pl.col("cell").replace("OptimizedLSTMCell", "lstm"))
         rows = of_network(rows, question.model)
         for point in frontier(rows, question.at, question.budget):
-            others = len(asked - vars(point.task).items())
+            others = len(knobs - vars(point.task).items())
             steps = abs(point.lag - question.lag)
             if (others and result.beside) or (steps and (others or result.units)):
                 continue
@@ -180,8 +180,8 @@ def _elsewhere(result: Answer) -> Measurement | None:
             enough = point.narrowest(question.share)
             units = enough or max(shares, key=lambda width: (shares[width], width))
             rank = (steps, others, -min(question.share, shares[units]), units)
-            found.append((rank, Measurement(name, point, units)))
-    return min(found, key=itemgetter(0), default=(None, None))[1]
+            by_rank.append((rank, Measurement(name, point, units)))
+    return min(by_rank, key=itemgetter(0), default=(None, None))[1]
 
 
 def _missing(question: Question) -> int:

@@ -184,9 +184,9 @@ def _between(answer: Answer) -> list[str]:
 
 
 def _unknown(answer: Answer) -> list[str]:
-    known = [f"{_beside(answer, other)}{_from(other)}" for other in answer.beside]
-    if known:
-        return [f"{_subject(answer)}: not measured; known: {'; '.join(known)}."]
+    widths = [f"{_beside(answer, other)}{_from(other)}" for other in answer.beside]
+    if widths:
+        return [f"{_subject(answer)}: not measured; known: {'; '.join(widths)}."]
     return [f"{_subject(answer)}: not measured, and at too few lags for a prediction."]
 
 
@@ -372,9 +372,9 @@ def _from(answer: Answer) -> str:
 
 def _beside(answer: Answer, other: Answer) -> str:
     """Say which width another question has, and how it differs: "9 units (items=8)"."""
-    asked = vars(answer.question.task)
+    own = vars(answer.question.task)
     knobs = vars(other.question.task).items()
-    differs = [f"{name}={value}" for name, value in knobs if value != asked[name]]
+    differs = [f"{name}={value}" for name, value in knobs if value != own[name]]
     return f"{plural(other.units or 0, 'unit')} ({', '.join(differs) or 'one layer'})"
 
 
@@ -417,11 +417,11 @@ def _next_step(answer: Answer) -> list[str]:
         if answer.lacks:
             more = "every lag up to it, wherever it begins"
         return [f"To measure {more}:", command]
-    taken = seconds(answer)
-    if taken is None:
+    time = seconds(answer)
+    if time is None:
         return ["To measure it:", command]
-    time = duration(math.ceil(taken))
-    return [f"To measure it (very roughly {time} on one core):", command]
+    words = duration(math.ceil(time))
+    return [f"To measure it (very roughly {words} on one core):", command]
 
 
 def _contradicts(answer: Answer) -> bool:
