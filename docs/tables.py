@@ -47,7 +47,7 @@ BLOCK = re.compile(
 TOGETHER = {  # studies that are drawn together, by the first of them and the figure
     ("up_to", "lags"): ("up_to", "atlas", "ggt"),
     ("atlas", "gap"): ("atlas", "other_tasks", "muon", "ggt"),
-    ("atlas", "costs"): ("atlas", "muon", "ggt"),
+    ("atlas", "atlas"): ("atlas", "muon", "ggt"),
     ("cell_map", "cell_map"): STUDIES["cell_map"],
     ("cell_map", "gap"): STUDIES["cell_map"],
     ("cell_map_tasks", "cell_map"): STUDIES["cell_map_tasks"],

@@ -14,9 +14,10 @@ from flax import nnx
 
 from memcap import figures, store
 from memcap.answers import sources
-from memcap.answers.answer import Answer, Question
+from memcap.answers.answer import Question
 from memcap.answers.diagnosis import diagnose
 from memcap.answers.judge import Judgement, judge as judge_net
+from memcap.answers.words import AnswerInWords
 from memcap.cells import cell_classes, flax_cell_names
 from memcap.config.member import Engine, Member, member_of, resolve, task_of
 from memcap.config.recipes import Recipe
@@ -379,7 +380,7 @@ def answer(
     layers: int = 1,
     knobs: Sequence[str] = (),
     **values: Any,
-) -> Answer:
+) -> AnswerInWords:
     """Answer how many units a task takes at a lag. Print it for words; `.units` is the
     width to take.
 
@@ -418,7 +419,7 @@ def answer(
         is_table = isinstance(rows, pl.DataFrame)
         place = _rows(rows) if is_table else _place(rows, "rows")
     question = Question(task, lag, model, share, at, budget, place)
-    return sources.best_answer(question)
+    return AnswerInWords(**field_values(sources.best_answer(question)))
 
 
 def judge(

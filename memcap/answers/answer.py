@@ -1,4 +1,8 @@
-"""The answer: how many units a task takes at a lag, given the measurements at all lags.
+"""From the measurements of a task to the units to take at a lag.
+
+`answer` picks the measurements that a question is about, and `advise` finds a width.
+sources.py finds the rows, words.py makes sentences of an answer, and next_study.py says
+what to train next.
 
 One rule holds for every lag, measured or not. Some seeds fail at every width; the
 others can be trained. A width is enough if the wanted share of those others pass at it.
@@ -7,27 +11,20 @@ Take the narrowest width that is enough with a probability of at least `PROBABIL
 studies 92 to 94 % of fresh seeds pass at the advised widths; most of the others fail at
 every width (tests/thresholds/test_lags.py).
 
-A net that is right at every lag up to 50 is right at every lag up to 8. So if the
-question is about every lag up to 8, a net may as well be trained up to 50. Sometimes
-fewer units are known to be enough there, as each lag has a recipe of its own, and as
-counts are noisy. The answer advises the lag up to which a net needs the fewest units
-(`Answer.training_lag`).
-
 If fewer seeds pass at greater widths, no rising curve fits the counts. Then only widths
 that were tried are advised, by their own counts (memcap.thresholds.falls).
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import polars as pl
 
-from memcap.answers import words
 from memcap.config.recipes import ResolvedRecipe
 from memcap.frontiers.frontier import At, Point, longer_point, next_to
 from memcap.knobs import UserError
@@ -35,16 +32,31 @@ from memcap.models.model import MOST_UNITS, Model
 from memcap.rule import SHORTER_LAGS
 from memcap.store.shards import OUTPUTS
 from memcap.tasks import Task
-from memcap.terminal.words import InWords
 from memcap.thresholds.curve import threshold
 from memcap.thresholds.falls import width_to_take
 from memcap.thresholds.lags import PROBABILITY, believe
 
 ONE_UNIT = Model(units=1)  # the network of a question that names none
-# For unmeasured lags, widths are predicted at each lag up to this one, and beyond it at
-# lags 40 % apart.
-EACH_LAG_TO = 50
-LAG_RATIO = 1.4
+# Lags at which widths are predicted, beside the question's: each to 50, and then lags
+# 40 % apart to beyond the longest that there may be
+LAGS = (*range(1, 50), *(round(50 * 1.4**k) for k in range(30)))
+# The order in which a question takes nets, by their verdict
+FOR_EVERY_LAG = {"anywhere": 0, "up_to": 1}  # then all others
+FOR_ONE_LAG = {"up_to": 1, "anywhere": 2}  # after all others
+
+Kind = Literal[
+    # with a width:
+    "measured",  # at the lag
+    "longer",  # up to a longer lag
+    "predicted",  # from other lags
+    "tested",  # predicted, and nets of fresh seeds were trained at it
+    # without one:
+    "not enough",  # measured, and no width tried is known to be enough
+    "untrained",  # measured, and most seeds failed at every width
+    "too wide",  # predicted to need more than is allowed
+    "between",  # measured at a smaller and at a greater value of one knob
+    "unknown",
+]
 
 
 @dataclass(frozen=True)
@@ -127,15 +139,27 @@ class Passes(NamedTuple):
     runs: int  # how many there are
 
 
+class Evidence(NamedTuple):
+    """The evidence of an answer, to compare with that of others: the first number or
+    truth in which they differ decides."""
+
+    is_about_every_lag: bool  # or the question is not
+    is_as_asked: bool  # the rows were judged as the question asks
+    is_conclusive: bool
+    is_known: bool  # measured, at the lag or up to a longer one
+    is_measured: bool  # at the lag
+    # at the lag, if the answer is conclusive, and otherwise at all lags that it is made
+    # from, where a run at half or twice the lag counts half
+    runs: float
+
+
 @dataclass(frozen=True)
-class Answer(InWords):
-    """The numbers that answer a question. Print it for words.
+class Answer:
+    """The numbers that answer a question.
 
     Args:
         question: the question.
-        points: the measurements that the answer is read from, one per lag, the shortest
-            first.
-        point: the measurement at the lag; None if the lag was not measured.
+        points: the measurements that the answer is read from, by lag, ascending.
         source: the place of the rows: a name of `memcap.store.shards.NAMES`, such as
             "atlas", or a folder; None: rows that were passed in.
         estimate, low, high: the width at which the share passes, from all lags, and its
@@ -160,8 +184,7 @@ class Answer(InWords):
     """
 
     question: Question
-    points: tuple[Point, ...] = ()
-    point: Point | None = None
+    points: Mapping[int, Point] = field(default_factory=dict)
     source: str | None = None
     estimate: float | None = None
     low: float | None = None
@@ -174,30 +197,78 @@ class Answer(InWords):
     missing: int = 0
     fresh: tuple[Point, ...] = ()
 
-    def __str__(self) -> str:
-        return "\n".join(words.sentences(self))
+    @cached_property
+    def kind(self) -> Kind:
+        """What the width rests on, or why there is none."""
+        if self.units is not None:
+            if self.training_lag != self.question.lag:
+                return "longer"
+            if self.point is not None:
+                return "measured"
+            return "tested" if self.fresh else "predicted"
+        if self.point is not None:
+            return "not enough" if self.point.trains else "untrained"
+        if self.estimate is not None:
+            return "too wide"
+        # an answer for one layer, where several are asked about, has another network
+        models = [other.question.model for other in self.beside]
+        return "between" if models == [self.question.model] * 2 else "unknown"
 
     @property
-    def why(self) -> str:
-        """The words that say what the answer rests on."""
-        return "\n".join(words.why(self))
+    def lacks(self) -> Literal["shorter lags", "later starts", None]:
+        """What the question is about and the rows are not: whether nets are right at
+        shorter lags, too, or also where what counts begins after the first step."""
+        if self.question.up_to and self.at not in SHORTER_LAGS:
+            return "shorter lags"
+        begins_first = self.at == "up_to" and self.question.at == "anywhere"
+        return "later starts" if begins_first and self.question.task.filler else None
 
-    def code(self, framework: str, file: str | Path | None = None) -> str:
-        """Return a script that trains and judges a net of this width, in "keras",
-        "torch" or "flax". With a file, such as net.py, write it there, and its
-        sequences beside it.
+    @property
+    def is_known(self) -> bool:
+        """True if a width was measured to be enough for what was asked."""
+        return self.kind in ("measured", "longer") and self.lacks is None
 
-        Raises:
-            UserError: there is no such framework, no width, or no script for this cell or task.
-        """
-        command = f"memcap.answer(...).code({framework!r}, {str(file or 'net.py')!r})"
-        path = None if file is None else Path(file)
-        return words.code(self, framework, path, command)
+    @property
+    def is_width_measured(self) -> bool:
+        """True if nets of the advised width were trained and judged as the question asks."""
+        return self.is_known and self.passes.units == self.units
+
+    @property
+    def is_conclusive(self) -> bool:
+        """True if the lag was measured, a width is known to be enough, and the threshold
+        (here u90, in units) is a number (`Point.measured`)."""
+        return bool(self.point and self.units is not None and self.point.measured)
+
+    @property
+    def evidence(self) -> Evidence:
+        """What the answer rests on, to compare it with answers from other rows."""
+        lag = self.question.lag
+        lags = [lag] if self.is_conclusive else self.lags
+        runs = (sum(self.points[k].runs) * min(k, lag) / max(k, lag) for k in lags)
+        return Evidence(
+            bool(self.points) and self.lacks != "shorter lags",
+            bool(self.points) and self.lacks is None,
+            self.is_conclusive,
+            self.is_known,
+            self.point is not None,
+            sum(runs),
+        )
+
+    @property
+    def point(self) -> Point | None:
+        """The measurement at the lag; None if the lag was not measured."""
+        return self.points.get(self.question.lag)
+
+    @property
+    def training_point(self) -> Point | None:
+        """The measurement at the training lag, which is the question's own unless the
+        advice is a longer one; None if it was not measured, as a longer one always was."""
+        return self.points.get(self.training_lag or self.question.lag)
 
     @cached_property
     def trainable(self) -> dict[int, Point]:
         """The measurements of lags at which a recipe trains the task, by lag."""
-        return {point.lag: point for point in self.points if point.trains}
+        return {lag: point for lag, point in self.points.items() if point.trains}
 
     @property
     def lags(self) -> list[int]:
@@ -208,82 +279,13 @@ class Answer(InWords):
     def example(self) -> Point | None:
         """A measurement that shows how all of them were made and judged: the one at the
         lag, or else the first; None if nothing is known."""
-        return self.point or (self.points[0] if self.lags else None)
+        first = next(iter(self.points.values()), None)
+        return self.point or (first if self.lags else None)
 
     @property
-    def at(self) -> At:
+    def at(self) -> At | None:
         """The verdict that counted as a pass in the rows, as in `Point.at`."""
-        return self.example.at if self.example else "trained"
-
-    @property
-    def every_lag_as_asked(self) -> bool:
-        """Tell whether the rows are about every lag where the question is; rows about a
-        single lag are not enough."""
-        return self.at in SHORTER_LAGS or not self.question.up_to
-
-    @property
-    def as_asked(self) -> bool:
-        """Tell whether the rows were judged as the question asks. If it may begin
-        anywhere, rows of nets for which it began at the first step are not enough."""
-        begins_first = self.at == "up_to" and self.question.at == "anywhere"
-        can_begin_later = begins_first and bool(self.question.task.filler)
-        return self.every_lag_as_asked and not can_begin_later
-
-    @property
-    def is_conclusive(self) -> bool:
-        """True if the lag was measured, a width is known to be enough, and the threshold
-        (here u90, in units) is a number (`Point.measured`)."""
-        return bool(self.point and self.units is not None and self.point.measured)
-
-    @property
-    def is_known(self) -> bool:
-        """True if a width is known to be enough for what was asked: it was measured, at
-        the lag or up to a longer one."""
-        known = self.units is not None and self.training_point is not None
-        return known and self.as_asked
-
-    @property
-    def is_width_measured(self) -> bool:
-        """True if nets of the advised width were trained and judged as the question asks."""
-        return self.is_known and self.passes.units == self.units
-
-    @property
-    def is_bracketed(self) -> bool:
-        """Tell whether `beside` has a smaller and a greater value of one knob."""
-        models = [other.question.model for other in self.beside]
-        return models == [self.question.model] * 2
-
-    @property
-    def is_predicted(self) -> bool:
-        """True if there is a width, of which no net was trained at the lag or up to a
-        longer one, also none on fresh seeds."""
-        return bool(self.units) and not self.training_point and not self.fresh
-
-    @property
-    def contradicts(self) -> bool:
-        """Tell whether `second` answers otherwise, and as much of what was asked."""
-        other = self.second
-        if other is None or other.units in (None, self.units):
-            return False
-        return other.as_asked >= self.as_asked
-
-    @property
-    def is_far(self) -> bool:
-        """True if a width is predicted for more than twice the longest measured lag."""
-        return self.is_predicted and self.question.lag > 2 * max(self.lags)
-
-    @property
-    def trains_longer(self) -> bool:
-        """Tell whether the advice is to train up to a longer lag than the question's."""
-        return self.training_lag not in (None, self.question.lag)
-
-    @property
-    def training_point(self) -> Point | None:
-        """The measurement at the training lag, which is the question's own unless the
-        advice is a longer one. A longer one was always measured; None if the training
-        lag is the question's own and was not."""
-        lag = self.training_lag
-        return self.trainable[lag] if lag and self.trains_longer else self.point
+        return self.example.at if self.example else None
 
     @property
     def recipe(self) -> ResolvedRecipe | None:
@@ -313,55 +315,62 @@ class Answer(InWords):
         points = self.fresh or self.nearest
         widths = sorted({units for point in points for units in point.units})
         units = next((u for u in widths if u >= self.units), widths[-1])
-        return _passes_at(units, points)
-
-    @property
-    def narrower_passes(self) -> Passes | None:
-        """The runs of the next narrower nets at the training lag; None if there are none."""
-        points = [self.training_point] if self.training_point else []
-        units = self.units or 0
-        widths = [each for point in points for each in point.units if each < units]
-        return _passes_at(max(widths), points) if widths else None
-
-
-def _passes_at(units: int, points: Sequence[Point]) -> Passes:
-    same = [point for point in points if units in point.units]
-    passed, runs = map(sum, zip(*(point.passed(units) for point in same), strict=True))
-    return Passes(same, units, passed, runs)
+        same = [point for point in points if units in point.units]
+        counts = [point.passed(units) for point in same]
+        return Passes(same, units, *map(sum, zip(*counts, strict=True)))
 
 
 def answer(
-    question: Question, points: Sequence[Point], source: str | None = None
+    question: Question, points: Iterable[Point], source: str | None = None
 ) -> Answer:
     """Answer a question from the points of a frontier, which were all judged by one
-    verdict. Points of other tasks and networks are left out. `source` is the place of
-    their rows."""
+    verdict. `source` is the place of their rows."""
     lag = question.lag
-    points = [p for p in points if (p.task, p.model) == (question.task, question.model)]
-    # A question about every lag takes nets that trained to be right anywhere, or else at
-    # every lag. A question about a single lag takes nets that trained for another
-    # verdict, or else those of `up_to` alone: of two ways one could answer at a lag, and
-    # the other at the next. If there are no such nets, either takes all there are.
-    anywhere = [p for p in points if p.at == "anywhere"]
-    up_to = [p for p in points if p.at == "up_to"]
-    other = [p for p in points if p.evaluation.until not in SHORTER_LAGS]
-    trained_up_to = [p for p in points if p.evaluation.until == "up_to"]
-    wanted = anywhere or up_to if question.up_to else other or trained_up_to
-    points = wanted or points
-    # If the lag was measured in several ways (`Point.label` names the way), take the
-    # usual length and rule, or else the way with the most runs.
-    at_lag = [p for p in points if p.lag == lag]
-    point = max(at_lag, key=lambda p: (p.usual, sum(p.runs)), default=None)
-    if point is not None:
-        points = [p for p in points if p.label == point.label]
-    result = Answer(question, _one_per_lag(points), point, source)
+    result = Answer(question, _choose(question, points), source)
     # An unmeasured lag is predicted from at least two others.
-    can_advise = point.trains if point else len(result.trainable) > 1
+    can_advise = result.point.trains if result.point else len(result.trainable) > 1
     if not can_advise:
         return result
-    every_lag = result.points[0].at in SHORTER_LAGS
+    every_lag = next(iter(result.points.values())).at in SHORTER_LAGS
     advice = advise(result.trainable, lag, question.share, every_lag)
     return replace(result, **advice._asdict())
+
+
+def _choose(question: Question, points: Iterable[Point]) -> dict[int, Point]:
+    """Return the points that a question is about, by lag, ascending: those of its task
+    and its network that were trained for one verdict and measured in one way.
+
+    A question about every lag takes nets that trained to be right anywhere, or else at
+    every lag. A question about a single lag takes nets that trained for another
+    verdict, or else those of `up_to`: of two ways one could answer at a lag, and the
+    other at the next. If there are no such nets, either takes what there is.
+
+    `Point.label` names the way of measuring. If the lag was measured in several ways,
+    take the usual length and rule, or else the way with the most runs; if it was not,
+    the usual one, or else the way with the most lags. Of several points at a lag, take
+    the one with the most runs.
+    """
+
+    def rank(point: Point) -> int:
+        if question.up_to:
+            return FOR_EVERY_LAG.get(point.at, 2)
+        return FOR_ONE_LAG.get(point.evaluation.until, 0)
+
+    def evidence(way: Mapping[int, Point]) -> tuple[bool, bool, int]:
+        first, *_ = way.values()
+        point = way.get(question.lag)
+        number = sum(point.runs) if point else len(way)
+        return point is not None, first.usual, number
+
+    subject = question.task, question.model
+    points = [point for point in points if (point.task, point.model) == subject]
+    first = min(map(rank, points), default=0)
+    ways: dict[str, dict[int, Point]] = {}
+    for point in sorted(points, key=lambda p: (p.label, p.lag, sum(p.runs))):
+        if rank(point) == first:
+            # a later point at the same lag has more runs
+            ways.setdefault(point.label, {})[point.lag] = point
+    return max(ways.values(), key=evidence, default={})
 
 
 def advise(
@@ -369,78 +378,52 @@ def advise(
 ) -> Advice:
     """Advise a width that is enough at a lag, and the lag at which to train nets of it.
 
-    Without `up_to`: a shorter lag may need a wider net, as counts are noisy, so the
-    width is the widest that the lag or any shorter one needs, measured or not: it never
-    falls with the lag. At an unmeasured lag it is no wider than what the measured lags
-    up to the next longer one need.
+    Each lag needs some units: those that `_widths` predicts, or at a measured lag those
+    of `_units_at`, if a width is known to be enough there. As counts are noisy and each
+    lag has a recipe of its own, a longer lag may seem to need fewer. The advice never
+    falls with the lag all the same:
 
-    With `up_to` the rule is another one. A net that was trained up to a longer lag is
-    right at this one, too, so each longer measured lag is a candidate for training,
-    beside the lag itself. The candidate that needs the fewest units is advised, and of
-    several the shortest that was measured. As what suffices for a longer lag suffices
-    for a shorter one, the advised width does not fall with the lag, and shorter lags
-    need not be looked at: the lag itself needs the widest of the nearest measured lag
-    that is not longer, and of the lags from there on.
-
-    Each lag needs the width that `_widths` predicts for it. A measured one needs that of
-    `_units_at` in its place, if a width is known to be enough there.
+    * One lag alone takes the most that this lag or any shorter one needs. If it was not
+      measured, it takes no more than the measured ones up to the next longer one need.
+    * Every lag up to this one, with `up_to`: a net that is right up to a longer lag is
+      right up to this one, too. So take the fewest that this lag or a longer measured
+      one needs, and train nets up to that one: of several the shortest that was
+      measured. If this lag was not measured, the nearest shorter one that was, and the
+      lags between, count as this one.
 
     Args:
         points: the measurements by lag, ascending, at least one.
         lag, share: the lag and the share of the question.
         up_to: whether the nets that pass are right at every lag up to their own.
     """
-    not_longer = [k for k in points if k <= lag]
+    shorter = [k for k in points if k <= lag]
     longer = [k for k in points if k > lag]
-    # from the nearest of these to the lag itself, both included
-    on_the_way = _lags_between(max(not_longer, default=0), lag)
-    compared = longer if up_to else longer[:1]
-    widths = _widths(points, sorted({*not_longer, *on_the_way, *compared}), share)
-    needed = {k: width.units for k, width in widths.items()}
-    without_width = set()  # measured lags at which no width is known to be enough
-    for k in points.keys() & widths.keys():
-        units = _units_at(points[k], needed[k], share)
-        if units is None:
-            without_width.add(k)
-        else:
-            needed[k] = units
-    # the measured lags that decide the width for the lag itself
-    counted = not_longer[-1:] if up_to else not_longer
-    width = max(needed[k] for k in (*counted, *on_the_way))
+    # from the nearest of the shorter ones to the lag itself, both included
+    between = [k for k in (*LAGS, lag) if max(shorter, default=0) <= k <= lag]
+    lags = {*shorter, *between, *(longer if up_to else longer[:1])}
+    widths = _widths(points, sorted(lags), share)
+    by_counts = {
+        k: _units_at(points[k], widths[k].units, share) for k in points.keys() & lags
+    }
+    needed = {k: by_counts.get(k) or widths[k].units for k in lags}
+    unsure = {k for k, units in by_counts.items() if units is None}
+    counted = shorter[-1:] if up_to else shorter
+    width = max(needed[k] for k in (*counted, *between))
     if longer and lag not in points and not up_to:
-        around = (*not_longer, longer[0])
-        width = min(width, max(needed[k] for k in around))
-    candidates = {k: needed[k] for k in longer} if up_to else {}
-    # The lag itself is always a candidate where there is no other. Beside others, it is
-    # one only if a width is known to be enough at each lag of `counted`.
-    if not candidates or not without_width.intersection(counted):
-        candidates[lag] = width
-    units_by_lag = {}
-    for k in candidates.keys() - without_width:
-        units = _rounded_up(candidates[k])
-        # at a measured lag, at most twice the widest net tried
-        most = 2 * points[k].units[-1] if k in points else MOST_UNITS
-        if units <= most:
-            units_by_lag[k] = units
-    training_lag = min(
-        units_by_lag, key=lambda k: (units_by_lag[k], k not in points, k), default=lag
-    )
+        width = min(width, max(needed[k] for k in (*shorter, longer[0])))
+    units = {k: _rounded_up(needed[k]) for k in longer if up_to and k not in unsure}
+    is_sure = not unsure.intersection(counted if up_to and longer else [lag])
+    most = 2 * points[lag].units[-1] if lag in points else MOST_UNITS
+    if is_sure and _rounded_up(width) <= most:
+        units[lag] = _rounded_up(width)
+    training_lag = min(units, key=lambda k: (units[k], k not in points, k), default=lag)
     *interval, _ = widths[training_lag]
-    return Advice(*interval, units_by_lag.get(training_lag), training_lag)
+    return Advice(*interval, units.get(training_lag), training_lag)
 
 
 def _rounded_up(width: float) -> int:
     """Round a width up, but for a rounding error above a whole number."""
     return math.ceil(width - 1e-6)
-
-
-def _lags_between(first: int, last: int) -> set[int]:
-    """Return the lags from `first` to `last` for which widths are predicted, `last`
-    among them."""
-    count = int(math.log(max(last / EACH_LAG_TO, 1), LAG_RATIO)) + 1
-    far = (round(EACH_LAG_TO * LAG_RATIO**k) for k in range(count))
-    lags = (*range(1, EACH_LAG_TO + 1), *far, last)
-    return {k for k in lags if first <= k <= last}
 
 
 def _widths(
@@ -484,16 +467,3 @@ def _units_at(point: Point, width: float, share: float) -> int | None:
     is_reached = threshold(point.posterior, share).censored != "above"
     is_known = is_reached and units <= 2 * point.units[-1]
     return width_to_take(point.counts, share, units if is_known else None)
-
-
-def _one_per_lag(points: Iterable[Point]) -> tuple[Point, ...]:
-    """Return one point per lag, all measured in the same way: in the usual one, or else
-    in the way that has the most lags. Of several points at a lag, return the one with
-    the most runs."""
-    by_way: dict[str, dict[int, Point]] = {}
-    for point in sorted(points, key=lambda p: (p.label, sum(p.runs))):
-        # a later point at the same lag has more runs
-        by_way.setdefault(point.label, {})[point.lag] = point
-    ways = [sorted(way.values(), key=lambda p: p.lag) for way in by_way.values()]
-    best = max(ways, key=lambda way: (way[0].usual, len(way)), default=[])
-    return tuple(best)

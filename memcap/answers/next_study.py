@@ -4,18 +4,15 @@ nets of the advised width, or measures what the answer lacks."""
 import math
 import re
 import shlex
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from memcap.answers.answer import Answer, Question
 from memcap.config.recipes import race_axes, recipe_file, recommended, starts_itself
 from memcap.frontiers.frontier import Point, longer_point
 from memcap.knobs import set_words
 from memcap.models.model import MOST_UNITS
 from memcap.thresholds.falls import possible_fall
-
-if TYPE_CHECKING:
-    from memcap.answers.answer import Answer, Question
 
 # A study tries nets up to this many units, or wider if more are known to be needed.
 LEAST_WIDEST = 16
@@ -27,7 +24,7 @@ REACH = 4
 SEEDS = 8  # of a width
 
 
-def command(answer: "Answer") -> str:
+def command(answer: Answer) -> str:
     """Return the command that an answer prints: it trains nets of the advised width if
     that is known to be enough, and otherwise measures the lag (`measurement`)."""
     point = answer.training_point
@@ -41,50 +38,57 @@ def command(answer: "Answer") -> str:
     return " ".join([*words, f"'axes={{seed: {SEEDS}}}'"])
 
 
-def measurement(answer: "Answer") -> str:
+def measurement(answer: Answer) -> str:
     """Return a command that measures the lag of an answer's question; "" if only wider
     nets than are allowed could tell more.
 
-    Its recipe is that of the lag, if that was measured, or of the next longer measured
-    lag, or else the recommended one. If no recipe tried trains the task, the command
-    tries other recipes. If no width is known to be enough, it measures wider nets; but
-    if wider nets may fail more, it measures more seeds of the widths that pass most.
+    Its recipe is that of `_model`, or else the recommended one. If no recipe tried
+    trains the task, the command tries other recipes. If no width is known to be enough,
+    it measures wider nets; but if wider nets may fail more, it measures more seeds of
+    the widths that pass most.
     """
     question = answer.question
-    point = answer.point
     study = _study(question, question.lag)
-    start = _start(question, question.lag)
+    words = _start(question, question.lag)
     held = question.task.facts(question.lag, question.task.length(question.lag)).held
+    point = answer.point
+    if point is not None and not point.trains:
+        if answer.lacks is None:
+            words += point.evaluation_words
+        race = _race(question, max(point.units[-1], 2 * held, 4))
+        return " ".join([*words, f"{study}_race", race])
+    least = 1.0
     # the widest net to try, in units: twice the number of symbols that a net must hold
     most = max(LEAST_WIDEST, 2.0 * held)
-    measured = point or longer_point(answer.points, question.lag)
-    if point is not None and not point.trains:
-        if answer.as_asked:
-            start += point.evaluation_words
-        race = _race(question, max(point.units[-1], 2 * held, 4))
-        return " ".join([*start, f"{study}_race", race])
-    if measured is None or not answer.as_asked:
-        # Take the recommended recipe. Rows judged in another way, if there are any, only
-        # say how wide to go.
+    if answer.high is not None:
+        most = max(most, (1 + MARGIN) * answer.high)
+    model = _model(answer)
+    if model is None:
+        # Rows judged in another way, if there are any, only say how wide to go.
         if question.up_to:
-            start.append(f"evaluation.until={question.at}")
-        if answer.high is not None:
-            most = max(most, (1 + MARGIN) * answer.high)
-        return " ".join([*start, study, _bisection(1, most)])
-    start += [*measured.evaluation_words, *measured.recipe.words, study]
-    least = 1.0
+            words.append(f"evaluation.until={question.at}")
+        return " ".join([*words, study, _bisection(least, most)])
+    words += [*model.evaluation_words, *model.recipe.words, study]
     if answer.low is not None and answer.high is not None:
         least = (1 - MARGIN) * answer.low
         most = (1 + MARGIN) * answer.high
-    if point is not None and answer.units is None:
-        if possible_fall(point.counts) is not None:
-            first, last = around_best(point)
-            return " ".join([*start, _axes(first, last, 2 * max(point.runs))])
-        if point.units[-1] >= MOST_UNITS:
+    if answer.kind == "not enough":
+        if possible_fall(model.counts) is not None:
+            first, last = around_best(model)
+            return " ".join([*words, _axes(first, last, 2 * max(model.runs))])
+        if model.units[-1] >= MOST_UNITS:
             return ""
-        least = point.units[-1] + 1
+        least = model.units[-1] + 1
         most = max(most, 2 * least)
-    return " ".join([*start, _bisection(least, most)])
+    return " ".join([*words, _bisection(least, most)])
+
+
+def _model(answer: Answer) -> Point | None:
+    """Return the measurement whose rule and recipe a study of the lag takes: that at the
+    lag, or else at the next longer one; None if none was judged as the question asks."""
+    if answer.lacks is not None:
+        return None
+    return answer.point or longer_point(answer.points.values(), answer.question.lag)
 
 
 def around_best(point: Point) -> tuple[int, int]:
@@ -99,7 +103,7 @@ def around_best(point: Point) -> tuple[int, int]:
     return first, min(best + REACH, wider[0] - 1 if wider else best)
 
 
-def seconds(answer: "Answer") -> float | None:
+def seconds(answer: Answer) -> float | None:
     """Return the seconds that the study of `command` takes on one core; None if unknown.
 
     Nets of the advised width take what nets of that width, or of the nearest, took
@@ -115,16 +119,16 @@ def seconds(answer: "Answer") -> float | None:
     axes = re.search(
         r"bisect 'axes={model.units: (\d+)\.\.(\d+), seed", measurement(answer)
     )
-    known = (answer, *answer.beside)
-    timed = [point for each in known for point in each.points if point.seconds]
-    if not axes or not timed:
+    answers = (answer, *answer.beside)
+    points = [p for each in answers for p in each.points.values() if p.seconds]
+    if not axes or not points:
         return None
     first, last = map(int, axes.groups())
     widths = last - first + 1  # of which it tries each, or those of halving the range
     widths = min(widths, widths.bit_length() + 1)
     length = question.task.length(question.lag)
     step = length * question.model.layers * math.sqrt(first * last)
-    steps = {_work(point) / sum(point.runs): point for point in timed}
+    steps = {_work(point) / sum(point.runs): point for point in points}
     alike = steps[min(steps, key=lambda work: abs(math.log(work / step)))]
     budget = _budget(answer) / alike.recipe.budget
     return SEEDS * widths * step * budget * alike.seconds / _work(alike)
@@ -136,23 +140,23 @@ def _work(point: Point) -> int:
     return point.length * point.model.layers * units
 
 
-def _budget(answer: "Answer") -> int:
+def _budget(answer: Answer) -> int:
     """Return the budget of nets that measure a lag."""
+    model = _model(answer)
+    if model is not None:
+        return model.recipe.budget
     question = answer.question
-    measured = answer.point or longer_point(answer.points, question.lag)
-    if measured is not None and answer.as_asked:
-        return measured.recipe.budget
     until = question.at if question.up_to else "solved"
     return recipe_file(recommended(question.task, question.lag, until))["budget"]
 
 
-def _study(question: "Question", lag: int) -> str:
+def _study(question: Question, lag: int) -> str:
     """Return the word that names a study of a lag."""
     name = re.sub(r"\W+", "_", f"{question.task.name}_L{lag}")
     return f"study={name}"
 
 
-def _start(question: "Question", lag: int) -> list[str]:
+def _start(question: Question, lag: int) -> list[str]:
     """Return the start of a command, up to the network's knobs."""
     start = ["memcap train"]
     if question.config_dir is not None:
@@ -164,7 +168,7 @@ def _start(question: "Question", lag: int) -> list[str]:
     return start
 
 
-def _race(question: "Question", widest: int) -> str:
+def _race(question: Question, widest: int) -> str:
     """Return the part of a command that tries other recipes on nets up to a width."""
     until = "solved"
     if question.up_to:

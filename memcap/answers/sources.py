@@ -2,9 +2,9 @@
 table of rows."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 
 import polars as pl
 
@@ -36,6 +36,9 @@ from memcap.tasks import Task
 # Other names of cells, also Flax's: a question about any LSTM takes rows of memcap's own.
 CELLS = ALIASES | {"optimizedlstmcell": "lstm", "lstmcell": "lstm"}
 
+# Kinds of answers that no net at the lag, or up to a longer one, speaks for
+UNTRIED = ("predicted", "too wide", "between", "unknown")
+
 
 def cell_name(name: str) -> str:
     """Return the name of a cell in rows."""
@@ -52,26 +55,25 @@ def best_answer(question: Question) -> Answer:
     """
     answers: list[Answer] = []
     tables: dict[str | None, pl.DataFrame] = {}
-    for source, table in _sources(question):
-        tables[source] = table
-        answers.append(from_rows(table, question, source))
-        is_from_others = source != str(OUTPUTS)
-        is_enough = answers[-1].is_conclusive and answers[-1].every_lag_as_asked
-        if is_from_others and is_enough:
+    for source, rows in _sources(question):
+        tables[source] = rows
+        answers.append(from_rows(rows, question, source))
+        evidence = answers[-1].evidence
+        is_enough = evidence.is_about_every_lag and evidence.is_conclusive
+        if source != str(OUTPUTS) and is_enough:
             break  # so the other published studies need not be read
-    best, *others = sorted(answers, key=_evidence, reverse=True) or [Answer(question)]
+    answers.sort(key=attrgetter("evidence"), reverse=True)
+    best, *others = answers or [Answer(question)]
     if not best.points:
         best = replace(best, beside=_beside(question, tables))
     for other in others:
         is_own = str(OUTPUTS) in (best.source, other.source)
-        if is_own and (other.point or other.lags):
+        if is_own and other.example:
             best = replace(best, second=other)
             break
-    is_open = best.point is None and (best.units is None or best.is_predicted)
-    if question.rows is None and is_open:
+    if question.rows is None and best.kind in UNTRIED:
         best = replace(best, elsewhere=_elsewhere(best))
-    is_folder = not isinstance(question.rows, pl.DataFrame) and question.folder.is_dir()
-    if is_folder and best.source not in NAMES:
+    if best.source not in NAMES:
         best = replace(best, missing=_missing(question))
     return best
 
@@ -97,7 +99,7 @@ def _fresh(result: Answer) -> tuple[Point, ...]:
     rows = rows_for(rows, question.task, question.model)
     rows = rows.filter(lag=result.training_lag, units=result.units)
     points = fit_all_recipes(rows, question.at, question.budget)
-    label = result.points[0].label
+    label = next(iter(result.points.values())).label
     return tuple(p for p in points if (p.label, p.recipe) == (label, result.recipe))
 
 
@@ -122,25 +124,36 @@ def _sources(question: Question) -> Iterator[tuple[str | None, pl.DataFrame]]:
 def _beside(
     question: Question, tables: dict[str | None, pl.DataFrame]
 ) -> tuple[Answer, ...]:
-    """Answer for the nearest measured tasks that differ from the question's in one
-    numeric knob. Of several knobs, take the one with the most such answers."""
+    """Answer for the next smaller and the next greater measured value of a numeric knob,
+    with all other knobs equal. Of several knobs, take the one with the most such answers."""
     best: tuple[Answer, ...] = ()
     for source, rows in tables.items():
         tasks = _tasks(rows, type(question.task)).values()
-        for neighbours in _neighbours(question.task, tasks):
+        for name, value in _numbers(question.task).items():
+            # tasks that would be equal to this one, had they its value of the knob
+            task_at = {
+                _numbers(task)[name]: task
+                for task in tasks
+                if name in _numbers(task)
+                and vars(task) | {name: value} == vars(question.task)
+            }
             answers = [
-                from_rows(rows, replace(question, task=task), source)
-                for task in neighbours
+                from_rows(rows, replace(question, task=task_at[number]), source)
+                for number in next_to(task_at, value)
             ]
-            with_width = tuple(a for a in answers if a.units is not None)
+            with_width = tuple(each for each in answers if each.units is not None)
             best = max(best, with_width, key=len)
-    if question.model.layers > 1:
-        one_layer = best_answer(
-            replace(question, model=replace(question.model, layers=1))
-        )
+    model = question.model
+    if model.layers > 1:
+        one_layer = best_answer(replace(question, model=replace(model, layers=1)))
         if one_layer.units is not None:
             best = (*best, one_layer)
     return best
+
+
+def _numbers(task: Task) -> dict[str, float]:
+    """Return the values of a task's numeric knobs, by name."""
+    return {k: v for k, v in vars(task).items() if type(v) in (int, float)}
 
 
 def _elsewhere(result: Answer) -> Measurement | None:
@@ -148,8 +161,8 @@ def _elsewhere(result: Answer) -> Measurement | None:
     that was measured: at its lag, with its knobs, or the most of them if no width is
     known beside it; or if no width is predicted, with its knobs at the nearest lag."""
     question = result.question
-    asked = vars(question.task).items()
-    found = []
+    knobs = vars(question.task).items()
+    by_rank = []
     for name, file in shards.tables().items():
         of_task = pl.scan_parquet(file).filter(task=question.task.name)
         # a part of a study has the nets of another part, by another loop
@@ -159,7 +172,7 @@ def _elsewhere(result: Answer) -> Measurement | None:
         rows = rows.with_columns(pl.col("cell").replace("OptimizedLSTMCell", "lstm"))
         rows = of_network(rows, question.model)
         for point in frontier(rows, question.at, question.budget):
-            others = len(asked - vars(point.task).items())
+            others = len(knobs - vars(point.task).items())
             steps = abs(point.lag - question.lag)
             if (others and result.beside) or (steps and (others or result.units)):
                 continue
@@ -167,53 +180,18 @@ def _elsewhere(result: Answer) -> Measurement | None:
             enough = point.narrowest(question.share)
             units = enough or max(shares, key=lambda width: (shares[width], width))
             rank = (steps, others, -min(question.share, shares[units]), units)
-            found.append((rank, Measurement(name, point, units)))
-    return min(found, key=itemgetter(0), default=(None, None))[1]
+            by_rank.append((rank, Measurement(name, point, units)))
+    return min(by_rank, key=itemgetter(0), default=(None, None))[1]
 
 
 def _missing(question: Question) -> int:
     """Count the members of the user's own studies that bear on a question and have no
     row yet."""
+    folder = question.folder
+    if isinstance(question.rows, pl.DataFrame) or not folder.is_dir():
+        return 0
     name = long_name(question.task, question.lag, 1, 0)
-    return missing(question.folder, name.removesuffix("u1-s0"))
-
-
-def _neighbours(task: Task, others: Iterable[Task]) -> Iterator[list[Task]]:
-    """For each numeric knob, yield the tasks with the next smaller and the next greater
-    value of this knob, and all other knobs equal."""
-    others = list(others)
-    for name, value in vars(task).items():
-        if type(value) not in (int, float):
-            continue
-        # Another task is a neighbour if it would be equal to this one, had it this one's
-        # value of the knob.
-        task_at = {
-            vars(other)[name]: other
-            for other in others
-            if vars(other) | {name: value} == vars(task)
-        }
-        numbers = [number for number in task_at if type(number) in (int, float)]
-        yield [task_at[number] for number in next_to(numbers, value)]
-
-
-def _evidence(answer: Answer) -> tuple[float, ...]:
-    """Return the evidence of an answer, to compare with that of others.
-
-    First come answers whose rows are about every lag if the question is, then those
-    whose rows were judged as it asks, then those that are conclusive, then those with
-    a width that was measured up to a longer lag, then those that measured the lag. The
-    last number is that of the runs: at the lag if the answer is conclusive, and
-    otherwise at all lags that it is made from, where a run at half or twice the lag
-    counts half.
-    """
-    is_asked = answer.as_asked and bool(answer.points)
-    every_lag = answer.every_lag_as_asked and bool(answer.points)
-    lag = answer.question.lag
-    is_conclusive = answer.is_conclusive
-    lags = [lag] if is_conclusive else answer.lags
-    runs = sum(sum(answer.trainable[k].runs) * min(k, lag) / max(k, lag) for k in lags)
-    is_measured = answer.point is not None
-    return every_lag, is_asked, is_conclusive, answer.is_known, is_measured, runs
+    return missing(folder, name.removesuffix("u1-s0"))
 
 
 def rows_for(rows: pl.DataFrame, task: Task, model: Model) -> pl.DataFrame:

@@ -23,8 +23,8 @@ from memcap.answers.sources import best_answer, cell_name
 from memcap.answers.words import (
     as_dict,
     code,
+    defining,
     definition_lines,
-    known,
     sentences,
     why,
     width_words,
@@ -177,7 +177,7 @@ def run(arguments: Namespace) -> None:
             _print(loss_words.sentences(curve))
         return
     answer = best_answer(question)
-    is_answered = answer.is_conclusive and answer.as_asked
+    is_answered = answer.is_conclusive and answer.lacks is None
     if arguments.measure and not is_answered and measurement(answer):
         aside = arguments.json or arguments.code
         with redirect_stdout(sys.stderr if aside else sys.stdout):
@@ -186,9 +186,9 @@ def run(arguments: Namespace) -> None:
         answer = best_answer(replace(question, rows=OUTPUTS))
     if arguments.code:
         print_code(arguments, partial(code, answer))
-        if not answer.is_width_measured:
-            units = plural(known(answer).units or 0, "unit")
-            complain(f"{units}: {width_words(answer)}")
+        source = defining(answer)
+        if source and not answer.is_width_measured:
+            complain(f"{plural(source.units or 0, 'unit')}: {width_words(answer)}")
     elif arguments.json:
         print_json(as_dict(answer))
     elif arguments.why:

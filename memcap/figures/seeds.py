@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from itertools import groupby
+from typing import Any
 
 import polars as pl
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from memcap.figures import Drawn
-from memcap.figures.recipes import recipe_names
 from memcap.figures.style import (
     COLOURS,
     draw_box,
@@ -19,7 +19,7 @@ from memcap.figures.style import (
     write_in,
 )
 from memcap.frontiers.frontier import Point, fit_all_recipes
-from memcap.knobs import UserError
+from memcap.knobs import UserError, field_values
 
 MOST = 60  # most lines that can be read
 # inches: the names, a line
@@ -43,6 +43,25 @@ def draw(rows: pl.DataFrame) -> Drawn:
     ]
     columns = ["label", "lag", "recipe", "at", "units", "passed", "seeds"]
     return Drawn(plot(points), pl.DataFrame(data, columns, orient="row"))
+
+
+def recipe_names(points: Sequence[Point]) -> list[str]:
+    """Name each point's recipe, with the values in which it differs from others of that name."""
+    values = {}  # by the recipe's name, and its field's
+    for p in points:
+        fields = values.setdefault(p.recipe.name, {})
+        for field, value in field_values(p.recipe).items():
+            fields.setdefault(field, set()).add(value)
+    names = []
+    for p in points:
+        differ = [f for f, tried in values[p.recipe.name].items() if len(tried) > 1]
+        words = [f"{field} {_plain(getattr(p.recipe, field))}" for field in differ]
+        names.append(", ".join([p.recipe.name, *words]))
+    return names
+
+
+def _plain(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, (int, float)) else str(value)
 
 
 def _names(points: Sequence[Point]) -> list[str]:

@@ -11,9 +11,8 @@ from memcap import store
 from memcap.answers.answer import Answer, Question, answer
 from memcap.answers.sources import from_rows, rows_for
 from memcap.answers.words import wilson
-from memcap.config.member import question_task, task_of
+from memcap.config.member import task_of
 from memcap.frontiers.comparison import count_by_units, in_numbers, shift
-from memcap.frontiers.costs import content, costs, family, sentence
 from memcap.frontiers.frontier import (
     Point,
     best_recipes,
@@ -43,18 +42,14 @@ __all__ = [
     "Point",
     "Question",
     "Threshold",
-    "advised",
     "answer",
     "atlas_rows",
     "best_recipes",
     "claim_here",
-    "content",
-    "costs",
     "count_by_units",
     "counts",
     "curves",
     "ends",
-    "family",
     "filled",
     "fit_all_recipes",
     "fraction",
@@ -75,7 +70,6 @@ __all__ = [
     "recipes_of",
     "rows_for",
     "rows_of",
-    "sentence",
     "shapes",
     "shift",
     "span",
@@ -138,12 +132,6 @@ def point(label: str, lag: int, *studies: str) -> Point:
     and GGT."""
     points = points_of(*(studies or (ATLAS, "muon", "ggt")))
     return next(p for p in points if (p.label, p.lag) == (label, lag))
-
-
-@cache
-def advised(task: str, *knobs: str) -> Answer:
-    """Return the answer of `memcap answer` at lag 50."""
-    return from_rows(atlas_rows(), Question(question_task(task, knobs), 50), ATLAS)
 
 
 def width(threshold: Threshold) -> str:

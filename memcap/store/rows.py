@@ -1,5 +1,10 @@
 """Rows: one per member, with what was trained, how it was judged and what came of it.
-Needs no JAX."""
+
+The row is the wall. On one side nets are trained and rows written (tasks, cells, loops,
+models, config, training, thresholds, designs, store, studies); nothing there imports
+what reads them (frontiers, answers, figures, the words of own, report), and that needs
+no JAX. `tests/test_imports.py` holds it.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -13,9 +13,17 @@ from memcap import store
 from memcap.answers.answer import Answer, Question, answer
 from memcap.answers.next_study import command, seconds
 from memcap.answers.sources import from_rows
-from memcap.answers.words import as_dict, code, definition_lines, sentences, why, wilson
+from memcap.answers.words import (
+    AnswerInWords,
+    as_dict,
+    code,
+    definition_lines,
+    sentences,
+    why,
+    wilson,
+)
 from memcap.frontiers.frontier import frontier
-from memcap.knobs import UserError
+from memcap.knobs import UserError, field_values
 from memcap.models.model import MOST_UNITS, Model
 from memcap.store.shards import ATLAS, rows_file, rows_files
 from memcap.tasks import task_class
@@ -88,7 +96,7 @@ def test_measured():
 
 
 def test_first_comes_the_width_and_a_sentence_and_what_it_rests_on_only_where_asked_for():
-    found = answer(Question(DELAY, 4), measured())
+    found = AnswerInWords(**field_values(answer(Question(DELAY, 4), measured())))
     first, train, line = sentences(found)
     assert str(found) == "\n".join([first, train, line])
     assert (train, line) == ("To train such nets:", command(found))
@@ -112,7 +120,8 @@ def test_first_comes_the_width_and_a_sentence_and_what_it_rests_on_only_where_as
 )
 def test_floors_are_said_where_they_are_some(task, lag, said):
     knobs = {"reals": True} if task == "delay_line" else {}
-    assert said in answer(Question(task_class(task)(**knobs), lag), []).why
+    found = answer(Question(task_class(task)(**knobs), lag), [])
+    assert said in "\n".join(why(found))
 
 
 def test_the_share_moves_the_answer():
@@ -501,13 +510,13 @@ def test_rows_of_every_lag_answer_before_those_of_one_lag():
     alone = group(lag=20, counts=counts)
     everywhere = group(lag=20, counts=counts, up_to={4: 0, 5: 0}, **UP_TO)
     found = ask(Question(LATCH, 20, at="up_to"), alone, everywhere)
-    assert (found.units, found.at, found.as_asked) == (6, "up_to", True)
+    assert (found.units, found.at, found.lacks) == (6, "up_to", None)
     assert sentences(found)[0].startswith(
         "latch at every lag up to 20: 6 units. 16 of 16 training runs with 6 units succeed"
     )
     points = frontier(table(alone, everywhere), "steady")
     found = answer(Question(LATCH, 20, at="steady"), points)
-    assert (found.units, found.at, found.as_asked) == (4, "trained", True)
+    assert (found.units, found.at, found.lacks) == (4, "trained", None)
     assert sentences(found)[0].startswith("latch at lag 20: 4 units.")
 
 
@@ -517,22 +526,23 @@ def test_rows_of_nets_that_are_right_anywhere_answer_before_others():
     first = group(lag=20, counts=counts, **UP_TO)
     anywhere = group(lag=20, counts=counts, up_to={4: 0}, evaluation_until="anywhere")
     found = ask(Question(LATCH, 20), first, anywhere)
-    assert (found.units, found.at, found.as_asked) == (5, "anywhere", True)
+    assert (found.units, found.at, found.lacks) == (5, "anywhere", None)
     words = sentences(found)[0]
     assert words.startswith("latch at every lag up to 20, wherever it begins: 5 units.")
     found = ask(Question(LATCH, 20), first)
-    assert (found.units, found.at, found.as_asked) == (4, "up_to", False)
+    assert (found.units, found.at, found.lacks) == (4, "up_to", "later starts")
     assert "right after distractors, and often it is not." in sentences(found)[1]
     assert "evaluation.until=anywhere" in sentences(found)[-1]
     assert "# not measured as asked\n" in code(found, "torch")
     assert '"RIGHT ANYWHERE' in code(found, "torch")
     count = task_class("count")()  # before which nothing can come
-    assert ask(Question(count, 20), group(task="count", lag=20, **UP_TO)).as_asked
+    found = ask(Question(count, 20), group(task="count", lag=20, **UP_TO))
+    assert found.lacks is None
 
 
 def test_where_one_lag_alone_was_measured_the_answer_says_so_and_how_to_measure_the_others():
     found = ask(Question(LATCH, 20), group(lag=20, counts=sharp(3)))
-    assert not found.as_asked
+    assert found.lacks == "shorter lags"
     assert (
         "This answer is for lag 20 alone. It was not measured whether such a net"
         in sentences(found)[1]
@@ -542,7 +552,7 @@ def test_where_one_lag_alone_was_measured_the_answer_says_so_and_how_to_measure_
         in sentences(found)[-1]
     )
     stream = answer(Question(DELAY, 4), measured())
-    assert (stream.as_asked, stream.at) == (True, "steady")
+    assert (stream.lacks, stream.at) == (None, "steady")
 
 
 def test_nets_that_are_right_up_to_a_longer_lag_are_right_up_to_a_shorter_one():
@@ -554,14 +564,11 @@ def test_nets_that_are_right_up_to_a_longer_lag_are_right_up_to_a_shorter_one():
     long = answer(Question(LATCH, 40), points)
     for lag in (8, 20):
         found = answer(Question(LATCH, lag), points)
-        assert (found.units, found.training_lag, found.trains_longer) == (
-            long.units,
-            40,
-            True,
-        )
+        expected = (long.units, 40, "longer")
+        assert (found.units, found.training_lag, found.kind) == expected
         assert sentences(found)[1].startswith("Train them up to lag 40, where")
         assert "on latch at lag 40, and judge" in code(found, "torch")
-    assert (long.training_lag, long.trains_longer) == (40, False)
+    assert (long.training_lag, long.kind) == (40, "measured")
 
 
 # Shares of runs, and of whole sequences

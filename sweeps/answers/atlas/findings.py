@@ -7,17 +7,15 @@ from functools import cache
 
 import polars as pl
 
-from memcap.figures import gap
+from memcap.config.member import question_task
+from memcap.figures import Drawn, gap
 from memcap.findings import folder, load
 from memcap.findings.tables import (
     Answer,
     Point,
-    advised,
+    Question,
     atlas_rows,
     best_recipes,
-    content,
-    costs,
-    family,
     filled,
     from_rows,
     frontier,
@@ -31,13 +29,15 @@ from memcap.findings.tables import (
     recipes_of,
     rows_for,
     rows_of,
-    sentence,
     span,
     table,
     task_of,
     u90,
     width,
 )
+
+from .costs import content, costs, family, sentence
+from .picture import of_rows
 
 QUESTIONS = {  # what must be known after 50 steps: task, knobs
     "one bit, seen once, anywhere": ("latch",),
@@ -68,6 +68,12 @@ CURRICULA = ("curriculum_chrono", "curriculum_from_one")
 STRICTEST = ("anywhere", "up_to", "steady", "trained")
 
 
+def draw(rows: pl.DataFrame) -> Drawn:
+    """Draw units against the bits that a task holds, with a line and its slope for each
+    family of tasks."""
+    return of_rows(rows)
+
+
 def definitions() -> str:
     """The answer to whoever asks how to define an LSTM."""
     results = {name: advised(*QUESTIONS[name]) for name in DEFINITIONS}
@@ -90,6 +96,12 @@ def definitions() -> str:
         "**Do not size it by the length. Size it by what it must still know.**\n\n"
         + table(heads, lines)
     )
+
+
+@cache
+def advised(task: str, *knobs: str) -> Answer:
+    """The answer of `memcap answer` at lag 50."""
+    return from_rows(atlas_rows(), Question(question_task(task, knobs), 50), "atlas")
 
 
 def whole_lists(result: Answer) -> str:

@@ -1,5 +1,8 @@
 """One recipe, three budgets: how much of a width is bought by training longer?"""
 
+import polars as pl
+
+from memcap.figures import Drawn
 from memcap.findings.tables import (
     Point,
     best_recipes,
@@ -10,7 +13,14 @@ from memcap.findings.tables import (
     width,
 )
 
+from .picture import of_rows
+
 BUDGETS = (4000, 8000, 24000)
+
+
+def draw(rows: pl.DataFrame) -> Drawn:
+    """Draw units against lag, with a line for each training budget."""
+    return of_rows(rows)
 
 
 def budgets_at_50() -> str:

@@ -1,7 +1,17 @@
 """The frontier of the delay line, lag by lag, at integer widths: how many units does one
 more lag cost, and with which recipe?"""
 
+import polars as pl
+
+from memcap.figures import Drawn
 from memcap.findings.tables import recipes_of, table, u90
+
+from .picture import of_rows
+
+
+def draw(rows: pl.DataFrame) -> Drawn:
+    """Draw units against lag, with a line for each recipe."""
+    return of_rows(rows)
 
 
 def recipes() -> str:

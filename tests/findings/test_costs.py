@@ -8,8 +8,10 @@ import pytest
 import scipy.stats
 from study_rows import group, table
 
-from memcap.frontiers.costs import costs, sentence
+from memcap.findings import load
 from memcap.frontiers.frontier import frontier
+
+atlas = load("atlas")
 
 
 @pytest.fixture(scope="module")
@@ -34,15 +36,15 @@ def rows():
             )
             for lag in (3, 8, 16)
         ),
-    )
+    ).with_columns(steady="solved")
 
 
 def measured(rows):
-    return [p for p in frontier(rows, at="trained") if p.measured]
+    return [p for p in frontier(rows) if p.measured]
 
 
 def test_only_what_was_measured_counts(rows):
-    labels = {(p.label, p.lag): p.measured for p in frontier(rows, at="trained")}
+    labels = {(p.label, p.lag): p.measured for p in frontier(rows)}
     assert not labels["delay_line", 20]
     assert not labels["delay_line", 5]
     assert labels["latch", 9]
@@ -51,7 +53,7 @@ def test_only_what_was_measured_counts(rows):
 
 def test_the_line_of_a_family_is_least_squares_over_its_points_alone(rows):
     points = measured(rows)
-    by_family = {cost.family: cost for cost in costs(points)}
+    by_family = {cost.family: cost for cost in atlas.costs(points)}
     assert list(by_family) == [
         "delay_line",
         "delay_line (GRUCell)",
@@ -96,18 +98,49 @@ def held(*widths):
 
 def test_lags_of_one_content_are_one_cluster():
     points = measured(held(2, 2, 3, 4, 7, 7))
-    (cost,) = costs([point for point in points if point.task.items != 2])
+    (cost,) = atlas.costs([point for point in points if point.task.items != 2])
     assert (cost.unit, cost.points, cost.clusters) == ("bit", 4, 2)
     assert (cost.low, cost.high) == (-math.inf, math.inf)
-    assert "[" not in sentence(cost)
+    assert "[" not in atlas.sentence(cost)
 
 
 def test_a_cluster_that_is_off_widens_the_interval_more_than_its_points_alone_would():
     points = measured(held(2, 2, 6, 6, 7, 7))
-    (cost,) = costs(points)
+    (cost,) = atlas.costs(points)
     assert (cost.points, cost.clusters) == (6, 3)
     x, y = np.array([(p.references.bits, p.fit.u90.units) for p in points]).T
     alone = scipy.stats.linregress(x, y)
     assert (cost.high - cost.low) / 2 > 1.5 * scipy.stats.t.ppf(
         0.975, len(x) - 2
     ) * alone.stderr
+
+
+# Their figure
+
+
+def test_the_numbers_drawn_are_the_frontiers(rows):
+    points = measured(rows)
+    drawn = atlas.draw(rows)
+    marks = [x for x in drawn.figure.axes[0].lines if x.get_linestyle() == "None"]
+    seen = [pair for line in marks for pair in zip(*line.get_data(), strict=True)]
+    widths = [(p.references.bits, p.fit.u90.units) for p in points]
+    assert sorted(seen) == [pytest.approx(pair) for pair in sorted(widths)]
+    assert drawn.data["u90"].to_list() == [p.fit.u90.units for p in points]
+    slopes = {cost.family: cost.slope for cost in atlas.costs(points)}
+    assert (
+        dict(drawn.data.drop_nulls("slope").select("family", "slope").rows()) == slopes
+    )
+
+
+def test_a_familys_line_ends_where_its_marks_do(rows):
+    points = measured(rows)
+    axes = atlas.draw(rows).figure.axes[0]
+    lines = [line for line in axes.lines if line.get_label() == "_cost"]
+    named = {text.get_text() for text in axes.get_legend().texts}
+    assert len(lines) == 2
+    for cost, line in zip(atlas.costs(points), lines, strict=True):
+        bits = [p.references.bits for p in points if atlas.family(p) == cost.family]
+        x, y = line.get_data()
+        assert (x[0], x[-1]) == pytest.approx((min(bits), max(bits)))
+        assert y[-1] == pytest.approx(cost.units(max(bits)))
+        assert f"{cost.family}: {atlas.sentence(cost)}" in named

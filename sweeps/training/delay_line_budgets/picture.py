@@ -1,4 +1,4 @@
-"""Units against lag, with a line for each training budget."""
+"""The picture of the budgets: units against lag, with a line for each."""
 
 import math
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from memcap.knobs import UserError
 from memcap.store.columns import Row
 
 
-def draw(rows: pl.DataFrame) -> Drawn:
+def of_rows(rows: pl.DataFrame) -> Drawn:
     """Draw the frontier of some rows at each budget, for the tasks that were trained
     with several, or for all if none was."""
     budgets = sorted(rows["budget"].unique())

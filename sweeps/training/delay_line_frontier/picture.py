@@ -1,22 +1,22 @@
-"""Units against lag, with a line for each recipe."""
+"""The picture of the recipes: units against lag, with a line for each."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import polars as pl
 from matplotlib.figure import Figure
 
 from memcap.figures import Drawn
 from memcap.figures.lines import Line, Panel, picture, rules, table, threshold_line
+from memcap.figures.seeds import recipe_names
 from memcap.figures.style import COLOURS, MARKERS
 from memcap.frontiers.frontier import Point, best_recipes, ends, fit_all_recipes
-from memcap.knobs import UserError, field_values
+from memcap.knobs import UserError
 from memcap.store.columns import Row
 
 
-def draw(rows: pl.DataFrame) -> Drawn:
+def of_rows(rows: pl.DataFrame) -> Drawn:
     """Draw every recipe's u90 for the tasks on which several recipes were tried, or for
     all if there are none."""
     everything = fit_all_recipes(rows)
@@ -36,25 +36,6 @@ def draw(rows: pl.DataFrame) -> Drawn:
         for p, name in zip(points, names, strict=True)
     ]
     return Drawn(plot(points, names, best), table(data))
-
-
-def recipe_names(points: Sequence[Point]) -> list[str]:
-    """Name each point's recipe, with the values in which it differs from others of that name."""
-    values = {}  # by the recipe's name, and its field's
-    for p in points:
-        fields = values.setdefault(p.recipe.name, {})
-        for field, value in field_values(p.recipe).items():
-            fields.setdefault(field, set()).add(value)
-    names = []
-    for p in points:
-        differ = [f for f, tried in values[p.recipe.name].items() if len(tried) > 1]
-        words = [f"{field} {_plain(getattr(p.recipe, field))}" for field in differ]
-        names.append(", ".join([p.recipe.name, *words]))
-    return names
-
-
-def _plain(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, (int, float)) else str(value)
 
 
 def _columns(point: Point, name: str, best: bool) -> Row:

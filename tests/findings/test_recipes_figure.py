@@ -4,8 +4,10 @@ import pytest
 from figure_checks import line
 from study_rows import group, sharp, table
 
-from memcap.figures.recipes import draw, recipe_names
+from memcap.findings import load
 from memcap.frontiers.frontier import fit_all_recipes
+
+draw = load("delay_line_frontier").draw
 
 GATE = {"recipe": "open_gate", "budget": 1500}
 GROWS = {"recipe": "curriculum", "budget": 8000}
@@ -48,12 +50,6 @@ def test_the_numbers_say_which_is_best(rows):
     assert data.filter("best").select("lag", "recipe").rows() == best
     per_lag = (data["u90"] / data["lag"]).to_list()
     assert data["units_a_lag"].to_list() == pytest.approx(per_lag)
-
-
-def test_recipes_of_one_name_are_told_apart_by_what_differs():
-    rows = table(group(lr=0.1), group(lr=0.2, batch=7), group(recipe="other"))
-    names = set(recipe_names(fit_all_recipes(rows)))
-    assert names == {"hold, lr 0.1, batch 64", "hold, lr 0.2, batch 7", "other"}
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,11 @@ import pytest
 from figure_checks import line
 from study_rows import group, sharp, table
 
-from memcap.figures.budget import draw
+from memcap.findings import load
 from memcap.frontiers.frontier import frontier
 from memcap.knobs import UserError
+
+draw = load("delay_line_budgets").draw
 
 LONGER = {"recipe": "curriculum", "budget": 8000}
 

@@ -1,4 +1,5 @@
-"""Units against the bits that a task holds, with a line and its slope for each family of tasks."""
+"""The picture of the costs: units against the bits that a task holds, with a line and its
+slope for each family of tasks."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -18,23 +19,16 @@ from memcap.figures.style import (
     which_seeds_count,
     write_below,
 )
-from memcap.frontiers.costs import (
-    FEWEST_CLUSTERS,
-    Cost,
-    content,
-    costs,
-    family,
-    sentence,
-    unit,
-)
 from memcap.frontiers.frontier import Point, frontier
 from memcap.knobs import UserError
 from memcap.store.columns import Row
 from memcap.tasks.base import fano
 from memcap.terminal.words import finite
 
+from .costs import FEWEST_CLUSTERS, Cost, content, costs, family, sentence, unit
 
-def draw(rows: pl.DataFrame) -> Drawn:
+
+def of_rows(rows: pl.DataFrame) -> Drawn:
     """Draw what the tasks of some rows cost."""
     points = [p for p in frontier(rows) if p.measured]
     if not points:
