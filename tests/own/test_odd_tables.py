@@ -9,7 +9,6 @@ import pytest
 from study_checks import refusal
 
 import memcap
-from memcap.own import formats
 from memcap.own.table import Columns, read_table
 from memcap.terminal.words import warn_once
 
@@ -92,7 +91,6 @@ FILES = {
         ),
         (odd_load("1.{}".format), {}, IS_TEXT.format("1." + LOAD[0], 0, 2)),
         (odd_load("{} %".format), {}, IS_TEXT.format(LOAD[0] + " %", 0, 2)),
-        (odd_load("${}".format), {}, IS_TEXT.format("$" + LOAD[0], 0, 2)),
     ],
     "times": [
         (with_times("{:%Y-%m-%d %-H:%M}".format), {}, SAME),
@@ -147,12 +145,8 @@ FILES = {
     ],
     "bytes": [
         (PACKED, {}, SAME),
-        (gzip.compress(PACKED), {}, "cannot be read as CSV ("),
-        (gzip.compress(b"sequence,x\n" + b"1,2\n" * 99_999), {}, "holds more than"),
-        (PACKED[:-60], {}, "cannot be read as CSV ("),
+        (PACKED[:-60], {}, "cannot be read ("),
         (BROKEN, {}, "cannot be read"),
-        (b"(\xb5/\xfd\0\0", {}, "is packed, but not by gzip"),
-        (b"x\x9c\0\0", {}, "is packed, but not by gzip"),
         (TEXT.encode("utf-16"), {}, "has no column `fault`"),
         (b"PK\3\4" + TEXT.encode(), {}, "has no column `sequence`"),
         (TEXT.replace("sun", "s\xfcn").encode("latin-1"), {}, "invalid utf-8"),
@@ -181,16 +175,14 @@ CASES = [(kind, *case) for kind, cases in FILES.items() for case in cases]
 
 
 def form_of(tmp_path, content, decimal_comma=False, **columns):
-    path = tmp_path / "t.csv"
+    is_packed = content[:2] == PACKED[:2]
+    path = tmp_path / ("t.csv.gz" if is_packed else "t.csv")
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return read_table(path, Columns("fault", **columns), decimal_comma)
 
 
 @pytest.mark.parametrize(("kind", "content", "how", "said"), CASES)
-def test_an_odd_table_is_read_right_or_refused(
-    tmp_path, monkeypatch, kind, content, how, said
-):
-    monkeypatch.setattr(formats, "MOST_BYTES", 100_000)
+def test_an_odd_table_is_read_right_or_refused(tmp_path, kind, content, how, said):
     if said is not SAME:
         assert said in refusal(lambda: form_of(tmp_path, content, **how))
         return
