@@ -84,11 +84,6 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="column that assigns sequences to train, validation or test (default: folds)",
     )
     add(
-        "--take",
-        type=positive,
-        help="number of sequences to draw at random from a larger table (default: all)",
-    )
-    add(
         "--missing",
         choices=("refuse", "mask"),
         default="refuse",
@@ -224,7 +219,7 @@ def _task(arguments: Namespace, folder: Path) -> tuple[Data, LongForm]:
             raise UserError(
                 f"{file}: must be a {', '.join(READERS)} or .npz file, or a folder of .npy files"
             )
-        for option in ("target", "split", "take", "window"):
+        for option in ("target", "split", "window"):
             value = getattr(arguments, option)
             if value is not None:
                 raise UserError(

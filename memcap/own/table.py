@@ -62,7 +62,6 @@ class Columns:
         values: whether the target has values; None: judged by its numbers.
         split: the column that says to which part a sequence belongs: train, validation
             (or val, valid, dev), test.
-        take: number of sequences to draw at random from a table that has more; None: all.
         window: of a table that is one long series: steps of the sequences that are cut
             from it, which show the target, too.
         ahead: the target is this many steps after the last one of a window.
@@ -79,7 +78,6 @@ class Columns:
     missing: str = "refuse"
     values: bool | None = None
     split: str | None = None
-    take: int | None = None
     window: int | None = None
     ahead: int = 1
 
@@ -294,8 +292,6 @@ def long_form(frame: pl.DataFrame, columns: Columns, name: str = "frame") -> Lon
         size += f", in {plural(int(groups.max()) + 1, 'group')} of `{columns.group}`"
     if columns.split is not None:
         arrays["split"] = table.split()
-    if table.total > table.shape[0]:
-        size += f", drawn from {table.total:,}"
     split_words = checked(name, arrays, "").split_words
     words = (f"{size}.", input_words, target_words, *split_words)
     seen = replace(
@@ -327,7 +323,7 @@ def sequences_of(
         UserError: a column is missing, or holds a name that the net does not know.
     """
     asked = frame.with_columns(pl.lit(0).alias(columns.target))
-    only = replace(columns, drop=(), keep=(), group=None, split=None, take=None)
+    only = replace(columns, drop=(), keep=(), group=None, split=None)
     table = _Table(asked, only, name)
     inputs = table.encoded(features)
     sequences = [
@@ -346,14 +342,15 @@ def _windows(
             "--window: blocks of the series are its groups and parts; leave out --group and"
             " --split"
         )
-    one = replace(columns, sequence=SERIES, take=None)
+    one = replace(columns, sequence=SERIES)
     table = _Table(frame.with_columns(pl.lit(0).alias(SERIES)), one, name)
     series = table.frame.select(*table.features, columns.target)
     window = columns.window or 0
     most = MOST_NUMBERS // (window * series.width)
-    if min(series.height - window, columns.take or series.height) > most:
+    if series.height - window > most:
         raise UserError(
-            f"{name}: too many windows to fit; --take {most} takes as many as do, spread evenly"
+            f"{name}: {series.height:,} steps make more windows than fit into"
+            f" {LARGEST >> 20} MiB; give it {most + window:,} steps, or a shorter --window"
         )
     meaning = replace(
         columns,
@@ -364,9 +361,8 @@ def _windows(
         drop=(),
         keep=(),
         group=BLOCK,
-        take=None,
     )
-    return cut(series, columns.target, window, columns.ahead, columns.take), meaning
+    return cut(series, columns.target, window, columns.ahead), meaning
 
 
 class _Table:
@@ -377,7 +373,6 @@ class _Table:
         frame: the lines. place: of each line, its sequence's among the N. position: of
             each line, its step.
         lengths: (N,) steps of each sequence. shape: N, and the most steps.
-        total: number of sequences from which these are drawn.
         due: of each line, whether an answer is due. head: some lines, up to an answer.
         at_end: whether the target is asked once, at the end of a sequence.
     """
@@ -407,12 +402,6 @@ class _Table:
                 gaps and column != target,
                 f"`{column}` ({option}) is missing in {gaps:,} lines",
             )
-        names = frame[sequence].unique().sort()
-        self.total = len(names)
-        if columns.take is not None and columns.take < self.total:
-            order = np.random.default_rng(0).permutation(self.total)
-            chosen = names[order[: columns.take]].to_frame()
-            frame = frame.join(chosen, sequence, "semi", maintain_order="left")
         if step is None:
             frame = pl.concat(frame.partition_by(sequence, maintain_order=True))
         else:
@@ -639,8 +628,8 @@ class _Table:
         self.refuse(
             count * steps * width > MOST_NUMBERS,
             f"{count:,} sequences of up to {steps:,} steps of {width} numbers are more than"
-            f" {LARGEST >> 20} MiB; --take {MOST_NUMBERS // (width * steps)} draws as many as"
-            " fit, or leave out features",
+            f" {LARGEST >> 20} MiB; draw {MOST_NUMBERS // (width * steps):,} of them, or leave"
+            " out features",
         )
 
     def targets(self) -> tuple[dict[str, np.ndarray], list[str], str]:

@@ -13,16 +13,13 @@ STEP = "(step)"
 BLOCK = "(block)"
 
 
-def cut(
-    series: pl.DataFrame, target: str, window: int, ahead: int, take: int | None
-) -> pl.DataFrame:
-    """Return the windows of a series.
+def cut(series: pl.DataFrame, target: str, window: int, ahead: int) -> pl.DataFrame:
+    """Return the windows of a series, all that lie in one block.
 
     Args:
         series: the features and the target, a line per step, in order.
         target: its name. What it is to be comes as a further column, TARGET +AHEAD.
         window, ahead: steps of a window, and steps from its last to its target.
-        take: number of windows, spread evenly; None: all that lie in one block.
 
     Raises:
         UserError: the series is too short for windows in each block.
@@ -33,8 +30,6 @@ def cut(
     within = (start + span - 1) * BLOCKS // series.height == block
     answers = series[target][start + span - 1]
     start = start[within & answers.is_not_null().to_numpy()]
-    if take is not None and take < len(start):
-        start = start[np.linspace(0, len(start) - 1, take).astype(int)]
     if len(np.unique(block[start])) < BLOCKS:
         raise UserError(
             f"--window {window}: {series.height:,} steps do not make windows in each of {BLOCKS}"

@@ -168,7 +168,7 @@ BAD = {
     "mine.csv --target y --folds 6": "--folds: 6: must be at most 5",
     "mine.csv --target y --most 100000": "--most: 100000: must be at most",
     "mine.csv --target y --missing drop": "'drop'",
-    "arrays --take 9": "--take 9: arrays have no columns; leave it out",
+    "arrays --window 9": "--window 9: arrays have no columns; leave it out",
     "mine.csv --target y --check --json": "--check: prints words alone",
     "mine.csv --target y": "too few sequences or groups; it takes at least 10",
     "one.csv --target y": "has one line a sequence, up to its answer",

@@ -48,10 +48,7 @@ def test_a_window_shows_features_and_target_and_asks_for_the_target_later(tmp_pa
         assert max(steps[1]) < min(steps[2])
 
 
-def test_of_many_windows_some_are_taken_evenly_and_gaps_are_not_asked():
-    few = form_of(take=40).arrays
-    assert len(few["targets"]) == 40
-    assert {*np.bincount(few["groups"])} == {3, 4, 5}
+def test_gaps_are_not_asked():
     gaps = SERIES.with_columns(load=pl.col("load").replace(100.5, None))
     with_gaps = form_of(gaps, missing="mask").arrays
     assert with_gaps["targets"].min() > 101
