@@ -65,6 +65,7 @@ TRAINED = 0.05  # of the gain
 # of the loss without state: a training loss below it shows that the net learns its data
 FALLS = 0.95
 LEARNT = 0.5  # least share that nets reach of what a predictor without state gains
+DRAWS = 200  # of the folds, for the interval of the width
 ALWAYS = 5  # folds in which a width is worse, so that this is hardly chance
 
 Verdict = Literal[
@@ -176,9 +177,9 @@ def enough_of(
 
 def interval_of(losses: np.ndarray, without_state: np.ndarray) -> tuple[int, int]:
     """Return the places of the middle 95 % of the narrowest widths that are enough, by
-    folds drawn with replacement in all ways; arguments as of `enough_of`, (W, K)."""
-    folds = range(losses.shape[1])
-    draws = np.array(list(itertools.product(folds, repeat=len(folds))))
+    a bootstrap of the folds; arguments as of `enough_of`, (W, K)."""
+    folds = losses.shape[1]
+    draws = np.random.default_rng(0).integers(folds, size=(DRAWS, folds))
     enough, _ = enough_of(losses[:, draws], without_state[draws])
     low, high = np.quantile(enough.argmax(0), [0.025, 0.975], method="nearest")
     return int(low), int(high)
