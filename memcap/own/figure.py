@@ -59,10 +59,6 @@ def _plot(curve: LossCurve, data: pl.DataFrame) -> Figure:
     if curve.units is not None:
         label = f"{plural(curve.units, 'unit')}: enough"
         axes.axvline(curve.units, color=COLOURS[2], lw=1, label=label)
-        often = curve.right_as_often
-        if often is not None and often.units < curve.units:
-            label = f"{plural(often.units, 'unit')}: right as often"
-            axes.axvline(often.units, color=COLOURS[2], lw=1, ls="--", label=label)
     axes.set_xscale("log", base=2)
     axes.set_xticks(units, [str(width) for width in units])
     axes.set_xticks([], minor=True)

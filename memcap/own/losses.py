@@ -372,21 +372,6 @@ class LossCurve:
         return min(better, key=lambda width: width.mean, default=None)
 
     @property
-    def right_as_often(self) -> WidthLoss | None:
-        """The narrowest width that says the right class as often as the one that is
-        enough, within a standard error: more units make its probabilities better. None
-        of values, and where no width is enough.
-        """
-        if not self.enough or self.task.loss == "values":
-            return None
-        score = self.enough[0].score
-        judges = self.task.part_sizes[1]
-        if not self.task.has_own_split:
-            judges *= len(self.folds)
-        least = score - (score * (1 - score) / judges) ** 0.5
-        return next(width for width in self.widths if width.score >= least)
-
-    @property
     def next_narrower(self) -> WidthLoss | None:
         """The widest width tried below the narrowest that is no worse than the best."""
         least = self.within[0].units if self.within else 0

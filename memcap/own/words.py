@@ -223,8 +223,7 @@ def _no_width_helps(curve: LossCurve) -> list[str]:
 
 
 def _other_rules(curve: LossCurve) -> list[str]:
-    """Say which width other rules choose: that nothing is forgiven, or that the right
-    class is enough."""
+    """Say which width another rule chooses: that nothing is forgiven."""
     if not curve.enough:
         return []
     chosen = curve.enough[0]
@@ -235,13 +234,6 @@ def _other_rules(curve: LossCurve) -> list[str]:
         lines.append(
             f"{as_good.units} do no worse than the best, within chance: {loss_text(as_good)}. With"
             f" {chosen.units} the loss goes {loss:.1%} of the way back to a net without memory."
-        )
-    often = curve.right_as_often
-    if often is not None and often.units < chosen.units:
-        verb = "are" if often.units > 1 else "is"
-        lines.append(
-            f"{plural(often.units, 'unit')} {verb} right as often (accuracy {often.score:.3f}):"
-            " enough if you need only the class; with more, probabilities are better."
         )
     return lines
 
@@ -286,7 +278,6 @@ def as_dict(curve: LossCurve) -> dict[str, Any]:
         "best": curve.best.units,
         "better": units(curve.better),
         "as_good": curve.as_good.units if curve.enough and curve.by_chance else None,
-        "right_as_often": units(curve.right_as_often),
         "margin": curve.margin,
         "gain": curve.gain,
         "state_helps": curve.state_helps,

@@ -349,12 +349,6 @@ def test_where_no_width_can_be_told_it_says_why(curve, losses, changes, verdict,
             ["2 units have learnt the training sequences (loss 0.01 there)"],
             [],
         ),
-        (  # a standard error of .9 is .012, of 600 sequences
-            (0.5, 0.4, 0.3),
-            {"score": (0.89, 0.9, 0.9)},
-            ["1 unit is right as often (accuracy 0.890)"],
-            [],
-        ),
         (  # though validation saw no difference
             (0.5, 0.3, 0.3),
             {"folds": ((0.5,) * 5, (0.4,) * 5, (0.3,) * 5)},
