@@ -16,10 +16,9 @@ sequences to tell. Of the nets of a width and fold, of whatever start and recipe
 one with the lowest validation loss counts.
 
 A width is called not enough only if its nets trained. Each fold has its own starts: if
-the best net of some fold stays a fifth of the gain above what another fold's reaches,
-and further than chance explains, or if none gets a twentieth of the way from the loss
-without state, more starts might do. What makes a fold hard for all good widths does not
-count.
+how far it is above the widths that are enough differs between folds by a fifth of the
+gain, and by more than chance explains, or if no fold's nets get a twentieth of the way
+from the loss without state, more starts might do.
 
 A file with a split of its own has no folds: repeats of the training, each with its own
 seeds, take their place, and the margin covers only the chance in training. The choice
@@ -56,8 +55,8 @@ ENOUGH = 0.95
 HELPS = 0.975
 REPEATS = 5  # folds, or repeats, over which seeds are spread
 MOST_MARGIN = 0.2  # of the gain from state; above it, there are too few sequences
-# Best nets of folds did not all train if they are further apart than this share of the
-# gain, and than so many margins of chance: such a margin is 0.95 standard deviations, and
+# Best nets of folds did not all train if their excess differs by more than this share of
+# the gain, and than so many margins of chance: such a margin is 0.95 standard deviations, and
 # five numbers lie within 3.9 of these in 95 %.
 UNLIKE = 0.2
 RANGE = 4
@@ -321,39 +320,18 @@ class LossCurve:
         knows = last.mean < FALLS * constant.mean and last.beats(constant)
         return "no state needed" if knows else "nothing learnt"
 
-    @cached_property
-    def hardness(self) -> np.ndarray:
-        """How far the loss of each fold lies above the mean over folds, (K,): the mean over
-        the widths that reach at least half of the gain from state."""
-        losses, _ = self._arrays
-        means = losses.mean(1)
-        folds = losses[means <= means.min() + self.gain / 2].mean(0)
-        return folds - folds.mean()
-
-    def shares(self, width: WidthLoss) -> list[list[float]]:
-        """Return which share of the gain from state each of its nets has, fold by fold,
-        were no fold harder than others."""
-        none = self.without_state.on_validation.mean + self.hardness
-        nets = width.nets or [(loss,) for loss in width.on_validation.folds]
-        return [
-            [(loss - net) / max(self.gain, 1e-12) for net in fold]
-            for loss, fold in zip(none, nets, strict=True)
-        ]
-
-    def least_trained(self, width: WidthLoss) -> float:
-        """Return the share of the gain below which a net of this width did not train."""
-        unlike = max(UNLIKE, RANGE * self.by_chance / max(self.gain, 1e-12))
-        return max(TRAINED, max(map(max, self.shares(width))) - unlike)
-
     def did_not_train(self, width: WidthLoss) -> bool:
-        """Tell whether a width is not enough, and no net of some fold trained."""
-        best = min(map(max, self.shares(width)))
-        return width not in self.within and best < self.least_trained(width)
-
-    def untrained(self, width: WidthLoss) -> int:
-        """Count the nets of a width that did not train."""
-        least = self.least_trained(width)
-        return sum(share < least for fold in self.shares(width) for share in fold)
+        """Return whether a width is not enough, but more starts might change that: its
+        nets differ from fold to fold, compared with those of the widths that are, or
+        gain next to nothing in all."""
+        if not self.within or width in self.within:
+            return False
+        losses = np.array(width.on_validation.folds)
+        good = np.mean([each.on_validation.folds for each in self.within], 0)
+        excess = np.ptp(losses - good)
+        gains = np.array(self.without_state.on_validation.folds) - losses
+        unlike = excess > max(UNLIKE * self.gain, RANGE * self.by_chance)
+        return bool(unlike or gains.max() < TRAINED * self.gain)
 
     @property
     def as_good(self) -> WidthLoss:

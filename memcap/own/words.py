@@ -134,8 +134,8 @@ def _narrower(curve: LossCurve) -> list[str]:
     lines = []
     if narrower is not None and curve.did_not_train(narrower):
         lines.append(
-            f"{narrower.units} did not train ({curve.untrained(narrower)} of {narrower.runs}"
-            f" nets), so {narrower.units} may be enough: more starts may show it (--seeds)."
+            f"{narrower.units} did not train in every fold ({narrower.runs} nets), so"
+            f" {narrower.units} may be enough: more starts may show it (--seeds)."
         )
     elif narrower is not None:
         verb = "are" if narrower.units > 1 else "is"
@@ -295,7 +295,6 @@ def as_dict(curve: LossCurve) -> dict[str, Any]:
                 "score": width.score,
                 "enough": width in curve.within,
                 "runs": width.runs,
-                "untrained": curve.untrained(width),
             }
             for width in curve.widths
         ],
