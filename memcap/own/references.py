@@ -1,13 +1,11 @@
 """Predictors that train no state, by scikit-learn: which memory would do, and how well?
 
-Each is the best of a few linear models, and for numbers in few columns of a forest, on
-features of a user's own sequences; the validation part chooses among them.
+Each is the best of a few linear models on features of a user's own sequences; the
+validation part chooses among them.
 
 * constant: the shares of the classes, or the mean.
 * last step: the current input, and its products. What equals it needs no state.
-* window: the last few inputs; of symbols also each run of them, an n-gram.
-* running mean: the mean and the sum of all inputs so far, and the current one. One unit
-  that adds up can hold one such sum.
+* window: the last few inputs, and their squares.
 * all steps: all inputs so far, side by side. No fixed number of units stands for it.
 """
 
@@ -22,20 +20,18 @@ from memcap.own.file import Sequences
 from memcap.own.task import Data
 
 ALL = "all steps"
-KINDS = ("constant", "last step", "window", "running mean", ALL)
+KINDS = ("constant", "last step", "window", ALL)
 WINDOW = 5  # steps
 STRENGTHS = (0.01, 1.0, 100.0)  # inverse of the penalty on squared weights
 MOST_ROWS = 8000  # of training
 MOST_PRODUCTS = 300
 MOST_COLUMNS = 2000  # of all steps
-MOST_IN_FOREST = 500  # columns; each split looks at all of them
 MOST_CELLS = 20_000_000
 LEAST = 1e-6  # probability of a class
 # of a guess: the rest is the constant's, as the next answer may be of any class
 SURE = 0.999
 ITERATIONS = 50
-FREQUENT = 10  # lines with a run of symbols; rarer runs count as one
-TREES = {"n_estimators": 50, "min_samples_leaf": 3, "random_state": 0}
+FREQUENT = 10  # lines with a symbol; rarer ones count as one
 
 
 def kinds(task: Data, lag: int) -> tuple[str, ...]:
@@ -101,9 +97,9 @@ def _table(task: Data, lag: int, kind: str) -> tuple[Any, np.ndarray, np.ndarray
     inputs = file.inputs[seen]
     when = when - first[which]
     if file.symbols is None:
-        features = _of_numbers(inputs, file.counts[seen], which, when, kind)
+        features = _of_numbers(inputs, which, when, kind)
     else:
-        features = _of_symbols(file, inputs, which, when, kind)
+        features = _of_symbols(inputs, which, when, kind, file.blank)
     return features, answers, part
 
 
@@ -155,43 +151,21 @@ def _all(
 
 
 def _of_symbols(
-    file: Sequences, inputs: np.ndarray, which: np.ndarray, when: np.ndarray, kind: str
+    inputs: np.ndarray, which: np.ndarray, when: np.ndarray, kind: str, blank: int
 ) -> Any:
     """Return features of symbols, (A, P), sparse."""
-    from scipy.sparse import csr_array, hstack
     from sklearn.preprocessing import OneHotEncoder
 
-    steps = WINDOW if kind == "window" else 1
-    windows = _last(inputs, which, when, steps, file.blank).astype(np.int64)
-    columns = [windows]
-    run = windows[:, -1]
-    for back in range(1, windows.shape[1]):
-        run = run * (file.blank + 1) + windows[:, -1 - back]
-        columns.append(run[:, None])
     if kind == ALL:
-        columns.append(_all(inputs, which, when, file.blank))
-    encoder = OneHotEncoder(min_frequency=FREQUENT)
-    shown = encoder.fit_transform(np.concatenate(columns, 1))
-    if kind != "running mean":
-        return shown
-    seen = inputs[which]
-    counts = (np.arange(inputs.shape[1]) <= when[:, None]) & (seen != file.blank)
-    row, step = np.nonzero(counts)
-    shape = len(which), file.blank
-    totals = csr_array((np.ones(len(row)), (row, seen[row, step])), shape)
-    shares = csr_array(totals / np.maximum(counts.sum(1), 1)[:, None])
-    parts = [shown, shares]
-    if file.lengths is not None or file.due is not None:  # else sums say the same
-        parts.append(totals / inputs.shape[1])
-    return hstack(parts).tocsr()
+        columns = _all(inputs, which, when, blank)
+    else:
+        steps = WINDOW if kind == "window" else 1
+        columns = _last(inputs, which, when, steps, blank)
+    return OneHotEncoder(min_frequency=FREQUENT).fit_transform(columns)
 
 
 def _of_numbers(
-    inputs: np.ndarray,
-    counts: np.ndarray,
-    which: np.ndarray,
-    when: np.ndarray,
-    kind: str,
+    inputs: np.ndarray, which: np.ndarray, when: np.ndarray, kind: str
 ) -> np.ndarray:
     """Return features of numbers, (A, P)."""
     if kind == "column":
@@ -204,11 +178,6 @@ def _of_numbers(
     if (width + 1) ** 2 <= MOST_PRODUCTS and steps == 1:
         first, second = np.triu_indices(width)
     parts = [x, x[:, first] * x[:, second]]
-    if kind == "running mean":
-        sums = np.cumsum(inputs, 1, dtype=np.float64)[which, when]
-        steps_seen = np.cumsum(counts, 1)[which, when]
-        count = steps_seen[:, None].astype(np.float64)
-        parts += [count, sums, sums / count]
     if kind == ALL:
         parts.append(_all(inputs, which, when, 0))
     return np.concatenate(parts, 1)
@@ -226,7 +195,6 @@ def _guesses(
     task: Data, features: Any, answers: np.ndarray, part: np.ndarray
 ) -> Iterator[np.ndarray]:
     """Yield the guesses of each model where the part is not training, (A, O)."""
-    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.preprocessing import StandardScaler
@@ -245,9 +213,6 @@ def _guesses(
     if isinstance(features, np.ndarray):
         scaler = StandardScaler().fit(features[training])
         features = np.clip(scaler.transform(features), -10, 10)
-        if features.shape[1] <= MOST_IN_FOREST:
-            forest = ExtraTreesClassifier if has_classes else ExtraTreesRegressor
-            models.append(forest(**TREES))
     if len(np.unique(answers[training])) < 2:
         return
     for model in models:

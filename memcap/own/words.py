@@ -24,12 +24,10 @@ NAMES = {  # of references
     "constant": "always the same",
     "last step": "the last step",
     "window": f"the last {WINDOW} steps",
-    "running mean": "a running mean",
     ALL: "all steps side by side",
 }
 MEANINGS = {  # of those that no net beats
     "window": f"{WINDOW} steps suffice, without a state",
-    "running mean": "one unit that adds up would do, if training found it",
     ALL: "a model that is given all steps at once does as well",
 }
 COLUMNS = (
