@@ -105,7 +105,7 @@ def _table(task: Data, lag: int, kind: str) -> tuple[Any, np.ndarray, np.ndarray
 
 def _first(file: Sequences, lag: int) -> np.ndarray:
     """Return the first of the last `lag` + 1 steps of each sequence, (N,)."""
-    if file.padded_after and file.lengths is not None:
+    if file.lengths is not None:
         return np.maximum(file.lengths - 1 - lag, 0)
     return np.full(len(file.inputs), file.steps - 1 - lag)
 

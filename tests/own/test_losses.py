@@ -75,7 +75,7 @@ def test_references_see_the_last_steps_as_nets_do_wherever_padding_stands(save, 
     # the last four steps of each, without any padding
     places = lengths[:, None] - 4 + np.arange(4)
     cut = save(inputs[sequences[:, None], places], targets)
-    task = save(inputs, targets, lengths=lengths, padding="after")
+    task = save(inputs, targets, lengths=lengths)
     for kind in references.KINDS:
         alike = references.losses(cut, 3, kind)
         assert references.losses(task, 3, kind) == pytest.approx(alike, abs=0.05), kind
@@ -89,9 +89,7 @@ def test_all_steps_are_told_apart_from_either_end_of_unlike_sequences(
     lengths = np.random.default_rng(4).integers(3, STEPS + 1, COUNT)
     at = place % lengths
     values = inputs.reshape(COUNT, STEPS, -1)[np.arange(COUNT), at, 0]
-    task = save(
-        inputs, 1 * (values > 2 * (inputs is NUMBERS)), lengths=lengths, padding="after"
-    )
+    task = save(inputs, 1 * (values > 2 * (inputs is NUMBERS)), lengths=lengths)
     assert references.losses(task, STEPS - 1, references.ALL)[1] < 0.3
 
 
