@@ -24,11 +24,10 @@ A file with a split of its own has no folds: repeats of the training, each with 
 seeds, take their place, and the margin covers only the chance in training. The choice
 of test sequences affects all repeats alike, and no margin says by how much.
 
-State helps if the best width beats the best map of the current input on validation's
+State helps if the best width beats the best map of the current input on the held-out
 sequences, fold by fold, beyond chance (at 2.5 %), and if that map does not answer all.
-Validation has also chosen the best of the k nets of each fold. The least of k losses
-that differ by chance alone lies up to sqrt(2 log(k)) standard deviations below their
-mean, and so much is taken off: the deviation is that of the gain over the folds.
+If it does not, chance may hide the gain: only where this could be at most a fifth of the
+loss without state does the curve say that no width helps.
 """
 
 import itertools
@@ -54,7 +53,9 @@ FORGIVEN = 0.02  # of the gain from state
 ENOUGH = 0.95
 HELPS = 0.975
 REPEATS = 5  # folds, or repeats, over which seeds are spread
-MOST_MARGIN = 0.2  # of the gain from state; above it, there are too few sequences
+# of the gain from state, or of the loss without state: where chance hides more, there
+# are too few sequences to tell
+MOST_MARGIN = 0.2
 # Best nets of folds did not all train if their excess differs by more than this share of
 # the gain, and than so many margins of chance: such a margin is 0.95 standard deviations, and
 # five numbers lie within 3.9 of these in 95 %.
@@ -101,14 +102,18 @@ class Loss:
             return math.nan
         return float(np.std(self.folds, ddof=1) / len(self.folds) ** 0.5)
 
-    def beats(self, other: "Loss", nets: int = 1) -> bool:
-        """Tell whether it is lower than another loss on the same folds, beyond chance, if
-        it is the least of the losses of so many nets in each fold."""
+    def gain(self, other: "Loss") -> tuple[float, float]:
+        """Return how far it is below another loss on the same folds, and how far chance
+        moves that; for one fold, a little of the other loss."""
         gain = Loss(tuple(np.subtract(other.folds, self.folds)))
         if len(self.folds) < 2:
-            return gain.mean > FORGIVEN * other.mean
-        luck = (2 * math.log(nets) * len(self.folds)) ** 0.5
-        return gain.mean > (_quantile(len(self.folds), HELPS) + luck) * gain.error
+            return gain.mean, FORGIVEN * other.mean
+        return gain.mean, _quantile(len(self.folds), HELPS) * gain.error
+
+    def beats(self, other: "Loss") -> bool:
+        """Return whether it is lower than another loss on the same folds, beyond chance."""
+        gain, chance = self.gain(other)
+        return gain > chance
 
     def is_nothing_of(self, other: "Loss") -> bool:
         """Tell whether it leaves next to nothing of another loss, as if it were 0."""
@@ -127,7 +132,6 @@ class WidthLoss(Loss):
             the target's unit.
         runs: number of nets trained.
         keys: keys of the members whose losses count, one per fold.
-        nets: validation losses of all nets of each fold.
     """
 
     units: int
@@ -136,7 +140,6 @@ class WidthLoss(Loss):
     score: float
     runs: int
     keys: tuple[str, ...] = ()
-    nets: tuple[tuple[float, ...], ...] = ()
 
 
 def _quantile(folds: int, level: float) -> float:
@@ -223,7 +226,7 @@ class LossCurve:
     @cached_property
     def memory(self) -> str | None:
         """The kind that sees more than the last step, beats it, and is the best of these."""
-        kinds = {kind: loss.on_validation for kind, loss in self.references.items()}
+        kinds = dict(self.references)
         constant = kinds.pop("constant")
         last = kinds.pop("last step")
         if last.is_nothing_of(constant):
@@ -308,15 +311,20 @@ class LossCurve:
     @cached_property
     def verdict(self) -> Verdict:
         """Say what is known of the width."""
+        most = MOST_MARGIN * self.gain
         if self.state_helps:
-            few = self.margin > MOST_MARGIN * self.gain
+            lowest = min(width.mean for width in self.widths)
+            few = self.margin > most or self.within[0].mean - lowest > most
             return "too few to tell" if few else "enough"
         if self.memory is not None:
-            known = self.references[self.memory].on_validation
-            lags_behind = known.beats(self.best.on_validation)
+            lags_behind = self.references[self.memory].beats(self.best)
             return "did not train" if lags_behind else "too few to tell"
-        constant = self.references["constant"].on_validation
-        last = self.without_state.on_validation
+        constant = self.references["constant"]
+        last = self.without_state
+        if not last.is_nothing_of(constant):
+            gain, chance = self.best.gain(last)
+            if gain + chance > MOST_MARGIN * last.mean:
+                return "too few to tell"
         knows = last.mean < FALLS * constant.mean and last.beats(constant)
         return "no state needed" if knows else "nothing learnt"
 
@@ -365,22 +373,22 @@ class LossCurve:
     def state_helps(self) -> bool:
         """True if a net beats the best map without state, which does not answer all, and
         gains at least half as much as the best predictor that sees more."""
-        last = self.without_state.on_validation
-        if last.is_nothing_of(self.references["constant"].on_validation):
+        last = self.without_state
+        if last.is_nothing_of(self.references["constant"]):
             return False
         if self.memory is not None:
-            known = self.references[self.memory].on_validation
-            if self.gain < LEARNT * (last.mean - known.mean):
+            least = LEARNT * (last.mean - self.references[self.memory].mean)
+            if last.mean - self.best.mean < least:
                 return False
-        nets = max(map(len, self.best.nets), default=1)
-        return self.best.on_validation.beats(last, nets)
+        return self.best.beats(last)
 
     @property
     def by_heart(self) -> bool:
         """True if nets learn the training sequences by heart, and nothing of it carries
         over to others."""
         learnt = min(width.train for width in self.widths)
-        return not self.state_helps and learnt < FALLS * self.without_state.mean
+        learns = learnt < FALLS * self.without_state.mean
+        return self.verdict == "nothing learnt" and learns
 
     @property
     def learnt(self) -> WidthLoss | None:
@@ -457,7 +465,6 @@ def width_losses(rows: pl.DataFrame) -> tuple[tuple[int, ...], tuple[WidthLoss, 
         units = part["units"][0]
         train, score = part.select(pl.col("train_loss", "final").mean()).row(0)
         recipes = Counter(map(recipe_of, part.iter_rows(named=True)))
-        nets = rows.filter(units=units)
         width = WidthLoss(
             folds=tuple(part["held_out_loss"]),
             validation=tuple(part["validation_loss"]),
@@ -465,9 +472,8 @@ def width_losses(rows: pl.DataFrame) -> tuple[tuple[int, ...], tuple[WidthLoss, 
             recipe=recipes.most_common(1)[0][0],
             train=train,
             score=score,
-            runs=nets.height,
+            runs=rows.filter(units=units).height,
             keys=tuple(part["key"]),
-            nets=tuple(tuple(nets.filter(fold=k)["validation_loss"]) for k in folds),
         )
         widths.append(width)
     return folds, tuple(widths)

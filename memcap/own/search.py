@@ -1,9 +1,10 @@
 """The search for the units that a user's own sequences need, in rounds that a rerun continues.
 
 First recipes race on one fold, by validation loss, at narrow widths and at a wide one.
-The best of each end train widths that double, on all folds, and further starts of the
-widest one that is not enough where its nets did not train; then widths between the
-narrowest that is enough and the next narrower one.
+The best of each end train widths that double, on all folds, until the widest has four
+times the units that are enough and is no better; and further starts of the widest one
+that is not enough where its nets did not train; then widths between the narrowest that
+is enough and the next narrower one.
 """
 
 import itertools
@@ -37,7 +38,7 @@ RACE = (
 )
 # the widths at which recipes race, the narrow ones together
 RACE_UNITS = ((1, 2), (16,))
-RACE_SEEDS = 2
+FIRST = 8  # units up to which widths are trained at once
 BATCH = 64  # sequences a step, of all these recipes
 FEWEST_STEPS = 10  # between evaluations
 NARROW = 5  # units; wider nets begin with the recipe of the wide end
@@ -58,15 +59,18 @@ class WidthSearch:
 
     def run(self) -> LossCurve:
         """Train what is missing; return the losses of the widths."""
-        recipes = self.race()
-        powers = [2**k for k in range(self.most.bit_length())]
-        curve = self.curve_of({*powers, self.most}, recipes)
+        recipes, wide = self.race()
+        widths = {*(2**k for k in range(self.most.bit_length())), self.most}
+        curve = self.curve_of([units for units in widths if units <= FIRST], recipes)
+        for units in sorted(units for units in widths if units > FIRST):
+            if may_gain(curve, wide):
+                curve = self.curve_of([units], recipes)
         while True:
             narrower = curve.next_narrower
             if (
                 narrower is not None
                 and curve.did_not_train(narrower)
-                and min(map(len, narrower.nets)) < STARTS
+                and narrower.runs < STARTS * self.folds
             ):
                 curve = self.curve_of([narrower.units], recipes, STARTS)
             elif (width := next_width(curve)) is not None:
@@ -74,15 +78,19 @@ class WidthSearch:
             else:
                 return curve
 
-    def race(self) -> tuple[Recipe, Recipe]:
+    def race(self) -> tuple[tuple[Recipe, Recipe], float]:
         """Return the recipes whose narrow and whose wide nets have the lowest validation
-        loss on the first fold."""
+        loss on the first fold, and the lowest one of wide nets."""
         recipes = [
             Recipe(name, lr=lr, budget=BUDGET, schedule="cosine") for name, lr in RACE
         ]
         units = itertools.chain(*RACE_UNITS)
-        kinds = itertools.product(units, recipes, [0], range(RACE_SEEDS))
-        rows = self.train([self.member(*kind) for kind in kinds])
+        rows = self.train(
+            [
+                self.member(*kind, fold=0, seed=0)
+                for kind in itertools.product(units, recipes)
+            ]
+        )
         rows = rows.with_columns(pl.col("validation_loss").fill_null(math.inf))
 
         def loss(units: tuple[int, ...], recipe: Recipe) -> Any:
@@ -91,7 +99,7 @@ class WidthSearch:
             return nets["validation_loss"].mean()
 
         narrow, wide = (min(recipes, key=partial(loss, ends)) for ends in RACE_UNITS)
-        return narrow, wide
+        return (narrow, wide), loss(RACE_UNITS[1], wide)
 
     def curve_of(
         self, widths: Iterable[int], recipes: Sequence[Recipe], seeds: int = 0
@@ -134,6 +142,15 @@ class WidthSearch:
         """Train the members that have no row yet; return the rows of all."""
         study = Study(self.folder, self.folder.name, session=shards.new_session())
         return run_study(members, self.engine, study, self.quiet)
+
+
+def may_gain(curve: LossCurve, wide: float) -> bool:
+    """Return whether nets wider than those of a curve may be better: its widest has less
+    than four times the units that are enough, or wide nets have a lower loss, `wide`,
+    on the first fold."""
+    if not curve.enough or curve.widths[-1].units < 4 * curve.enough[0].units:
+        return True
+    return wide < curve.enough[0].on_validation.folds[0] - curve.margin
 
 
 def next_width(curve: LossCurve) -> int | None:

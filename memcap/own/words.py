@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from memcap.own.losses import FORGIVEN, Loss, LossCurve, WidthLoss
+from memcap.own.losses import FORGIVEN, MOST_MARGIN, Loss, LossCurve, WidthLoss
 from memcap.own.references import ALL, MOST_COLUMNS, WINDOW
 from memcap.own.task import Data
 from memcap.terminal.words import Column, Listing, NumberColumn, plural
@@ -33,13 +33,15 @@ MEANINGS = {  # of those that no net beats
 COLUMNS = (
     NumberColumn("units"),
     Column(
-        "held-out loss",
-        "mean over the folds or repeats, in nats, or as a share of the variance",
+        "validation loss", "chooses the width; losses are nats, or shares of variance"
     ),
     Column(
         "enough",
-        "on validation no worse than the best beyond chance, or by at most 2 % of what"
-        " state gains",
+        "by validation no worse than the best beyond chance, or by at most 2 % of what state"
+        " gains",
+    ),
+    Column(
+        "held-out loss", "of sequences that chose nothing; mean over folds or repeats"
     ),
     NumberColumn("score", "held-out accuracy, or typical error in the target's unit"),
     NumberColumn("training loss"),
@@ -118,12 +120,19 @@ def _folds(curve: LossCurve) -> str:
 
 def _too_few(curve: LossCurve) -> list[str]:
     low, high = curve.interval or (0, 0)
-    share = curve.margin / curve.gain
-    return [
-        f"Too few sequences to tell the width: {low} to {high} units. Chance moves the loss by"
-        f" {curve.margin:.2g}, {share:.0%} of what state gains, over {_folds(curve)}; the best is"
-        f" {loss_text(curve.best)} with {curve.best.units}."
-    ]
+    best = curve.best
+    narrow = curve.within[0]
+    lowest = min(curve.widths, key=lambda width: width.mean)
+    why = (
+        f"by validation {narrow.units} would do, and the held-out loss of {narrow.units} is"
+        f" {loss_text(narrow)}, of {lowest.units} {loss_text(lowest)}"
+    )
+    if curve.margin > MOST_MARGIN * curve.gain:
+        why = (
+            f"chance moves the loss by {curve.margin:.2g}, and state gains {curve.gain:.2g}, over"
+            f" {_folds(curve)}; the best is {loss_text(best)} with {best.units}"
+        )
+    return [f"Too few sequences to tell the width, {low} to {high} units: {why}."]
 
 
 def _narrower(curve: LossCurve) -> list[str]:
@@ -165,9 +174,15 @@ def _memory(curve: LossCurve) -> list[str]:
         return lines
     constant = losses["constant"]
     for kind, loss in list(losses.items())[2:]:
-        is_rival = loss.is_nothing_of(constant) or not curve.best.beats(loss)
-        if is_rival and loss.beats(curve.without_state):
-            lines.append(f"No net beats {NAMES[kind]} beyond chance: {MEANINGS[kind]}.")
+        if not loss.beats(curve.without_state):
+            continue
+        lowest = min(width.mean for width in curve.widths)
+        if lowest >= loss.mean:
+            lines.append(f"No net beats {NAMES[kind]}: {MEANINGS[kind]}.")
+        elif loss.is_nothing_of(constant):
+            lines.append(f"By {NAMES[kind]} next to nothing is left: {MEANINGS[kind]}.")
+        elif not curve.best.beats(loss):
+            lines.append(f"Nets cannot be told from {NAMES[kind]}: {MEANINGS[kind]}.")
         if loss.beats(curve.best) and not curve.best.is_nothing_of(constant):
             lines.append(
                 f"Nets have not learnt all that follows from {NAMES[kind]}: more sequences, or"
@@ -181,7 +196,7 @@ def _no_width_helps(curve: LossCurve) -> list[str]:
     last = curve.without_state
     found = f"of {_widths(curve)} validation chose {best.units}: held-out loss {loss_text(best)}"
     if curve.verdict == "no state needed":
-        why = "no better"
+        why = "no better beyond chance"
         if last.is_nothing_of(curve.references["constant"]):
             why = "and the last step leaves next to nothing open"
         lines = [
@@ -204,6 +219,14 @@ def _no_width_helps(curve: LossCurve) -> list[str]:
             " sequences. More sequences, another recipe (memcap train), wider nets (--most) or more"
             " starts (--seeds) may show it."
         ]
+    if curve.verdict == "too few to tell":
+        gain, chance = best.gain(last)
+        return [
+            f"Too few sequences to tell whether a state helps: {found}; by the last step alone"
+            f" {loss_text(last)}. The gain is {gain:.2g}, and chance moves it by up to"
+            f" {chance:.2g} over {_folds(curve)}: more sequences or more folds (--folds) may"
+            " show it."
+        ]
     why = (
         "Training loss does not fall either: the target does not follow from the sequences,"
         " or it is as hard to learn as a parity."
@@ -215,7 +238,7 @@ def _no_width_helps(curve: LossCurve) -> list[str]:
             " is not in the sequences, or so few do not show it."
         )
     return [
-        f"No width helps: {found}, no better than {loss_text(last)} of the last step alone.",
+        f"No width helps beyond chance: {found}; by the last step alone {loss_text(last)}.",
         why,
     ]
 
@@ -241,8 +264,9 @@ def loss_table(curve: LossCurve) -> Listing:
     rows = [
         [
             str(width.units),
-            loss_text(width),
+            loss_text(width.on_validation),
             "yes" if width in curve.within else "",
+            loss_text(width),
             f"{width.score:.4g}",
             f"{width.train:.4g}",
             str(width.runs),
@@ -290,6 +314,7 @@ def as_dict(curve: LossCurve) -> dict[str, Any]:
             {
                 "units": width.units,
                 **plain(width),
+                "validation_loss": width.on_validation.mean,
                 "score": width.score,
                 "enough": width in curve.within,
                 "runs": width.runs,

@@ -136,7 +136,21 @@ def test_each_end_has_its_own_recipe(search):
     curve = make(loss).run()
     recipes = {width.units: width.recipe.name for width in curve.widths}
     assert (curve.units, recipes[1]) == (1, "chrono")
-    assert recipes[16] != "chrono"
+    assert recipes[8] != "chrono"
+
+
+@pytest.mark.parametrize(
+    ("enough", "of_wide", "widest"),
+    [(1, 0.1, 8), (2, 0.1, 8), (3, 0.1, 16), (8, 0.1, 32), (2, 0.05, 32)],
+)
+def test_widths_double_until_four_times_what_is_enough_gains_nothing(
+    search, enough, of_wide, widest
+):
+    make, _ = search
+    curve = make(
+        lambda units, *_: 0.5 if units < enough else 0.1 if units < 16 else of_wide
+    ).run()
+    assert curve.widths[-1].units == widest
 
 
 def test_where_the_file_has_a_split_repeats_of_other_seeds_are_in_place_of_folds(
@@ -150,7 +164,7 @@ def test_where_the_file_has_a_split_repeats_of_other_seeds_are_in_place_of_folds
         mine, task=replace(mine.task, file=str(tmp_path / "split.npz"))
     ).run()
     assert (curve.units, curve.folds) == (3, tuple(range(5)))
-    assert [width.runs for width in curve.widths] == [10] * 7
+    assert [width.runs for width in curve.widths] == [10] * 6
     assert {row["seed"] for row in rows} == set(range(10))
 
 
