@@ -134,7 +134,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add(
         "--window",
         type=positive,
-        help="steps of a sequence, which are cut from one long series",
+        help="steps of the sequences that are cut from a long series, or from each",
     )
     add(
         "--ahead",
