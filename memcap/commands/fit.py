@@ -29,13 +29,13 @@ from memcap.commands.arguments import (
 from memcap.config.member import Engine, Member
 from memcap.config.recipes import Recipe
 from memcap.knobs import UserError, names_of
-from memcap.models.model import MOST_UNITS, Model
+from memcap.models.model import Model
 from memcap.own import lags
 from memcap.own.fitted import best_net
 from memcap.own.folds import CLASSES, ORDERS, TIME
 from memcap.own.formats import READERS, is_table
 from memcap.own.losses import LossCurve
-from memcap.own.search import WidthSearch
+from memcap.own.search import WidthSearch, recipe_of
 from memcap.own.table import Columns, LongForm, read_folder, read_table, words_of
 from memcap.own.task import Data, own_task
 from memcap.own.words import as_dict, has_rare_class, loss_table, rare_words, sentences
@@ -107,14 +107,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="folder of the study (default: outputs/NAME of the file)",
     )
     add(
-        "--most",
-        type=partial(positive, most=MOST_UNITS),
-        default=32,
-        help="units of the widest net (default 32)",
+        "--most", type=positive, default=32, help="units of the widest net (default 32)"
     )
     add(
         "--folds",
-        type=partial(positive, most=5),
+        type=positive,
         default=5,
         help="folds of the cross-validation, at most 5 (default 5); with your own split,"
         " repeats",
@@ -171,7 +168,9 @@ def run(arguments: Namespace) -> None:
     search = WidthSearch(task, folder, *sizes, engine, quiet=bool(aside))
     curve = search.run()
     if curve.enough:
-        best_net(curve.enough[0], folder, form).save(folder)
+        chosen = curve.enough[0]
+        rows = search.final(chosen.units, recipe_of(chosen))
+        best_net(rows, folder / "net", form).save(folder)
     if arguments.code:
         print_code(arguments, partial(_code, curve))
         complain(sentences(curve)[0])

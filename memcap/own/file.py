@@ -147,6 +147,12 @@ class Sequences:
         count = len(self.inputs)
         if count < FEW:
             doubts.append(f"{count} sequences: nets will differ mostly by chance")
+        different = len({row.tobytes() for row in self.inputs})
+        if different < count:
+            doubts.append(
+                f"{count - different:,} sequences stand there more than once, and may be on"
+                " both sides of a split: leave copies out, or give them one group"
+            )
         if self.classes is not None:
             return doubts
         targets = self.targets[:1000]

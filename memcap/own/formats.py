@@ -25,8 +25,9 @@ TEXT_KINDS = (".csv", ".tsv")
 NO_VALUES = ["", "NA", "N/A", "NaN", "nan", "null", "NULL"]  # in a CSV file
 SEPARATORS = ",;\t|"  # that are found; where two are as frequent, the first
 # what is written as a number, whether or not it can be read as one
-NUMBER = r"^[-+]?\.?\d[\d.,' ]*([eE][-+]?\d+)?\s?%?$"
+NUMBER = r"^[-+\u2212]?\.?\d[\d.,' ]*([eE][-+]?\d+)?\s?%?$"
 YEAR_FIRST = r"^\d{4}-\d"
+CLOCK = r"^\d\d?:"  # a time without a date
 CLOCKS = ("%H:%M", "%H:%M:%S%.f", "%I:%M %p", "%I:%M:%S %p")
 
 
@@ -69,6 +70,8 @@ def read_frame(
         raise UserError(f"{path}: cannot be read ({why})") from error
     except (pl.exceptions.PolarsError, csv.Error, EOFError, zlib.error) as error:
         why = " ".join(str(error).split(". ")[0].split())[:200]
+        if "utf-8" in why:
+            why += "; save it as UTF-8"
         raise UserError(
             f"{path}: cannot be read as {kind[1:].upper()} ({why})"
         ) from error
@@ -78,9 +81,18 @@ def _read_csv(
     path: Path, ids: Collection[str | None], decimal_comma: bool
 ) -> pl.DataFrame:
     header = _header(path)
+    if header.startswith("\ufffd\ufffd"):  # two bytes that no UTF-8 has
+        raise UserError(f"{path}: is UTF-16; save it as UTF-8")
+    if header.startswith("#"):
+        raise UserError(f"{path}: begins with a comment; take such lines out")
     separator = max(SEPARATORS, key=re.sub('"[^"]*"', "", header).count)
     cells = next(csv.reader([header], delimiter=separator), [])
     names = [cell.strip() for cell in cells]
+    if "" in names:
+        raise UserError(
+            f"{path}: column {names.index('') + 1} has no name (an index? pandas writes none"
+            " by index=False); name it, or leave it out"
+        )
     if len({*names}) < len(names):
         raise UserError(f"{path}: has two columns of one name: {', '.join(names)}")
     frame = pl.scan_csv(

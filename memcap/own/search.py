@@ -20,8 +20,10 @@ import polars as pl
 from memcap import store
 from memcap.config.member import Engine, Member
 from memcap.config.recipes import Recipe
-from memcap.models.model import Model
-from memcap.own.losses import REPEATS, LossCurve, loss_curves
+from memcap.knobs import whole
+from memcap.models.model import MOST_UNITS, Model
+from memcap.own.folds import TIME
+from memcap.own.losses import REPEATS, LossCurve, WidthLoss, loss_curves
 from memcap.own.task import Data
 from memcap.rule import Evaluation
 from memcap.store import shards
@@ -42,6 +44,8 @@ FIRST = 8  # units up to which widths are trained at once
 BATCH = 64  # sequences a step, of all these recipes
 FEWEST_STEPS = 10  # between evaluations
 NARROW = 5  # units; wider nets begin with the recipe of the wide end
+MOST_SEEDS = 1000
+LEFT = 0.05  # of the sequences, which say where the last nets stop; and as many again
 STARTS = 6  # nets of a width and fold, before it is said that they did not train
 
 
@@ -56,6 +60,11 @@ class WidthSearch:
     seeds: int = 2  # nets of each width and fold
     engine: Engine = field(default_factory=Engine)  # how members share the machine
     quiet: bool = False  # show no progress
+
+    def __post_init__(self) -> None:
+        whole(self.most, "most", 1, MOST_UNITS)
+        whole(self.folds, "folds", 1, REPEATS)
+        whole(self.seeds, "seeds", 1, MOST_SEEDS)
 
     def run(self) -> LossCurve:
         """Train what is missing; return the losses of the widths."""
@@ -131,6 +140,22 @@ class WidthSearch:
             evaluation=self.evaluation,
         )
 
+    def final(self, units: int, recipe: Recipe) -> pl.DataFrame:
+        """Train nets of a width on nine tenths of the sequences, or by time on all but the
+        last ones, or on the training part of the file's own split; return their rows, in
+        the folder `net` of this one."""
+        task = self.task
+        fold = 0
+        if task.order == TIME:
+            fold = self.folds - 1
+        elif not task.has_own_split:
+            task = replace(task, held_out=LEFT)
+        search = replace(self, task=task, folder=self.folder / "net")
+        seeds = range(self.seeds)
+        return search.train(
+            [search.member(units, recipe, fold, seed) for seed in seeds]
+        )
+
     @cached_property
     def evaluation(self) -> Evaluation:
         """Once for each pass over the training sequences, if that takes 10 to 100 steps: on
@@ -142,6 +167,12 @@ class WidthSearch:
         """Train the members that have no row yet; return the rows of all."""
         study = Study(self.folder, self.folder.name, session=shards.new_session())
         return run_study(members, self.engine, study, self.quiet)
+
+
+def recipe_of(width: WidthLoss) -> Recipe:
+    """Return the recipe of most nets of a width."""
+    recipe = width.recipe
+    return Recipe(recipe.name, lr=recipe.lr, budget=recipe.budget, schedule="cosine")
 
 
 def may_gain(curve: LossCurve, wide: float) -> bool:

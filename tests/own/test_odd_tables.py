@@ -91,11 +91,16 @@ FILES = {
         ),
         (odd_load("1.{}".format), {}, IS_TEXT.format("1." + LOAD[0], 0, 2)),
         (odd_load("{} %".format), {}, IS_TEXT.format(LOAD[0] + " %", 0, 2)),
+        (odd_load("\u2212{}".format), {}, IS_TEXT.format("\u2212" + LOAD[0], 0, 2)),
     ],
     "times": [
         (with_times("{:%Y-%m-%d %-H:%M}".format), {}, SAME),
         (with_times("{:%Y-%m-%d %-I:%M %p}".format), {}, SAME),
-        (with_times("{:%-I:%M:%S %p}".format), {}, SAME),
+        (
+            with_times("{:%-I:%M:%S %p}".format),
+            {},
+            "holds times without a date, and falls",
+        ),
         (with_times("{:%Y/%m/%d %H:%M:%S.%f}".format), {}, SAME),
         (with_times(in_a_zone), {}, SAME),
         (with_times("{:%Y-%m-%dT%H:%M:%SZ}".format), {}, SAME),
@@ -113,7 +118,7 @@ FILES = {
         (text_of(t=9 - STEP), {}, "`t` rises or falls"),
         (text_of(t=1_700_000_000 + 60 * SEQUENCE + STEP), {}, "`t` rises or falls"),
         (text_of(t=STEP * 0.25), {}, "`t` rises or falls"),
-        (text_of(**{"": range(LINES)}), {}, "`` rises or falls"),
+        (text_of(**{"": range(LINES)}), {}, "column 6 has no name (an index?"),
         (text_of(t=STEP + 5), {"drop": ("t",)}, SAME),
     ],
     "ids and labels": [
@@ -147,9 +152,9 @@ FILES = {
         (PACKED, {}, SAME),
         (PACKED[:-60], {}, "cannot be read ("),
         (BROKEN, {}, "cannot be read"),
-        (TEXT.encode("utf-16"), {}, "has no column `fault`"),
+        (TEXT.encode("utf-16"), {}, "is UTF-16; save it as UTF-8"),
         (b"PK\3\4" + TEXT.encode(), {}, "has no column `sequence`"),
-        (TEXT.replace("sun", "s\xfcn").encode("latin-1"), {}, "invalid utf-8"),
+        (TEXT.replace("sun", "s\xfcn").encode("latin-1"), {}, "; save it as UTF-8"),
     ],
     "shapes": [
         (
@@ -165,7 +170,7 @@ FILES = {
         (TEXT + "\n,,,,\n", {}, "`sequence` (--sequence) is missing in"),
         (TEXT[: TEXT.index("\n")] + "\n", {}, "has no lines"),
         ("", {}, "cannot be read as CSV ("),
-        ("# a note\n" + TEXT, {}, "cannot be read as CSV ("),
+        ("# a note\n" + TEXT, {}, "begins with a comment; take such lines out"),
     ],
     "large numbers": [
         (odd_load(lambda x: f"{1e18 * float(x)}"), {}, "too large for float32")

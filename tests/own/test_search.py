@@ -179,8 +179,8 @@ BAD = {
     "arrays": "arrays: has no array `inputs`",
     "objects": "objects/inputs.npy: cannot be read as an array (",
     "cut": "cut/inputs.npy: cannot be read as an array (",
-    "mine.csv --target y --folds 6": "--folds: 6: must be at most 5",
-    "mine.csv --target y --most 100000": "--most: 100000: must be at most",
+    "large.csv --target y --folds 6": "folds=6: must be a whole number, at least 1",
+    "large.csv --target y --most 100000": "most=100000: must be a whole number",
     "mine.csv --target y --missing drop": "'drop'",
     "arrays --window 9": "--window 9: arrays have no columns; leave it out",
     "mine.csv --target y --check --json": "--check: prints words alone",
@@ -192,6 +192,9 @@ BAD = {
 @pytest.mark.parametrize("words", BAD)
 def test_a_mistake_is_one_line_before_anything_trains(tmp_path, words):
     (tmp_path / "mine.csv").write_text(CSV)
+    table(lambda shown: shown[:, 0] == 0, 20).rename({"id": "sequence"}).write_csv(
+        tmp_path / "large.csv"
+    )
     (tmp_path / "one.csv").write_text("sequence,x,y\na,1,0\nb,2,1\nc,1,0\n")
     for name in ("arrays", "objects", "cut"):
         (tmp_path / name).mkdir()
