@@ -342,22 +342,6 @@ class LossCurve:
         return bool(unlike or gains.max() < TRAINED * self.gain)
 
     @property
-    def as_good(self) -> WidthLoss:
-        """The narrowest width that is as good as the best but for chance, with nothing forgiven."""
-        most = self.best.on_validation.mean + self.by_chance
-        return next(w for w in self.widths if w.on_validation.mean <= most)
-
-    @property
-    def better(self) -> WidthLoss | None:
-        """The best of the wider widths whose held-out loss is lower than that of the
-        one that is enough in every fold, by more than is forgiven."""
-        if not self.within:
-            return None
-        folds = np.array(self.within[0].folds) - self.forgiven
-        better = [w for w in self.widths if (np.array(w.folds) < folds).all()]
-        return min(better, key=lambda width: width.mean, default=None)
-
-    @property
     def next_narrower(self) -> WidthLoss | None:
         """The widest width tried below the narrowest that is no worse than the best."""
         least = self.within[0].units if self.within else 0

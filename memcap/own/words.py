@@ -67,7 +67,7 @@ def sentences(curve: LossCurve) -> list[str]:
             f"Other test sequences than these {curve.task.part_sizes[1]:,} may say otherwise: no"
             " margin is of that."
         )
-    lines += [*_narrower(curve), *_other_rules(curve)]
+    lines += _narrower(curve)
     chosen = curve.within[0]
     lines.append(f"Held-out {_score(curve, chosen)}.")
     lines += _memory(curve)
@@ -147,13 +147,6 @@ def _narrower(curve: LossCurve) -> list[str]:
     elif narrower is not None:
         verb = "are" if narrower.units > 1 else "is"
         lines.append(f"{narrower.units} {verb} not enough: {loss_text(narrower)}.")
-    better = curve.better
-    if better is not None:
-        count = len(curve.folds)
-        lines.append(
-            f"{better.units} are better in {count} of {_folds(curve)}: {loss_text(better)},"
-            f" {_score(curve, better)}."
-        )
     return lines
 
 
@@ -243,22 +236,6 @@ def _no_width_helps(curve: LossCurve) -> list[str]:
     ]
 
 
-def _other_rules(curve: LossCurve) -> list[str]:
-    """Say which width another rule chooses: that nothing is forgiven."""
-    if not curve.enough:
-        return []
-    chosen = curve.enough[0]
-    as_good = curve.as_good
-    lines = []
-    if curve.by_chance and as_good.units > chosen.units:
-        loss = (chosen.mean - curve.best.mean) / curve.gain
-        lines.append(
-            f"{as_good.units} do no worse than the best, within chance: {loss_text(as_good)}. With"
-            f" {chosen.units} the loss goes {loss:.1%} of the way back to a net without memory."
-        )
-    return lines
-
-
 def loss_table(curve: LossCurve) -> Listing:
     """Return a line per width."""
     rows = [
@@ -287,9 +264,6 @@ def as_dict(curve: LossCurve) -> dict[str, Any]:
     def plain(loss: Loss) -> dict[str, float]:
         return {"loss": loss.mean, "error": loss.error}
 
-    def units(width: WidthLoss | None) -> int | None:
-        return None if width is None else width.units
-
     return {
         "file": curve.task.file,
         "lag": curve.lag,
@@ -298,13 +272,11 @@ def as_dict(curve: LossCurve) -> dict[str, Any]:
         "interval": curve.interval,
         "not_enough": curve.below or None,
         "best": curve.best.units,
-        "better": units(curve.better),
-        "as_good": curve.as_good.units if curve.enough and curve.by_chance else None,
         "margin": curve.margin,
         "gain": curve.gain,
         "state_helps": curve.state_helps,
         "by_heart": curve.by_heart,
-        "learnt": units(curve.learnt),
+        "learnt": curve.learnt.units if curve.learnt else None,
         "widest_is_best": curve.widest_is_best,
         "references": {kind: plain(loss) for kind, loss in curve.references.items()},
         "recipe": curve.recipe.name,

@@ -343,24 +343,9 @@ def test_where_no_width_can_be_told_it_says_why(curve, losses, changes, verdict,
             ["No net beats the last 5"],
         ),
         (
-            (0.3, 0.01, 0.002),
-            {"spread": 0.001},
-            [
-                "4 do no worse than the best, within chance: 0.002 +- 0.001. With 2 the"
-                " loss goes 1.2% of"
-            ],
-            [],
-        ),
-        (
             (0.5, 0.4, 0.3),
             {"train": (0.2, 0.01, 0)},
             ["2 units have learnt the training sequences (loss 0.01 there)"],
-            [],
-        ),
-        (  # though validation saw no difference
-            (0.5, 0.3, 0.3),
-            {"folds": ((0.5,) * 5, (0.36,) * 5, (0.3,) * 5)},
-            ["4 are better in 5 of 5 folds: 0.3, accuracy of 4: 0.900"],
             [],
         ),
     ],
