@@ -148,7 +148,7 @@ class Sequences:
         if count < FEW:
             doubts.append(f"{count} sequences: nets will differ mostly by chance")
         different = len({row.tobytes() for row in self.inputs})
-        if different < count:
+        if self.symbols is None and different < count:
             doubts.append(
                 f"{count - different:,} sequences stand there more than once, and may be on"
                 " both sides of a split: leave copies out, or give them one group"
