@@ -10,7 +10,7 @@ for each sequence.
 """
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +45,7 @@ from memcap.terminal.words import InWords, plural, warn_once
 
 
 @contextmanager
-def _value_errors() -> Iterator[None]:
+def _value_errors() -> Generator[None]:
     """Raise a mistake of the user as scikit-learn does."""
     try:
         yield

@@ -294,9 +294,9 @@ def long_form(frame: pl.DataFrame, columns: Columns, name: str = "frame") -> Lon
             arrays[key] = np.array(names, np.str_)
     size = _size(table)
     if columns.group is not None:
-        groups = _of_sequences(table, "--group", columns.group).rank("dense") - 1
-        arrays["groups"] = groups.to_numpy().astype(np.int64)
-        size += f", in {plural(int(groups.max()) + 1, 'group')} of `{columns.group}`"
+        names = _of_sequences(table, "--group", columns.group)
+        arrays["groups"] = names.rank("dense").to_numpy().astype(np.int64) - 1
+        size += f", in {plural(names.n_unique(), 'group')} of `{columns.group}`"
     if columns.split is not None:
         arrays["split"] = _split(table, columns.split)
     split_words = checked(name, arrays, "").split_words
