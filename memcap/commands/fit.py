@@ -17,7 +17,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from memcap import figures, store
-from memcap.api import load
 from memcap.commands.arguments import (
     add_code,
     add_json,
@@ -38,7 +37,7 @@ from memcap.own.losses import LossCurve
 from memcap.own.search import WidthSearch, recipe_of
 from memcap.own.table import Columns, LongForm, read_folder, read_table, words_of
 from memcap.own.task import Data, own_task
-from memcap.own.words import as_dict, has_rare_class, loss_table, rare_words, sentences
+from memcap.own.words import as_dict, loss_table, sentences
 from memcap.scripts import FRAMEWORKS, script
 from memcap.store.shards import OUTPUTS
 from memcap.terminal.words import (
@@ -181,9 +180,6 @@ def run(arguments: Namespace) -> None:
         if curve.enough and arguments.window:
             for line in lags.sentences(search, curve):
                 show(line)
-        if curve.enough and has_rare_class(curve.task):
-            nets = (load(folder, key) for key in curve.enough[0].keys)
-            print(printable(rare_words(curve, nets)))
         with figures.own_style():
             picture = figures.find("held_out").draw(store.read(folder))
             path = figures.save(picture, folder / "figures", "held_out")

@@ -68,10 +68,10 @@ def leaks(task: Data, lag: int) -> list[int]:
     if file.symbols is not None or file.inputs.shape[2] == 1:
         return []
     tree = DecisionTreeClassifier if task.loss == "classes" else DecisionTreeRegressor
-    columns, answers, part = _table(task, lag, "column")
+    columns, answers, part = _table(task, lag, "last step")
     training = part == 0
     found = []
-    for k in range(columns.shape[1]):
+    for k in range(file.inputs.shape[2]):
         model = tree(random_state=0, min_samples_leaf=2)
         model.fit(columns[training, k : k + 1], answers[training])
         if model.score(columns[~training, k : k + 1], answers[~training]) > 0.99:
@@ -96,11 +96,7 @@ def _table(task: Data, lag: int, kind: str) -> tuple[Any, np.ndarray, np.ndarray
     seen = np.arange(len(first))[:, None], first[:, None] + np.arange(lag + 1)
     inputs = file.inputs[seen]
     when = when - first[which]
-    if file.symbols is None:
-        features = _of_numbers(inputs, which, when, kind)
-    else:
-        features = _of_symbols(inputs, which, when, kind, file.blank)
-    return features, answers, part
+    return _features(inputs, which, when, kind, file.blank), answers, part
 
 
 def _first(file: Sequences, lag: int) -> np.ndarray:
@@ -150,37 +146,25 @@ def _all(
     return np.concatenate([part.reshape(len(which), -1) for part in parts], 1)
 
 
-def _of_symbols(
+def _features(
     inputs: np.ndarray, which: np.ndarray, when: np.ndarray, kind: str, blank: int
 ) -> Any:
-    """Return features of symbols, (A, P), sparse."""
-    from sklearn.preprocessing import OneHotEncoder
-
-    if kind == ALL:
-        columns = _all(inputs, which, when, blank)
-    else:
-        steps = WINDOW if kind == "window" else 1
-        columns = _last(inputs, which, when, steps, blank)
-    return OneHotEncoder(min_frequency=FREQUENT).fit_transform(columns)
-
-
-def _of_numbers(
-    inputs: np.ndarray, which: np.ndarray, when: np.ndarray, kind: str
-) -> np.ndarray:
-    """Return features of numbers, (A, P)."""
-    if kind == "column":
-        return inputs[which, when]
+    """Return features of the steps up to each answer, (A, P), sparse of symbols; the first
+    are the last inputs."""
     steps = WINDOW if kind == "window" else 1
-    x = _last(inputs, which, when, steps, 0).reshape(len(which), -1)
+    x = _last(inputs, which, when, steps, blank).reshape(len(which), -1)
+    rest = [_all(inputs, which, when, blank)] if kind == ALL else []
+    if inputs.ndim == 2:
+        from sklearn.preprocessing import OneHotEncoder
+
+        columns = np.concatenate([x, *rest], 1)
+        return OneHotEncoder(min_frequency=FREQUENT).fit_transform(columns)
     x = x.astype(np.float64)
     width = x.shape[1]
     first = second = np.arange(width)
     if (width + 1) ** 2 <= MOST_PRODUCTS and steps == 1:
         first, second = np.triu_indices(width)
-    parts = [x, x[:, first] * x[:, second]]
-    if kind == ALL:
-        parts.append(_all(inputs, which, when, 0))
-    return np.concatenate(parts, 1)
+    return np.concatenate([x, x[:, first] * x[:, second], *rest], 1)
 
 
 def _constant(task: Data, answers: np.ndarray) -> np.ndarray:

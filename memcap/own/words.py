@@ -1,24 +1,11 @@
-"""Widths judged by their held-out loss, in words, as a table, and as plain values; and
-how well nets find rare classes.
+"""Widths judged by their loss, in words, as a table, and as plain values."""
 
-Accuracy hides the latter: a net that never names a rare class is still right on all
-others.
-"""
-
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from memcap.own.losses import FORGIVEN, MOST_MARGIN, Loss, LossCurve, WidthLoss
 from memcap.own.references import ALL, MOST_COLUMNS, WINDOW
-from memcap.own.task import Data
 from memcap.terminal.words import Column, Listing, NumberColumn, plural
 
-if TYPE_CHECKING:
-    from memcap.trained import Trained
-
-RARE = 0.1  # share of the answers
 ZERO = 1e-6  # nats, or share of the variance; a lower loss is written as 0
 NAMES = {  # of references
     "constant": "always the same",
@@ -53,7 +40,7 @@ def loss_text(loss: Loss) -> str:
     """Write a loss with its standard error, where it has one."""
     if loss.mean < ZERO:
         return "0"
-    error = f" +- {loss.error:.2g}" if len(set(loss.folds)) > 1 else ""
+    error = f" +- {loss.error:.2g}" if loss.error > ZERO else ""
     return f"{loss.mean:.4g}{error}"
 
 
@@ -295,57 +282,3 @@ def as_dict(curve: LossCurve) -> dict[str, Any]:
         ],
         "words": sentences(curve),
     }
-
-
-def shares_of(task: Data) -> np.ndarray:
-    """Return the share of each class among the answers of a file, (C,)."""
-    file = task.file_content
-    answers = file.targets if file.due is None else file.targets[file.due]
-    return np.bincount(answers.ravel(), minlength=task.outputs) / answers.size
-
-
-def has_rare_class(task: Data) -> bool:
-    """Tell whether a class has less than a tenth of the answers."""
-    return task.loss == "classes" and any(0 < share < RARE for share in shares_of(task))
-
-
-def recalls(nets: Iterable["Trained"]) -> np.ndarray:
-    """Return the share of each class's held-out answers that nets of the same file get
-    right, (C,); NaN for a class without answers."""
-    counts = []
-    for net in nets:
-        task = net.member.task
-        assert isinstance(task, Data)
-        file = task.file_content
-        tests = task.parts[2]
-        guesses = net.run(np.moveaxis(file.inputs[tests], 0, 1))[0].argmax(-1).T
-        answers = file.targets[tests]
-        if file.due is None:
-            guesses = guesses[:, -1]
-        else:
-            guesses = guesses[file.due[tests]]
-            answers = answers[file.due[tests]]
-        right = np.bincount(answers[answers == guesses], minlength=task.outputs)
-        counts.append([right, np.bincount(answers, minlength=task.outputs)])
-    right, count = np.sum(counts, axis=0)
-    return np.where(count > 0, right / np.maximum(count, 1), np.nan)
-
-
-def rare_words(curve: LossCurve, nets: Iterable["Trained"]) -> str:
-    """Say how well the width that is enough finds each class, compared with always answering the
-    commonest."""
-    with np.load(curve.task.file) as arrays:
-        names = arrays.get("class_names", np.arange(curve.task.outputs))
-    shares = shares_of(curve.task)
-    present = shares > 0  # class numbers may have gaps
-    rarest = np.argmin(np.where(present, shares, 1))
-    commonest = np.argmax(shares)
-    recall = recalls(nets)
-    least = int(np.nanargmin(recall))
-    return (
-        f"Class {names[rarest]} is rare ({shares[rarest]:.1%} of the answers). At"
-        f" width {curve.units}: balanced accuracy {np.nanmean(recall):.3f}, the mean of"
-        f" each class's share that is found; worst class, {names[least]}: {recall[least]:.3f}."
-        f" Always {names[commonest]}: accuracy {shares[commonest]:.3f}, balanced"
-        f" {1 / present.sum():.3f}."
-    )

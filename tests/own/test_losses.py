@@ -1,7 +1,6 @@
 """Widths judged by their held-out loss: which is enough, what has no state, and the words."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -14,7 +13,7 @@ from memcap.models.model import Model
 from memcap.own import references
 from memcap.own.losses import Loss, LossCurve, WidthLoss, enough_of, loss_curves
 from memcap.own.task import Data
-from memcap.own.words import has_rare_class, rare_words, recalls, sentences
+from memcap.own.words import sentences
 from memcap.store.rows import frame
 from memcap.studies.writer import row_of
 from memcap.training.host import Result
@@ -412,30 +411,3 @@ def test_where_the_file_has_a_split_seeds_are_repeats_and_nothing_is_said_of_oth
     words = " ".join(sentences(curve))
     assert "over 2 repeats on the file's own split." in words
     assert f"Other test sequences than these {COUNT // 5} may say otherwise" in words
-
-
-WEATHER = np.random.default_rng(0).choice(3, (COUNT, STEPS), p=[0.7, 0.25, 0.05])
-LAST_TWO = np.broadcast_to(np.arange(STEPS) >= STEPS - 2, (COUNT, STEPS))
-
-
-@pytest.mark.parametrize(
-    ("targets", "more"), [(WEATHER[:, -1], {}), (WEATHER, {"mask": LAST_TWO})]
-)
-def test_each_class_counts_alike(save, targets, more):
-    """For a net that says the last symbol that it sees, but never 2."""
-    names = np.array(["calm", "wind", "storm"])
-    task = save(WEATHER, targets, class_names=names, **more)
-    net = SimpleNamespace(
-        member=SimpleNamespace(task=task),
-        run=lambda inputs: (np.eye(3)[np.where(inputs == 2, 0, inputs)], None),
-    )
-    assert recalls([net, net]).tolist() == [1, 1, 0]
-    assert has_rare_class(task)
-    words = rare_words(SimpleNamespace(task=task, units=4), [net])
-    assert "At width 4: balanced accuracy 0.667" in words
-    assert "worst class, storm: 0.000." in words
-
-
-@pytest.mark.parametrize("targets", [SYMBOLS[:, 0] + 0.5, COINS * 2])
-def test_values_and_classes_alike_in_number_have_no_rare_one(save, targets):
-    assert not has_rare_class(save(SYMBOLS, targets))
