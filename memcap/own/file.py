@@ -150,7 +150,7 @@ class Sequences:
         different = len({row.tobytes() for row in self.inputs})
         if self.symbols is None and different < count:
             doubts.append(
-                f"{count - different:,} sequences stand there more than once, and may be on"
+                f"{count - different:,} sequences occur more than once, and may be on"
                 " both sides of a split: leave copies out, or give them one group"
             )
         if self.classes is not None:

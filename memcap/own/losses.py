@@ -62,7 +62,7 @@ MOST_MARGIN = 0.2
 UNLIKE = 0.2
 RANGE = 4
 TRAINED = 0.05  # of the gain
-# of the loss without state: a training loss below it shows that the net learns its data
+# of the loss without state: a loss below it shows that a net learns its data
 FALLS = 0.95
 LEARNT = 0.5  # least share that nets reach of what a predictor without state gains
 DRAWS = 200  # of the folds, for the interval of the width

@@ -1,10 +1,10 @@
 """The search for the units that a user's own sequences need, in rounds that a rerun continues.
 
 First recipes race on one fold, by validation loss, at narrow widths and at a wide one.
-The best of each end train widths that double, on all folds, until the widest has four
-times the units that are enough and is no better; and further starts of the widest one
-that is not enough where its nets did not train; then widths between the narrowest that
-is enough and the next narrower one.
+The best of each end train widths that double, on all folds, up to four times the units
+that are enough; wider ones, where the wide nets of the race promise it. Then come
+further starts of the widest one that is not enough, where its nets did not train, and
+widths between the narrowest that is enough and the next narrower one.
 """
 
 import itertools
@@ -23,7 +23,7 @@ from memcap.config.recipes import Recipe
 from memcap.knobs import whole
 from memcap.models.model import MOST_UNITS, Model
 from memcap.own.folds import TIME
-from memcap.own.losses import REPEATS, LossCurve, WidthLoss, loss_curves
+from memcap.own.losses import FALLS, REPEATS, LossCurve, WidthLoss, loss_curves
 from memcap.own.task import Data
 from memcap.rule import Evaluation
 from memcap.store import shards
@@ -176,9 +176,14 @@ def recipe_of(width: WidthLoss) -> Recipe:
 
 
 def may_gain(curve: LossCurve, wide: float) -> bool:
-    """Return whether nets wider than those of a curve may be better: its widest has less
-    than four times the units that are enough, or wide nets have a lower loss, `wide`,
-    on the first fold."""
+    """Return whether nets wider than those of a curve may be better.
+
+    They may if its widest has less than four times the units that are enough, and if it
+    is not known which are; otherwise only if the wide nets of the race have a lower loss
+    on the first fold, `wide`.
+    """
+    if curve.verdict in ("nothing learnt", "no state needed"):
+        return wide < FALLS * curve.without_state.on_validation.folds[0]
     if not curve.enough or curve.widths[-1].units < 4 * curve.enough[0].units:
         return True
     return wide < curve.enough[0].on_validation.folds[0] - curve.margin

@@ -110,11 +110,16 @@ def test_how_far_back_it_matters_is_said_in_steps(search):
     ]
 
 
-def test_where_no_width_helps_none_is_looked_for(search):
+@pytest.mark.parametrize(
+    ("of_wide", "units", "widest"), [(0.75, None, 8), (0.1, 9, 32)]
+)
+def test_where_no_narrow_width_helps_the_race_says_whether_wide_ones_may(
+    search, of_wide, units, widest
+):
     make, _ = search
-    curve = make(lambda units, *_: 0.75).run()
-    assert curve.units is None
-    assert len(curve.widths) == 6
+    curve = make(lambda units, *_: 0.75 if units < 9 else of_wide).run()
+    assert curve.units == units
+    assert curve.widths[-1].units == widest
 
 
 def test_where_some_starts_train_a_width_more_are_tried(search):

@@ -310,7 +310,7 @@ def test_what_is_no_file_of_sequences_is_one_line(tmp_path, monkeypatch):
 def test_what_looks_like_a_mistake_is_named(save, targets, scale, words):
     inputs = np.random.default_rng(0).normal(300, 50, (COUNT, STEPS, 2))
     twice = np.concatenate([inputs[:-3], inputs[:3]])
-    assert "3 sequences stand there more than once" in save(inputs=twice).doubts(5)[1]
+    assert "3 sequences occur more than once" in save(inputs=twice).doubts(5)[1]
     task = replace(save(inputs=inputs, targets=targets), scale=scale)
     lag = "the nets see the last 3 of 6 steps; task.lag=5 is all of them"
     words = [f"{COUNT} sequences: nets will differ mostly by chance", *words]
