@@ -739,6 +739,10 @@ def _has_classes(table: _Table) -> bool:
 def _numbers(table: _Table, name: str) -> pl.Series:
     """Return a column's numbers, whose squares fit into float32."""
     numbers = table.frame[name].cast(pl.Float64)
+    if numbers.is_infinite().any():
+        raise table.wrong(
+            f"`{name}` holds inf; fill such cells in, or leave them empty"
+        )
     if (numbers.abs() > MOST).any():
         raise table.wrong(
             f"`{name}` holds numbers above {MOST:g}, too large for float32; scale them"
