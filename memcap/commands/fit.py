@@ -17,7 +17,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from memcap import figures, store
-from memcap.api import load
 from memcap.commands.arguments import (
     add_code,
     add_json,
@@ -29,16 +28,16 @@ from memcap.commands.arguments import (
 from memcap.config.member import Engine, Member
 from memcap.config.recipes import Recipe
 from memcap.knobs import UserError, names_of
-from memcap.models.model import MOST_UNITS, Model
+from memcap.models.model import Model
 from memcap.own import lags
 from memcap.own.fitted import best_net
 from memcap.own.folds import CLASSES, ORDERS, TIME
 from memcap.own.formats import READERS, is_table
 from memcap.own.losses import LossCurve
-from memcap.own.search import WidthSearch
+from memcap.own.search import WidthSearch, recipe_of
 from memcap.own.table import Columns, LongForm, read_folder, read_table, words_of
 from memcap.own.task import Data, own_task
-from memcap.own.words import as_dict, has_rare_class, loss_table, rare_words, sentences
+from memcap.own.words import as_dict, loss_table, sentences
 from memcap.scripts import FRAMEWORKS, script
 from memcap.store.shards import OUTPUTS
 from memcap.terminal.words import (
@@ -84,11 +83,6 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="column that assigns sequences to train, validation or test (default: folds)",
     )
     add(
-        "--take",
-        type=positive,
-        help="number of sequences to draw at random from a larger table (default: all)",
-    )
-    add(
         "--missing",
         choices=("refuse", "mask"),
         default="refuse",
@@ -112,14 +106,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="folder of the study (default: outputs/NAME of the file)",
     )
     add(
-        "--most",
-        type=partial(positive, most=MOST_UNITS),
-        default=32,
-        help="units of the widest net (default 32)",
+        "--most", type=positive, default=32, help="units of the widest net (default 32)"
     )
     add(
         "--folds",
-        type=partial(positive, most=5),
+        type=positive,
         default=5,
         help="folds of the cross-validation, at most 5 (default 5); with your own split,"
         " repeats",
@@ -139,7 +130,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add(
         "--window",
         type=positive,
-        help="steps of a sequence, which are cut from one long series",
+        help="steps of the sequences that are cut from a long series, or from each",
     )
     add(
         "--ahead",
@@ -176,7 +167,9 @@ def run(arguments: Namespace) -> None:
     search = WidthSearch(task, folder, *sizes, engine, quiet=bool(aside))
     curve = search.run()
     if curve.enough:
-        best_net(curve.enough[0], folder, form).save(folder)
+        chosen = curve.enough[0]
+        rows = search.final(chosen.units, recipe_of(chosen))
+        best_net(rows, folder / "net", form).save(folder)
     if arguments.code:
         print_code(arguments, partial(_code, curve))
         complain(sentences(curve)[0])
@@ -187,9 +180,6 @@ def run(arguments: Namespace) -> None:
         if curve.enough and arguments.window:
             for line in lags.sentences(search, curve):
                 show(line)
-        if curve.enough and has_rare_class(curve.task):
-            nets = (load(folder, key) for key in curve.enough[0].keys)
-            print(printable(rare_words(curve, nets)))
         with figures.own_style():
             picture = figures.find("held_out").draw(store.read(folder))
             path = figures.save(picture, folder / "figures", "held_out")
@@ -224,7 +214,7 @@ def _task(arguments: Namespace, folder: Path) -> tuple[Data, LongForm]:
             raise UserError(
                 f"{file}: must be a {', '.join(READERS)} or .npz file, or a folder of .npy files"
             )
-        for option in ("target", "split", "take", "window"):
+        for option in ("target", "split", "window"):
             value = getattr(arguments, option)
             if value is not None:
                 raise UserError(

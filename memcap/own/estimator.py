@@ -10,7 +10,8 @@ for each sequence.
 """
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -19,6 +20,7 @@ import numpy as np
 import polars as pl
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     check_array,
@@ -31,14 +33,27 @@ from sklearn.utils.validation import (
 from memcap import figures, store
 from memcap.config.member import Engine
 from memcap.config.recipes import Recipe
+from memcap.knobs import UserError, whole
+from memcap.models.model import MOST_UNITS
 from memcap.own.fitted import best_net
 from memcap.own.folds import CLASSES, TIME
-from memcap.own.search import BUDGET, RACE, WidthSearch
+from memcap.own.search import BUDGET, RACE, WidthSearch, recipe_of
 from memcap.own.table import LongForm, array_form, form_of
 from memcap.own.task import FEWEST, own_task
 from memcap.own.words import as_dict
 from memcap.store.shards import OUTPUTS
-from memcap.terminal.words import InWords, warn_once
+from memcap.terminal.words import InWords, plural, warn_once
+
+MOST_STARTS = 100_000  # that `random_state` chooses among
+
+
+@contextmanager
+def _value_errors() -> Generator[None]:
+    """Raise a mistake of the user as scikit-learn does."""
+    try:
+        yield
+    except UserError as error:
+        raise ValueError(str(error)) from error
 
 
 class SequenceNet:
@@ -54,6 +69,7 @@ class SequenceNet:
             nowhere.
         workers: processes that train.
         progress: whether to show progress on stderr.
+        random_state: says which starts nets have; None: always the same ones.
 
     Attributes:
         units_: units of the net; if no width is enough, those of the best one.
@@ -73,6 +89,7 @@ class SequenceNet:
         folder: str | Path | None = None,
         workers: int = 1,
         progress: bool = False,
+        random_state: Any = None,
     ):
         self.units = units
         self.most = most
@@ -83,6 +100,7 @@ class SequenceNet:
         self.folder = folder
         self.workers = workers
         self.progress = progress
+        self.random_state = random_state
 
     def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
         """Train it.
@@ -93,7 +111,8 @@ class SequenceNet:
             groups: (N,) whole numbers; sequences of one group are never on both sides
                 of a split.
         """
-        return self._train(self._form(X, y, groups))
+        with _value_errors():
+            return self._train(self._form(X, y, groups))
 
     def _form(self, X: Any, y: Any, groups: Any = None, split: Any = None) -> LongForm:
         answers = self._answers(y)
@@ -116,44 +135,66 @@ class SequenceNet:
                 self.seeds,
                 Engine(workers=self.workers),
                 quiet=not self.progress,
+                first=self._first(),
             )
             if self.units is None:
                 curve = search.run()
                 width = (curve.within or (curve.best,))[0]
+                self.units_ = width.units
+                self.answer_: Any = as_dict(curve)
+                recipe = recipe_of(width)
             else:
+                self.units_ = whole(self.units, "units", 1, MOST_UNITS)
+                self.answer_ = None
                 name, lr = RACE[0]
                 recipe = Recipe(name, lr=lr, budget=BUDGET, schedule="cosine")
-                curve = search.curve_of([self.units], [recipe])
-                (width,) = curve.widths
-            self.net_ = best_net(width, folder, form)
-            self.units_ = width.units
-            self.answer_: Any = as_dict(curve) if self.units is None else None
+            rows = search.final(self.units_, recipe)
+            self.net_ = best_net(rows, folder / "net", form)
         return self
+
+    def _first(self) -> int:
+        """Return the number of the first start."""
+        if self.random_state is None:
+            return 0
+        return int(check_random_state(self.random_state).randint(MOST_STARTS))
 
     def _sequences(self, X: Any, y: Any = None) -> Sequence[np.ndarray]:
         """Return sequences of whole numbers (T,) or of numbers (T, F); with `y` those
         that the net is trained on."""
-        kind = int if self.symbols else float
-        if isinstance(X, (list, tuple)) and len({len(sequence) for sequence in X}) > 1:
-            sequences = [np.asarray(sequence, kind) for sequence in X]
-            if self.symbols or sequences[0].ndim > 1:
-                return sequences
-            return [sequence[:, None] for sequence in sequences]
-        if getattr(X, "ndim", 2) == 3:
-            return check_array(X, dtype=kind, allow_nd=True)
-        if y is None:
-            x = validate_data(self, X, dtype=kind, reset=False)
+        sequences: Sequence[np.ndarray]
+        if isinstance(X, (list, tuple)) and any(np.ndim(x) != 1 for x in X):
+            sequences = [check_array(x, dtype=float) for x in X]
+        elif isinstance(X, (list, tuple)) and len({len(x) for x in X}) > 1:
+            columns = ([[number] for number in x] for x in X)
+            sequences = [check_array(x, dtype=float)[:, 0] for x in columns]
+        elif getattr(X, "ndim", 2) == 3:
+            sequences = check_array(X, dtype=float, allow_nd=True)
+            steps, numbers = sequences.shape[1:]
+            if numbers > steps:
+                warn_once(
+                    f"X is read as {plural(steps, 'step')} of {numbers} numbers; if it is"
+                    f" {steps} channels of {numbers} steps, give X.transpose(0, 2, 1)"
+                )
+        elif y is None:
+            sequences = validate_data(self, X, dtype=float, reset=False)
         else:
             least = {"ensure_min_samples": FEWEST, "ensure_min_features": 2}
-            x = validate_data(self, X, dtype=kind, **least)
-        return x if self.symbols else x[..., None]
+            sequences = validate_data(self, X, dtype=float, **least)
+        if not self.symbols:
+            return [x if x.ndim > 1 else x[:, None] for x in sequences]
+        if any((x != x.round()).any() for x in sequences):
+            raise ValueError(
+                "X holds numbers that are not whole; of numbers leave symbols=False"
+            )
+        return [x.astype(int) for x in sequences]
 
     def _outputs(self, X: Any) -> list[np.ndarray]:
         check_is_fitted(self)
         is_frame = hasattr(X, "columns") or isinstance(X, dict)
-        if self.net_.columns is not None and is_frame:
-            return self.net_.outputs(self.net_.sequences(X))
-        return self.net_.outputs(self._sequences(X))
+        with _value_errors():
+            if self.net_.columns is not None and is_frame:
+                return self.net_.outputs(self.net_.sequences(X))
+            return self.net_.outputs(self._sequences(X))
 
 
 class SequenceClassifier(ClassifierMixin, SequenceNet, BaseEstimator):

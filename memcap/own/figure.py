@@ -27,6 +27,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         [
             {
                 "units": width.units,
+                "validation": width.on_validation.mean,
                 "loss": width.mean,
                 "error": width.error,
                 "score": width.score,
@@ -39,18 +40,29 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 
 def _plot(curve: LossCurve, data: pl.DataFrame) -> Figure:
-    """Draw the loss of each width with its standard error, the band that is enough, and
-    the losses without state."""
+    """Draw the losses of each width, the band that is enough on validation, and the
+    losses without state."""
     figure = Figure(figsize=(6.4, 4.2))
     unit = "nats"
     if curve.task.loss == "values":
         unit = "share of the variance" if curve.task.scale_targets else "squared error"
-    axes = figure.add_subplot(xlabel="units", ylabel=f"held-out loss ({unit})")
-    low = curve.best.mean
+    axes = figure.add_subplot(xlabel="units", ylabel=f"loss ({unit})")
+    low = curve.best.on_validation.mean
     axes.axhspan(low, low + curve.margin, color=COLOURS[0], alpha=0.15, lw=0)
     units = data["units"].to_list()
     errors = data["error"] if len(curve.folds) > 1 else None
-    axes.errorbar(units, data["loss"], errors, color=COLOURS[0], marker="o", capsize=3)
+    axes.plot(
+        units, data["validation"], color=COLOURS[0], marker="o", label="validation"
+    )
+    axes.errorbar(
+        units,
+        data["loss"],
+        errors,
+        color=COLOURS[3],
+        marker="s",
+        capsize=3,
+        label="held out",
+    )
     references = [*curve.references.items()][1:]  # a constant is far above all
     for (kind, loss), style in zip(references, STYLES, strict=False):
         label = f"{kind} of {WINDOW}" if kind == "window" else kind
@@ -59,10 +71,6 @@ def _plot(curve: LossCurve, data: pl.DataFrame) -> Figure:
     if curve.units is not None:
         label = f"{plural(curve.units, 'unit')}: enough"
         axes.axvline(curve.units, color=COLOURS[2], lw=1, label=label)
-        often = curve.right_as_often
-        if often is not None and often.units < curve.units:
-            label = f"{plural(often.units, 'unit')}: right as often"
-            axes.axvline(often.units, color=COLOURS[2], lw=1, ls="--", label=label)
     axes.set_xscale("log", base=2)
     axes.set_xticks(units, [str(width) for width in units])
     axes.set_xticks([], minor=True)
@@ -70,10 +78,10 @@ def _plot(curve: LossCurve, data: pl.DataFrame) -> Figure:
     recipe = f"{curve.recipe.name}, lr {curve.recipe.lr:g}, budget {curve.recipe.budget} steps"
     fold = "repeat" if curve.task.has_own_split else "fold"
     text = (
-        f"Marks show the mean over {len(curve.folds)} {fold}s, with standard errors. In each"
-        f" {fold} the net that is best on validation counts. The band lies within"
-        f" {curve.margin:.2g} of the best of {units[0]} to {units[-1]} units; validation chose the"
-        f" width. Recipe: {recipe}."
+        f"Marks show means over {len(curve.folds)} {fold}s, and standard errors. In each {fold}"
+        f" the net that is best on validation counts. Validation chooses the width: the narrowest"
+        f" in the band, {curve.margin:.2g} above the best of {units[0]} to {units[-1]} units,"
+        f" unless it is worse in every {fold}. Recipe: {recipe}."
     )
     write_below(figure, "\n".join(textwrap.wrap(text, 110)))
     figure.subplots_adjust(left=0.13)

@@ -13,7 +13,9 @@ from memcap.store.files import BadFileError, read_npz
 
 EXAMPLE = "example"
 TEXTS = ("symbol_names", "class_names")  # for readers: the meaning of the numbers
-AFTER = "after"  # of `padding`: shorter sequences begin at the first step
+# a file with lengths may say that all of them begin at the first step; published rows
+# have the digests of such files
+AFTER = "after"
 NAMES = ("inputs", "targets", "mask", "lengths", "groups", "split", "padding", *TEXTS)
 # what a script of `--code` reads, and memcap does not
 OF_SCRIPTS = ("lags", "longer_inputs", "longer_targets", "longer_mask")
@@ -49,13 +51,12 @@ UNSCALED = Scale()
 
 @dataclass(frozen=True)
 class Sequences:
-    """The checked arrays of a file, with each sequence moved to the end of the T steps,
-    or to their beginning if `padding` comes after it, which then no net sees before an
-    answer.
+    """The checked arrays of a file. Shorter sequences begin at the first of the T steps,
+    so that no net sees a blank before an answer.
 
     Args:
-        inputs: (N, T) int32 symbols below `symbols`, which itself marks steps before a
-            sequence begins; or (N, T, F) float32, or float64 where that loses digits.
+        inputs: (N, T) int32 symbols below `symbols`, which itself marks steps after a
+            sequence's end; or (N, T, F) float32, or float64 where that loses digits.
         targets: (N,), (N, O), (N, T) or (N, T, O): int32 classes below `classes`, or
             values as for `inputs`.
         due: (N, T) bool, where an answer is due; None: at the last step.
@@ -64,7 +65,6 @@ class Sequences:
         groups: (N,) int64, sequences of one group are never on both sides of a split;
             None: each is its own.
         split: (N,) the place in `PARTS` of each sequence's part; None: parts are drawn.
-        padded_after: whether each sequence begins at the first of the T steps.
         input_scale: that of inputs which were scaled, (F,).
         target_scale: that of values which were scaled, () or (O,).
     """
@@ -78,7 +78,6 @@ class Sequences:
     lengths: np.ndarray | None = None
     groups: np.ndarray | None = None
     split: np.ndarray | None = None
-    padded_after: bool = False
     input_scale: Scale = UNSCALED
     target_scale: Scale = UNSCALED
 
@@ -89,7 +88,7 @@ class Sequences:
 
     @property
     def blank(self) -> int:
-        """The value of each input before a sequence begins."""
+        """The value of each input outside of a sequence."""
         return self.symbols or 0
 
     @property
@@ -103,12 +102,9 @@ class Sequences:
     @property
     def counts(self) -> np.ndarray:
         """Tell which steps are within a sequence, (N, T)."""
-        step = np.arange(self.steps)
         if self.lengths is None:
             return np.ones(self.inputs.shape[:2], bool)
-        if self.padded_after:
-            return step < self.lengths[:, None]
-        return step >= self.steps - self.lengths[:, None]
+        return np.arange(self.steps) < self.lengths[:, None]
 
     def with_scaled_inputs(self, places: np.ndarray) -> "Sequences":
         """Return the sequences with numbers scaled so that those at `places` have mean 0
@@ -151,6 +147,12 @@ class Sequences:
         count = len(self.inputs)
         if count < FEW:
             doubts.append(f"{count} sequences: nets will differ mostly by chance")
+        different = len({row.tobytes() for row in self.inputs})
+        if self.symbols is None and different < count:
+            doubts.append(
+                f"{count - different:,} sequences occur more than once, and may be on"
+                " both sides of a split: leave copies out, or give them one group"
+            )
         if self.classes is not None:
             return doubts
         targets = self.targets[:1000]
@@ -240,8 +242,7 @@ def checked(file: str, arrays: dict[str, np.ndarray], digest: str) -> Sequences:
         inputs = inputs.astype(np.int32 if symbols else float_of(inputs[:, 0]))
         targets = targets.astype(np.int32 if classes else float_of(answers))
     last = np.full(count, steps - 1)
-    padded_after = lengths is not None and "padding" in arrays
-    if padded_after:
+    if lengths is not None:
         last = lengths - 1
         step = np.arange(steps)
         inputs[step > last[:, None]] = symbols or 0
@@ -249,11 +250,6 @@ def checked(file: str, arrays: dict[str, np.ndarray], digest: str) -> Sequences:
             due = step == last[:, None]
             targets = np.repeat(targets[:, None], steps, 1)
         due &= step <= last[:, None]
-    elif lengths is not None:
-        inputs = _at_the_end(inputs, lengths, symbols or 0)
-        if due is not None:
-            targets = _at_the_end(targets, lengths, 0)
-            due = _at_the_end(due, lengths, False)
     refuse(
         due is not None and not due[np.arange(count), last].all(),
         "`mask` must ask for an answer at the last step of every sequence",
@@ -274,16 +270,7 @@ def checked(file: str, arrays: dict[str, np.ndarray], digest: str) -> Sequences:
         for name, size in zip(PARTS, np.bincount(split, minlength=3), strict=True):
             refuse(not size, f"`split` leaves no sequences for {name}")
     return Sequences(
-        inputs,
-        targets,
-        due,
-        symbols,
-        classes,
-        digest,
-        lengths,
-        groups,
-        split,
-        padded_after,
+        inputs, targets, due, symbols, classes, digest, lengths, groups, split
     )
 
 
@@ -398,12 +385,3 @@ def _parts_of(split: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
         chosen = order[: max(len(order) // 5, 1)]
         parts[(parts == 0) & np.isin(names, chosen)] = 1
     return parts
-
-
-def _at_the_end(array: np.ndarray, lengths: np.ndarray, blank: Any) -> np.ndarray:
-    """Move the first `lengths` steps of each sequence to the end."""
-    steps = array.shape[1]
-    source = np.arange(steps) - steps + lengths[:, None]
-    moved = array[np.arange(len(array))[:, None], source]
-    moved[source < 0] = blank
-    return moved

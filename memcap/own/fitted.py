@@ -1,6 +1,7 @@
 """The net that `memcap fit` found, to predict with: in NumPy, on sequences of any length
 in the user's own units, without padding."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -16,7 +17,6 @@ from memcap.config.member import member_of
 from memcap.knobs import UserError
 from memcap.models.export import export, lstm_weights
 from memcap.models.model import Model
-from memcap.own.losses import WidthLoss
 from memcap.own.table import Columns, Feature, LongForm, frame_of, padded, sequences_of
 from memcap.own.task import Data
 from memcap.store import files
@@ -135,39 +135,53 @@ class FittedNet:
         files.write_arrays(path, self.arrays("keras"))
         about = asdict(self)
         del about["weights"]
+        about["digest"] = _digest(path, about)
         files.replace(path.with_suffix(".json"), json.dumps(about, indent=1).encode())
         return path
+
+
+def _digest(path: Path, about: dict[str, Any]) -> str:
+    """Return the digest of a net: of the file of its weights, and of what is said of it."""
+    text = json.dumps(about, sort_keys=True).encode()
+    return hashlib.sha256(path.read_bytes() + text).hexdigest()[:16]
 
 
 def load(folder: Path) -> FittedNet:
     """Load the net that `memcap fit` left in a folder.
 
     Raises:
-        UserError: there is none.
+        UserError: there is none, or another one than was written.
     """
     path = folder / "net.npz"
     try:
-        about = json.loads(path.with_suffix(".json").read_text("utf-8"))
-        with np.load(path, allow_pickle=False) as arrays:
-            weights = lstm_weights(dict(arrays))
+        about = json.loads(path.with_suffix(".json").read_bytes())
+        is_whole = about.pop("digest") == _digest(path, about)
     except OSError as error:
+        why = "has no net.npz and net.json; name a folder of memcap fit"
+        if (folder / "rows").is_dir():
+            why = "memcap fit left no net there, as no width was enough"
+        raise UserError(f"{folder}: {why}") from error
+    except (ValueError, LookupError, AttributeError, TypeError):
+        is_whole = False
+    if not is_whole:
         raise UserError(
-            f"{folder}: has no net.npz and net.json; name a folder of memcap fit"
-        ) from error
+            f"{folder}: net.npz and net.json are not as memcap fit wrote them; run it again"
+        )
+    with np.load(path, allow_pickle=False) as arrays:
+        weights = lstm_weights(dict(arrays))
     about["features"] = [Feature(**feature) for feature in about["features"]]
     about["columns"] = about["columns"] and Columns(**about["columns"])
     return FittedNet(weights, **about)
 
 
-def best_net(width: WidthLoss, folder: Path, form: LongForm) -> FittedNet:
-    """Return the net of a width that is best on its validation sequences.
+def best_net(rows: pl.DataFrame, folder: Path, form: LongForm) -> FittedNet:
+    """Return the net that is best on its validation sequences.
 
     Args:
-        width: with the keys of its nets.
-        folder: of their rows and weights.
+        rows: of nets.
+        folder: of their weights.
         form: the sequences.
     """
-    rows = store.read(folder).filter(pl.col("key").is_in(width.keys))
     row = rows.sort("validation_loss").row(0, named=True)
     task = member_of(store.config_of(row)).task
     assert isinstance(task, Data)

@@ -24,12 +24,10 @@ READERS = {
 TEXT_KINDS = (".csv", ".tsv")
 NO_VALUES = ["", "NA", "N/A", "NaN", "nan", "null", "NULL"]  # in a CSV file
 SEPARATORS = ",;\t|"  # that are found; where two are as frequent, the first
-MOST_BYTES = 2**30  # of a CSV file, when it is unpacked
-GZIP = b"\x1f\x8b"
-PACKED = (b"(\xb5/\xfd", b"x\x01", b"x\x9c", b"x\xda")  # polars unpacks these, too
 # what is written as a number, whether or not it can be read as one
-NUMBER = r"^[-+]?[€$£]?\.?\d[\d.,' ]*([eE][-+]?\d+)?\s?[%€$£]?$"
+NUMBER = r"^[-+\u2212]?\.?\d[\d.,' ]*([eE][-+]?\d+)?\s?%?$"
 YEAR_FIRST = r"^\d{4}-\d"
+CLOCK = r"^\d\d?:"  # a time without a date
 CLOCKS = ("%H:%M", "%H:%M:%S%.f", "%I:%M %p", "%I:%M:%S %p")
 
 
@@ -72,6 +70,8 @@ def read_frame(
         raise UserError(f"{path}: cannot be read ({why})") from error
     except (pl.exceptions.PolarsError, csv.Error, EOFError, zlib.error) as error:
         why = " ".join(str(error).split(". ")[0].split())[:200]
+        if "utf-8" in why:
+            why += "; save it as UTF-8"
         raise UserError(
             f"{path}: cannot be read as {kind[1:].upper()} ({why})"
         ) from error
@@ -81,9 +81,18 @@ def _read_csv(
     path: Path, ids: Collection[str | None], decimal_comma: bool
 ) -> pl.DataFrame:
     header = _header(path)
+    if header.startswith("\ufffd\ufffd"):  # two bytes that no UTF-8 has
+        raise UserError(f"{path}: is UTF-16; save it as UTF-8")
+    if header.startswith("#"):
+        raise UserError(f"{path}: begins with a comment; take such lines out")
     separator = max(SEPARATORS, key=re.sub('"[^"]*"', "", header).count)
     cells = next(csv.reader([header], delimiter=separator), [])
     names = [cell.strip() for cell in cells]
+    if "" in names:
+        raise UserError(
+            f"{path}: column {names.index('') + 1} has no name (an index? pandas writes none"
+            " by index=False); name it, or leave it out"
+        )
     if len({*names}) < len(names):
         raise UserError(f"{path}: has two columns of one name: {', '.join(names)}")
     frame = pl.scan_csv(
@@ -107,21 +116,10 @@ def _read_csv(
 
 
 def _header(path: Path) -> str:
-    """Return the first line of a text, which gzip may have packed; check its size."""
-    with path.open("rb") as file:
-        start = file.read(4)
-    if start.startswith(PACKED):
-        raise UserError(f"{path}: is packed, but not by gzip; unpack it first")
-    opened: Any = gzip.open if start.startswith(GZIP) else open
+    """Return the first line of a text, which gzip may have packed."""
+    opened: Any = gzip.open if path.suffix == ".gz" else open
     with opened(path, "rb") as file:
-        header = file.readline()
-        file.seek(MOST_BYTES)  # unpacks so much, and keeps none of it
-        if file.read(1):
-            size = f"{MOST_BYTES >> 30} GiB"
-            raise UserError(
-                f"{path}: holds more than {size} of text; take a part of it"
-            )
-    return header.decode("utf-8-sig", "replace")
+        return file.readline().decode("utf-8-sig", "replace")
 
 
 def _ids(text: pl.Series) -> pl.Series:

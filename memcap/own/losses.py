@@ -16,20 +16,18 @@ sequences to tell. Of the nets of a width and fold, of whatever start and recipe
 one with the lowest validation loss counts.
 
 A width is called not enough only if its nets trained. Each fold has its own starts: if
-the best net of some fold stays a fifth of the gain above what another fold's reaches,
-and further than chance explains, or if none gets a twentieth of the way from the loss
-without state, more starts might do. What makes a fold hard for all good widths does not
-count.
+how far it is above the widths that are enough differs between folds by a fifth of the
+gain, and by more than chance explains, or if no fold's nets get a twentieth of the way
+from the loss without state, more starts might do.
 
 A file with a split of its own has no folds: repeats of the training, each with its own
 seeds, take their place, and the margin covers only the chance in training. The choice
 of test sequences affects all repeats alike, and no margin says by how much.
 
-State helps if the best width beats the best map of the current input on validation's
+State helps if the best width beats the best map of the current input on the held-out
 sequences, fold by fold, beyond chance (at 2.5 %), and if that map does not answer all.
-Validation has also chosen the best of the k nets of each fold. The least of k losses
-that differ by chance alone lies up to sqrt(2 log(k)) standard deviations below their
-mean, and so much is taken off: the deviation is that of the gain over the folds.
+If it does not, chance may hide the gain: only where this could be at most a fifth of the
+loss without state does the curve say that no width helps.
 """
 
 import itertools
@@ -55,16 +53,19 @@ FORGIVEN = 0.02  # of the gain from state
 ENOUGH = 0.95
 HELPS = 0.975
 REPEATS = 5  # folds, or repeats, over which seeds are spread
-MOST_MARGIN = 0.2  # of the gain from state; above it, there are too few sequences
-# Best nets of folds did not all train if they are further apart than this share of the
-# gain, and than so many margins of chance: such a margin is 0.95 standard deviations, and
+# of the gain from state, or of the loss without state: where chance hides more, there
+# are too few sequences to tell
+MOST_MARGIN = 0.2
+# Best nets of folds did not all train if their excess differs by more than this share of
+# the gain, and than so many margins of chance: such a margin is 0.95 standard deviations, and
 # five numbers lie within 3.9 of these in 95 %.
 UNLIKE = 0.2
 RANGE = 4
 TRAINED = 0.05  # of the gain
-# of the loss without state: a training loss below it shows that the net learns its data
+# of the loss without state: a loss below it shows that a net learns its data
 FALLS = 0.95
 LEARNT = 0.5  # least share that nets reach of what a predictor without state gains
+DRAWS = 200  # of the folds, for the interval of the width
 ALWAYS = 5  # folds in which a width is worse, so that this is hardly chance
 
 Verdict = Literal[
@@ -101,14 +102,18 @@ class Loss:
             return math.nan
         return float(np.std(self.folds, ddof=1) / len(self.folds) ** 0.5)
 
-    def beats(self, other: "Loss", nets: int = 1) -> bool:
-        """Tell whether it is lower than another loss on the same folds, beyond chance, if
-        it is the least of the losses of so many nets in each fold."""
+    def gain(self, other: "Loss") -> tuple[float, float]:
+        """Return how far it is below another loss on the same folds, and how far chance
+        moves that; for one fold, a little of the other loss."""
         gain = Loss(tuple(np.subtract(other.folds, self.folds)))
         if len(self.folds) < 2:
-            return gain.mean > FORGIVEN * other.mean
-        luck = (2 * math.log(nets) * len(self.folds)) ** 0.5
-        return gain.mean > (_quantile(len(self.folds), HELPS) + luck) * gain.error
+            return gain.mean, FORGIVEN * other.mean
+        return gain.mean, _quantile(len(self.folds), HELPS) * gain.error
+
+    def beats(self, other: "Loss") -> bool:
+        """Return whether it is lower than another loss on the same folds, beyond chance."""
+        gain, chance = self.gain(other)
+        return gain > chance
 
     def is_nothing_of(self, other: "Loss") -> bool:
         """Tell whether it leaves next to nothing of another loss, as if it were 0."""
@@ -127,7 +132,6 @@ class WidthLoss(Loss):
             the target's unit.
         runs: number of nets trained.
         keys: keys of the members whose losses count, one per fold.
-        nets: validation losses of all nets of each fold.
     """
 
     units: int
@@ -136,7 +140,6 @@ class WidthLoss(Loss):
     score: float
     runs: int
     keys: tuple[str, ...] = ()
-    nets: tuple[tuple[float, ...], ...] = ()
 
 
 def _quantile(folds: int, level: float) -> float:
@@ -176,9 +179,9 @@ def enough_of(
 
 def interval_of(losses: np.ndarray, without_state: np.ndarray) -> tuple[int, int]:
     """Return the places of the middle 95 % of the narrowest widths that are enough, by
-    folds drawn with replacement in all ways; arguments as of `enough_of`, (W, K)."""
-    folds = range(losses.shape[1])
-    draws = np.array(list(itertools.product(folds, repeat=len(folds))))
+    a bootstrap of the folds; arguments as of `enough_of`, (W, K)."""
+    folds = losses.shape[1]
+    draws = np.random.default_rng(0).integers(folds, size=(DRAWS, folds))
     enough, _ = enough_of(losses[:, draws], without_state[draws])
     low, high = np.quantile(enough.argmax(0), [0.025, 0.975], method="nearest")
     return int(low), int(high)
@@ -223,7 +226,7 @@ class LossCurve:
     @cached_property
     def memory(self) -> str | None:
         """The kind that sees more than the last step, beats it, and is the best of these."""
-        kinds = {kind: loss.on_validation for kind, loss in self.references.items()}
+        kinds = dict(self.references)
         constant = kinds.pop("constant")
         last = kinds.pop("last step")
         if last.is_nothing_of(constant):
@@ -308,82 +311,35 @@ class LossCurve:
     @cached_property
     def verdict(self) -> Verdict:
         """Say what is known of the width."""
+        most = MOST_MARGIN * self.gain
         if self.state_helps:
-            few = self.margin > MOST_MARGIN * self.gain
+            lowest = min(width.mean for width in self.widths)
+            few = self.margin > most or self.within[0].mean - lowest > most
             return "too few to tell" if few else "enough"
         if self.memory is not None:
-            known = self.references[self.memory].on_validation
-            lags_behind = known.beats(self.best.on_validation)
+            lags_behind = self.references[self.memory].beats(self.best)
             return "did not train" if lags_behind else "too few to tell"
-        constant = self.references["constant"].on_validation
-        last = self.without_state.on_validation
+        constant = self.references["constant"]
+        last = self.without_state
+        if not last.is_nothing_of(constant):
+            gain, chance = self.best.gain(last)
+            if gain + chance > MOST_MARGIN * last.mean:
+                return "too few to tell"
         knows = last.mean < FALLS * constant.mean and last.beats(constant)
         return "no state needed" if knows else "nothing learnt"
 
-    @cached_property
-    def hardness(self) -> np.ndarray:
-        """How far the loss of each fold lies above the mean over folds, (K,): the mean over
-        the widths that reach at least half of the gain from state."""
-        losses, _ = self._arrays
-        means = losses.mean(1)
-        folds = losses[means <= means.min() + self.gain / 2].mean(0)
-        return folds - folds.mean()
-
-    def shares(self, width: WidthLoss) -> list[list[float]]:
-        """Return which share of the gain from state each of its nets has, fold by fold,
-        were no fold harder than others."""
-        none = self.without_state.on_validation.mean + self.hardness
-        nets = width.nets or [(loss,) for loss in width.on_validation.folds]
-        return [
-            [(loss - net) / max(self.gain, 1e-12) for net in fold]
-            for loss, fold in zip(none, nets, strict=True)
-        ]
-
-    def least_trained(self, width: WidthLoss) -> float:
-        """Return the share of the gain below which a net of this width did not train."""
-        unlike = max(UNLIKE, RANGE * self.by_chance / max(self.gain, 1e-12))
-        return max(TRAINED, max(map(max, self.shares(width))) - unlike)
-
     def did_not_train(self, width: WidthLoss) -> bool:
-        """Tell whether a width is not enough, and no net of some fold trained."""
-        best = min(map(max, self.shares(width)))
-        return width not in self.within and best < self.least_trained(width)
-
-    def untrained(self, width: WidthLoss) -> int:
-        """Count the nets of a width that did not train."""
-        least = self.least_trained(width)
-        return sum(share < least for fold in self.shares(width) for share in fold)
-
-    @property
-    def as_good(self) -> WidthLoss:
-        """The narrowest width that is as good as the best but for chance, with nothing forgiven."""
-        most = self.best.on_validation.mean + self.by_chance
-        return next(w for w in self.widths if w.on_validation.mean <= most)
-
-    @property
-    def better(self) -> WidthLoss | None:
-        """The best of the wider widths whose held-out loss is lower than that of the
-        one that is enough in every fold, by more than is forgiven."""
-        if not self.within:
-            return None
-        folds = np.array(self.within[0].folds) - self.forgiven
-        better = [w for w in self.widths if (np.array(w.folds) < folds).all()]
-        return min(better, key=lambda width: width.mean, default=None)
-
-    @property
-    def right_as_often(self) -> WidthLoss | None:
-        """The narrowest width that says the right class as often as the one that is
-        enough, within a standard error: more units make its probabilities better. None
-        of values, and where no width is enough.
-        """
-        if not self.enough or self.task.loss == "values":
-            return None
-        score = self.enough[0].score
-        judges = self.task.part_sizes[1]
-        if not self.task.has_own_split:
-            judges *= len(self.folds)
-        least = score - (score * (1 - score) / judges) ** 0.5
-        return next(width for width in self.widths if width.score >= least)
+        """Return whether a width is not enough, but more starts might change that: its
+        nets differ from fold to fold, compared with those of the widths that are, or
+        gain next to nothing in all."""
+        if not self.within or width in self.within:
+            return False
+        losses = np.array(width.on_validation.folds)
+        good = np.mean([each.on_validation.folds for each in self.within], 0)
+        excess = np.ptp(losses - good)
+        gains = np.array(self.without_state.on_validation.folds) - losses
+        unlike = excess > max(UNLIKE * self.gain, RANGE * self.by_chance)
+        return bool(unlike or gains.max() < TRAINED * self.gain)
 
     @property
     def next_narrower(self) -> WidthLoss | None:
@@ -401,22 +357,22 @@ class LossCurve:
     def state_helps(self) -> bool:
         """True if a net beats the best map without state, which does not answer all, and
         gains at least half as much as the best predictor that sees more."""
-        last = self.without_state.on_validation
-        if last.is_nothing_of(self.references["constant"].on_validation):
+        last = self.without_state
+        if last.is_nothing_of(self.references["constant"]):
             return False
         if self.memory is not None:
-            known = self.references[self.memory].on_validation
-            if self.gain < LEARNT * (last.mean - known.mean):
+            least = LEARNT * (last.mean - self.references[self.memory].mean)
+            if last.mean - self.best.mean < least:
                 return False
-        nets = max(map(len, self.best.nets), default=1)
-        return self.best.on_validation.beats(last, nets)
+        return self.best.beats(last)
 
     @property
     def by_heart(self) -> bool:
         """True if nets learn the training sequences by heart, and nothing of it carries
         over to others."""
         learnt = min(width.train for width in self.widths)
-        return not self.state_helps and learnt < FALLS * self.without_state.mean
+        learns = learnt < FALLS * self.without_state.mean
+        return self.verdict == "nothing learnt" and learns
 
     @property
     def learnt(self) -> WidthLoss | None:
@@ -493,7 +449,6 @@ def width_losses(rows: pl.DataFrame) -> tuple[tuple[int, ...], tuple[WidthLoss, 
         units = part["units"][0]
         train, score = part.select(pl.col("train_loss", "final").mean()).row(0)
         recipes = Counter(map(recipe_of, part.iter_rows(named=True)))
-        nets = rows.filter(units=units)
         width = WidthLoss(
             folds=tuple(part["held_out_loss"]),
             validation=tuple(part["validation_loss"]),
@@ -501,9 +456,8 @@ def width_losses(rows: pl.DataFrame) -> tuple[tuple[int, ...], tuple[WidthLoss, 
             recipe=recipes.most_common(1)[0][0],
             train=train,
             score=score,
-            runs=nets.height,
+            runs=rows.filter(units=units).height,
             keys=tuple(part["key"]),
-            nets=tuple(tuple(nets.filter(fold=k)["validation_loss"]) for k in folds),
         )
         widths.append(width)
     return folds, tuple(widths)

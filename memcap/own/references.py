@@ -1,13 +1,11 @@
 """Predictors that train no state, by scikit-learn: which memory would do, and how well?
 
-Each is the best of a few linear models, and for numbers in few columns of a forest, on
-features of a user's own sequences; the validation part chooses among them.
+Each is the best of a few linear models on features of a user's own sequences; the
+validation part chooses among them.
 
 * constant: the shares of the classes, or the mean.
 * last step: the current input, and its products. What equals it needs no state.
-* window: the last few inputs; of symbols also each run of them, an n-gram.
-* running mean: the mean and the sum of all inputs so far, and the current one. One unit
-  that adds up can hold one such sum.
+* window: the last few inputs, and their squares.
 * all steps: all inputs so far, side by side. No fixed number of units stands for it.
 """
 
@@ -22,20 +20,18 @@ from memcap.own.file import Sequences
 from memcap.own.task import Data
 
 ALL = "all steps"
-KINDS = ("constant", "last step", "window", "running mean", ALL)
+KINDS = ("constant", "last step", "window", ALL)
 WINDOW = 5  # steps
 STRENGTHS = (0.01, 1.0, 100.0)  # inverse of the penalty on squared weights
 MOST_ROWS = 8000  # of training
 MOST_PRODUCTS = 300
 MOST_COLUMNS = 2000  # of all steps
-MOST_IN_FOREST = 500  # columns; each split looks at all of them
 MOST_CELLS = 20_000_000
 LEAST = 1e-6  # probability of a class
 # of a guess: the rest is the constant's, as the next answer may be of any class
 SURE = 0.999
 ITERATIONS = 50
-FREQUENT = 10  # lines with a run of symbols; rarer runs count as one
-TREES = {"n_estimators": 50, "min_samples_leaf": 3, "random_state": 0}
+FREQUENT = 10  # lines with a symbol; rarer ones count as one
 
 
 def kinds(task: Data, lag: int) -> tuple[str, ...]:
@@ -72,10 +68,10 @@ def leaks(task: Data, lag: int) -> list[int]:
     if file.symbols is not None or file.inputs.shape[2] == 1:
         return []
     tree = DecisionTreeClassifier if task.loss == "classes" else DecisionTreeRegressor
-    columns, answers, part = _table(task, lag, "column")
+    columns, answers, part = _table(task, lag, "last step")
     training = part == 0
     found = []
-    for k in range(columns.shape[1]):
+    for k in range(file.inputs.shape[2]):
         model = tree(random_state=0, min_samples_leaf=2)
         model.fit(columns[training, k : k + 1], answers[training])
         if model.score(columns[~training, k : k + 1], answers[~training]) > 0.99:
@@ -100,16 +96,12 @@ def _table(task: Data, lag: int, kind: str) -> tuple[Any, np.ndarray, np.ndarray
     seen = np.arange(len(first))[:, None], first[:, None] + np.arange(lag + 1)
     inputs = file.inputs[seen]
     when = when - first[which]
-    if file.symbols is None:
-        features = _of_numbers(inputs, file.counts[seen], which, when, kind)
-    else:
-        features = _of_symbols(file, inputs, which, when, kind)
-    return features, answers, part
+    return _features(inputs, which, when, kind, file.blank), answers, part
 
 
 def _first(file: Sequences, lag: int) -> np.ndarray:
     """Return the first of the last `lag` + 1 steps of each sequence, (N,)."""
-    if file.padded_after and file.lengths is not None:
+    if file.lengths is not None:
         return np.maximum(file.lengths - 1 - lag, 0)
     return np.full(len(file.inputs), file.steps - 1 - lag)
 
@@ -154,64 +146,25 @@ def _all(
     return np.concatenate([part.reshape(len(which), -1) for part in parts], 1)
 
 
-def _of_symbols(
-    file: Sequences, inputs: np.ndarray, which: np.ndarray, when: np.ndarray, kind: str
+def _features(
+    inputs: np.ndarray, which: np.ndarray, when: np.ndarray, kind: str, blank: int
 ) -> Any:
-    """Return features of symbols, (A, P), sparse."""
-    from scipy.sparse import csr_array, hstack
-    from sklearn.preprocessing import OneHotEncoder
-
+    """Return features of the steps up to each answer, (A, P), sparse of symbols; the first
+    are the last inputs."""
     steps = WINDOW if kind == "window" else 1
-    windows = _last(inputs, which, when, steps, file.blank).astype(np.int64)
-    columns = [windows]
-    run = windows[:, -1]
-    for back in range(1, windows.shape[1]):
-        run = run * (file.blank + 1) + windows[:, -1 - back]
-        columns.append(run[:, None])
-    if kind == ALL:
-        columns.append(_all(inputs, which, when, file.blank))
-    encoder = OneHotEncoder(min_frequency=FREQUENT)
-    shown = encoder.fit_transform(np.concatenate(columns, 1))
-    if kind != "running mean":
-        return shown
-    seen = inputs[which]
-    counts = (np.arange(inputs.shape[1]) <= when[:, None]) & (seen != file.blank)
-    row, step = np.nonzero(counts)
-    shape = len(which), file.blank
-    totals = csr_array((np.ones(len(row)), (row, seen[row, step])), shape)
-    shares = csr_array(totals / np.maximum(counts.sum(1), 1)[:, None])
-    parts = [shown, shares]
-    if file.lengths is not None or file.due is not None:  # else sums say the same
-        parts.append(totals / inputs.shape[1])
-    return hstack(parts).tocsr()
+    x = _last(inputs, which, when, steps, blank).reshape(len(which), -1)
+    rest = [_all(inputs, which, when, blank)] if kind == ALL else []
+    if inputs.ndim == 2:
+        from sklearn.preprocessing import OneHotEncoder
 
-
-def _of_numbers(
-    inputs: np.ndarray,
-    counts: np.ndarray,
-    which: np.ndarray,
-    when: np.ndarray,
-    kind: str,
-) -> np.ndarray:
-    """Return features of numbers, (A, P)."""
-    if kind == "column":
-        return inputs[which, when]
-    steps = WINDOW if kind == "window" else 1
-    x = _last(inputs, which, when, steps, 0).reshape(len(which), -1)
+        columns = np.concatenate([x, *rest], 1)
+        return OneHotEncoder(min_frequency=FREQUENT).fit_transform(columns)
     x = x.astype(np.float64)
     width = x.shape[1]
     first = second = np.arange(width)
     if (width + 1) ** 2 <= MOST_PRODUCTS and steps == 1:
         first, second = np.triu_indices(width)
-    parts = [x, x[:, first] * x[:, second]]
-    if kind == "running mean":
-        sums = np.cumsum(inputs, 1, dtype=np.float64)[which, when]
-        steps_seen = np.cumsum(counts, 1)[which, when]
-        count = steps_seen[:, None].astype(np.float64)
-        parts += [count, sums, sums / count]
-    if kind == ALL:
-        parts.append(_all(inputs, which, when, 0))
-    return np.concatenate(parts, 1)
+    return np.concatenate([x, x[:, first] * x[:, second], *rest], 1)
 
 
 def _constant(task: Data, answers: np.ndarray) -> np.ndarray:
@@ -226,7 +179,6 @@ def _guesses(
     task: Data, features: Any, answers: np.ndarray, part: np.ndarray
 ) -> Iterator[np.ndarray]:
     """Yield the guesses of each model where the part is not training, (A, O)."""
-    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.preprocessing import StandardScaler
@@ -245,9 +197,6 @@ def _guesses(
     if isinstance(features, np.ndarray):
         scaler = StandardScaler().fit(features[training])
         features = np.clip(scaler.transform(features), -10, 10)
-        if features.shape[1] <= MOST_IN_FOREST:
-            forest = ExtraTreesClassifier if has_classes else ExtraTreesRegressor
-            models.append(forest(**TREES))
     if len(np.unique(answers[training])) < 2:
         return
     for model in models:

@@ -1,9 +1,10 @@
 """The search for the units that a user's own sequences need, in rounds that a rerun continues.
 
 First recipes race on one fold, by validation loss, at narrow widths and at a wide one.
-The best of each end train widths that double, on all folds, and further starts of the
-widest one that is not enough where its nets did not train; then widths between the
-narrowest that is enough and the next narrower one.
+The best of each end train widths that double, on all folds, up to four times the units
+that are enough; wider ones, where the wide nets of the race promise it. Then come
+further starts of the widest one that is not enough, where its nets did not train, and
+widths between the narrowest that is enough and the next narrower one.
 """
 
 import itertools
@@ -19,8 +20,10 @@ import polars as pl
 from memcap import store
 from memcap.config.member import Engine, Member
 from memcap.config.recipes import Recipe
-from memcap.models.model import Model
-from memcap.own.losses import REPEATS, LossCurve, loss_curves
+from memcap.knobs import whole
+from memcap.models.model import MOST_UNITS, Model
+from memcap.own.folds import TIME
+from memcap.own.losses import FALLS, REPEATS, LossCurve, WidthLoss, loss_curves
 from memcap.own.task import Data
 from memcap.rule import Evaluation
 from memcap.store import shards
@@ -37,10 +40,12 @@ RACE = (
 )
 # the widths at which recipes race, the narrow ones together
 RACE_UNITS = ((1, 2), (16,))
-RACE_SEEDS = 2
+FIRST = 8  # units up to which widths are trained at once
 BATCH = 64  # sequences a step, of all these recipes
 FEWEST_STEPS = 10  # between evaluations
 NARROW = 5  # units; wider nets begin with the recipe of the wide end
+MOST_SEEDS = 1000
+LEFT = 0.05  # of the sequences, which say where the last nets stop; and as many again
 STARTS = 6  # nets of a width and fold, before it is said that they did not train
 
 
@@ -55,18 +60,27 @@ class WidthSearch:
     seeds: int = 2  # nets of each width and fold
     engine: Engine = field(default_factory=Engine)  # how members share the machine
     quiet: bool = False  # show no progress
+    first: int = 0  # number of the first start of each width and fold
+
+    def __post_init__(self) -> None:
+        whole(self.most, "most", 1, MOST_UNITS)
+        whole(self.folds, "folds", 1, REPEATS)
+        whole(self.seeds, "seeds", 1, MOST_SEEDS)
 
     def run(self) -> LossCurve:
         """Train what is missing; return the losses of the widths."""
-        recipes = self.race()
-        powers = [2**k for k in range(self.most.bit_length())]
-        curve = self.curve_of({*powers, self.most}, recipes)
+        recipes, wide = self.race()
+        widths = {*(2**k for k in range(self.most.bit_length())), self.most}
+        curve = self.curve_of([units for units in widths if units <= FIRST], recipes)
+        for units in sorted(units for units in widths if units > FIRST):
+            if may_gain(curve, wide):
+                curve = self.curve_of([units], recipes)
         while True:
             narrower = curve.next_narrower
             if (
                 narrower is not None
                 and curve.did_not_train(narrower)
-                and min(map(len, narrower.nets)) < STARTS
+                and narrower.runs < STARTS * self.folds
             ):
                 curve = self.curve_of([narrower.units], recipes, STARTS)
             elif (width := next_width(curve)) is not None:
@@ -74,15 +88,19 @@ class WidthSearch:
             else:
                 return curve
 
-    def race(self) -> tuple[Recipe, Recipe]:
+    def race(self) -> tuple[tuple[Recipe, Recipe], float]:
         """Return the recipes whose narrow and whose wide nets have the lowest validation
-        loss on the first fold."""
+        loss on the first fold, and the lowest one of wide nets."""
         recipes = [
             Recipe(name, lr=lr, budget=BUDGET, schedule="cosine") for name, lr in RACE
         ]
         units = itertools.chain(*RACE_UNITS)
-        kinds = itertools.product(units, recipes, [0], range(RACE_SEEDS))
-        rows = self.train([self.member(*kind) for kind in kinds])
+        rows = self.train(
+            [
+                self.member(*kind, fold=0, seed=0)
+                for kind in itertools.product(units, recipes)
+            ]
+        )
         rows = rows.with_columns(pl.col("validation_loss").fill_null(math.inf))
 
         def loss(units: tuple[int, ...], recipe: Recipe) -> Any:
@@ -91,7 +109,7 @@ class WidthSearch:
             return nets["validation_loss"].mean()
 
         narrow, wide = (min(recipes, key=partial(loss, ends)) for ends in RACE_UNITS)
-        return narrow, wide
+        return (narrow, wide), loss(RACE_UNITS[1], wide)
 
     def curve_of(
         self, widths: Iterable[int], recipes: Sequence[Recipe], seeds: int = 0
@@ -119,8 +137,24 @@ class WidthSearch:
             task.longest_lag,
             model=Model(units=units),
             recipe=recipe,
-            seed=seed * REPEATS + fold,
+            seed=(self.first + seed) * REPEATS + fold,
             evaluation=self.evaluation,
+        )
+
+    def final(self, units: int, recipe: Recipe) -> pl.DataFrame:
+        """Train nets of a width on nine tenths of the sequences, or by time on all but the
+        last ones, or on the training part of the file's own split; return their rows, in
+        the folder `net` of this one."""
+        task = self.task
+        fold = 0
+        if task.order == TIME:
+            fold = self.folds - 1
+        elif not task.has_own_split:
+            task = replace(task, held_out=LEFT)
+        search = replace(self, task=task, folder=self.folder / "net")
+        seeds = range(self.seeds)
+        return search.train(
+            [search.member(units, recipe, fold, seed) for seed in seeds]
         )
 
     @cached_property
@@ -134,6 +168,26 @@ class WidthSearch:
         """Train the members that have no row yet; return the rows of all."""
         study = Study(self.folder, self.folder.name, session=shards.new_session())
         return run_study(members, self.engine, study, self.quiet)
+
+
+def recipe_of(width: WidthLoss) -> Recipe:
+    """Return the recipe of most nets of a width."""
+    recipe = width.recipe
+    return Recipe(recipe.name, lr=recipe.lr, budget=recipe.budget, schedule="cosine")
+
+
+def may_gain(curve: LossCurve, wide: float) -> bool:
+    """Return whether nets wider than those of a curve may be better.
+
+    They may if its widest has less than four times the units that are enough, and if it
+    is not known which are; otherwise only if the wide nets of the race have a lower loss
+    on the first fold, `wide`.
+    """
+    if curve.verdict in ("nothing learnt", "no state needed"):
+        return wide < FALLS * curve.without_state.on_validation.folds[0]
+    if not curve.enough or curve.widths[-1].units < 4 * curve.enough[0].units:
+        return True
+    return wide < curve.enough[0].on_validation.folds[0] - curve.margin
 
 
 def next_width(curve: LossCurve) -> int | None:

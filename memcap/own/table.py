@@ -21,7 +21,7 @@ import polars as pl
 from memcap.knobs import UserError, names_of
 from memcap.own.doubts import doubts
 from memcap.own.file import AFTER, LARGEST, MOST, PARTS, checked, float_of
-from memcap.own.formats import NUMBER, has_names, read_frame, times_of
+from memcap.own.formats import CLOCK, NUMBER, has_names, read_frame, times_of
 from memcap.own.window import BLOCK, SERIES, STEP, WINDOW, cut
 from memcap.store import files
 from memcap.terminal.words import plural
@@ -32,6 +32,7 @@ MOST_CLASSES = 20
 MOST_NAMES = 4095  # of a column
 Names = tuple[str, ...]
 MISSING = "(missing)"
+SEQUENCE = "sequence"  # the column, unless another one is given
 FEATURES = "--features"
 LINES = 10  # that are shown
 PART_NAMES = {name: name for name in PARTS} | dict.fromkeys(
@@ -62,14 +63,13 @@ class Columns:
         values: whether the target has values; None: judged by its numbers.
         split: the column that says to which part a sequence belongs: train, validation
             (or val, valid, dev), test.
-        take: number of sequences to draw at random from a table that has more; None: all.
-        window: of a table that is one long series: steps of the sequences that are cut
-            from it, which show the target, too.
+        window: of a table that is one long series, or one for each sequence: steps of the
+            sequences that are cut from it, which show the target, too, unless it is dropped.
         ahead: the target is this many steps after the last one of a window.
     """
 
     target: str
-    sequence: str = "sequence"
+    sequence: str = SEQUENCE
     step: str | None = None
     features: Names = ()
     drop: Names = ()
@@ -79,7 +79,6 @@ class Columns:
     missing: str = "refuse"
     values: bool | None = None
     split: str | None = None
-    take: int | None = None
     window: int | None = None
     ahead: int = 1
 
@@ -277,33 +276,33 @@ def long_form(frame: pl.DataFrame, columns: Columns, name: str = "frame") -> Lon
     """
     if columns.window is not None:
         frame, columns = _windows(frame, columns, name)
-    table = _Table(frame, columns, name)
-    inputs, features, input_words = table.inputs()
-    targets, classes, target_words = table.targets()
-    arrays = {"inputs": inputs, **targets}
+    table = _cut(_checked(frame, columns, name))
+    if not columns.features:
+        _ask(table)
+    features, input_words = _features(table)
+    arrays = {"inputs": _encoded(table, features)}
+    if arrays["inputs"].ndim == 3:
+        kind = float_of(arrays["inputs"][table.place, table.position])
+        arrays["inputs"] = arrays["inputs"].astype(kind)
+    targets, classes, target_words = _targets(table)
+    arrays |= targets
     if table.lengths.min() < table.shape[1]:
         arrays |= {"lengths": table.lengths, "padding": np.array(AFTER)}
-    symbols = features[0].names if inputs.ndim == 2 else ()
+    symbols = features[0].names if arrays["inputs"].ndim == 2 else ()
     for key, names in (("symbol_names", symbols), ("class_names", classes)):
         if names:
             arrays[key] = np.array(names, np.str_)
-    size = table.size_words
+    size = _size(table)
     if columns.group is not None:
-        groups = table.of_sequences("--group").rank("dense").to_numpy() - 1
-        arrays["groups"] = groups.astype(np.int64)
-        size += f", in {plural(int(groups.max()) + 1, 'group')} of `{columns.group}`"
+        names = _of_sequences(table, "--group", columns.group)
+        arrays["groups"] = names.rank("dense").to_numpy().astype(np.int64) - 1
+        size += f", in {plural(names.n_unique(), 'group')} of `{columns.group}`"
     if columns.split is not None:
-        arrays["split"] = table.split()
-    if table.total > table.shape[0]:
-        size += f", drawn from {table.total:,}"
+        arrays["split"] = _split(table, columns.split)
     split_words = checked(name, arrays, "").split_words
     words = (f"{size}.", input_words, target_words, *split_words)
-    seen = replace(
-        columns,
-        step=table.roles.get("--step"),
-        features=tuple(feature.name for feature in features),
-    )
-    return LongForm(arrays, words, table.head, seen, features)
+    seen = replace(table.columns, features=tuple(feature.name for feature in features))
+    return LongForm(arrays, words, _head(table), seen, features)
 
 
 def sequences_of(
@@ -326,10 +325,10 @@ def sequences_of(
     Raises:
         UserError: a column is missing, or holds a name that the net does not know.
     """
-    asked = frame.with_columns(pl.lit(0).alias(columns.target))
-    only = replace(columns, drop=(), keep=(), group=None, split=None, take=None)
-    table = _Table(asked, only, name)
-    inputs = table.encoded(features)
+    frame = frame.with_columns(pl.lit(0).alias(columns.target))
+    only = replace(columns, drop=(), keep=(), group=None, split=None)
+    table = _cut(_checked(frame, only, name))
+    inputs = _encoded(table, features)
     sequences = [
         row[:length] for row, length in zip(inputs, table.lengths, strict=True)
     ]
@@ -340,425 +339,466 @@ def sequences_of(
 def _windows(
     frame: pl.DataFrame, columns: Columns, name: str
 ) -> tuple[pl.DataFrame, Columns]:
-    """Return the table of the windows of a series, and the meaning of its columns."""
+    """Return the table of the windows of one series, or of each, and the meaning of its
+    columns."""
     if columns.group or columns.split:
         raise UserError(
             "--window: blocks of the series are its groups and parts; leave out --group and"
             " --split"
         )
-    one = replace(columns, sequence=SERIES, take=None)
-    table = _Table(frame.with_columns(pl.lit(0).alias(SERIES)), one, name)
-    series = table.frame.select(*table.features, columns.target)
+    if columns.sequence == SEQUENCE and SEQUENCE not in frame.columns:
+        frame = frame.with_columns(pl.lit(0).alias(SERIES))
+        columns = replace(columns, sequence=SERIES)
+    table = _cut(_checked(frame, columns, name))
+    if not columns.features:
+        _ask(table)
+    past = () if columns.target in columns.drop else (columns.target,)
+    seen = tuple(dict.fromkeys((*table.columns.features, *past)))
     window = columns.window or 0
-    most = MOST_NUMBERS // (window * series.width)
-    if min(series.height - window, columns.take or series.height) > most:
+    most = MOST_NUMBERS // (window * len(seen))
+    if table.frame.height - window > most:
         raise UserError(
-            f"{name}: too many windows to fit; --take {most} takes as many as do, spread evenly"
+            f"{name}: {table.frame.height:,} steps make more windows than fit into"
+            f" {LARGEST >> 20} MiB; give it {most + window:,} steps, or a shorter --window"
         )
     meaning = replace(
         columns,
         target=f"{columns.target} +{columns.ahead}",
         sequence=WINDOW,
         step=STEP,
-        features=tuple(series.columns),
+        features=seen,
         drop=(),
         keep=(),
         group=BLOCK,
-        take=None,
     )
-    return cut(series, columns.target, window, columns.ahead, columns.take), meaning
+    series = table.frame.select({*seen, columns.target})
+    return cut(series, table.lengths, columns.target, window, columns.ahead), meaning
 
 
-class _Table:
-    """A table in order: sequence by sequence, step by step, up to each one's last answer.
+@dataclass(frozen=True)
+class _Checked:
+    """A table whose columns exist and mean one thing each: `columns` names its features
+    and its step."""
 
-    Attributes:
-        roles: the columns that are no features, by the option that names them.
-        frame: the lines. place: of each line, its sequence's among the N. position: of
-            each line, its step.
-        lengths: (N,) steps of each sequence. shape: N, and the most steps.
-        total: number of sequences from which these are drawn.
-        due: of each line, whether an answer is due. head: some lines, up to an answer.
-        at_end: whether the target is asked once, at the end of a sequence.
-    """
-
-    def __init__(self, frame: pl.DataFrame, columns: Columns, name: str) -> None:
-        self.name = name
-        self.columns = columns
-        target = columns.target
-        sequence = columns.sequence
-        step = columns.step or ("step" if "step" in frame.columns else None)
-        roles = {
-            "--target": target,
-            "--sequence": sequence,
-            "--step": step,
-            "--group": columns.group,
-            "--split": columns.split,
-        }
-        self.roles = {option: column for option, column in roles.items() if column}
-        away = {*self.roles.values(), *columns.drop}
-        others = [name for name in frame.columns if name not in away]
-        self.features = columns.features or others
-        self._check(frame)
-        frame = frame.with_columns(pl.col(pl.Float32, pl.Float64).fill_nan(None))
-        for option, column in self.roles.items():
-            gaps = frame[column].null_count()
-            self.refuse(
-                gaps and column != target,
-                f"`{column}` ({option}) is missing in {gaps:,} lines",
-            )
-        names = frame[sequence].unique().sort()
-        self.total = len(names)
-        if columns.take is not None and columns.take < self.total:
-            order = np.random.default_rng(0).permutation(self.total)
-            chosen = names[order[: columns.take]].to_frame()
-            frame = frame.join(chosen, sequence, "semi", maintain_order="left")
-        if step is None:
-            frame = pl.concat(frame.partition_by(sequence, maintain_order=True))
-        else:
-            frame = self._in_order(frame, step)
-        steps = pl.int_range(pl.len())
-        last_answer = steps.filter(pl.col(target).is_not_null()).max()
-        position = frame.select(steps.over(sequence)).to_series()
-        last = frame.select(last_answer.over(sequence)).to_series()
-        unanswered = frame[sequence].filter(last.is_null())
-        if len(unanswered):
-            raise self.wrong(f"sequence {unanswered[0]} has no `{target}` at any step")
-        counts = position <= last
-        self.frame = frame.filter(counts)
-        self.position = position.filter(counts).to_numpy()
-        self.place = self.frame[sequence].rle_id().to_numpy()
-        self.lengths = np.bincount(self.place)
-        self.shape = len(self.lengths), int(self.lengths.max())
-        self.refuse(
-            self.shape[1] == 1,
-            "has one line a sequence, up to its answer; it must have one for each step"
-            " (memcap docs sequences)",
-        )
-        self.due = self.frame[target].is_not_null().to_numpy()
-        answers = self.frame.filter(self.due).select(sequence, target)
-        self.at_end = answers.n_unique() == self.shape[0]
-        if self.at_end:
-            self.due = self.position == self.lengths[self.place] - 1
-        shown = filter(None, (sequence, step, *self.features[:LINES], target))
-        answer = self.frame[target].set(pl.Series(~self.due), None)
-        lines = self.frame.with_columns(answer).select(*shown)
-        self.head = lines.slice(max(self.lengths[0] - LINES, 0), LINES)
-        if not columns.features:
-            self._question(answer)
+    name: str  # in error messages
+    frame: pl.DataFrame
+    columns: Columns
 
     def wrong(self, what: str) -> UserError:
         return UserError(f"{self.name}: {what}")
 
-    def refuse(self, is_wrong: Any, what: str) -> None:
-        if is_wrong:
-            raise self.wrong(what)
-
-    def _check(self, frame: pl.DataFrame) -> None:
-        """Check that each column exists, has one meaning, and has numbers or names."""
-        target = self.columns.target
-        categories = self.columns.categories
-        missing = self.columns.missing
-        used = [*self.roles.items(), *((FEATURES, name) for name in self.features)]
-        columns = [
-            *used,
-            *(("--categories", name) for name in categories),
-            *(("--drop", name) for name in self.columns.drop),
-            *(("--keep", name) for name in self.columns.keep),
-        ]
-        present = ", ".join(frame.columns[:20]) + ", ..." * (len(frame.columns) > 20)
-        for option, name in columns:
-            self.refuse(
-                name not in frame.columns,
-                f"has no column `{name}` ({option}); it has {present}; a table has a"
-                " line for each step (memcap docs sequences)",
-            )
-        times = Counter(name for _, name in used)
-        for option, name in reversed(used):
-            self.refuse(times[name] > 1, f"{option} {name}: is another column already")
-        for name in categories:
-            self.refuse(
-                name not in self.features,
-                f"--categories {name}: is no column that the net sees",
-            )
-        self.refuse(
-            not self.features, "has no column that the net could see beside the target"
-        )
-        self.refuse(frame.is_empty(), "has no lines")
-        self.refuse(
-            missing not in ("refuse", "mask"),
-            f"--missing {missing}: must be refuse or mask",
-        )
-        for name in (*self.features, target, self.roles.get("--split", target)):
-            kind = frame.schema[name]
-            has_numbers = kind.is_numeric() or kind in (pl.Boolean, pl.Null)
-            self.refuse(
-                not has_numbers and not has_names(kind),
-                f"`{name}` holds {kind}; it must hold numbers or names, or --drop {name}",
-            )
-        named = {*categories, target if self.columns.values is False else ""}
-        for name in (*self.features, target):
-            if has_names(frame.schema[name]) and name not in named:
-                self._check_cells(frame[name])
-
-    def _check_cells(self, column: pl.Series) -> None:
-        """Refuse names of which most are numbers, unless the user says that all are names."""
-        text = column.cast(pl.String)
-        seems = text.str.contains(NUMBER)
-        is_text = text.cast(pl.Float64, strict=False).is_null() & text.is_not_null()
-        row = is_text.arg_max() or 0
-        numbers = text.filter(seems).n_unique()
-        self.refuse(
-            is_text[row] and numbers > text.filter(~seems).n_unique(),
-            f"`{column.name}` holds numbers, but {text[row]!r} in row {row} (of a CSV file,"
-            f" line {row + 2}) is text; mend it (decimal commas: --decimal-comma), or"
-            f" --categories {column.name} takes all as names (of the target: --classes)",
-        )
-
-    def _question(self, answer: pl.Series) -> None:
-        """Ask about features that look like none."""
-        features = [name for name in self.features if name not in self.columns.keep]
-        found = doubts(self.frame, features, self.columns.sequence, answer)
-        self.refuse(
-            found,
-            f"{', '.join(found.values())}; --drop {','.join(found)} keeps what is no feature"
-            " from the net, --keep shows it",
-        )
-
-    def _in_order(self, frame: pl.DataFrame, step: str) -> pl.DataFrame:
-        steps = frame[step]
-        if steps.dtype in (pl.String, pl.Categorical):
-            text = steps.cast(pl.String)
-            steps = times_of(text)
-            for cell in text.filter(steps.is_null()).head(1):
-                raise self.wrong(
-                    f"`{step}` (--step) holds {cell!r}, which has no order among the others;"
-                    " it must hold numbers, or times as 2026-11-29 12:00, all with a zone or"
-                    " none"
-                )
-            frame = frame.with_columns(steps.alias(step))
-        sequence = self.columns.sequence
-        frame = frame.sort(sequence, step, maintain_order=True)
-        twice = frame.filter(pl.struct(sequence, step).is_duplicated())
-        for first in twice.head(1).rows(named=True):
-            raise self.wrong(
-                f"has step {first[step]} of sequence {first[sequence]} more than once"
-            )
-        return frame
-
-    @property
-    def size_words(self) -> str:
-        """How many sequences there are, and of how many steps."""
-        shortest = int(self.lengths.min())
-        longest = self.shape[1]
-        steps = f"{longest:,} steps"
-        if shortest < longest:
-            half = int(np.median(self.lengths))
-            steps = f"{shortest:,} to {steps} (half of them at most {half:,})"
-        return f"{self.name}: {plural(self.shape[0], 'sequence')} of {steps}"
-
-    def split(self) -> np.ndarray:
-        """Return the name of the part of each sequence, (N,)."""
-        column = self.of_sequences("--split")
-        parts = column.cast(pl.String).str.to_lowercase()
-        parts = parts.replace_strict(PART_NAMES, default=None)
-        odd = column.filter(parts.is_null())
-        if len(odd):
-            raise self.wrong(
-                f"`{column.name}` (--split) holds {odd[0]}; it must be {', '.join(PARTS)}"
-            )
-        return np.array(parts.to_list(), np.str_)
-
-    def of_sequences(self, option: str) -> pl.Series:
-        """Return a column's value for each sequence."""
-        name = self.roles[option]
-        lines = self.frame.select(self.columns.sequence, name)
-        values = lines.unique(maintain_order=True)[name]
-        self.refuse(
-            len(values) > self.shape[0],
-            f"`{name}` ({option}) changes within a sequence",
-        )
-        return values
-
-    def inputs(self) -> tuple[np.ndarray, tuple[Feature, ...], str]:
-        """Return the inputs, their features, and a sentence about them."""
-        features = tuple(map(self._feature, self.features))
-        if len(features) == 1 and features[0].names:
-            (feature,) = features
-            count = plural(len(feature.names), "name")
-            text = f"Inputs: {feature.name}, one of {count} a step."
-            return self.encoded(features), features, text
-        labels = []
-        for feature in features:
-            names = f" ({len(feature.names)} names)" if feature.names else ""
-            labels.append(feature.name + names)
-            if feature.gaps:
-                labels.append(f"whether {feature.name} is missing")
-        width = sum(feature.width for feature in features)
-        self._check_width(width)
-        text = f"Inputs: {plural(width, 'number')} a step: {_first(labels)}."
-        inputs = self.encoded(features)
-        kind = float_of(inputs[self.place, self.position])
-        return inputs.astype(kind), features, text
-
-    def _feature(self, name: str) -> Feature:
-        """Return how a column is shown to the net."""
-        if self._is_named(name):
-            return Feature(name, tuple(self._names(name)))
-        numbers = self._numbers(name)
-        gaps = self._check_gaps(name)
-        self.refuse(
-            gaps == len(numbers),
-            f"`{name}` is missing in every line; leave it out by --features",
-        )
-        mean = float(numbers.drop_nulls().to_numpy().mean())
-        return Feature(name, mean=mean, gaps=gaps > 0)
-
-    def encoded(self, features: Sequence[Feature]) -> np.ndarray:
-        """Return what the net sees of features, (N, T) symbols if it is one with names,
-        otherwise (N, T, F) numbers."""
-        if len(features) == 1 and features[0].names:
-            return self._spread(self._codes(features[0].name, features[0].names))
-        parts = []
-        for feature in features:
-            name = feature.name
-            if feature.names:
-                one_hot = np.eye(len(feature.names), dtype=np.float32)
-                parts.append(one_hot[self._codes(name, feature.names)])
-                continue
-            numbers = self._numbers(name)
-            parts.append(numbers.fill_null(feature.mean))
-            if feature.gaps:
-                parts.append(numbers.is_null())
-            elif numbers.has_nulls():
-                raise self.wrong(f"`{name}` is missing in some lines; fill them in")
-        return self._spread(np.column_stack(parts).astype(np.float64))
-
-    def _check_width(self, width: int) -> None:
-        count, steps = self.shape
-        self.refuse(
-            count * steps * width > MOST_NUMBERS,
-            f"{count:,} sequences of up to {steps:,} steps of {width} numbers are more than"
-            f" {LARGEST >> 20} MiB; --take {MOST_NUMBERS // (width * steps)} draws as many as"
-            " fit, or leave out features",
-        )
-
-    def targets(self) -> tuple[dict[str, np.ndarray], list[str], str]:
-        """Return the targets, with a mask if they are not due at every step; the names
-        of classes; and a sentence about them."""
-        name = self.columns.target
-        names: list[str] = []
-        entries: np.ndarray
-        due = self.due
-        if self._has_classes(name):
-            names = self._names(name)
-            entries = self._codes(name, names)
-        else:
-            entries = self._numbers(name).fill_null(0).to_numpy()
-            entries = entries.astype(float_of(entries[due]))
-        if self.at_end:
-            entries = entries[due]
-            arrays = {"targets": entries}
-            where = "at the end of a sequence"
-        else:
-            arrays = {"targets": self._spread(entries)}
-            where = "at every step"
-            if not due.all():
-                arrays["mask"] = self._spread(due)
-                where = f"at {due.mean():.0%} of the steps"
-            entries = entries[due]
-        one = names[0] if names else f"{entries[0]:g}"
-        self.refuse(
-            not np.ptp(entries),
-            f"`{name}` is always {one}: there is nothing to tell apart",
-        )
-        if names:
-            shares = np.bincount(entries, minlength=len(names)) / len(entries)
-            balance = [f"{names[k]} {shares[k]:.1%}" for k in np.argsort(-shares)]
-            kind = f"one of {len(names)} classes {where}: {_first(balance)}"
-        else:
-            mean = f"{entries.mean():.4g}"
-            kind = f"values of mean {mean} and deviation {entries.std():.4g}, {where}"
-        return arrays, names, f"Target: {name}, {kind}."
-
-    def _has_classes(self, name: str) -> bool:
-        """Tell whether the target has classes: names, or few whole numbers."""
-        values = self.columns.values
-        if self._is_named(name):
-            self.refuse(
-                values is True,
-                f"`{name}` holds {self.frame.schema[name]}, which are no values",
-            )
-            return True
-        numbers = self._numbers(name).drop_nulls()
-        few = values is False or numbers.n_unique() <= MOST_CLASSES
-        return not values and few and bool((numbers % 1 == 0).all())
-
-    def _numbers(self, name: str) -> pl.Series:
-        """Return a column's numbers, whose squares fit into float32."""
-        numbers = self.frame[name].cast(pl.Float64)
-        self.refuse(
-            (numbers.abs() > MOST).any(),
-            f"`{name}` holds numbers above {MOST:g}, too large for float32; scale them",
-        )
-        return numbers
-
-    def _is_named(self, name: str) -> bool:
+    def is_named(self, name: str) -> bool:
+        """Return whether a column holds names, or numbers that are names."""
         kind = self.frame.schema[name]
         is_class = name == self.columns.target and kind == pl.Boolean
         return is_class or has_names(kind) or name in self.columns.categories
 
-    def _texts(self, name: str) -> pl.Series:
-        """Return the names in a column as texts; null where one is missing."""
-        column = self.frame[name]
-        if column.dtype.is_float():
-            return column.map_elements("{:g}".format, pl.String)
-        return column.cast(pl.String)
 
-    def _names(self, name: str) -> list[str]:
-        """Return the names of a column, in order; a missing feature has a name of its own."""
-        column = self.frame[name]
-        texts = self._texts(name)
-        order = (column if column.dtype.is_numeric() else texts).arg_sort()
-        names = texts[order].drop_nulls().unique(maintain_order=True).to_list()
-        self.refuse(
-            len(names) > MOST_NAMES,
-            f"`{name}` has {len(names):,} different names, more than {MOST_NAMES:,}",
-        )
-        if name != self.columns.target and self._check_gaps(name):
-            names.append(MISSING)
-        return names
+@dataclass(frozen=True)
+class _Table(_Checked):
+    """Lines sequence by sequence, step by step, up to each one's last answer.
 
-    def _codes(self, name: str, names: Sequence[str]) -> np.ndarray:
-        """Return the place of each line's name among some names."""
-        no_answer = name == self.columns.target
-        texts = self._texts(name).fill_null(names[0] if no_answer else MISSING)
-        places = texts.replace_strict(names, range(len(names)), default=None)
-        for text in texts.filter(places.is_null()).head(1):
-            raise self.wrong(f"`{name}` holds {text!r}; it may be {_first(names)}")
-        return places.cast(pl.Int64).to_numpy()
+    Args:
+        place: of each line, its sequence's among the N.
+        position: of each line, its step.
+        due: of each line, whether an answer is due.
+        at_end: whether the target is asked once, at the end of a sequence.
+    """
 
-    def _check_gaps(self, name: str) -> int:
-        """Return in how many lines a feature is missing, if that is allowed."""
-        count = self.frame[name].null_count()
-        self.refuse(
-            count and self.columns.missing == "refuse",
-            f"`{name}` is missing in {count:,} of {self.frame.height:,} lines; --missing mask"
-            " tells the net where, or fill them in",
-        )
-        return count
+    place: np.ndarray
+    position: np.ndarray
+    due: np.ndarray
+    at_end: bool
 
-    def _spread(self, entries: np.ndarray) -> np.ndarray:
+    @property
+    def lengths(self) -> np.ndarray:
+        """Steps of each sequence, (N,)."""
+        return np.bincount(self.place)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """N, and the most steps."""
+        return len(self.lengths), int(self.lengths.max())
+
+    @property
+    def answer(self) -> pl.Series:
+        """The target where it is due, null elsewhere."""
+        return self.frame[self.columns.target].set(pl.Series(~self.due), None)
+
+    def spread(self, entries: np.ndarray) -> np.ndarray:
         """Arrange lines as (N, T, ...), each sequence from step 0 on, with zeros after it."""
         spread = np.zeros((*self.shape, *entries.shape[1:]), entries.dtype)
         spread[self.place, self.position] = entries
         return spread
 
 
-def _first(words: Sequence[str]) -> str:
-    """Join the first eight of some words."""
-    rest = f" and {plural(len(words) - 8, 'other')}" if len(words) > 8 else ""
-    return ", ".join(words[:8]) + rest
+def _roles(columns: Columns) -> dict[str, str]:
+    """Return the columns that are no features, by the option that names them."""
+    roles = {
+        "--target": columns.target,
+        "--sequence": columns.sequence,
+        "--step": columns.step,
+        "--group": columns.group,
+        "--split": columns.split,
+    }
+    return {option: column for option, column in roles.items() if column}
+
+
+def _checked(frame: pl.DataFrame, columns: Columns, name: str) -> _Checked:
+    """Check that each column exists, has one meaning, and has numbers or names; find the
+    step and the features, where they are not given."""
+    if columns.step is None and "step" in frame.columns:
+        columns = replace(columns, step="step")
+    roles = _roles(columns)
+    away = {*roles.values(), *columns.drop}
+    features = columns.features or tuple(
+        each for each in frame.columns if each not in away
+    )
+    columns = replace(columns, features=features)
+    table = _Checked(name, frame, columns)
+    used = [*roles.items(), *((FEATURES, each) for each in features)]
+    lists = {"--categories": columns.categories, "--drop": columns.drop}
+    lists["--keep"] = columns.keep
+    for option, column in [*used, *((o, each) for o in lists for each in lists[o])]:
+        if column not in frame.columns:
+            raise table.wrong(
+                f"has no column `{column}` ({option}); it has"
+                f" {_first(frame.columns, 20)}; a table has a line for each step (memcap docs"
+                " sequences)"
+            )
+    times = Counter(column for _, column in used)
+    for option, column in reversed(used):
+        if times[column] > 1:
+            raise table.wrong(f"{option} {column}: is another column already")
+    for column in columns.categories:
+        if column not in features:
+            raise table.wrong(f"--categories {column}: is no column that the net sees")
+    if not features and (columns.window is None or columns.target in columns.drop):
+        raise table.wrong("has no column that the net could see beside the target")
+    if frame.is_empty():
+        raise table.wrong("has no lines")
+    if columns.missing not in ("refuse", "mask"):
+        raise UserError(f"--missing {columns.missing}: must be refuse or mask")
+    for column in (*features, columns.target, columns.split or columns.target):
+        kind = frame.schema[column]
+        has_numbers = kind.is_numeric() or kind in (pl.Boolean, pl.Null)
+        if not has_numbers and not has_names(kind):
+            raise table.wrong(
+                f"`{column}` holds {kind}; it must hold numbers or names, or --drop"
+                f" {column}"
+            )
+    named = {*columns.categories, columns.target if columns.values is False else ""}
+    for column in (*features, columns.target):
+        if has_names(frame.schema[column]) and column not in named:
+            _check_cells(table, frame[column])
+    frame = frame.with_columns(pl.col(pl.Float32, pl.Float64).fill_nan(None))
+    for option, column in roles.items():
+        gaps = frame[column].null_count()
+        if gaps and column != columns.target:
+            raise table.wrong(f"`{column}` ({option}) is missing in {gaps:,} lines")
+    return replace(table, frame=frame)
+
+
+def _check_cells(table: _Checked, column: pl.Series) -> None:
+    """Refuse names of which most are numbers, unless the user says that all are names."""
+    text = column.cast(pl.String)
+    seems = text.str.contains(NUMBER)
+    is_text = text.cast(pl.Float64, strict=False).is_null() & text.is_not_null()
+    row = is_text.arg_max() or 0
+    numbers = text.filter(seems).n_unique()
+    if is_text[row] and numbers > text.filter(~seems).n_unique():
+        raise table.wrong(
+            f"`{column.name}` holds numbers, but {text[row]!r} in row {row} (of a CSV file,"
+            f" line {row + 2}) is text; mend it (decimal commas: --decimal-comma), or"
+            f" --categories {column.name} takes all as names (of the target: --classes)"
+        )
+
+
+def _in_order(table: _Checked) -> pl.DataFrame:
+    """Return the lines, sequence by sequence and step by step."""
+    frame = table.frame
+    sequence = table.columns.sequence
+    step = table.columns.step
+    if step is None:
+        return pl.concat(frame.partition_by(sequence, maintain_order=True))
+    if has_names(frame.schema[step]):
+        text = frame[step].cast(pl.String)
+        times = times_of(text)
+        for cell in text.filter(times.is_null()).head(1):
+            raise table.wrong(
+                f"`{step}` (--step) holds {cell!r}, which has no order among the others; it"
+                " must hold numbers, or times as 2026-11-29 12:00, all with a zone or none"
+            )
+        frame = frame.with_columns(times.alias(step))
+        falls = (pl.col(step).diff() < 0).any().over(sequence)
+        if text.str.contains(CLOCK).all():
+            for name in frame.filter(falls)[sequence].head(1):
+                raise table.wrong(
+                    f"`{step}` (--step) holds times without a date, and falls within sequence"
+                    f" {name}: past midnight? Give dates, or put the lines in order and leave"
+                    f" it out (--drop {step})"
+                )
+    frame = frame.sort(sequence, step, maintain_order=True)
+    twice = frame.filter(pl.struct(sequence, step).is_duplicated())
+    for first in twice.head(1).rows(named=True):
+        raise table.wrong(
+            f"has step {first[step]} of sequence {first[sequence]} more than once"
+        )
+    return frame
+
+
+def _cut(table: _Checked) -> _Table:
+    """Put lines in order, and cut each sequence after its last answer."""
+    frame = _in_order(table)
+    target = table.columns.target
+    sequence = table.columns.sequence
+    steps = pl.int_range(pl.len())
+    last_answer = steps.filter(pl.col(target).is_not_null()).max()
+    position = frame.select(steps.over(sequence)).to_series()
+    last = frame.select(last_answer.over(sequence)).to_series()
+    for name in frame[sequence].filter(last.is_null()).head(1):
+        raise table.wrong(f"sequence {name} has no `{target}` at any step")
+    counts = position <= last
+    frame = frame.filter(counts)
+    position = position.filter(counts).to_numpy()
+    if not position.any():
+        raise table.wrong(
+            "has one line a sequence, up to its answer; it must have one for each step"
+            " (memcap docs sequences)"
+        )
+    due = frame[target].is_not_null()
+    answers = frame.filter(due).select(sequence, target)
+    at_end = answers.n_unique() == frame[sequence].n_unique()
+    if at_end:
+        due = frame.select(pl.col(sequence).is_last_distinct()).to_series()
+    place = frame[sequence].rle_id().to_numpy()
+    return _Table(
+        table.name, frame, table.columns, place, position, due.to_numpy(), at_end
+    )
+
+
+def _ask(table: _Table) -> None:
+    """Ask about features that look like none."""
+    columns = table.columns
+    features = [name for name in columns.features if name not in columns.keep]
+    found = doubts(table.frame, features, columns.sequence, table.answer)
+    if found:
+        raise table.wrong(
+            f"{', '.join(found.values())}; --drop {','.join(found)} keeps what is no feature"
+            " from the net, --keep shows it"
+        )
+
+
+def _head(table: _Table) -> pl.DataFrame:
+    """Return some lines, up to the first answer at an end."""
+    columns = table.columns
+    names = filter(None, (columns.sequence, columns.step, *columns.features[:LINES]))
+    lines = table.frame.select(*names, table.answer)
+    return lines.slice(max(table.lengths[0] - LINES, 0), LINES)
+
+
+def _size(table: _Table) -> str:
+    """Say how many sequences there are, and of how many steps."""
+    shortest = int(table.lengths.min())
+    longest = table.shape[1]
+    steps = f"{longest:,} steps"
+    if shortest < longest:
+        half = int(np.median(table.lengths))
+        steps = f"{shortest:,} to {steps} (half of them at most {half:,})"
+    return f"{table.name}: {plural(table.shape[0], 'sequence')} of {steps}"
+
+
+def _of_sequences(table: _Table, option: str, name: str) -> pl.Series:
+    """Return a column's value for each sequence."""
+    lines = table.frame.select(table.columns.sequence, name)
+    values = lines.unique(maintain_order=True)[name]
+    if len(values) > table.shape[0]:
+        raise table.wrong(f"`{name}` ({option}) changes within a sequence")
+    return values
+
+
+def _split(table: _Table, name: str) -> np.ndarray:
+    """Return the name of the part of each sequence, (N,)."""
+    column = _of_sequences(table, "--split", name)
+    parts = column.cast(pl.String).str.to_lowercase()
+    parts = parts.replace_strict(PART_NAMES, default=None)
+    for odd in column.filter(parts.is_null()).head(1):
+        raise table.wrong(
+            f"`{name}` (--split) holds {odd}; it must be {', '.join(PARTS)}"
+        )
+    return np.array(parts.to_list(), np.str_)
+
+
+def _features(table: _Table) -> tuple[tuple[Feature, ...], str]:
+    """Return how columns are shown to the net, and a sentence about that."""
+    features = tuple(_feature(table, name) for name in table.columns.features)
+    if len(features) == 1 and features[0].names:
+        (feature,) = features
+        count = plural(len(feature.names), "name")
+        return features, f"Inputs: {feature.name}, one of {count} a step."
+    labels = []
+    for feature in features:
+        names = f" ({len(feature.names)} names)" if feature.names else ""
+        labels.append(feature.name + names)
+        if feature.gaps:
+            labels.append(f"whether {feature.name} is missing")
+    width = sum(feature.width for feature in features)
+    count, steps = table.shape
+    if count * steps * width > MOST_NUMBERS:
+        raise table.wrong(
+            f"{count:,} sequences of up to {steps:,} steps of {width} numbers are more than"
+            f" {LARGEST >> 20} MiB; draw {MOST_NUMBERS // (width * steps):,} of them, or leave"
+            " out features"
+        )
+    return features, f"Inputs: {plural(width, 'number')} a step: {_first(labels)}."
+
+
+def _feature(table: _Table, name: str) -> Feature:
+    """Return how a column is shown to the net."""
+    if table.is_named(name):
+        return Feature(name, tuple(_names(table, name)))
+    numbers = _numbers(table, name)
+    gaps = _gaps(table, name)
+    if gaps == len(numbers):
+        raise table.wrong(
+            f"`{name}` is missing in every line; leave it out by --features"
+        )
+    mean = float(numbers.drop_nulls().to_numpy().mean())
+    return Feature(name, mean=mean, gaps=gaps > 0)
+
+
+def _encoded(table: _Table, features: Sequence[Feature]) -> np.ndarray:
+    """Return what the net sees of features, (N, T) symbols if it is one with names,
+    otherwise (N, T, F) numbers."""
+    if len(features) == 1 and features[0].names:
+        return table.spread(_codes(table, features[0].name, features[0].names))
+    parts = []
+    for feature in features:
+        name = feature.name
+        if feature.names:
+            one_hot = np.eye(len(feature.names), dtype=np.float32)
+            parts.append(one_hot[_codes(table, name, feature.names)])
+            continue
+        numbers = _numbers(table, name)
+        parts.append(numbers.fill_null(feature.mean))
+        if feature.gaps:
+            parts.append(numbers.is_null())
+        elif numbers.has_nulls():
+            raise table.wrong(f"`{name}` is missing in some lines; fill them in")
+    return table.spread(np.column_stack(parts).astype(np.float64))
+
+
+def _targets(table: _Table) -> tuple[dict[str, np.ndarray], list[str], str]:
+    """Return the targets, with a mask if they are not due at every step; the names of
+    classes; and a sentence about them."""
+    name = table.columns.target
+    due = table.due
+    names: list[str] = []
+    if _has_classes(table):
+        names = _names(table, name)
+        entries = _codes(table, name, names)
+    else:
+        entries = _numbers(table, name).fill_null(0).to_numpy()
+        entries = entries.astype(float_of(entries[due]))
+    answers = entries[due]
+    arrays = {"targets": answers}
+    where = "at the end of a sequence"
+    if not table.at_end:
+        arrays = {"targets": table.spread(entries)}
+        where = "at every step"
+        if not due.all():
+            arrays["mask"] = table.spread(due)
+            where = f"at {due.mean():.0%} of the steps"
+    if not np.ptp(answers):
+        one = names[0] if names else f"{answers[0]:g}"
+        raise table.wrong(f"`{name}` is always {one}: there is nothing to tell apart")
+    if names:
+        shares = np.bincount(answers, minlength=len(names)) / len(answers)
+        balance = [f"{names[k]} {shares[k]:.1%}" for k in np.argsort(-shares)]
+        kind = f"one of {len(names)} classes {where}: {_first(balance)}"
+    else:
+        mean = f"{answers.mean():.4g}"
+        kind = f"values of mean {mean} and deviation {answers.std():.4g}, {where}"
+    return arrays, names, f"Target: {name}, {kind}."
+
+
+def _has_classes(table: _Table) -> bool:
+    """Return whether the target has classes: names, or few whole numbers."""
+    name = table.columns.target
+    values = table.columns.values
+    if table.is_named(name):
+        if values:
+            kind = table.frame.schema[name]
+            raise table.wrong(f"`{name}` holds {kind}, which are no values")
+        return True
+    numbers = _numbers(table, name).drop_nulls()
+    few = values is False or numbers.n_unique() <= MOST_CLASSES
+    return not values and few and bool((numbers % 1 == 0).all())
+
+
+def _numbers(table: _Table, name: str) -> pl.Series:
+    """Return a column's numbers, whose squares fit into float32."""
+    numbers = table.frame[name].cast(pl.Float64)
+    if numbers.is_infinite().any():
+        raise table.wrong(
+            f"`{name}` holds inf; fill such cells in, or leave them empty"
+        )
+    if (numbers.abs() > MOST).any():
+        raise table.wrong(
+            f"`{name}` holds numbers above {MOST:g}, too large for float32; scale them"
+        )
+    return numbers
+
+
+def _texts(table: _Table, name: str) -> pl.Series:
+    """Return the names in a column as texts; null where one is missing."""
+    column = table.frame[name]
+    if column.dtype.is_float():
+        return column.map_elements("{:g}".format, pl.String)
+    return column.cast(pl.String)
+
+
+def _names(table: _Table, name: str) -> list[str]:
+    """Return the names of a column, in order; a missing feature has a name of its own."""
+    column = table.frame[name]
+    texts = _texts(table, name)
+    order = (column if column.dtype.is_numeric() else texts).arg_sort()
+    names = texts[order].drop_nulls().unique(maintain_order=True).to_list()
+    if len(names) > MOST_NAMES:
+        raise table.wrong(
+            f"`{name}` has {len(names):,} different names, more than {MOST_NAMES:,}"
+        )
+    if name != table.columns.target and _gaps(table, name):
+        names.append(MISSING)
+    return names
+
+
+def _codes(table: _Table, name: str, names: Sequence[str]) -> np.ndarray:
+    """Return the place of each line's name among some names."""
+    no_answer = name == table.columns.target
+    texts = _texts(table, name).fill_null(names[0] if no_answer else MISSING)
+    places = texts.replace_strict(names, range(len(names)), default=None)
+    for text in texts.filter(places.is_null()).head(1):
+        raise table.wrong(f"`{name}` holds {text!r}; it may be {_first(names)}")
+    return places.cast(pl.Int64).to_numpy()
+
+
+def _gaps(table: _Table, name: str) -> int:
+    """Return in how many lines a feature is missing, if that is allowed."""
+    count = table.frame[name].null_count()
+    if count and table.columns.missing == "refuse":
+        raise table.wrong(
+            f"`{name}` is missing in {count:,} of {table.frame.height:,} lines; --missing"
+            " mask tells the net where, or fill them in"
+        )
+    return count
+
+
+def _first(words: Sequence[str], most: int = 8) -> str:
+    """Join the first of some words."""
+    more = len(words) - most
+    rest = f" and {plural(more, 'other')}" if more > 0 else ""
+    return ", ".join(words[:most]) + rest
 
 
 def words_of(texts: Sequence[str] | str | None) -> Names:

@@ -38,8 +38,7 @@ class Data(FileTask):
       O) values, at the last step; (N, T), or (N, T, O), at every step.
     * `mask`, if an answer is not due at every step: (N, T), true where one is.
     * `lengths`, if not all sequences have T steps: (N,), how many of them count.
-      Shorter ones begin later, after blanks; with `padding`, the text "after", they
-      begin at the first step, and answers at their ends, so that a net sees no blank.
+      Shorter ones begin at the first step, too, and a net sees no blank.
     * `groups`, if sequences of one subject or machine belong together: (N,) whole
       numbers. No group is on both sides of a split.
     * `split`, if it is not to be drawn: (N,) texts, train, validation or test; without
@@ -213,7 +212,7 @@ class Data(FileTask):
         # the end of a sequence at the end of `length` steps
         source = xp.clip(step + file.steps - length, 0, file.steps - 1)
         in_sequence = (step >= length - 1 - lag) & (step < length)
-        if file.padded_after:
+        if file.lengths is not None:
             first = xp.maximum(xp.asarray(file.lengths)[which, None] - 1 - lag, 0)
             source = xp.clip(first + step - (length - 1 - lag), 0, file.steps - 1)
 

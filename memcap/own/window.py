@@ -1,4 +1,4 @@
-"""One long series as sequences: windows of its steps, each with the target some steps
+"""Long series as sequences: windows of their steps, each with the target some steps
 later."""
 
 import numpy as np
@@ -6,7 +6,8 @@ import polars as pl
 
 from memcap.knobs import UserError
 
-BLOCKS = 10  # of a series; no window lies in two of them
+BLOCKS = 10  # of a series; no window lies in two of them, and those of all series go
+# together
 SERIES = "(series)"  # columns of tables that are made here, as are the next three
 WINDOW = "(window)"
 STEP = "(step)"
@@ -14,31 +15,33 @@ BLOCK = "(block)"
 
 
 def cut(
-    series: pl.DataFrame, target: str, window: int, ahead: int, take: int | None
+    series: pl.DataFrame, lengths: np.ndarray, target: str, window: int, ahead: int
 ) -> pl.DataFrame:
-    """Return the windows of a series.
+    """Return the windows of series, all that lie in one block.
 
     Args:
-        series: the features and the target, a line per step, in order.
+        series: the features and the target, a line per step, series by series, in order.
+        lengths: the steps of each series.
         target: its name. What it is to be comes as a further column, TARGET +AHEAD.
         window, ahead: steps of a window, and steps from its last to its target.
-        take: number of windows, spread evenly; None: all that lie in one block.
 
     Raises:
-        UserError: the series is too short for windows in each block.
+        UserError: a series is too short for windows in each block.
     """
     span = window + ahead
-    start = np.arange(max(series.height - span + 1, 0))
-    block = start * BLOCKS // series.height
-    within = (start + span - 1) * BLOCKS // series.height == block
+    line = np.arange(series.height)
+    steps = np.repeat(lengths, lengths)
+    first = line - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    last = first + span - 1
+    block = first * BLOCKS // steps
+    start = line[(last < steps) & (last * BLOCKS // steps == block)]
     answers = series[target][start + span - 1]
-    start = start[within & answers.is_not_null().to_numpy()]
-    if take is not None and take < len(start):
-        start = start[np.linspace(0, len(start) - 1, take).astype(int)]
-    if len(np.unique(block[start])) < BLOCKS:
+    start = start[answers.is_not_null().to_numpy()]
+    number = np.repeat(np.arange(len(lengths)), lengths)
+    if len(np.unique(number[start] * BLOCKS + block[start])) < BLOCKS * len(lengths):
         raise UserError(
-            f"--window {window}: {series.height:,} steps do not make windows in each of {BLOCKS}"
-            f" blocks; with --ahead {ahead} they take at least {BLOCKS * span:,}"
+            f"--window {window}: {lengths.min():,} steps do not make windows in each of"
+            f" {BLOCKS} blocks; with --ahead {ahead} they take at least {BLOCKS * span:,}"
         )
     lines = (start[:, None] + np.arange(window)).ravel()
     first = np.repeat(start, window)

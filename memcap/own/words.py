@@ -1,47 +1,34 @@
-"""Widths judged by their held-out loss, in words, as a table, and as plain values; and
-how well nets find rare classes.
+"""Widths judged by their loss, in words, as a table, and as plain values."""
 
-Accuracy hides the latter: a net that never names a rare class is still right on all
-others.
-"""
+from typing import Any
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-
-from memcap.own.losses import FORGIVEN, Loss, LossCurve, WidthLoss
+from memcap.own.losses import FORGIVEN, MOST_MARGIN, Loss, LossCurve, WidthLoss
 from memcap.own.references import ALL, MOST_COLUMNS, WINDOW
-from memcap.own.task import Data
 from memcap.terminal.words import Column, Listing, NumberColumn, plural
 
-if TYPE_CHECKING:
-    from memcap.trained import Trained
-
-RARE = 0.1  # share of the answers
 ZERO = 1e-6  # nats, or share of the variance; a lower loss is written as 0
 NAMES = {  # of references
     "constant": "always the same",
     "last step": "the last step",
     "window": f"the last {WINDOW} steps",
-    "running mean": "a running mean",
     ALL: "all steps side by side",
 }
 MEANINGS = {  # of those that no net beats
     "window": f"{WINDOW} steps suffice, without a state",
-    "running mean": "one unit that adds up would do, if training found it",
     ALL: "a model that is given all steps at once does as well",
 }
 COLUMNS = (
     NumberColumn("units"),
     Column(
-        "held-out loss",
-        "mean over the folds or repeats, in nats, or as a share of the variance",
+        "validation loss", "chooses the width; losses are nats, or shares of variance"
     ),
     Column(
         "enough",
-        "on validation no worse than the best beyond chance, or by at most 2 % of what"
-        " state gains",
+        "by validation no worse than the best beyond chance, or by at most 2 % of what state"
+        " gains",
+    ),
+    Column(
+        "held-out loss", "of sequences that chose nothing; mean over folds or repeats"
     ),
     NumberColumn("score", "held-out accuracy, or typical error in the target's unit"),
     NumberColumn("training loss"),
@@ -53,7 +40,7 @@ def loss_text(loss: Loss) -> str:
     """Write a loss with its standard error, where it has one."""
     if loss.mean < ZERO:
         return "0"
-    error = f" +- {loss.error:.2g}" if len(set(loss.folds)) > 1 else ""
+    error = f" +- {loss.error:.2g}" if loss.error > ZERO else ""
     return f"{loss.mean:.4g}{error}"
 
 
@@ -67,7 +54,7 @@ def sentences(curve: LossCurve) -> list[str]:
             f"Other test sequences than these {curve.task.part_sizes[1]:,} may say otherwise: no"
             " margin is of that."
         )
-    lines += [*_narrower(curve), *_other_rules(curve)]
+    lines += _narrower(curve)
     chosen = curve.within[0]
     lines.append(f"Held-out {_score(curve, chosen)}.")
     lines += _memory(curve)
@@ -120,12 +107,19 @@ def _folds(curve: LossCurve) -> str:
 
 def _too_few(curve: LossCurve) -> list[str]:
     low, high = curve.interval or (0, 0)
-    share = curve.margin / curve.gain
-    return [
-        f"Too few sequences to tell the width: {low} to {high} units. Chance moves the loss by"
-        f" {curve.margin:.2g}, {share:.0%} of what state gains, over {_folds(curve)}; the best is"
-        f" {loss_text(curve.best)} with {curve.best.units}."
-    ]
+    best = curve.best
+    narrow = curve.within[0]
+    lowest = min(curve.widths, key=lambda width: width.mean)
+    why = (
+        f"by validation {narrow.units} would do, and the held-out loss of {narrow.units} is"
+        f" {loss_text(narrow)}, of {lowest.units} {loss_text(lowest)}"
+    )
+    if curve.margin > MOST_MARGIN * curve.gain:
+        why = (
+            f"chance moves the loss by {curve.margin:.2g}, and state gains {curve.gain:.2g}, over"
+            f" {_folds(curve)}; the best is {loss_text(best)} with {best.units}"
+        )
+    return [f"Too few sequences to tell the width, {low} to {high} units: {why}."]
 
 
 def _narrower(curve: LossCurve) -> list[str]:
@@ -134,19 +128,12 @@ def _narrower(curve: LossCurve) -> list[str]:
     lines = []
     if narrower is not None and curve.did_not_train(narrower):
         lines.append(
-            f"{narrower.units} did not train ({curve.untrained(narrower)} of {narrower.runs}"
-            f" nets), so {narrower.units} may be enough: more starts may show it (--seeds)."
+            f"{narrower.units} did not train in every fold ({narrower.runs} nets), so"
+            f" {narrower.units} may be enough: more starts may show it (--seeds)."
         )
     elif narrower is not None:
         verb = "are" if narrower.units > 1 else "is"
         lines.append(f"{narrower.units} {verb} not enough: {loss_text(narrower)}.")
-    better = curve.better
-    if better is not None:
-        count = len(curve.folds)
-        lines.append(
-            f"{better.units} are better in {count} of {_folds(curve)}: {loss_text(better)},"
-            f" {_score(curve, better)}."
-        )
     return lines
 
 
@@ -167,9 +154,15 @@ def _memory(curve: LossCurve) -> list[str]:
         return lines
     constant = losses["constant"]
     for kind, loss in list(losses.items())[2:]:
-        is_rival = loss.is_nothing_of(constant) or not curve.best.beats(loss)
-        if is_rival and loss.beats(curve.without_state):
-            lines.append(f"No net beats {NAMES[kind]} beyond chance: {MEANINGS[kind]}.")
+        if not loss.beats(curve.without_state):
+            continue
+        lowest = min(width.mean for width in curve.widths)
+        if lowest >= loss.mean:
+            lines.append(f"No net beats {NAMES[kind]}: {MEANINGS[kind]}.")
+        elif loss.is_nothing_of(constant):
+            lines.append(f"By {NAMES[kind]} next to nothing is left: {MEANINGS[kind]}.")
+        elif not curve.best.beats(loss):
+            lines.append(f"Nets cannot be told from {NAMES[kind]}: {MEANINGS[kind]}.")
         if loss.beats(curve.best) and not curve.best.is_nothing_of(constant):
             lines.append(
                 f"Nets have not learnt all that follows from {NAMES[kind]}: more sequences, or"
@@ -183,7 +176,7 @@ def _no_width_helps(curve: LossCurve) -> list[str]:
     last = curve.without_state
     found = f"of {_widths(curve)} validation chose {best.units}: held-out loss {loss_text(best)}"
     if curve.verdict == "no state needed":
-        why = "no better"
+        why = "no better beyond chance"
         if last.is_nothing_of(curve.references["constant"]):
             why = "and the last step leaves next to nothing open"
         lines = [
@@ -206,6 +199,14 @@ def _no_width_helps(curve: LossCurve) -> list[str]:
             " sequences. More sequences, another recipe (memcap train), wider nets (--most) or more"
             " starts (--seeds) may show it."
         ]
+    if curve.verdict == "too few to tell":
+        gain, chance = best.gain(last)
+        return [
+            f"Too few sequences to tell whether a state helps: {found}; by the last step alone"
+            f" {loss_text(last)}. The gain is {gain:.2g}, and chance moves it by up to"
+            f" {chance:.2g} over {_folds(curve)}: more sequences or more folds (--folds) may"
+            " show it."
+        ]
     why = (
         "Training loss does not fall either: the target does not follow from the sequences,"
         " or it is as hard to learn as a parity."
@@ -217,33 +218,9 @@ def _no_width_helps(curve: LossCurve) -> list[str]:
             " is not in the sequences, or so few do not show it."
         )
     return [
-        f"No width helps: {found}, no better than {loss_text(last)} of the last step alone.",
+        f"No width helps beyond chance: {found}; by the last step alone {loss_text(last)}.",
         why,
     ]
-
-
-def _other_rules(curve: LossCurve) -> list[str]:
-    """Say which width other rules choose: that nothing is forgiven, or that the right
-    class is enough."""
-    if not curve.enough:
-        return []
-    chosen = curve.enough[0]
-    as_good = curve.as_good
-    lines = []
-    if curve.by_chance and as_good.units > chosen.units:
-        loss = (chosen.mean - curve.best.mean) / curve.gain
-        lines.append(
-            f"{as_good.units} do no worse than the best, within chance: {loss_text(as_good)}. With"
-            f" {chosen.units} the loss goes {loss:.1%} of the way back to a net without memory."
-        )
-    often = curve.right_as_often
-    if often is not None and often.units < chosen.units:
-        verb = "are" if often.units > 1 else "is"
-        lines.append(
-            f"{plural(often.units, 'unit')} {verb} right as often (accuracy {often.score:.3f}):"
-            " enough if you need only the class; with more, probabilities are better."
-        )
-    return lines
 
 
 def loss_table(curve: LossCurve) -> Listing:
@@ -251,8 +228,9 @@ def loss_table(curve: LossCurve) -> Listing:
     rows = [
         [
             str(width.units),
-            loss_text(width),
+            loss_text(width.on_validation),
             "yes" if width in curve.within else "",
+            loss_text(width),
             f"{width.score:.4g}",
             f"{width.train:.4g}",
             str(width.runs),
@@ -273,9 +251,6 @@ def as_dict(curve: LossCurve) -> dict[str, Any]:
     def plain(loss: Loss) -> dict[str, float]:
         return {"loss": loss.mean, "error": loss.error}
 
-    def units(width: WidthLoss | None) -> int | None:
-        return None if width is None else width.units
-
     return {
         "file": curve.task.file,
         "lag": curve.lag,
@@ -284,14 +259,11 @@ def as_dict(curve: LossCurve) -> dict[str, Any]:
         "interval": curve.interval,
         "not_enough": curve.below or None,
         "best": curve.best.units,
-        "better": units(curve.better),
-        "as_good": curve.as_good.units if curve.enough and curve.by_chance else None,
-        "right_as_often": units(curve.right_as_often),
         "margin": curve.margin,
         "gain": curve.gain,
         "state_helps": curve.state_helps,
         "by_heart": curve.by_heart,
-        "learnt": units(curve.learnt),
+        "learnt": curve.learnt.units if curve.learnt else None,
         "widest_is_best": curve.widest_is_best,
         "references": {kind: plain(loss) for kind, loss in curve.references.items()},
         "recipe": curve.recipe.name,
@@ -301,66 +273,12 @@ def as_dict(curve: LossCurve) -> dict[str, Any]:
             {
                 "units": width.units,
                 **plain(width),
+                "validation_loss": width.on_validation.mean,
                 "score": width.score,
                 "enough": width in curve.within,
                 "runs": width.runs,
-                "untrained": curve.untrained(width),
             }
             for width in curve.widths
         ],
         "words": sentences(curve),
     }
-
-
-def shares_of(task: Data) -> np.ndarray:
-    """Return the share of each class among the answers of a file, (C,)."""
-    file = task.file_content
-    answers = file.targets if file.due is None else file.targets[file.due]
-    return np.bincount(answers.ravel(), minlength=task.outputs) / answers.size
-
-
-def has_rare_class(task: Data) -> bool:
-    """Tell whether a class has less than a tenth of the answers."""
-    return task.loss == "classes" and any(0 < share < RARE for share in shares_of(task))
-
-
-def recalls(nets: Iterable["Trained"]) -> np.ndarray:
-    """Return the share of each class's held-out answers that nets of the same file get
-    right, (C,); NaN for a class without answers."""
-    counts = []
-    for net in nets:
-        task = net.member.task
-        assert isinstance(task, Data)
-        file = task.file_content
-        tests = task.parts[2]
-        guesses = net.run(np.moveaxis(file.inputs[tests], 0, 1))[0].argmax(-1).T
-        answers = file.targets[tests]
-        if file.due is None:
-            guesses = guesses[:, -1]
-        else:
-            guesses = guesses[file.due[tests]]
-            answers = answers[file.due[tests]]
-        right = np.bincount(answers[answers == guesses], minlength=task.outputs)
-        counts.append([right, np.bincount(answers, minlength=task.outputs)])
-    right, count = np.sum(counts, axis=0)
-    return np.where(count > 0, right / np.maximum(count, 1), np.nan)
-
-
-def rare_words(curve: LossCurve, nets: Iterable["Trained"]) -> str:
-    """Say how well the width that is enough finds each class, compared with always answering the
-    commonest."""
-    with np.load(curve.task.file) as arrays:
-        names = arrays.get("class_names", np.arange(curve.task.outputs))
-    shares = shares_of(curve.task)
-    present = shares > 0  # class numbers may have gaps
-    rarest = np.argmin(np.where(present, shares, 1))
-    commonest = np.argmax(shares)
-    recall = recalls(nets)
-    least = int(np.nanargmin(recall))
-    return (
-        f"Class {names[rarest]} is rare ({shares[rarest]:.1%} of the answers). At"
-        f" width {curve.units}: balanced accuracy {np.nanmean(recall):.3f}, the mean of"
-        f" each class's share that is found; worst class, {names[least]}: {recall[least]:.3f}."
-        f" Always {names[commonest]}: accuracy {shares[commonest]:.3f}, balanced"
-        f" {1 / present.sum():.3f}."
-    )

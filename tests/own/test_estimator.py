@@ -112,6 +112,51 @@ def sequences(count=60):
     return inputs, np.array([sequence[0, 0] > 0 for sequence in inputs])
 
 
+LIKE = np.zeros((20, 4, 2))
+BAD = [
+    ({"folds": 0}, LIKE, "folds=0: must be a whole number, at least 1"),
+    ({"folds": -1}, LIKE, "folds=-1"),
+    ({"seeds": 0}, LIKE, "seeds=0"),
+    ({"most": 0}, LIKE, "most=0"),
+    ({"units": 0}, LIKE, "units=0"),
+    ({"symbols": True}, np.full((20, 4), 1.9), "X holds numbers that are not whole"),
+    ({}, [[[0.0], [np.nan]], [[0.0]]] * 10, "NaN"),
+    ({}, [[0.0, np.nan], [0.0]] * 10, "NaN"),
+]
+
+
+@pytest.mark.parametrize(("how", "inputs", "said"), BAD)
+def test_a_mistake_is_an_error_of_values_before_anything_trains(how, inputs, said):
+    with pytest.raises(ValueError, match=said):
+        memcap.SequenceClassifier(**how).fit(inputs, np.arange(20) % 2)
+
+
+def test_random_state_chooses_the_starts():
+    def first(state):
+        return memcap.SequenceClassifier(random_state=state)._first()
+
+    assert first(None) == 0
+    assert first(3) == first(3) == first(np.random.RandomState(3)) != first(4)
+
+
+def test_lists_of_like_and_unlike_lengths_are_read_alike(capsys):
+    net = memcap.SequenceClassifier()
+    unlike = [np.ones((2, 3)), np.ones((4, 3))]
+    for inputs, shapes in (
+        (unlike, [(2, 3), (4, 3)]),
+        (unlike[1:] * 2, [(4, 3), (4, 3)]),
+        (np.ones((2, 4, 3)), [(4, 3), (4, 3)]),
+        ([[1, 2], [1, 2, 3]], [(2, 1), (3, 1)]),
+        ([[1, 2, 3], [1, 2, 3]], [(3, 1), (3, 1)]),
+    ):
+        assert [x.shape for x in net._sequences(inputs)] == shapes
+    assert capsys.readouterr().err == ""
+    net._sequences(np.ones((5, 2, 9)))
+    assert "X is read as 2 steps of 9 numbers; if it is 2 channels of 9" in (
+        capsys.readouterr().err
+    )
+
+
 @pytest.fixture
 def short(monkeypatch):
     """A search of few nets, which hardly train."""

@@ -12,7 +12,7 @@ import memcap
 from memcap.config.member import Engine
 from memcap.config.recipes import Recipe
 from memcap.knobs import UserError
-from memcap.own.fitted import best_net, load
+from memcap.own.fitted import FittedNet, best_net, load
 from memcap.own.search import WidthSearch
 from memcap.own.table import Columns, array_form, long_form
 from memcap.own.task import own_task
@@ -32,8 +32,10 @@ def net_of(form, folder):
     task = own_task(form.save(folder / "a.npz"))
     search = WidthSearch(task, folder, 2, 1, 1, Engine(workers=1), quiet=True)
     recipe = Recipe("hold", lr=0.03, budget=20, schedule="cosine")
-    (width,) = search.curve_of([2], [recipe]).widths
-    return best_net(width, folder, form), memcap.load(folder, width.keys[0])
+    rows = search.final(2, recipe)
+    return best_net(rows, folder / "net", form), memcap.load(
+        folder / "net", rows["key"][0]
+    )
 
 
 def table(count=12):
@@ -92,7 +94,33 @@ def test_a_new_table_is_predicted_with_or_without_its_target(tmp_path):
     np.testing.assert_allclose(np.log(shares / (1 - shares)), odds)
 
 
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("net.json", lambda text: text[:-40]),
+        ("net.json", lambda text: b"[]"),
+        ("net.json", lambda text: text.replace(b'"no"', b'"hi"')),
+        ("net.json", lambda text: text.replace(b'"digest"', b'"digits"')),
+        ("net.npz", lambda text: text[:-40]),
+        ("net.npz", lambda text: b""),
+    ],
+)
+def test_a_net_that_is_not_as_it_was_written_is_one_line(name, change, tmp_path):
+    weights = {
+        "cell": {"kernel": np.ones((3, 8)), "recurrent": np.ones((2, 8))},
+        "readout": {"kernel": np.ones((2, 2)), "bias": np.ones(2)},
+    }
+    weights["cell"]["bias"] = np.ones(8)
+    FittedNet(weights, symbols=False, every=False, classes=("no", "yes")).save(tmp_path)
+    assert load(tmp_path).classes == ["no", "yes"]
+    path = tmp_path / name
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(UserError, match="are not as memcap fit wrote them"):
+        load(tmp_path)
+
+
 BAD = {
+    "none new.csv": "none: memcap fit left no net there, as no width was enough",
     "gone new.csv": "gone: has no net.npz and net.json; name a folder of memcap fit",
     "arrays new.csv": "arrays: was trained on arrays or windows",
     ". new.npz": "new.npz: must be a .csv",
@@ -107,6 +135,7 @@ def test_what_does_not_fit_is_one_line(tmp_path):
     net, _ = net_of(long_form(table(), COLUMNS), tmp_path)
     net.save(tmp_path)
     (tmp_path / "arrays").mkdir()
+    (tmp_path / "none" / "rows").mkdir(parents=True)
     dataclasses.replace(net, columns=None).save(tmp_path / "arrays")
     good = pl.DataFrame(ROWS).with_row_index("step")
     good.write_csv(tmp_path / "new.csv")

@@ -9,7 +9,6 @@ import pytest
 from study_checks import refusal
 
 import memcap
-from memcap.own import formats
 from memcap.own.table import Columns, read_table
 from memcap.terminal.words import warn_once
 
@@ -92,12 +91,16 @@ FILES = {
         ),
         (odd_load("1.{}".format), {}, IS_TEXT.format("1." + LOAD[0], 0, 2)),
         (odd_load("{} %".format), {}, IS_TEXT.format(LOAD[0] + " %", 0, 2)),
-        (odd_load("${}".format), {}, IS_TEXT.format("$" + LOAD[0], 0, 2)),
+        (odd_load("\u2212{}".format), {}, IS_TEXT.format("\u2212" + LOAD[0], 0, 2)),
     ],
     "times": [
         (with_times("{:%Y-%m-%d %-H:%M}".format), {}, SAME),
         (with_times("{:%Y-%m-%d %-I:%M %p}".format), {}, SAME),
-        (with_times("{:%-I:%M:%S %p}".format), {}, SAME),
+        (
+            with_times("{:%-I:%M:%S %p}".format),
+            {},
+            "holds times without a date, and falls",
+        ),
         (with_times("{:%Y/%m/%d %H:%M:%S.%f}".format), {}, SAME),
         (with_times(in_a_zone), {}, SAME),
         (with_times("{:%Y-%m-%dT%H:%M:%SZ}".format), {}, SAME),
@@ -115,7 +118,7 @@ FILES = {
         (text_of(t=9 - STEP), {}, "`t` rises or falls"),
         (text_of(t=1_700_000_000 + 60 * SEQUENCE + STEP), {}, "`t` rises or falls"),
         (text_of(t=STEP * 0.25), {}, "`t` rises or falls"),
-        (text_of(**{"": range(LINES)}), {}, "`` rises or falls"),
+        (text_of(**{"": range(LINES)}), {}, "column 6 has no name (an index?"),
         (text_of(t=STEP + 5), {"drop": ("t",)}, SAME),
     ],
     "ids and labels": [
@@ -147,15 +150,11 @@ FILES = {
     ],
     "bytes": [
         (PACKED, {}, SAME),
-        (gzip.compress(PACKED), {}, "cannot be read as CSV ("),
-        (gzip.compress(b"sequence,x\n" + b"1,2\n" * 99_999), {}, "holds more than"),
-        (PACKED[:-60], {}, "cannot be read as CSV ("),
+        (PACKED[:-60], {}, "cannot be read ("),
         (BROKEN, {}, "cannot be read"),
-        (b"(\xb5/\xfd\0\0", {}, "is packed, but not by gzip"),
-        (b"x\x9c\0\0", {}, "is packed, but not by gzip"),
-        (TEXT.encode("utf-16"), {}, "has no column `fault`"),
+        (TEXT.encode("utf-16"), {}, "is UTF-16; save it as UTF-8"),
         (b"PK\3\4" + TEXT.encode(), {}, "has no column `sequence`"),
-        (TEXT.replace("sun", "s\xfcn").encode("latin-1"), {}, "invalid utf-8"),
+        (TEXT.replace("sun", "s\xfcn").encode("latin-1"), {}, "; save it as UTF-8"),
     ],
     "shapes": [
         (
@@ -171,7 +170,7 @@ FILES = {
         (TEXT + "\n,,,,\n", {}, "`sequence` (--sequence) is missing in"),
         (TEXT[: TEXT.index("\n")] + "\n", {}, "has no lines"),
         ("", {}, "cannot be read as CSV ("),
-        ("# a note\n" + TEXT, {}, "cannot be read as CSV ("),
+        ("# a note\n" + TEXT, {}, "begins with a comment; take such lines out"),
     ],
     "large numbers": [
         (odd_load(lambda x: f"{1e18 * float(x)}"), {}, "too large for float32")
@@ -181,16 +180,14 @@ CASES = [(kind, *case) for kind, cases in FILES.items() for case in cases]
 
 
 def form_of(tmp_path, content, decimal_comma=False, **columns):
-    path = tmp_path / "t.csv"
+    is_packed = content[:2] == PACKED[:2]
+    path = tmp_path / ("t.csv.gz" if is_packed else "t.csv")
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return read_table(path, Columns("fault", **columns), decimal_comma)
 
 
 @pytest.mark.parametrize(("kind", "content", "how", "said"), CASES)
-def test_an_odd_table_is_read_right_or_refused(
-    tmp_path, monkeypatch, kind, content, how, said
-):
-    monkeypatch.setattr(formats, "MOST_BYTES", 100_000)
+def test_an_odd_table_is_read_right_or_refused(tmp_path, kind, content, how, said):
     if said is not SAME:
         assert said in refusal(lambda: form_of(tmp_path, content, **how))
         return

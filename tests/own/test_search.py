@@ -110,11 +110,16 @@ def test_how_far_back_it_matters_is_said_in_steps(search):
     ]
 
 
-def test_where_no_width_helps_none_is_looked_for(search):
+@pytest.mark.parametrize(
+    ("of_wide", "units", "widest"), [(0.75, None, 8), (0.1, 9, 32)]
+)
+def test_where_no_narrow_width_helps_the_race_says_whether_wide_ones_may(
+    search, of_wide, units, widest
+):
     make, _ = search
-    curve = make(lambda units, *_: 0.75).run()
-    assert curve.units is None
-    assert len(curve.widths) == 6
+    curve = make(lambda units, *_: 0.75 if units < 9 else of_wide).run()
+    assert curve.units == units
+    assert curve.widths[-1].units == widest
 
 
 def test_where_some_starts_train_a_width_more_are_tried(search):
@@ -136,7 +141,21 @@ def test_each_end_has_its_own_recipe(search):
     curve = make(loss).run()
     recipes = {width.units: width.recipe.name for width in curve.widths}
     assert (curve.units, recipes[1]) == (1, "chrono")
-    assert recipes[16] != "chrono"
+    assert recipes[8] != "chrono"
+
+
+@pytest.mark.parametrize(
+    ("enough", "of_wide", "widest"),
+    [(1, 0.1, 8), (2, 0.1, 8), (3, 0.1, 16), (8, 0.1, 32), (2, 0.05, 32)],
+)
+def test_widths_double_until_four_times_what_is_enough_gains_nothing(
+    search, enough, of_wide, widest
+):
+    make, _ = search
+    curve = make(
+        lambda units, *_: 0.5 if units < enough else 0.1 if units < 16 else of_wide
+    ).run()
+    assert curve.widths[-1].units == widest
 
 
 def test_where_the_file_has_a_split_repeats_of_other_seeds_are_in_place_of_folds(
@@ -150,7 +169,7 @@ def test_where_the_file_has_a_split_repeats_of_other_seeds_are_in_place_of_folds
         mine, task=replace(mine.task, file=str(tmp_path / "split.npz"))
     ).run()
     assert (curve.units, curve.folds) == (3, tuple(range(5)))
-    assert [width.runs for width in curve.widths] == [10] * 7
+    assert [width.runs for width in curve.widths] == [10] * 6
     assert {row["seed"] for row in rows} == set(range(10))
 
 
@@ -165,10 +184,10 @@ BAD = {
     "arrays": "arrays: has no array `inputs`",
     "objects": "objects/inputs.npy: cannot be read as an array (",
     "cut": "cut/inputs.npy: cannot be read as an array (",
-    "mine.csv --target y --folds 6": "--folds: 6: must be at most 5",
-    "mine.csv --target y --most 100000": "--most: 100000: must be at most",
+    "large.csv --target y --folds 6": "folds=6: must be a whole number, at least 1",
+    "large.csv --target y --most 100000": "most=100000: must be a whole number",
     "mine.csv --target y --missing drop": "'drop'",
-    "arrays --take 9": "--take 9: arrays have no columns; leave it out",
+    "arrays --window 9": "--window 9: arrays have no columns; leave it out",
     "mine.csv --target y --check --json": "--check: prints words alone",
     "mine.csv --target y": "too few sequences or groups; it takes at least 10",
     "one.csv --target y": "has one line a sequence, up to its answer",
@@ -178,6 +197,9 @@ BAD = {
 @pytest.mark.parametrize("words", BAD)
 def test_a_mistake_is_one_line_before_anything_trains(tmp_path, words):
     (tmp_path / "mine.csv").write_text(CSV)
+    table(lambda shown: shown[:, 0] == 0, 20).rename({"id": "sequence"}).write_csv(
+        tmp_path / "large.csv"
+    )
     (tmp_path / "one.csv").write_text("sequence,x,y\na,1,0\nb,2,1\nc,1,0\n")
     for name in ("arrays", "objects", "cut"):
         (tmp_path / name).mkdir()

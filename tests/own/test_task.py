@@ -62,22 +62,9 @@ def test_what_is_drawn_stands_in_the_file_with_its_target(save):
     np.testing.assert_array_equal(late[:, 2:], rows_of(short, 3))
 
 
-def test_sequences_of_unlike_lengths_end_together_and_blanks_are_not_scaled(save):
+def test_shorter_sequences_begin_at_the_first_step_and_answer_at_their_end(save):
     lengths = np.random.default_rng(1).integers(1, STEPS + 1, COUNT)
-    batch = draw(save(lengths=lengths), STEPS - 1, batch=64)
-    for row, k in zip(rows_of(batch), batch.targets, strict=True):
-        shown = INPUTS[k, : lengths[k]].tolist()
-        assert row.tolist() == [4] * (STEPS - lengths[k]) + shown
-    numbers = INPUTS[..., None] + 5.0
-    scaled = replace(save(lengths=lengths, inputs=numbers), scale=True).file_content
-    counts = np.arange(STEPS) >= STEPS - lengths[:, None]
-    assert not scaled.inputs[~counts].any()
-    assert scaled.inputs[counts].all()
-
-
-def test_with_padding_after_they_begin_at_the_first_step_and_answer_at_their_end(save):
-    lengths = np.random.default_rng(1).integers(1, STEPS + 1, COUNT)
-    task = save(lengths=lengths, padding="after")
+    task = save(lengths=lengths)
     for lag, length in ((STEPS - 1, STEPS), (2, 3), (2, 5)):
         batch = draw(task, lag, length, batch=64)
         before = length - 1 - lag
@@ -94,7 +81,7 @@ def test_with_padding_after_they_begin_at_the_first_step_and_answer_at_their_end
             assert step == before + len(shown) - 1
     numbers = INPUTS[..., None] + 5.0
     numbers[np.arange(STEPS) >= lengths[:, None]] = 1e6
-    task = replace(save(lengths=lengths, inputs=numbers, padding="after"), scale=True)
+    task = replace(save(lengths=lengths, inputs=numbers), scale=True)
     seen = task.file_content.inputs[task.file_content.counts]
     assert np.abs(seen).max() < 5
     assert not task.file_content.inputs[~task.file_content.counts].any()
@@ -322,6 +309,8 @@ def test_what_is_no_file_of_sequences_is_one_line(tmp_path, monkeypatch):
 )
 def test_what_looks_like_a_mistake_is_named(save, targets, scale, words):
     inputs = np.random.default_rng(0).normal(300, 50, (COUNT, STEPS, 2))
+    twice = np.concatenate([inputs[:-3], inputs[:3]])
+    assert "3 sequences occur more than once" in save(inputs=twice).doubts(5)[1]
     task = replace(save(inputs=inputs, targets=targets), scale=scale)
     lag = "the nets see the last 3 of 6 steps; task.lag=5 is all of them"
     words = [f"{COUNT} sequences: nets will differ mostly by chance", *words]

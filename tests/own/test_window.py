@@ -48,10 +48,29 @@ def test_a_window_shows_features_and_target_and_asks_for_the_target_later(tmp_pa
         assert max(steps[1]) < min(steps[2])
 
 
-def test_of_many_windows_some_are_taken_evenly_and_gaps_are_not_asked():
-    few = form_of(take=40).arrays
-    assert len(few["targets"]) == 40
-    assert {*np.bincount(few["groups"])} == {3, 4, 5}
+def test_a_series_of_one_variable_shows_its_own_past_unless_that_is_dropped():
+    alone = form_of(SERIES.select("hour", "load")).arrays
+    both = form_of().arrays
+    np.testing.assert_array_equal(alone["inputs"], both["inputs"][..., 1:])
+    np.testing.assert_array_equal(alone["targets"], both["targets"])
+    wind = form_of(drop=("load",)).arrays
+    np.testing.assert_array_equal(wind["inputs"], both["inputs"][..., :1])
+
+
+def test_windows_of_several_series_lie_each_in_one_and_in_the_same_blocks():
+    later = SERIES.with_columns(load=pl.col("load") + 1000)
+    two = pl.concat(
+        [SERIES.with_columns(who=pl.lit("a")), later.with_columns(who=pl.lit("b"))]
+    )
+    one, both = form_of().arrays, form_of(two, sequence="who").arrays
+    for name in ("inputs", "targets", "groups"):
+        first, second = np.split(both[name], 2)
+        np.testing.assert_array_equal(first, one[name])
+        shift = {"inputs": [0, 1000], "targets": 1000, "groups": 0}[name]
+        np.testing.assert_array_equal(second, one[name] + shift)
+
+
+def test_gaps_are_not_asked():
     gaps = SERIES.with_columns(load=pl.col("load").replace(100.5, None))
     with_gaps = form_of(gaps, missing="mask").arrays
     assert with_gaps["targets"].min() > 101
@@ -66,6 +85,7 @@ def test_of_many_windows_some_are_taken_evenly_and_gaps_are_not_asked():
             "203 steps do not make windows in each of 10 blocks; with --ahead",
         ),
         ({"group": "wind"}, "--window: blocks of the series are its groups and parts"),
+        ({"drop": ("load", "wind")}, "no column that the net could see"),
         ({"target": "gone"}, "has no column `gone` (--target)"),
         ({"window": 10**7}, "--window 10000000: 203 steps do not"),
     ],
