@@ -32,7 +32,6 @@ from memcap.findings.tables import (
     rows_for,
     rows_of,
     sentence,
-    span,
     table,
     task_of,
     u90,
@@ -340,29 +339,6 @@ def state_in_use() -> str:
     )
 
 
-def need() -> str:
-    """Tabulate widths predicted from sequences alone beside those of the atlas, a line
-    per line of it."""
-    verdicts = ("within", "off", "wrong", "unknown")
-    lines = []
-    for (name,), line in marks_of_need().group_by("line", maintain_order=True):
-        kind = "numbers" if line["values"].all() else "bits"
-        known = line["amount"].count() > 0
-        lines.append(
-            (
-                name.replace("_", " "),
-                span(line["lag"], 0),
-                f"{line['explained'].min():.2f}",
-                f"{span(line['amount'])} {kind}" if known else "unknown",
-                span(line["width"]),
-                span(line["u90"]),
-                *(line["verdict"].to_list().count(verdict) for verdict in verdicts),
-            )
-        )
-    heads = "line", "lags", "explained", "to hold", "predicted", "u90"
-    return table((*heads, *verdicts), lines)
-
-
 def need_in_short() -> str:
     """Say how many widths are predicted."""
     marks = marks_of_need()
@@ -477,7 +453,6 @@ TABLES = {
     "latch": latch,
     "four symbols": four_symbols,
     "lag and width": lag_and_width,
-    "need": need,
     "need in short": need_in_short,
     "known widths": known_widths,
     "state in use": state_in_use,
