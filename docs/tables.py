@@ -117,30 +117,14 @@ def redrawn() -> str:
 
 
 def resampled() -> str:
-    """Each claim: the share of shuffles in which it holds, and of draws of seeds that
-    give its verdict."""
+    """Count the claims that hold in shuffles, in draws of the seeds and on other seeds."""
     claims = []
-    lines = []
     for name in findings.papers():
         if (path := folder(name) / "resampled.csv").is_file():
-            judged = findings.find(name).PAPER.claims
             others = findings.judged_again(name)
-            for line, claim in zip(judged, pl.read_csv(path).to_dicts(), strict=True):
+            for claim in pl.read_csv(path).to_dicts():
                 again = others.get(claim["claim"], {"verdict": "-"})["verdict"]
                 claims.append(claim | {"again": again})
-                by_chance = claim["shuffled"]
-                lines.append(
-                    (
-                        f"`{name}`",
-                        escaped(claim["claim"]),
-                        claim["whose"],
-                        claim["verdict"] + ", post hoc" * line.post_hoc,
-                        claim["within"] or "-",
-                        "-" if by_chance is None else f"{by_chance:.3f}",
-                        f"{claim['bootstrapped']:.2f}",
-                        again,
-                    )
-                )
     held = [claim for claim in claims if claim["shuffled"] is not None]
     of_effects = [claim["shuffled"] for claim in held if claim["seen"] is None]
     stable = [claim for claim in claims if claim["bootstrapped"] >= 0.95]
@@ -157,9 +141,7 @@ def resampled() -> str:
         f" seeds, too, where {same} are the same. {len(claims) - reached} more claims are not"
         f" reached. {findings.post_hoc_count()}"
     )
-    heads = "paper", "claim", "whose", "verdict", "alike in", "shuffled", "bootstrapped"
-    heads += ("on other seeds",)
-    return f"{filled(text)}\n\n{table(heads, lines)}"
+    return filled(text)
 
 
 def no_effect() -> str:

@@ -23,11 +23,11 @@ RECIPES = (
     "GRU, LSTM and tanh net were also trained by recipes of the atlas",
 )
 ON_PURPOSE = (
-    "sweeps/cells/cell_map/README.md",
+    "sweeps/cells/supplement/cell_map_rates/README.md",
     "Neither these nets nor those of `sweeps=cells/supplement/cell_map_budgets` count on the map.",
 )
 MORE_STEPS = (
-    "sweeps/cells/cell_map/README.md",
+    "sweeps/cells/supplement/cell_map_tasks/README.md",
     "By other recipes, of more steps, GRU and LSTM need fewer",
 )
 MUON = (
@@ -47,12 +47,12 @@ REASONS = {
     ("delay_line", 8, "SimpleCell"): ON_PURPOSE,
     ("delay_line", 16, "GRUCell"): MORE_STEPS,
     ("delay_line", 16, "LRU"): (
-        "sweeps/cells/cell_map/README.md",
+        "sweeps/cells/supplement/cell_map_tasks/README.md",
         "without a curriculum 10.3 units, 83 bytes, are",
     ),
     ("delay_line", 16, "lstm"): MORE_STEPS,
     ("delay_line", 8, "lstm"): (
-        "sweeps/cells/cell_map/README.md",
+        "sweeps/cells/supplement/cell_map_recipes/README.md",
         "there the answers rest on [nets that GGT trained]",
     ),
     ("delay_line", 20, "lstm"): (
@@ -63,17 +63,17 @@ REASONS = {
     ("delay_line (symbols=4)", 12, "lstm"): MUON,
     ("delay_line (symbols=8)", 8, "lstm"): MUON,
     ("delay_line", 8, "selective_LRU"): (
-        "sweeps/cells/cell_map/README.md",
+        "sweeps/cells/supplement/cell_map_recipes/README.md",
         "The selective LRU moved most",
     ),
     ("latch", 50, "lstm+noise0.3"): (
-        "sweeps/cells/cell_map/README.md",
+        "sweeps/cells/supplement/cell_map_tasks/README.md",
         "An LSTM needs one unit, 8 bytes, by [another recipe]",
     ),
     ("mqar (symbols=8)", 8, "lstm"): ON_PURPOSE,
     ("parity", 16, "lstm"): RECIPES,
     ("parity", 16, "slstm"): (
-        "sweeps/cells/cell_map/README.md",
+        "sweeps/cells/supplement/cell_map_recipes/README.md",
         "For parity, sLSTM has a second recipe",
     ),
     ("parity", 50, "lstm"): (
@@ -85,7 +85,7 @@ REASONS = {
         "and up to 24,000 steps (conf/recipe/curriculum_from_one.yaml) an LSTM of one unit learns",
     ),
     ("word_problem", 12, "lstm"): (
-        "sweeps/cells/cell_map/README.md",
+        "sweeps/cells/supplement/cell_map_recipes/README.md",
         "For the product, the LSTM needs less from its own start",
     ),
 }

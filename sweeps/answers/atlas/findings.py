@@ -29,7 +29,7 @@ from memcap.findings.tables import (
     recipes_of,
     rows_for,
     rows_of,
-    span,
+    sentence,
     table,
     task_of,
     u90,
@@ -223,8 +223,9 @@ def questions() -> str:
 
 
 def whole_atlas() -> str:
-    """Every mark of the atlas."""
-    return marks(points_of(*BEST))
+    """The mark of each task's longest lag."""
+    longest = {point.label: point for point in points_of(*BEST)}  # by rising lag
+    return marks(longest.values())
 
 
 def gap_in_short() -> str:
@@ -352,29 +353,6 @@ def state_in_use() -> str:
     )
 
 
-def need() -> str:
-    """Tabulate widths predicted from sequences alone beside those of the atlas, a line
-    per line of it."""
-    verdicts = ("within", "off", "wrong", "unknown")
-    lines = []
-    for (name,), line in marks_of_need().group_by("line", maintain_order=True):
-        kind = "numbers" if line["values"].all() else "bits"
-        known = line["amount"].count() > 0
-        lines.append(
-            (
-                name.replace("_", " "),
-                span(line["lag"], 0),
-                f"{line['explained'].min():.2f}",
-                f"{span(line['amount'])} {kind}" if known else "unknown",
-                span(line["width"]),
-                span(line["u90"]),
-                *(line["verdict"].to_list().count(verdict) for verdict in verdicts),
-            )
-        )
-    heads = "line", "lags", "explained", "to hold", "predicted", "u90"
-    return table((*heads, *verdicts), lines)
-
-
 def need_in_short() -> str:
     """Say how many widths are predicted."""
     marks = marks_of_need()
@@ -489,7 +467,6 @@ TABLES = {
     "latch": latch,
     "four symbols": four_symbols,
     "lag and width": lag_and_width,
-    "need": need,
     "need in short": need_in_short,
     "known widths": known_widths,
     "state in use": state_in_use,

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-import numpy as np
 import polars as pl
 from scipy.stats import kendalltau
 
@@ -261,68 +260,11 @@ def in_two_runs(runs: Sequence[str]) -> str:
     return f"{text}\n\n{table(heads, lines)}"
 
 
-def within(rows: pl.DataFrame, steps: int) -> pl.DataFrame:
-    """Count as passed only those nets that passed within some steps."""
-    return rows.with_columns(
-        pl.col(name) & (pl.col(n) <= steps).fill_null(False)
-        for name, n in STEPS_TO.items()
-    )
-
-
-def cell_map_within() -> str:
-    """Tabulate what the nets of both runs of the map need if only their first 1,000 steps count."""
-    runs = [rows_of(name) for name in RUNS]
-    (full, early), *of_one = (
-        [needs(rows), needs(within(rows, 1000))] for rows in (pl.concat(runs), *runs)
-    )
-    taus = agreement(early, full)
-    then = by_place(early)
-    lines = []
-    for place, there in by_place(full).items():
-        before, now = (
-            {need.cell: need.u90["bytes"].units for need in own if need.is_met}
-            for own in (then[place], there)
-        )
-        times = np.median([size / now[cell] for cell, size in before.items()])
-        lost = ", ".join(f"`{cell}`" for cell in now if cell not in before)
-        counts = len(now), len(before), lost
-        lines.append((place, *counts, f"{times:.2f}", f"{taus[place][0]:.2f}"))
-    single = [tau for pair in of_one for tau in agreement(*pair).values()]
-    few = max(cells for tau, cells in single if tau < 0.6)
-    text = filled(
-        f"By the nets of one run alone, tau lies between {min(single)[0]:.2f} and"
-        f" {max(single)[0]:.2f}; it is under 0.6 only where {few} cells at most are compared."
-    )
-    counts = "cells with a u90", "in 1,000 steps", "no longer"
-    heads = "task", *counts, "median of bytes, times", "tau"
-    return f"{text}\n\n{table(heads, lines)}"
-
-
 def of_map(row: Mapping[str, Any]) -> tuple[str, str, str]:
     """Name the task and lag of a row of the map, and its columns of score and verdict."""
     kind = task_of_row(row["task"], row["knobs"])
     score, verdict = ("stretched", "steady") if kind.stream else ("final", "solved")
     return f"{label(kind)}, lag {row['lag']}", score, verdict
-
-
-def steps_to_pass(row: Mapping[str, Any]) -> str:
-    """Say after how many steps the net of a row of the map passes; or "no"."""
-    *_, verdict = of_map(row)
-    return f"after {row[STEPS_TO[verdict]]:,} steps" if row[verdict] else "no"
-
-
-def cell_map_budgets() -> str:
-    """Compare nets of cells of which under half pass with 3,000 steps with those of
-    eight times as many."""
-    lines = []
-    for _, nets in longer_budgets(2).group_by("task", "cell", "units"):
-        short, long = nets.sort("budget").to_dicts()
-        place, score, _ = of_map(long)
-        scores = (f"{net[score]:.3f}" for net in (short, long))
-        name = f"`{long['cell']}`", long["units"]
-        lines.append((place, *name, *scores, steps_to_pass(long)))
-    heads = ("task", "cell", "units", "score, 3,000 steps", "24,000 steps", "passes")
-    return table(heads, sorted(lines))
 
 
 def half_pass(nets: pl.DataFrame) -> dict[tuple[str, str], int]:
@@ -339,7 +281,10 @@ def half_pass(nets: pl.DataFrame) -> dict[tuple[str, str], int]:
 
 def cell_map_longer() -> str:
     """Count the nets that pass in 24,000 steps at widths with which under half pass on the map."""
-    rows = longer_budgets(1).filter(budget=24_000)
+    rows = rows_of("cell_map_budgets").filter(pl.col("budget") >= 3000)
+    # without the widest nets, which were trained for 3,000 steps, too
+    is_alone = pl.col("budget").n_unique().over("task", "cell", "units") == 1
+    rows = rows.filter(is_alone, budget=24_000)
     rows = rows.join(map_rows(), on=("task", "knobs"), how="semi")
     (rate,) = rows["lr"].unique()
     lines = []
@@ -373,33 +318,6 @@ def orders_of_half(shorter: pl.DataFrame, longer: pl.DataFrame) -> str:
     )
 
 
-def cell_map_thousand() -> str:
-    """Count the nets that pass when trained for 1,000 steps, beside the first 1,000 of
-    3,000, and all."""
-    lines = []
-    rows = rows_of("cell_map_budgets").filter(budget=1000)
-    for place, cell, nets, verdict, _ in by_net(rows):
-        longer = as_on_the_map(nets).filter(lr=nets["lr"][0])
-        samples = nets, within(longer, 1000), longer
-        lines.append((place, cell, *(passing(own, verdict) for own in samples)))
-    heads = "task", "cell", "units: nets that pass in 1,000 steps"
-    more = "in the first 1,000 of 3,000", "in 3,000"
-    return table((*heads, *more), sorted(lines))
-
-
-def cell_map_bytes() -> str:
-    """Tabulate nets with vectors for a state that have as many bytes as cells with a matrix."""
-    rows = rows_of("cell_map_budgets").filter(pl.col("units") > MOST_UNITS)
-    lines = []
-    for row in rows.sort("task", "knobs", "cell", "units").to_dicts():
-        place, score, _ = of_map(row)
-        size = row["units"], 4 * row["carry_numbers"]
-        net = f"`{row['cell']}`", *size, f"{row['lr']:g}"
-        lines.append((place, *net, f"{row[score]:.3f}", steps_to_pass(row)))
-    heads = ("task", "cell", "units", "bytes of state", "rate", "score", "passes")
-    return table(heads, lines)
-
-
 @cache
 def map_rows() -> pl.DataFrame:
     """The rows of both runs of the map that have the full budget."""
@@ -411,30 +329,10 @@ def as_on_the_map(nets: pl.DataFrame) -> pl.DataFrame:
     return map_rows().join(nets, on=("task", "cell", "units"), how="semi")
 
 
-def cell_map_rates() -> str:
-    """Count the nets that pass by the rate that each race of the map dropped, beside
-    those by its winner."""
-    lines = []
-    for place, cell, nets, verdict, score in by_net(rows_of("cell_map_rates")):
-        both = as_on_the_map(nets), nets
-        on_map, other = (passing(own, verdict) for own in both)
-        best = (f"{own[score].max():.2f}" for own in both)
-        lines.append((place, cell, on_map, f"{nets['lr'][0]:g}", other, *best))
-    first = "task", "cell", "units: nets that pass, as on the map"
-    return table((*first, "other rate", "by it", "best score", "by it"), sorted(lines))
-
-
 @cache
 def needs_of(*studies: str) -> Sequence[Need]:
     """What each cell of a map needs, by the better of its recipes."""
     return needs(pl.concat(map(rows_of, studies)))
-
-
-def longer_budgets(budgets: int) -> pl.DataFrame:
-    """The nets that have so many of the budgets from that of the map on."""
-    rows = rows_of("cell_map_budgets").filter(pl.col("budget") >= 3000)
-    number = pl.col("budget").n_unique().over("task", "cell", "units")
-    return rows.filter(number == budgets)
 
 
 def by_net(rows: pl.DataFrame) -> Iterator[tuple[str, str, pl.DataFrame, str, str]]:
@@ -454,17 +352,10 @@ def passing(nets: pl.DataFrame, verdict: str) -> str:
 TABLES = {
     "cell map": lambda: by_bytes(*STUDIES["cell_map"]),
     "newer cells": lambda: by_bytes("newer_cells"),
-    "cell map seeds": lambda: map_seeds("cell_map"),
     "cell map recipes": map_recipes,
     "cell map again": lambda: in_two_runs(RUNS),
     "cell map tasks": lambda: by_bytes(*STUDIES["cell_map_tasks"]),
     "cell map tasks seeds": lambda: map_seeds("cell_map_tasks"),
-    "cell map tasks again": lambda: in_two_runs(STUDIES["cell_map_tasks"]),
-    "cell map within": cell_map_within,
-    "cell map budgets": cell_map_budgets,
     "cell map longer": cell_map_longer,
-    "cell map bytes": cell_map_bytes,
-    "cell map thousand": cell_map_thousand,
-    "cell map rates": cell_map_rates,
     "cell map in short": best_cells,
 }
