@@ -17,7 +17,7 @@ QUICK: dict[str, Any] = {"xla_backend_optimization_level": 0}  # for compiling t
 TOLERANCE = 1e-4  # relative; a larger difference is no rounding
 
 
-class Size(NamedTuple):
+class Case(NamedTuple):
     """A size at which the C is tested; inputs are vectors, or symbols."""
 
     steps: int
@@ -28,16 +28,16 @@ class Size(NamedTuple):
     vectors: bool
 
 
-SIZES = (Size(7, 33, 3, 11, 5, vectors=True), Size(4, 5, 17, 33, 2, vectors=False))
+CASES = (Case(7, 33, 3, 11, 5, vectors=True), Case(4, 5, 17, 33, 2, vectors=False))
 
 
 def all_right(loop: Loop, kind: Any) -> bool:
     """Return whether a loop runs cells of a class as the plain loop does, at all tested sizes."""
     with jax.enable_x64(False):
-        return all(is_right(loop, kind, size) for size in SIZES)
+        return all(is_right(loop, kind, size) for size in CASES)
 
 
-def is_right(loop: Loop, kind: Any, size: Size) -> bool:
+def is_right(loop: Loop, kind: Any, size: Case) -> bool:
     """Return whether a loop gives what the plain loop gives at one size: carry and
     outputs, the sums of the loss, and the gradient of all of them."""
     rng = np.random.default_rng(0)

@@ -28,7 +28,7 @@ from memcap.loops import (
     lstm_native,
     outputs_first,
 )
-from memcap.loops.gated_check import SIZES as TESTED, all_right, is_right
+from memcap.loops.gated_check import CASES, all_right, is_right
 from memcap.loops.gated_native import GatedC, loss_over_time, over_time
 from memcap.loops.lstm_while import lstm_while
 
@@ -402,7 +402,7 @@ def test_what_is_wrong_by_a_hundredth_fails_the_test_at_first_use(
     monkeypatch, name, call, place
 ):
     monkeypatch.setattr(gated_native, "_call", off(place, call))
-    assert not is_right(LOOPS[name], CELLS[name], TESTED[0])
+    assert not is_right(LOOPS[name], CELLS[name], CASES[0])
 
 
 @each_cell
