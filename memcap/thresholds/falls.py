@@ -103,8 +103,11 @@ def width_to_take(data: Counts, share: float, units: int | None) -> int | None:
 def _blocks(widths: int) -> Integers:
     """Return where a block of widths begins, where the next one does, and where that
     ends, for all pairs of adjacent blocks, (3, B)."""
-    ends = combinations(range(widths + 1), 3)
-    pairs = [each for each in ends if min(np.diff(each)) > 1]
+    pairs = [
+        (first, wider, end)
+        for first, wider, end in combinations(range(widths + 1), 3)
+        if wider - first > 1 and end - wider > 1
+    ]
     return np.array(pairs, np.int64).reshape(-1, 3).T
 
 
