@@ -29,7 +29,6 @@ from memcap.findings.tables import (
     recipes_of,
     rows_for,
     rows_of,
-    sentence,
     table,
     task_of,
     u90,
