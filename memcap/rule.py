@@ -57,7 +57,7 @@ class Stream(IntEnum):
     CONFIRM = 7
 
 
-class Part(Enum):
+class Split(Enum):
     """A part of the sequences of a file, on which a net is evaluated that is judged by
     its loss."""
 
@@ -88,7 +88,7 @@ class Verdict(StrEnum):
 SHORTER_LAGS = (Verdict.UP_TO, Verdict.ANYWHERE)
 # The streams on which a net is tested, and the verdict of each. EVALUATE comes first, as
 # a net must pass there before it is tested for a stricter verdict.
-TESTS: dict[Stream | Part, Verdict] = {
+TESTS: dict[Stream | Split, Verdict] = {
     Stream.EVALUATE: Verdict.SOLVED,
     Stream.UP_TO: Verdict.UP_TO,
     Stream.LOOK: Verdict.ANYWHERE,
@@ -289,7 +289,7 @@ class ScoreRule(Assessment):
     looks_right: bool = False  # whether the last look passed, and is to be confirmed
     draws: int = 0  # number of draws to confirm looks so far
     by_loss: ClassVar[bool] = False  # whether a loss decides, on validation's sequences
-    tests: ClassVar[tuple[Stream | Part, ...]] = tuple(TESTS)  # in their order
+    tests: ClassVar[tuple[Stream | Split, ...]] = tuple(TESTS)  # in their order
 
     def state(self) -> Values:
         """Return what changes while a net trains, by name."""
@@ -302,7 +302,7 @@ class ScoreRule(Assessment):
         """True while the net trains on."""
         return self.status == "running"
 
-    def is_due(self, test: Stream | Part, step: int, training_score: float) -> bool:
+    def is_due(self, test: Stream | Split, step: int, training_score: float) -> bool:
         """Return whether a test is due after a chunk that ended at `step`.
 
         A net that has ended is still tested on the stretched stream, and on that of the
@@ -321,7 +321,7 @@ class ScoreRule(Assessment):
 
     def update(
         self,
-        test: Stream | Part,
+        test: Stream | Split,
         step: int,
         scores: Mapping[int, float],
         loss: float = math.nan,
@@ -437,23 +437,23 @@ class LossRule(ScoreRule):
     lowest_step: int = 0  # at which the loss was lowest
     is_lowest: bool = False  # whether the last evaluation had the lowest loss
     by_loss = True
-    tests = tuple(Part)
+    tests = tuple(Split)
 
-    def is_due(self, test: Stream | Part, step: int, training_score: float) -> bool:
+    def is_due(self, test: Stream | Split, step: int, training_score: float) -> bool:
         """Return true for validation's sequences after every chunk, and for the
         held-out ones if the loss fell."""
-        return self.running if test is Part.VALIDATION else self.is_lowest
+        return self.running if test is Split.VALIDATION else self.is_lowest
 
     def update(
         self,
-        test: Stream | Part,
+        test: Stream | Split,
         step: int,
         scores: Mapping[int, float],
         loss: float = math.nan,
     ) -> None:
         """Decide after an evaluation of validation's sequences, and record the results
         on those held out."""
-        if test is Part.HELD_OUT:
+        if test is Split.HELD_OUT:
             if scores:
                 (self.score,) = scores.values()
                 self.held_out_loss = loss

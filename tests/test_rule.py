@@ -15,8 +15,8 @@ from memcap.rule import (
     Evaluation,
     LagScore,
     LossRule,
-    Part,
     ScoreRule,
+    Split,
     Stream,
 )
 
@@ -283,15 +283,15 @@ def test_the_lowest_loss_counts_and_patience_ends_it(every):
     step = 0
     for loss, falls in ((0.7, True), (0.5, True), (0.6, False)):
         step += every
-        assert lowest.is_due(Part.VALIDATION, step, math.nan)
-        lowest.update(Part.VALIDATION, step, {3: 0.5}, loss)
-        assert lowest.is_due(Part.HELD_OUT, step, math.nan) == falls
-        lowest.update(Part.HELD_OUT, step, {3: 0.9} if falls else {}, loss + 1)
+        assert lowest.is_due(Split.VALIDATION, step, math.nan)
+        lowest.update(Split.VALIDATION, step, {3: 0.5}, loss)
+        assert lowest.is_due(Split.HELD_OUT, step, math.nan) == falls
+        lowest.update(Split.HELD_OUT, step, {3: 0.9} if falls else {}, loss + 1)
     losses = lowest.validation_loss, lowest.held_out_loss, lowest.lowest_step
     assert losses == (0.5, 1.5, 2 * every)
     while lowest.running:
         step += every
-        lowest.update(Part.VALIDATION, step, {3: 0.5}, 0.5)
+        lowest.update(Split.VALIDATION, step, {3: 0.5}, 0.5)
     # ten evaluations after the lowest, and 1,000 steps
     assert step == 2 * every + max(10 * every, 1000)
 

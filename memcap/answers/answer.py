@@ -11,8 +11,9 @@ Take the narrowest width that is enough with a probability of at least `PROBABIL
 studies 92 to 94 % of fresh seeds pass at the advised widths; most of the others fail at
 every width (tests/thresholds/test_lags.py).
 
-If fewer seeds pass at greater widths, no rising curve fits the counts. Then only widths
-that were tried are advised, by their own counts (memcap.thresholds.falls).
+If fewer seeds pass at greater widths, no rising curve fits the counts, and no width is
+advised. Elsewhere its own counts, or those of the next wider net, must allow a width
+(memcap.thresholds.falls.width_to_take).
 """
 
 import math
@@ -456,8 +457,7 @@ def _units_at(point: Point, width: float, share: float) -> int | None:
 
     The threshold of a share is the width at which that share passes. It is censored
     ("below", "above") if it lies outside of the widths tried. `width_to_take` returns the
-    predicted width (None if it gets None), unless wider nets may fail more: then it
-    chooses by the counts alone.
+    predicted width (None if it gets None) only where the counts allow it.
     """
     if point.fit.u90.censored == "below":
         # u90 lies below the narrowest width tried: take at least that width.

@@ -11,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from memcap.config.recipes import of_yaml
-from memcap.knobs import UserError, alternatives, of_disk
+from memcap.knobs import UserError, alternatives, meant, of_disk
 from memcap.launch.jobs import GROUPS, JOB_KEYS, chosen_tasks, fields_of
 from memcap.terminal.words import complain
 
@@ -99,10 +99,13 @@ def _unknown_key(key: str, overrides: Sequence[str]) -> str:
             (name for name in chosen if field not in fields_of(group, name)), chosen[0]
         )
         who = group if len(chosen) == 1 else f"{group}={lacks}"
-        return f"{key}: no such field; {who} has {', '.join(fields_of(group, lacks))}"
-    if group in GROUPS:
-        return f"{key}: no such field; {group} has {', '.join(fields_of(group))}"
-    return f"{key}: no such key; memcap train --cfg all prints every key"
+        fields = fields_of(group, lacks)
+    elif group in GROUPS:
+        who = group
+        fields = fields_of(group)
+    else:
+        return f"{key}: no such key; memcap train --cfg all prints every key"
+    return f"{key}: no such field; {meant(field, fields)}{who} has {', '.join(fields)}"
 
 
 def one_line(error: UserError | OSError | JaxRuntimeError) -> str | None:

@@ -17,7 +17,7 @@ from memcap.rule import Criterion
 from memcap.runtime import jax_setup
 from memcap.store.columns import Row
 from memcap.trained import Trained
-from memcap.training.evaluation import Drawn, EvalOperands
+from memcap.training.evaluation import DrawnAtLength, EvalOperands
 from memcap.training.step import Trainer, TrainSpec
 
 FACTORS = (1, 2, 5, 10, 20)
@@ -74,7 +74,7 @@ def scores(net: Trained, pairs: Sequence[tuple[int, int]]) -> list[tuple[float, 
     results = []
     for pair in pairs:
         lag, length = map(np.int32, pair)
-        operands = EvalOperands(Drawn(key(net, 0), lag, length), blocks, units)
+        operands = EvalOperands(DrawnAtLength(key(net, 0), lag, length), blocks, units)
         with jax_setup.precision():
             of_pair = evaluate(weights, operands)
         results.append((float(of_pair.mean), float(of_pair.whole)))

@@ -23,7 +23,7 @@ class Block(NamedTuple):
     counts: Any = None  # (B,) bool, the sequences that count; None: all
 
 
-class Drawn(NamedTuple):
+class DrawnAtLength(NamedTuple):
     """Sequences of one lag and length that training never draws."""
 
     key: Any  # (2,) uint32
@@ -73,7 +73,7 @@ class Enumerated(NamedTuple):
 class FilePart(NamedTuple):
     """All sequences of a part of a file."""
 
-    part: Any  # the value of a `memcap.rule.Part`
+    split: Any  # the value of a `memcap.rule.Split`
     lag: Any
     length: Any
 
@@ -81,11 +81,11 @@ class FilePart(NamedTuple):
         """Return block k. The last one is filled up."""
         task = cast(FileTask, task)
         sizes = self.lag, self.length, steps, batch
-        sequences, counts = task.part(self.part, k, *sizes)
+        sequences, counts = task.part(self.split, k, *sizes)
         return Block(sequences, self.length, counts)
 
 
-Sequences: TypeAlias = Drawn | DrawnAtLengths | Enumerated | FilePart
+Sequences: TypeAlias = DrawnAtLength | DrawnAtLengths | Enumerated | FilePart
 
 
 class EvalOperands(NamedTuple):

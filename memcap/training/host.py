@@ -14,12 +14,12 @@ import numpy as np
 from memcap.config.member import Member
 from memcap.confirmation import LagTest, Tally
 from memcap.models.model import Params
-from memcap.rule import Assessment, LagScore, Part, Stream
+from memcap.rule import Assessment, LagScore, Split, Stream
 from memcap.tasks.base import FileTask, random_key
 from memcap.training import curriculum
 from memcap.training.curriculum import Curriculum, CurriculumState
 from memcap.training.evaluation import (
-    Drawn,
+    DrawnAtLength,
     DrawnAtLengths,
     Enumerated,
     EvalOperands,
@@ -181,7 +181,7 @@ def empty_operands(trainer: Trainer) -> tuple[TrainOperands, EvalOperands]:
         criterion = () if trainer.spec.task.higher_is_better else real
         plan = Curriculum(number, real, real, flag, real, lengths, criterion)
     train = TrainOperands(key, number, number, real, number, flag, number, number, plan)
-    sequences: Sequences = Drawn(key, number, number)
+    sequences: Sequences = DrawnAtLength(key, number, number)
     if isinstance(trainer.spec.task, FileTask):
         sequences = FilePart(number, number, number)
     return train, EvalOperands(sequences, number, number)
@@ -234,7 +234,7 @@ def train_operands(trainer: Trainer, member: Member) -> TrainOperands:
 
 
 def eval_operands(
-    member: Member, test: Stream | Part, evaluation: int = 0
+    member: Member, test: Stream | Split, evaluation: int = 0
 ) -> list[EvalOperands]:
     """Return the operands of a test of a member, those of each of its evaluations.
 
@@ -246,15 +246,15 @@ def eval_operands(
             sequences of its own.
     """
     if isinstance(member.task, FileTask):
-        part = test if isinstance(test, Part) else Part.HELD_OUT
-        blocks = -(-member.task.part_sizes[part.value] // member.evaluation.block)
-        numbers = map(np.int32, (part.value, member.lag, member.length))
+        split = test if isinstance(test, Split) else Split.HELD_OUT
+        blocks = -(-member.task.part_sizes[split.value] // member.evaluation.block)
+        numbers = map(np.int32, (split.value, member.lag, member.length))
         return [_operands(member, FilePart(*numbers), blocks)]
     assert isinstance(test, Stream)
     first = evaluation if test == Stream.EVALUATE else 0
     operands = []
     for k, (*size, blocks) in enumerate(member.evaluation_sizes(test), first):
-        sequences = Drawn(stream_key(member, test, k), *map(np.int32, size))
+        sequences = DrawnAtLength(stream_key(member, test, k), *map(np.int32, size))
         operands.append(_operands(member, sequences, blocks))
     return operands
 

@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from memcap.config.member import Member
-from memcap.rule import Part, ScoreRule, Stream
+from memcap.rule import ScoreRule, Split, Stream
 from memcap.runtime import jax_setup
 from memcap.training.evaluation import EvalOperands, Scores
 from memcap.training.host import (
@@ -241,7 +241,7 @@ class Lanes:
         return chunks
 
     def _test(
-        self, test: Stream | Part, steps: Sequence[int], train_scores: Sequence[float]
+        self, test: Stream | Split, steps: Sequence[int], train_scores: Sequence[float]
     ) -> Evaluations:
         """Test the lanes whose rule says so, and let each rule decide; return what
         `_evaluate` does."""
@@ -261,7 +261,7 @@ class Lanes:
                 means = {lag: each.mean for lag, each in scores}
                 loss = evaluations[k][-1].loss
             lane.rule.update(test, steps[k], means, loss)
-            if k in due and test is Part.HELD_OUT:
+            if k in due and test is Split.HELD_OUT:
                 lane.lowest = np.array(self.states.params[k])
         return evaluations
 

@@ -21,7 +21,7 @@ from memcap.config import member as config, recipes
 from memcap.config.member import Member, member_of
 from memcap.config.recipes import Recipe, ResolvedRecipe
 from memcap.frontiers.frontier import frontier
-from memcap.knobs import key_of, knob
+from memcap.knobs import knob
 from memcap.models.model import Model
 from memcap.rule import Evaluation
 from memcap.store.shards import tables
@@ -29,8 +29,6 @@ from memcap.studies.writer import row_of
 from memcap.tasks import task_class
 
 ROWS = json.loads((Path(__file__).parent / "frozen_rows.json").read_text())
-# Tables with rows that were judged `anywhere` by the rule before; they are trained again.
-EARLIER = ("anywhere",)
 LATCH = next(frozen for frozen in ROWS if frozen["config"]["task"]["name"] == "latch")
 
 
@@ -49,10 +47,7 @@ def test_published_rows_keep_their_keys(name):
     numbers = pl.col("config").str.replace_all(r'"(lag|length|units|seed)": \d+', "")
     kinds = rows.with_columns(kind=numbers).unique("kind")
     for key, text in kinds.select("key", "config").iter_rows():
-        member = member_of(json.loads(text))
-        is_earlier = "confirmation" in member.config and "confirmation" not in text
-        assert key == (key_of(text) if is_earlier else member.key)
-        assert not is_earlier or name in EARLIER
+        assert member_of(json.loads(text)).key == key
 
 
 # Tomorrow

@@ -1,13 +1,10 @@
 """'Sequences of length 50 or less', as whoever asks understands it: how many units is a
 net right with at every lag up to its own, wherever in a sequence it begins?"""
 
-import polars as pl
-
 from memcap.findings.tables import (
     ATLAS,
     Question,
     atlas_rows,
-    filled,
     from_rows,
     label,
     passes,
@@ -31,18 +28,6 @@ def anywhere() -> str:
         for name, by_lag in sorted(by_task.items())
     ]
     return table(("task, passed by units", *(f"up to {lag}" for lag in lags)), lines)
-
-
-def earlier() -> str:
-    """Rows of the rule before this one."""
-    rows = rows_of("anywhere")
-    number = rows.filter(~pl.col("config").str.contains('"confirmation"')).height
-    return filled(
-        f"Judged by the rule before: {number:,} of these {rows.height:,} rows, and the published"
-        " nets (`memcap.load`). By that rule all places of a lag, the first step among them,"
-        " counted as one, so that some of these nets are wrong at one lag where it begins at the"
-        " first step. They are trained again."
-    )
 
 
 def widths() -> str:
@@ -74,8 +59,4 @@ def widths() -> str:
     return table(heads, lines)
 
 
-TABLES = {
-    "anywhere by width": anywhere,
-    "anywhere earlier": earlier,
-    "anywhere widths": widths,
-}
+TABLES = {"anywhere by width": anywhere, "anywhere widths": widths}
