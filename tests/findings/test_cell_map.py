@@ -53,13 +53,10 @@ def test_a_guest_trains_what_a_cell_of_the_map_trained():
     assert not fresh & set(pl.concat(map(rows_of, cell_map.RUNS))["seed"])
 
 
-SHAPES = [("odd_cells:SquareCarry", 16), ("GRUCell", 48)]
-
-
 @pytest.mark.parametrize(
     ("cell", "widest"),
     [
-        *leave(SHAPES),
+        *leave([("odd_cells:SquareCarry", 16), ("GRUCell", 48)]),
         ("odd_cells:FixedCarry", 48),  # whose state does not grow
         ("slstm", 48),
         ("delta_net", 16),
