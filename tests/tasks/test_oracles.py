@@ -458,12 +458,10 @@ WORDS = {
     for middle in itertools.product("TPSXV", repeat=6)
     if WORD.fullmatch(word := f"B{''.join(middle)}E")
 }
+# tests/tasks/test_enumeration.py has the tasks whose sequences are numbered
 ALIKE = [  # a task, its lag, what is drawn, and how many kinds of it there are
     (Adding(), 6, lambda x: x[..., 1].argmax(1), 3),
     (Adding(), 7, lambda x: x[:, ::-1, 1].argmax(1), 4),
-    (Copy(items=2, waits="drawn"), 5, lambda x: (x < 2).argmax(1), 5),
-    (Copy(items=3), 2, lambda x: code(shown(x, 3)), 8),
-    (CounterLanguage(), 9, lambda x: (x == 0).sum(1), 9),
     (DelayLine(symbols=4), 3, lambda x: x, 4),
     (Dyck(depth=4), 8, lambda x: code(x[:, 1:] < 2), 13),  # words within the first one
     (  # of two keys, written twice each, which is the one asked for
@@ -472,8 +470,6 @@ ALIKE = [  # a task, its lag, what is drawn, and how many kinds of it there are
         lambda x: code(x[:, :8:2] == x[:, -1:]),
         6,
     ),
-    (Pattern(classes=3), 3, lambda x: code(x), 3),
-    (Pattern(classes=4), 3, lambda x: code(x), 4),
     (Reber(), 8, lambda x: x[:, -8:] @ 7 ** np.arange(8), len(WORDS)),
     (SelectiveCopy(items=2), 4, lambda x: code(x[:, :5] < 2), 10),
     (SelectiveCopy(items=2), 4, lambda x: code(shown(x, 2)), 4),
