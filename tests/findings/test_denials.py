@@ -241,6 +241,14 @@ def test_a_change_of_outcomes_turns_a_verdict(name, claim, where, change, holds)
     assert paper.claims[claim].judge(paper.table(rows)).holds is holds
 
 
+def test_every_claim_that_does_not_hold_could():
+    listed = {case[:2] for case in WOULD_HOLD}
+    for name in findings.papers():
+        verdicts = pl.read_csv(findings.folder(name) / "verdicts.csv")["verdict"]
+        failed = {(name, k) for k, verdict in enumerate(verdicts) if verdict != "holds"}
+        assert failed == {case for case in listed if case[0] == name}
+
+
 @pytest.mark.parametrize(("name", "where", "unmeasured"), UNMEASURED)
 def test_a_claim_whose_nets_are_missing_is_not_measured(name, where, unmeasured):
     found = findings.find(name).PAPER.findings(
