@@ -388,19 +388,6 @@ def test_far_from_the_end_all_steps_of_a_long_word_are_alike():
     np.testing.assert_allclose(far, np.broadcast_to(far[-1], far.shape), rtol=1e-7)
 
 
-@pytest.mark.parametrize(("relevant", "opens"), [(2, [0, 40]), (3, [0, 23, 56])])
-def test_the_smallest_lag_is_the_smallest_at_which_windows_keep_apart(relevant, opens):
-    least = TemporalOrder(relevant=relevant).smallest_lag
-
-    def are_apart(lag):
-        starts = [*(opening * lag // 90 for opening in opens), lag]
-        pairs = itertools.pairwise(starts)
-        return all(start + lag // 9 < following for start, following in pairs)
-
-    assert not are_apart(least - 1)
-    assert all(are_apart(lag) for lag in range(least, 1000))
-
-
 @pytest.mark.parametrize(("ones", "lag"), [(1, 1), (5, 1), (5, 50), (5, 1000)])
 def test_neither_silence_nor_a_clock_solves_it(ones, lag):
     """The best answer of a clock without input: of each step the likelier one, by all starts."""
