@@ -4,12 +4,13 @@ this process, and a target for workers."""
 import os
 import pkgutil
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmarks.peers import CONTESTANTS
+from benchmarks.peers import CONTESTANTS, Contestant
 from benchmarks.peers.base import Batches, Peer, Shape, Weights
 from benchmarks.worker import Seconds
 
@@ -18,18 +19,22 @@ EVERY = Shape(units=3, features=2, outputs=2, steps=6, batch=4, every=True)
 
 
 def build(
-    name: str, shape: Shape, *, lr: float = 0.01, clip: float = 1.0, seed: int = 0
+    name: str,
+    shape: Shape,
+    *,
+    clip: float = 1.0,
+    of: Mapping[str, Contestant] = CONTESTANTS,
 ) -> Peer:
     """A contestant in this process; the test is skipped where its library is not installed."""
-    for package in CONTESTANTS[name].packages:
+    for package in of[name].packages:
         if package == "keras":
             pytest.MonkeyPatch().setenv(
                 "KERAS_BACKEND", "jax"
             )  # read at its first import
         pytest.importorskip(package)
-    if CONTESTANTS[name].missing:
-        pytest.skip(f"{name} needs {CONTESTANTS[name].missing}")
-    return pkgutil.resolve_name(CONTESTANTS[name].target)(shape, lr, clip, seed)
+    if of[name].missing:
+        pytest.skip(f"{name} needs {of[name].missing}")
+    return pkgutil.resolve_name(of[name].target)(shape, 0.01, clip, 0)
 
 
 def batches(shape: Shape, count: int, seed: int = 0) -> Batches:

@@ -1,8 +1,6 @@
 """Every contestant against memcap: layouts, loss, gradients, training."""
 
-import pkgutil
 from dataclasses import replace
-from functools import cache
 
 import numpy as np
 import pytest
@@ -19,56 +17,41 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
 )
 
-STEPS = 32
-everyone = pytest.mark.parametrize("name", CONTESTANTS)
-both = pytest.mark.parametrize("shape", [LAST, EVERY], ids=["last", "every"])
-
-
-@cache
-def peer(name, shape):
-    """A contestant that clips every gradient: nobody's training would show a clip that
-    never bites."""
-    return build(name, shape, clip=0.05)
+WORKLOAD = "", "", task_of("delay_line", [])
+# shapes, contestants, and the most relative difference of a loss or a gradient
+NETS = [(shape, CONTESTANTS, 5e-6) for shape in (LAST, EVERY)]
+NETS += [(replace(EVERY, cell=cell), MATRIX, 2e-5) for cell in MATRIX_CELLS]
 
 
 @pytest.mark.slow
-@everyone
-@both
-def test_loss_and_gradients_are_memcaps(name, shape):
-    one = peer(name, shape)
-    ours = peer("memcap", shape)
-    batch = batches(shape, 2)
-    for each in (one, ours):
-        each.set_weights(weights(shape))
-    gate.agree(
-        name, one.loss_and_gradients(batch), ours.loss_and_gradients(batch), 5e-6
-    )
-    np.testing.assert_array_equal(gate.flat(one.weights()), gate.flat(weights(shape)))
-
-
-@pytest.mark.slow
-@everyone
-@both
-def test_training_is_memcaps(name, shape):
-    """Through the same batches twice, from a fresh optimizer however often it has
-    trained before."""
-    ends = []
-    for each in (peer(name, shape), peer("memcap", shape)):
-        each.load(batches(shape, STEPS // 2))
-        each.run(16)
-        each.set_weights(weights(shape))
-        each.run(STEPS)
-        ends.append(gate.flat(each.weights()))
-    way = np.linalg.norm(ends[1] - gate.flat(weights(shape)))
-    assert way > 0.3
-    assert np.linalg.norm(ends[0] - ends[1]) < 2e-3 * way
+@pytest.mark.parametrize(("shape", "table", "limit"), NETS)
+def test_everyone_computes_and_trains_what_memcap_does(shape, table, limit):
+    """Twice, from a fresh optimizer however often one has trained before; with a clip
+    that bites, as no training would show another."""
+    sizes = (2, shape.steps, shape.batch, (shape.units,), shape.cell)
+    lstm = table is CONTESTANTS
+    start = weights(shape) if lstm else Workload(*WORKLOAD, *sizes).start(shape.units)
+    drawn = batches(shape, 16)
+    names = [name for name, peer in table.items() if not peer.missing]
+    workers = {name: Local(build(name, shape, clip=0.05, of=table)) for name in names}
+    for worker in workers.values():
+        worker.call("load", drawn)
+        worker.call("set_weights", start)
+    reference = workers["memcap"].call("loss_and_gradients", drawn)
+    for name, worker in workers.items():
+        gate.agree(name, worker.call("loss_and_gradients", drawn), reference, limit)
+        same = gate.flat(worker.call("weights")), gate.flat(start)
+        np.testing.assert_array_equal(*same)
+    for _ in range(2):
+        apart, _ = gate.check_training(workers, start, 32)
+        assert max(apart.values()) < 2e-3
 
 
 @pytest.mark.breadth
-@both
+@pytest.mark.parametrize("shape", [LAST, EVERY], ids=["last", "every"])
 def test_memcaps_loss_is_the_mean_over_due_answers(shape):
     """By hand, from the scores: everyone else is held against this."""
-    one = peer("memcap", shape)
+    one = build("memcap", shape)
     batch = batches(shape, 1)
     one.set_weights(weights(shape))
     network = one.architecture.build(one.architecture.unflatten(one.lane.params))
@@ -79,25 +62,3 @@ def test_memcaps_loss_is_the_mean_over_due_answers(shape):
     due = slice(None) if batch.mask is None else batch.mask[0]
     loss, _ = one.loss_and_gradients(batch)
     assert loss == pytest.approx(losses[due].mean(), rel=1e-6)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("cell", MATRIX_CELLS)
-def test_peers_of_matrix_cells_compute_and_train_what_memcap_does(cell):
-    shape = replace(EVERY, cell=cell)
-    task = task_of("delay_line", [])
-    sizes = (2, shape.steps, shape.batch, (shape.units,))
-    start = Workload("", "", task, *sizes, cell).start(shape.units)
-    drawn = batches(shape, 16)
-    workers = {}
-    for name in [name for name, peer in MATRIX.items() if not peer.missing]:
-        target = pkgutil.resolve_name(MATRIX[name].target)
-        workers[name] = Local(target(shape, 0.01, 0.05, 0))
-    workers["memcap"].call("set_weights", start)
-    reference = workers["memcap"].call("loss_and_gradients", drawn)
-    for name, worker in workers.items():
-        worker.call("set_weights", start)
-        gate.agree(name, worker.call("loss_and_gradients", drawn), reference, 2e-5)
-        worker.call("load", drawn)
-    apart, _ = gate.check_training(workers, start, 16)
-    assert max(apart.values()) < 2e-3

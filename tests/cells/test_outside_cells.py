@@ -6,9 +6,8 @@ import sys
 import jax
 import numpy as np
 import pytest
-from flax import nnx
 
-from memcap.cells import Cell, cell_class, cell_classes, registry
+from memcap.cells import Cell, cell_class, registry
 from memcap.config.member import Member
 from memcap.config.recipes import Recipe
 from memcap.knobs import UserError
@@ -182,10 +181,3 @@ def test_a_cell_that_knows_flax_only_is_the_same_cell(module):
     np.testing.assert_allclose(
         own.build(weights)(x)[1], flax.build(weights)(x)[1], rtol=1e-6
     )
-
-
-def test_cells_of_the_folder_and_of_flax_go_by_their_name():
-    assert {"GRUCell", "OptimizedLSTMCell", "SimpleCell", "lstm"} <= set(cell_classes())
-    assert all(cell_class(name) is cls for name, cls in cell_classes().items())
-    assert issubclass(cell_class("LSTMCell"), Cell)
-    assert issubclass(cell_class("LSTMCell"), nnx.LSTMCell)

@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from breadth import leave
-from command import python
 from flax import nnx
 from lstm_reference import quick_jit
 
@@ -38,18 +37,6 @@ def test_gradients_are_finite_where_all_is_zero(name):
 
     slopes = quick_jit(jax.grad(loss, (0, 1, 2)))(weights, carry, jnp.zeros((2, 3)))
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(slopes))
-
-
-def test_the_names_of_the_package_are_there_and_no_others(tmp_path):
-    script = (
-        "from memcap import cells; print([getattr(cells, name) for name in cells.__all__]);"
-        " cells.cell"
-    )
-    done = python(tmp_path, "-c", script)
-    assert done.stdout
-    assert done.stderr.endswith(
-        "AttributeError: module 'memcap.cells' has no attribute 'cell'\n"
-    )
 
 
 def test_the_gradient_is_finite_where_rg_lru_forgets_nothing():

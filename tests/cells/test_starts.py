@@ -1,9 +1,7 @@
-"""How cells start, minGRU, minLSTM and LRUs at the ends of their ranges, and cells that
-are others at some weights."""
+"""How cells start, and minGRU, minLSTM and LRUs at the ends of their ranges."""
 
 from functools import partial
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -15,8 +13,6 @@ from scipy.stats import kstest
 
 import memcap
 from memcap.cells import Init, cell_class
-from memcap.cells.flax_cells import Elman
-from memcap.cells.leaky import Leaky
 from memcap.cells.lru import LRU
 from memcap.loops.associative import diagonal_scan
 from memcap.models.architecture import Architecture
@@ -164,53 +160,9 @@ def test_rates_and_steps_are_spread_over_where_they_are_drawn(name, least):
         assert 0.03 < steps.max() <= 0.101
 
 
-class Tight(Leaky):
-    leak = 1.0
-
-
-def shown(cell, x, carry):
-    """The last carry, and hidden states (T, U, B)."""
-    return run_loop("while", cell, x, carry)
-
-
-def test_the_start_of_an_irnn_adds_up_what_it_sees_over_300_steps():
-    cell = cell_class("irnn")(1, 2, rngs=nnx.Rngs(0))
-    cell.kernel[...] = jnp.asarray([[1.0, -1.0]])
-    x = np.zeros((300, 1, 1), np.float32)
-    x[:3, 0, 0] = 1, 2, -0.5
-    _, hidden = shown(cell, x, jnp.zeros((1, 2)))
-    np.testing.assert_array_equal(hidden[-1, :, 0], [2.5, 0.5])
-
-
-def test_a_leaky_cell_with_a_leak_of_one_is_flax_elman_cell():
-    x = np.random.default_rng(0).standard_normal((9, 2, 3)).astype(np.float32)
-    cell = Tight(3, 4, rngs=nnx.Rngs(0))
-    cell.bias[...] = jnp.linspace(-1, 1, 4)
-    elman = Elman(3, 4, rngs=nnx.Rngs(1))
-    elman.dense_i.kernel[...] = cell.kernel[...]
-    elman.dense_i.bias[...] = cell.bias[...]
-    elman.dense_h.kernel[...] = cell.recurrent[...]
-    ours, flax = (shown(c, x, jnp.zeros((2, 4)))[1] for c in (cell, elman))
-    np.testing.assert_allclose(ours, flax, atol=1e-6)
-
-
 def test_a_unitary_state_without_a_bias_is_turned_for_500_steps_and_loses_nothing():
     cell = cell_class("urnn")(3, 6, rngs=nnx.Rngs(0))
     cell.bias[...] = jnp.zeros(6)
     start = jnp.asarray(np.random.default_rng(1).standard_normal((1, 6)), jnp.complex64)
-    last, _ = shown(cell, np.zeros((500, 1, 3), np.float32), start)
+    last, _ = run_loop("while", cell, np.zeros((500, 1, 3), np.float32), start)
     np.testing.assert_allclose(np.linalg.norm(last), np.linalg.norm(start), rtol=1e-3)
-
-
-@pytest.mark.breadth
-def test_a_selective_lru_is_the_lru_where_its_step_is_1_and_stands_still_where_it_is_0():
-    cell = cell_class("selective_LRU")(4, 5, rngs=nnx.Rngs(0))
-    plain = cell_class("LRU")(4, 5, rngs=nnx.Rngs(1))
-    for name in ("nu", "theta", "gamma", "kernel"):
-        getattr(plain, name)[...] = getattr(cell, name)[...]
-    carry = jnp.asarray(np.linspace(-1, 1, 15).reshape(3, 5) * (1 + 2j), jnp.complex64)
-    inputs = jax.random.normal(jax.random.key(0), (3, 4))
-    cell.step_kernel[...] = jnp.zeros((4, 5))
-    for bias, right in ((np.log(np.e - 1), plain(carry, inputs)[0]), (-800.0, carry)):
-        cell.step_bias[...] = jnp.full(5, bias)
-        np.testing.assert_allclose(cell(carry, inputs)[0], right, rtol=1e-5)

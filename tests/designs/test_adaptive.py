@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from design_checks import run
 from hypothesis import given, settings, strategies as st
 from study_checks import refusal
 
@@ -47,28 +48,13 @@ def outcome(member, passed) -> Outcome:
     return Outcome(passed, 30 if passed else BUDGET)
 
 
-def trained(
-    members, passes, known=None, precision=0.15, pick=lambda flying: 0, stop=None
-):
-    """Run a design to its end, or until so many have ended: results, and members in flight."""
-    known = known or {}
-    design = Adaptive(
-        members,
-        {member: outcome(member, good) for member, good in known.items()},
-        precision,
-    )
-    flying = design.first_members()
-    results = {}
-    while flying and len(results) != stop:
-        member = flying.pop(pick(flying))
-        results[member] = passes(member)
-        more = design.next_members(member, outcome(member, results[member]))
-        seen = [*more, *flying, *results, *known]
-        assert len({*seen}) == len(seen), "asked twice"
-        assert len(more) + len(flying) <= design.estimate
-        flying += more
-    assert stop is not None or design.estimate == design.usual == 0
-    return results, flying
+def trained(members, passes, known=None, precision=0.15, **how):
+    """Run the design as `run` does: whether each member passed, and those in flight."""
+    known = {member: outcome(member, good) for member, good in (known or {}).items()}
+    design = Adaptive(members, known, precision)
+    ends, flying = run(design, lambda m: outcome(m, passes(m)), known, **how)
+    assert flying or design.usual == 0
+    return {member: end.passed for member, end in ends.items()}, flying
 
 
 def step(member) -> bool:
@@ -123,13 +109,8 @@ def test_a_study_that_was_killed_asks_for_the_members_in_flight(seed, stop):
 
 
 def test_rows_of_another_design_are_taken_up():
-    bisect = Bisect(line(), {})
-    flying = bisect.first_members()
-    known = {}
-    while flying:
-        member = flying.pop()
-        known[member] = step(member)
-        flying += bisect.next_members(member, Outcome(known[member]))
+    ends, _ = run(Bisect(line(), {}), lambda member: outcome(member, step(member)))
+    known = {member: end.passed for member, end in ends.items()}
     alone, _ = trained(line(), step)
     more, _ = trained(line(), step, known=known)
     assert len(more) < len(alone) / 2
@@ -223,12 +204,3 @@ def test_designs_that_cannot_be_searched_are_refused_in_a_line():
     text = refusal(lambda: Adaptive(both, {}))
     assert "at lag 2 has lengths 16, 32" in text
     assert "design=bisect" in text
-
-
-@pytest.mark.breadth
-@few
-@given(st.integers(0, 1 << 30), st.randoms(use_true_random=False))
-def test_whatever_rows_are_there_no_member_is_trained_again(seed, random):
-    passes = chance(seed)
-    known = {member: passes(member) for member in line() if random.random() < 0.3}
-    trained(line(), passes, known=known)

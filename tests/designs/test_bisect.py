@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from design_checks import run
 from hypothesis import given, settings, strategies as st
 from study_checks import refusal
 
@@ -34,28 +35,17 @@ def grid(lags, widths, seeds) -> list[Member]:
     ]
 
 
-def trained(found, outcome, known=None, pick=lambda flying: 0):
-    """Run a design to its end. outcome: Member -> bool; pick: which of the members in
-    flight ends next."""
+def trained(found, solves, known=None, **how):
+    """Run the design to its end: whether each member that it trained solved the task."""
     known = {member: Outcome(solved) for member, solved in (known or {}).items()}
-    design = Bisect(found, known)
-    flying = design.first_members()
-    results = {}
-    while flying:
-        member = flying.pop(pick(flying))
-        results[member] = outcome(member)
-        more = design.next_members(member, Outcome(results[member]))
-        asked = [*more, *flying, *results, *known]
-        assert len(set(asked)) == len(asked), "asked twice"
-        flying += more
-    assert design.estimate == 0
-    return results
+    ends, _ = run(Bisect(found, known), lambda m: Outcome(solves(m)), known, **how)
+    return {member: end.passed for member, end in ends.items()}
 
 
-def in_any_order(outcomes, random, known=None):
+def in_any_order(outcomes, random):
     """Run a design to its end; members end in a random order."""
     return trained(
-        outcomes, outcomes.get, known, lambda flying: random.randrange(len(flying))
+        outcomes, outcomes.get, pick=lambda flying: random.randrange(len(flying))
     )
 
 

@@ -1,7 +1,10 @@
 """The design race: which recipe wins by what its nets did, what it may ask for, and
 what follows."""
 
+import itertools
+
 import pytest
+from design_checks import run
 from study_checks import config
 
 import memcap
@@ -27,17 +30,6 @@ RECIPES = ("curriculum", "curriculum_chrono", "hold", "forget_bias")
 LATCH = task_class("latch")()
 
 
-def winners(race):
-    """Lags, and the recipes that have won there."""
-    races = [
-        each
-        for series in race._races.values()
-        for each in series
-        if each.winner is not None
-    ]
-    return [(each.members[each.winner][0].lag, each.winner) for each in races]
-
-
 def members(lags=(5, 20), names=RECIPES, seeds=8, widths=range(1, 41), task="copy"):
     return memcap.members(
         task=task,
@@ -48,15 +40,18 @@ def members(lags=(5, 20), names=RECIPES, seeds=8, widths=range(1, 41), task="cop
     )
 
 
-def run(race, outcome):
-    """Everything that a race trains, in order, where `outcome(member)` is what becomes of it."""
-    waiting = race.first_members()
-    trained = {}
-    while waiting:
-        member = waiting.pop(0)
-        trained[member] = outcome(member)
-        waiting += race.next_members(member, trained[member])
-    return trained
+def raced(race, outcome):
+    """All that a race trains, in order, and the recipes that win."""
+    trained, _ = run(race, outcome)
+    races = itertools.chain.from_iterable(race._races.values())
+    return trained, [each.winner for each in races if each.winner is not None]
+
+
+def won(outcome, names=RECIPES):
+    """All that a race of recipes at lag 20 trains, and the name of the one that wins."""
+    trained, winners = raced(Race(members(lags=[20], names=names), {}), outcome)
+    (winner,) = winners
+    return trained, winner.name
 
 
 def good(name, width=6, steps=100):
@@ -77,13 +72,11 @@ def good(name, width=6, steps=100):
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_recipe_that_trains_wins_and_its_widths_are_searched(name):
-    race = Race(members(), {})
-    trained = run(race, good(name))
-    assert {recipe.name for _, recipe in winners(race)} == {name}
+    trained, winners = raced(Race(members(), {}), good(name))
+    assert {recipe.name for recipe in winners} == {name}
     full = members(names=[name], widths=[1], seeds=1)[0].recipe
     searched = [m for m in trained if m.recipe == full]
     assert {5, 6} <= {m.model.units for m in searched}
-    assert race.estimate == 0
 
 
 def after_warmup(trained, name, units):
@@ -117,14 +110,12 @@ def test_recipes_train_a_narrow_width_in_turn_and_then_all_a_wide_one():
 
 
 def test_the_first_that_trains_narrow_nets_wins_and_those_after_it_are_not_tried():
-    race = Race(members(lags=[20]), {})
-    trained = run(
-        race,
-        lambda m: Outcome(
-            m.recipe.name != "curriculum", {"hold": 1}.get(m.recipe.name, 900), 1.0
-        ),
-    )
-    assert [recipe.name for _, recipe in winners(race)] == ["curriculum_chrono"]
+    def outcome(member):
+        name = member.recipe.name
+        return Outcome(name != "curriculum", 1 if name == "hold" else 900, 1.0)
+
+    trained, winner = won(outcome)
+    assert winner == "curriculum_chrono"
     assert {m.recipe.name for m in trained} == {"curriculum", "curriculum_chrono"}
 
 
@@ -139,9 +130,13 @@ def test_rates_of_one_recipe_train_the_narrow_width_together_and_the_soonest_win
         **rates,
     )
     assert {m.recipe.lr for m in Race(nets, {}).first_members()} == {0.003, 0.01, 0.03}
-    race = Race(nets, {})
-    run(race, lambda m: Outcome(m.recipe.lr > 0.005, round(100 * m.recipe.lr), 1.0))
-    assert [recipe.lr for _, recipe in winners(race)] == [0.01]
+
+    def outcome(member):
+        rate = member.recipe.lr
+        return Outcome(rate > 0.005, round(100 * rate), 1.0)
+
+    _, (winner,) = raced(Race(nets, {}), outcome)
+    assert winner.lr == 0.01
 
 
 def test_one_that_trains_narrow_nets_wins_over_one_that_is_quicker_with_room_to_spare():
@@ -150,77 +145,71 @@ def test_one_that_trains_narrow_nets_wins_over_one_that_is_quicker_with_room_to_
         passes = not quick or member.model.units > 4
         return Outcome(passes, 50 if quick else 900, 1.0)
 
-    race = Race(members(lags=[20], names=("forget_bias", "hold")), {})
-    trained = run(race, outcome)
-    assert [recipe.name for _, recipe in winners(race)] == ["hold"]
+    trained, winner = won(outcome, ("forget_bias", "hold"))
+    assert winner == "hold"
     assert {m.model.units for m in trained if m.recipe.name == "forget_bias"} == {2}
 
 
 def test_the_worse_half_is_left_behind_and_budgets_double_up_to_the_recipes_own():
-    race = Race(members(lags=[20]), {})
-    trained = run(
-        race,
-        lambda m: Outcome(
-            False,
-            m.recipe.budget,
-            {"hold": 0.9, "curriculum": 0.8}.get(m.recipe.name, 0.2),
-        ),
-    )
+    shares = {"hold": 0.9, "curriculum": 0.8}
+
+    def outcome(member):
+        recipe = member.recipe
+        return Outcome(False, recipe.budget, shares.get(recipe.name, 0.2))
+
+    trained, winner = won(outcome)
+    assert winner == "hold"
     budgets = {name: after_warmup(trained, name, FEWEST_WIDE_UNITS) for name in RECIPES}
     assert budgets["forget_bias"] == budgets["curriculum_chrono"] == [FIRST_BUDGET]
     assert budgets["curriculum"] == [FIRST_BUDGET, 2 * FIRST_BUDGET]
     assert budgets["hold"] == [FIRST_BUDGET]  # which is its own
-    assert [recipe.name for _, recipe in winners(race)] == ["hold"]
 
 
-def test_where_all_are_at_chance_none_is_left_behind_until_budgets_end():
-    race = Race(members(lags=[20], names=("hold", "forget_bias", "curriculum")), {})
-
-    def late(member):
-        passes = member.recipe.name == "curriculum" and member.recipe.budget >= 6000
-        return Outcome(passes, member.recipe.budget, float(passes))
-
-    run(race, late)
-    assert [recipe.name for _, recipe in winners(race)] == ["curriculum"]
+def passes_late(member):
+    """All are at chance until budgets end: none is left behind."""
+    passes = member.recipe.name == "curriculum" and member.recipe.budget >= 6000
+    return Outcome(passes, member.recipe.budget, float(passes))
 
 
-def test_one_that_passes_with_fewer_than_half_of_its_seeds_has_not_won_yet():
-    def outcome(member):
-        lucky = member.recipe.name == "curriculum_chrono" and member.seed == 0
-        late = (
-            member.recipe.name == "curriculum"
-            and member.recipe.budget > FIRST_BUDGET + member.recipe.warmup
-        )
-        return Outcome(lucky or late, member.recipe.budget, 0.5)
+def passes_with_one_seed(member):
+    """Fewer than half of the seeds of a recipe are no victory yet."""
+    recipe = member.recipe
+    lucky = recipe.name == "curriculum_chrono" and member.seed == 0
+    late = recipe.name == "curriculum" and recipe.budget > FIRST_BUDGET + recipe.warmup
+    return Outcome(lucky or late, recipe.budget, 0.5)
 
-    race = Race(
-        members(
-            lags=[20], names=("curriculum_chrono", "curriculum", "hold", "forget_bias")
-        ),
-        {},
+
+def passes_where_wide(member):
+    """Of those that train wide nets most seeds win, and then fewest steps."""
+    name = member.recipe.name
+    fails = member.model.units < FEWEST_WIDE_UNITS or (
+        name == "hold" and member.seed == 0
     )
-    run(race, outcome)
-    assert [recipe.name for _, recipe in winners(race)] == ["curriculum"]
+    steps = {"hold": 10, "curriculum": 900}.get(name, 500)
+    return Outcome(not fails, member.recipe.warmup + steps, 0.9)
 
 
-def test_of_those_that_train_wide_nets_most_seeds_win_and_then_fewest_steps():
-    def outcome(member):
-        fails = member.model.units < FEWEST_WIDE_UNITS or (
-            member.recipe.name == "hold" and member.seed == 0
-        )
-        steps = {"hold": 10, "curriculum": 900}.get(member.recipe.name, 500)
-        return Outcome(not fails, member.recipe.warmup + steps, 0.9)
-
-    race = Race(members(lags=[20], names=("hold", "curriculum", "forget_bias")), {})
-    run(race, outcome)
-    assert [recipe.name for _, recipe in winners(race)] == ["forget_bias"]
+@pytest.mark.parametrize(
+    ("outcome", "names", "winner"),
+    [
+        (passes_late, ("hold", "forget_bias", "curriculum"), "curriculum"),
+        (
+            passes_with_one_seed,
+            ("curriculum_chrono", "curriculum", "hold", "forget_bias"),
+            "curriculum",
+        ),
+        (passes_where_wide, ("hold", "curriculum", "forget_bias"), "forget_bias"),
+    ],
+)
+def test_who_wins(outcome, names, winner):
+    assert won(outcome, names)[1] == winner
 
 
 def test_all_that_it_asks_for_is_among_its_candidates_and_nothing_twice():
     race = Race(members(), {})
     candidates = set(race.candidates)
     bound = race.estimate
-    trained = run(race, good("forget_bias", width=30))
+    trained, _ = run(race, good("forget_bias", width=30))
     assert set(trained) <= candidates
     assert len(race.candidates) == len(candidates)
     assert (
@@ -230,14 +219,13 @@ def test_all_that_it_asks_for_is_among_its_candidates_and_nothing_twice():
 
 def test_what_the_store_holds_is_not_trained_again():
     outcome = good("hold")
-    trained = run(Race(members(), {}), outcome)
+    trained, _ = run(Race(members(), {}), outcome)
     again = Race(members(), trained)
     assert again.first_members() == []
     assert again.estimate == 0
     half = dict(list(trained.items())[: len(trained) // 2])
-    rest = run(Race(members(), half), outcome)
+    rest, _ = run(Race(members(), half), outcome, half)
     assert set(rest) | set(half) == set(trained)
-    assert not set(rest) & set(half)
 
 
 def test_an_outcome_is_scored_from_chance_to_perfect():

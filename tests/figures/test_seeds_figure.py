@@ -16,9 +16,9 @@ def test_the_cells_hold_the_counts_of_the_rows():
         group("latch", 8, {1: (2, 4)}, lr=0.1),
     )
     drawn = draw(rows)
-    assert drawn.data.select(
-        "label", "lag", "recipe", "at", "units", "passed", "seeds"
-    ).rows() == [
+    columns = ["label", "lag", "recipe", "at", "units", "passed", "seeds"]
+    counts = drawn.data.select(columns).rows()
+    assert counts == [
         ("delay_line", 3, "hold", "steady", 1, 1, 4),
         ("latch", 5, "hold", "trained", 1, 0, 4),
         ("latch", 5, "hold", "trained", 2, 3, 4),
@@ -27,27 +27,19 @@ def test_the_cells_hold_the_counts_of_the_rows():
         ("latch (readout=lstm)", 5, "chrono", "trained", 2, 4, 4),
     ]
     (axes,) = drawn.figure.axes
-    names = [label.get_text() for label in axes.get_yticklabels()]
-    assert names == [
-        "delay_line, lag 3, hold",
-        "latch, lag 5, hold",
-        "latch, lag 8, hold, lr 0.01",
-        "latch, lag 8, hold, lr 0.1",
-        "latch (readout=lstm), lag 5, chrono",
-    ]
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "2"]
-    cells = {text.get_position(): text.get_text() for text in axes.texts}
-    assert cells == {
-        (0, 0): "1/4",
-        (0, 1): "0/4",
-        (1, 1): "3/4",
-        (0, 2): "1/4",
-        (0, 3): "2/4",
-        (1, 4): "4/4",
-    }
-    light = {
-        cell: sum(bar.get_facecolor()[:3])
-        for cell, bar in zip(cells.values(), axes.patches, strict=True)
+    lines, widths = (
+        [label.get_text() for label in labels]
+        for labels in (axes.get_yticklabels(), axes.get_xticklabels())
+    )
+    shown = {}
+    light = {}
+    for text, bar in zip(axes.texts, axes.patches, strict=True):
+        x, y = text.get_position()
+        shown[lines[y], widths[x]] = text.get_text()
+        light[text.get_text()] = sum(bar.get_facecolor()[:3])
+    assert shown == {
+        (f"{label}, lag {lag}, {recipe}", str(units)): f"{passed}/{seeds}"
+        for label, lag, recipe, _, units, passed, seeds in counts
     }
     assert light["0/4"] > light["1/4"] > light["2/4"] > light["3/4"] > light["4/4"]
 

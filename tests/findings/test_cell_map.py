@@ -53,13 +53,10 @@ def test_a_guest_trains_what_a_cell_of_the_map_trained():
     assert not fresh & set(pl.concat(map(rows_of, cell_map.RUNS))["seed"])
 
 
-SHAPES = [("odd_cells:SquareCarry", 16), ("GRUCell", 48)]
-
-
 @pytest.mark.parametrize(
     ("cell", "widest"),
     [
-        *leave(SHAPES),
+        *leave([("odd_cells:SquareCarry", 16), ("GRUCell", 48)]),
         ("odd_cells:FixedCarry", 48),  # whose state does not grow
         ("slstm", 48),
         ("delta_net", 16),
@@ -145,20 +142,6 @@ def test_two_runs_agree_as_kendall_says():
     assert cell_map.agreement(*runs) == {"latch, lag 5": (pytest.approx(tau), 3)}
 
 
-@pytest.mark.parametrize(("edge", "units"), [(2, 2), (8, 4)])
-def test_of_two_studies_the_better_recipe_counts(edge, units):
-    """An LSTM is one cell, whoever wrote it; who has more seeds does not win by that."""
-    flax = {"cell": "OptimizedLSTMCell", "recipe": "own_start"}
-    other = {"cell": "lstm", "recipe": "hold", "study": cell_map.RECIPES}
-    rows = table(
-        group("latch", 5, {3: (0, 4), 4: (4, 4)}, **flax),
-        group("latch", 5, {edge - 1: (0, 8), edge: (8, 8)}, **other),
-    )
-    (need,) = cell_map.needs(rows)
-    assert (need.cell, need.point.recipes) == ("lstm", 2)
-    assert need.point.units[-1] == units
-
-
 def test_bytes_are_those_of_the_cells_own_carry(rows):
     data = cell_map.draw(rows).data.filter(task="latch").rows_by_key("cell", named=True)
     task = task_class("latch")()
@@ -210,14 +193,6 @@ def test_a_last_input_is_a_symbol_unless_inputs_are_numbers():
     found = {cell: cell_map.last_symbols(cell, recall) for cell in cells}
     assert found == cells
     assert cell_map.last_symbols("gla", task_class("adding")()) == 0
-
-
-def test_a_cell_of_half_precision_has_half_the_bytes():
-    half, whole = (
-        cell_map.draw(table(of_cell(cell, sharp(6, 16)))).data["bytes_u90"][0]
-        for cell in ("GRUCell+bfloat16", "GRUCell")
-    )
-    assert half == pytest.approx(whole / 2)
 
 
 def test_what_is_followed_no_further_than_trained_has_a_place_of_its_own():

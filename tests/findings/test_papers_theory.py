@@ -11,7 +11,7 @@ import pytest
 from study_rows import at_lengths, group, seeds, table
 from task_checks import draw as draw_batch
 
-from memcap.findings import NOT_MEASURED, load, without_order
+from memcap.findings import load, without_order
 from memcap.launch.app import compose_jobs
 from memcap.tasks.bandlimited_delay import BandlimitedDelay
 
@@ -211,42 +211,6 @@ def test_a_window_goes_on_from_the_best_rate_to_nine_tenths_of_its_accuracy(
     assert ("or more" in str(window)) is is_open
 
 
-def test_arora2024_leaves_other_rows_of_the_task_out():
-    study = load("arora2024")
-
-    def nets(final, layout):
-        knobs = {"symbols": 32, "pairs": 8, "layout": layout}
-        shape = {"units": 8, "cell": "gla", "knobs": knobs}
-        return table(seeds("mqar", 8, {"final": final}, **shape))
-
-    counted = nets(0.9, "stacked")
-    separate = nets(0.5, "separate")
-    assert study.curves(separate).is_empty()
-    both = pl.concat([separate, counted])
-    assert study.curves(both).equals(study.curves(counted))
-
-
-def test_nets_whose_read_out_sees_the_whole_carry_are_drawn_beside_and_judged_by_none():
-    study = load("collins2017")
-
-    def nets(lag, errors, cell="lstm"):
-        shape = {"knobs": {"numbers": 8}, "cell": cell}
-        widths = zip((2, 4, 6, 8, 10), errors, strict=True)
-        groups = [
-            group("vector_hold", lag, {units: (0, 2)}, final=error, **shape)
-            for units, error in widths
-        ]
-        return table(*groups)
-
-    line = (0.75, 0.5, 0.25, 0.01, 0.005)
-    whole = nets(2, (0.5, 0.02, 0.02, 0.02, 0.02), "lstm+carry")
-    both = pl.concat([nets(1, line), nets(50, line), whole])
-    assert [f.holds for f in study.PAPER.findings(both)] == [True] * 3 + [None] * 3
-    assert study.PAPER.table(whole)["line"].to_list() == [0.5, 0, 0, 0, 0]
-    h, carry = study.draw(both).figure.axes
-    assert [len(axes.containers) for axes in (h, carry)] == [2, 1]
-
-
 def test_bits_of_labels_are_those_of_a_channel_that_errs_as_often():
     study = load("collins2017")
     knobs = {"items": 400}
@@ -325,46 +289,17 @@ def test_the_fewest_numbers_are_those_of_the_narrowest_width_with_half_of_all_st
     assert study.fewest(study.PAPER.table(rows)) == least
 
 
-def waves(units, lag, *steps, cell="GRUCell", budget=4000):
-    """Nets of a cell, one a seed: the steps that each takes to learn the lag, or None."""
-    outcomes = ({"steps_to_solve": n, "solved": n is not None} for n in steps)
-    return seeds("square_wave", lag, *outcomes, units=units, cell=cell, budget=budget)
-
-
-def test_a_net_goes_up_to_the_first_lag_not_learnt_and_a_width_by_the_median_over_seeds():
-    study = load("kent2024")
-    nets = [waves(4, 5, 300, 300, 300), waves(4, 50, 1000, 1000, 2000)]
-    nets += [waves(16, 5, None)]
-    for seeds_at_20, reach in (((None, 300, None), 5), ((None, 300, 900), 50)):
-        rows = table(*nets, waves(4, 20, *seeds_at_20))
-        assert study.reach(study.PAPER.table(rows)) == {4: reach, 16: 0}
-
-
-def test_the_gru_is_compared_at_lags_and_widths_that_both_cells_have():
-    nets = [waves(4, 5, 300), waves(4, 20, 600)]
-    nets += [waves(units, 5, 300, cell="OptimizedLSTMCell") for units in (4, 16)]
-    nets += [waves(4, 50, 900, cell="SimpleCell")]
-    nets += [waves(4, 20, 600, cell="SimpleCell", budget=1000)]
-    for steps, holds in ((None, True), (600, False)):
-        rows = table(*nets, waves(4, 20, steps, cell="SimpleCell"))
-        assert load("kent2024").PAPER.findings(rows)[1].holds is holds
-
-
-def recall(lr, *finals, units=4, cell="delta_net", **knobs):
-    knobs = {"symbols": 32, "pairs": 8, "layout": "stacked", **knobs}
+def recall(lr, *finals, cell="delta_net"):
+    knobs = {"symbols": 32, "pairs": 8, "layout": "stacked"}
     outcomes = ({"final": final} for final in finals)
-    return seeds("mqar", 8, *outcomes, units=units, knobs=knobs, cell=cell, lr=lr)
+    return seeds("mqar", 8, *outcomes, units=4, knobs=knobs, cell=cell, lr=lr)
 
 
-def test_revisiting2025_counts_what_diverged_and_leaves_other_rows_out():
+def test_revisiting2025_counts_what_diverged():
     study = load("revisiting2025")
     finals = zip(WINDOW, (0.08, 0.8, 0.79, None), strict=True)
-    nets = [recall(*net) for net in finals]
-    data = study.nets(table(*nets))
+    data = study.nets(table(*(recall(*net) for net in finals)))
     assert study.windows(study.curves(data))["delta_net"].high < 0.2
-    knobs = ({"rewrites": 1}, {"layout": "separate"}, {"pairs": 16})
-    others = [recall(0.01, 0.5, **other) for other in ({"units": 8}, *knobs)]
-    assert study.nets(table(*nets, *others)).equals(data)
 
 
 def test_windows_are_compared_seed_by_seed():
@@ -377,40 +312,18 @@ def test_windows_are_compared_seed_by_seed():
         assert found.ours.startswith(f"in {1 + holds} of 2 seeds; ")
 
 
-def counters(
-    symbols, units, *numbers, loss=(0.1, 0.2, 0.3, 0.4), cell="OptimizedLSTMCell"
-):
-    """Nets of a cell on a language, one a seed, each with the number at which it fails;
-    None: at none."""
+def test_a_net_fails_at_the_first_number_with_a_wrong_word_whatever_its_answers_score():
     lengths = [30, 33, 36, 40, 50, 60, 100, 1000]
     outcomes = []
-    for fails_at, train_loss in zip(numbers, loss, strict=False):
-        number = fails_at or math.inf
+    for number in (50, 30, math.inf):
         whole = [1.0 if n < number else (number - 1) / n for n in lengths]
-        scores = at_lengths(lengths, whole, [1.0] * len(lengths))
-        outcomes.append(scores | {"train_loss": train_loss})
-    shape = {"units": units, "cell": cell, "batch": 64, "knobs": {"symbols": symbols}}
-    return seeds("counter_language", 30, *outcomes, **shape)
-
-
-def test_a_net_fails_at_the_first_number_with_a_wrong_word_whatever_its_answers_score():
-    nets = counters(3, 4, 50, 30, None), counters(3, 4, 50, cell="SimpleCell")
-    data = load("suzgun2019").PAPER.table(table(*nets))
+        outcomes.append(at_lengths(lengths, whole, [1.0] * len(lengths)))
+    shape = {"cell": "OptimizedLSTMCell", "knobs": {"symbols": 3}}
+    nets = seeds("counter_language", 30, *outcomes, **shape)
+    data = load("suzgun2019").PAPER.table(table(nets))
     assert data["fails_at"].to_list() == [50, 30, None]
     assert data["right_to"].to_list() == [40, 0, 1000]
     assert data["learnt"].to_list() == [True, False, True]
-
-
-def test_loss_is_ranked_against_the_range_in_each_language_and_among_nets_that_learnt():
-    def verdict(*nets):
-        return load("suzgun2019").PAPER.findings(table(*nets))[5]
-
-    two, three = (counters(k, 4, 50, 36, 40, 60) for k in (2, 3))
-    assert verdict(two, three).holds is True
-    assert verdict(two, counters(3, 4, 60, 50, 40, 36)).holds is False
-    unlearnt = counters(3, 2, 30, 30, 30, 30, loss=(1, 2, 3, 4))
-    assert verdict(two, three, unlearnt) == verdict(two, three)
-    assert verdict(two) == NOT_MEASURED
 
 
 @pytest.mark.parametrize(

@@ -105,14 +105,25 @@ def test_flax_cells_load_it_as_documented(cell, loaded, readout):
     np.testing.assert_allclose(outputs, predictions, atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("layout", ["keras", "torch"])
-def test_other_cells_only_go_to_flax(layout):
-    # refused by name, before any array is read
-    text = refusal(lambda: export(Model("LSTMCell", U), {}, layout))
-    taken = f"layout {layout} takes OptimizedLSTMCell and lstm only"
-    assert f"model.cell=LSTMCell: {taken}" in text
+REFUSED = [
+    (
+        {"cell": "LSTMCell"},
+        "keras",
+        "model.cell=LSTMCell: layout keras takes OptimizedLSTMCell and lstm only",
+    ),
+    ({"cell": "LSTMCell"}, "torch", "layout torch takes OptimizedLSTMCell and lstm"),
+    (
+        {"initial_carry": "learned"},
+        "keras",
+        "initial_carry=learned: the layers of layout keras have no array",
+    ),
+    ({"initial_carry": "learned"}, "torch", "the layers of layout torch have no array"),
+    ({}, "onnx", "layout=onnx: no such layout; one of keras, torch, flax"),
+]
 
 
-def test_unknown_layout():
-    text = refusal(lambda: export(Model("lstm", U), {}, "onnx"))
-    assert "layout=onnx: no such layout; one of keras, torch, flax" in text
+@pytest.mark.parametrize(("knobs", "layout", "said"), REFUSED)
+def test_what_a_layout_cannot_hold_is_refused_before_any_array_is_read(
+    knobs, layout, said
+):
+    assert said in refusal(lambda: export(Model(**knobs), {}, layout))

@@ -14,13 +14,11 @@ from loop_checks import pass_over
 from lstm_reference import quick_jit, relative_error
 from model_checks import OUT, B, F, T, U, architecture, random_weights, reals
 
-import memcap
 from memcap.cells import Init
-from memcap.knobs import UserError
 from memcap.loops import lstm_native
 from memcap.loops.base import select
 from memcap.models.export import export
-from memcap.models.model import Model, cell_names
+from memcap.models.model import cell_names
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
@@ -160,17 +158,3 @@ def test_carry_and_parameters_are_of_the_whole_net(cell, gates):
         if gates is not None:
             further = gates * U * (U + U + 1)
             assert net.parameters() == one.parameters() + (layers - 1) * further
-
-
-def test_one_layer_has_the_key_that_it_had_and_two_have_another():
-    one, same, two = (
-        memcap.members("latch", lag=8, units=4, seed=1, **layers)[0]
-        for layers in ({}, {"layers": 1}, {"layers": 2})
-    )
-    assert one.key == same.key != two.key
-    assert "layers" not in one.config["model"]
-    assert two.config["model"]["layers"] == 2
-    for wrong in (0, 9):
-        said = f"model.layers={wrong}: must be at least 1 and at most 8"
-        with pytest.raises(UserError, match=said):
-            Model(layers=wrong)

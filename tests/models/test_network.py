@@ -1,5 +1,5 @@
-"""The network as a whole: streams, windows, sizes, cells by name, and the errors that a
-user can cause."""
+"""The network as a whole: what it reads, and what it leaves (tests/test_trained.py has
+streams, tests/loops/test_loops.py every cell)."""
 
 from functools import cache, partial
 from pathlib import Path
@@ -7,7 +7,6 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from breadth import leave
 from flax import nnx
 from lstm_reference import quick_jit, relative_error
 from model_checks import (
@@ -18,7 +17,6 @@ from model_checks import (
     architecture,
     random_like,
     random_weights,
-    reals,
     symbols,
 )
 from study_checks import refusal
@@ -26,14 +24,6 @@ from study_checks import refusal
 from memcap.cells import Init
 
 MAPS = Path("/proc/self/maps")
-FLAX_CELLS = sorted(
-    name
-    for name, kind in vars(nnx).items()
-    if isinstance(kind, type) and issubclass(kind, nnx.RNNCellBase)
-)
-FLAX_CELLS.remove("RNNCellBase")
-CELLS = ("lstm", *FLAX_CELLS)
-READOUTS = ("dense", "lstm")
 
 
 def random_carry(net):
@@ -54,39 +44,9 @@ def whole(net, **options):
     return quick_jit(partial(run_whole, net, **options))
 
 
-@cache
-def step(net):
-    return quick_jit(lambda weights, *given: net.build(weights).step(*given))
-
-
 def close(a, b, limit=1e-6):
     errors = jax.tree.map(relative_error, a, b)
     assert max(jax.tree.leaves(errors)) <= limit, errors
-
-
-@pytest.mark.parametrize("readout", READOUTS)
-@pytest.mark.parametrize("cell", [CELLS[0], *leave(CELLS[1:])])
-def test_a_stream_and_chunks_equal_the_whole_sequence(cell, readout):
-    net = architecture(cell, readout)
-    weights = random_weights(net)
-    start = random_carry(net)
-    inputs = symbols() if readout == "dense" else reals()
-    end, outputs = whole(net)(weights, start, inputs, T)
-    assert outputs.shape == (OUT, T, B)
-
-    carry = start
-    streamed = []
-    for x in inputs:
-        carry, output = step(net)(weights, carry, x)
-        assert output.shape == (B, OUT)
-        streamed.append(output.T)
-    close(np.stack(streamed, 1), outputs)
-    close(carry, end)
-
-    carry, first = whole(net)(weights, start, inputs, 3)
-    carry, rest = whole(net)(weights, carry, np.roll(inputs, -3, 0), T - 3)
-    close(np.concatenate([first[:, :3], rest[:, : T - 3]], 1), outputs)
-    close(carry, end)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "GRUCell"])

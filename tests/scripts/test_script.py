@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -271,7 +272,6 @@ CURRICULUM = {"recipe": "curriculum", "budget": 400}
 )
 def test_rates_and_lags_are_the_engine_s(chosen, tmp_path):
     names = run(chosen, "flax", tmp_path)
-    names["batches"] = lambda: places(chosen.lag)
     trainer = Trainer(TrainSpec.of(chosen), chosen.length, chosen.length)
     operands = train_operands(trainer, chosen)
     plan = operands.curriculum
@@ -293,9 +293,9 @@ def test_rates_and_lags_are_the_engine_s(chosen, tmp_path):
             state = update(state, plan, chosen.lag, step + 1, np.float32(score))
         return score
 
-    names["sequences"] = lambda data, rows: [data["lags"][rows]] * 3
-    names["evaluate"] = lambda *_: np.nan
-    names["train"](train_step, None, rng)
+    trained(
+        names, train_step, batches=lambda: places(chosen.lag), evaluate=no_evaluation
+    )
     assert list(steps) == []
 
 
@@ -303,10 +303,18 @@ def test_data_of_one_lag_are_trained_on_from_the_start(tmp_path):
     arrays = {"inputs": np.zeros((10, 9, 2)), "targets": np.zeros(10)}
     names = run(member(lag=8, **CURRICULUM), "flax", tmp_path, **arrays)
     lags = set()
-    names["sequences"] = lambda data, rows: [data["lags"][rows]] * 3
-    names["evaluate"] = lambda *_: np.nan
-    names["train"](lambda each, *_: lags.update(each) or 0.0, None, RNG)
+    trained(names, lambda each, *_: lags.update(each) or 0.0, evaluate=no_evaluation)
     assert lags == {8}
+
+
+def no_evaluation(*_):
+    return np.nan
+
+
+def trained(names, train_step=lambda *_: 1.0, **parts):
+    """Train with these parts of a script in place of its own: its last line."""
+    names |= {"sequences": lambda data, rows: [data["lags"][rows]] * 3} | parts
+    return names["train"](train_step, None, np.random.default_rng(0))
 
 
 def places(lag):
@@ -336,52 +344,47 @@ def test_verdicts(task, values, scores, verdict, tmp_path):
     """Of 256 sequences of one lag 7 may be wrong by chance, but the mean counts, too."""
     chosen = member(task, 12, recipe="hold", budget=200, **values)
     arrays = {"longer_inputs": np.zeros((1, 99))} | places(12)
+
+    def evaluate(_, data, rows, kind=""):
+        return scores[kind or data["lags"][rows[0]]]
+
     names = run(chosen, "flax", tmp_path)
-    names["batches"] = lambda: arrays
-    names["sequences"] = lambda *_: ()
-    names["evaluate"] = lambda _, data, rows, kind="": scores[
-        kind or data["lags"][rows[0]]
-    ]
-    assert names["train"](lambda rate: 1.0, None, RNG).startswith(verdict)
+    said = trained(names, batches=lambda: arrays, evaluate=evaluate)
+    assert said.startswith(verdict)
 
 
-@pytest.mark.parametrize(("score", "verdict"), [(0.98, "RIGHT ANY"), (0.979, "FAILED")])
-def test_a_net_that_is_wrong_at_one_length_is_not_right(score, verdict, tmp_path):
-    """The mean over the three later places of that lag is 0.993."""
+PLACES = [12, 9, 9, 9, 9], [20, 17, 18, 19, 20]  # lags and lengths; four of one lag
+ENDS = range(8, 13), range(10, 15)
+
+
+@pytest.mark.parametrize(
+    ("task", "tests", "scores", "verdict"),
+    [
+        # the mean over the later places of lag 9 is 0.993
+        ("copy", PLACES, [1, 1, 1, 0.98, 1], "RIGHT ANY"),
+        ("copy", PLACES, [1, 1, 1, 0.979, 1], "FAILED"),
+        # drawn sequences must show that `memcap judge` will agree
+        ("latch", ENDS, [0.995] * 5, "RIGHT ANY"),
+        ("latch", ENDS, [0.99] * 5, "FAILED"),
+    ],
+)
+def test_a_net_is_right_anywhere_if_it_is_at_each_length(
+    task, tests, scores, verdict, tmp_path
+):
     recipe = {"recipe": "hold", "lags": "uniform", "before": "drawn", "budget": 200}
-    chosen = member("copy", 12, 4, until="anywhere", **recipe)
-    names = run(chosen, "flax", tmp_path)
-    lags, lengths = np.repeat([12, 9], [1, 4]), np.array([20, 17, 18, 19, 20])
-    tests = {"lags": lags, "lengths": lengths, "split": np.full(5, "test")}
-    training = tests | {"split": np.full(5, "train")}
-    names["batches"] = lambda: {
-        name: np.append(array, tests[name]) for name, array in training.items()
-    }
-    names["sequences"] = lambda *_: ()
-    scores = np.where((lags == 9) & (lengths == 19), score, 1)
-    names["by_sequence"] = lambda _, data, rows, *kind: (
-        scores[rows - 5],
-        np.ones(len(rows)),
-    )
-    assert names["train"](lambda *_: 1.0, None, RNG).startswith(verdict)
+    chosen = member(task, 12, 4, until="anywhere", **recipe)
+    lags, lengths = (np.tile(each, 2) for each in tests)
+    split = np.repeat(["train", "test"], 5)
 
+    def by_sequence(_, data, rows, *kind):
+        return np.take(scores, rows - 5), np.ones(len(rows))
 
-@pytest.mark.parametrize(("score", "verdict"), [(0.995, "RIGHT ANY"), (0.99, "FAILED")])
-def test_drawn_sequences_must_show_that_judge_will_agree(score, verdict, tmp_path):
-    recipe = {"recipe": "hold", "lags": "uniform", "before": "drawn", "budget": 200}
-    chosen = member("latch", 12, 4, until="anywhere", **recipe)
-    names = run(chosen, "flax", tmp_path)
-    tests = {"lags": np.arange(8, 13), "lengths": np.arange(10, 15)}
-    names["batches"] = lambda: {
-        **{name: np.tile(array, 2) for name, array in tests.items()},
-        "split": np.repeat(["train", "test"], 5),
-    }
-    names["sequences"] = lambda *_: ()
-    names["by_sequence"] = lambda _, data, rows, *kind: (
-        np.full(len(rows), score),
-        np.ones(len(rows)),
+    said = trained(
+        run(chosen, "flax", tmp_path),
+        batches=lambda: {"lags": lags, "lengths": lengths, "split": split},
+        by_sequence=by_sequence,
     )
-    assert names["train"](lambda *_: 1.0, None, RNG).startswith(verdict)
+    assert said.startswith(verdict)
 
 
 def test_a_score_counts_what_is_due(tmp_path):
@@ -493,33 +496,33 @@ def test_a_script_trains_on_data_of_the_user_s(tmp_path):
     assert done.stdout.splitlines()[-1].startswith("SOLVED after")
 
 
-@pytest.mark.parametrize(
-    ("values", "why"),
-    [
-        ({"cell": "linear"}, "scripts are for the cells lstm, GRUCell, SimpleCell"),
-        (
-            {"init": "flax", "cell": "GRUCell"},
-            r"starts as memcap does; set recipe\.init=forget_bias",
-        ),
-        ({"optimizer": "adamw", "decay": 0.1}, "optimizer=adamw: no script .* export"),
-        ({"freeze": "cell"}, r"recipe\.freeze=cell: a script does not know it"),
-        ({"task": "windows", "recipe": "curriculum"}, "sequences of one length"),
-    ],
-)
-def test_refusals(values, why):
-    chosen = member(**{"task": "latch", "recipe": "hold"} | values)
+LEARNED = Model(initial_carry="learned")
+held = partial(member, "latch", recipe="hold")
+REFUSED = [
+    (held(cell="linear"), "scripts are for the cells lstm, GRUCell, SimpleCell"),
+    (
+        held(init="flax", cell="GRUCell"),
+        r"starts as memcap does; set recipe\.init=forget_bias",
+    ),
+    (held(optimizer="adamw", decay=0.1), "optimizer=adamw: no script .* export"),
+    (held(freeze="cell"), r"recipe\.freeze=cell: a script does not know it"),
+    (member("windows", recipe="curriculum"), "sequences of one length"),
+    (
+        Member(task_of("latch", []), 8, model=LEARNED),
+        r"model\.initial_carry=learned: a script does",
+    ),
+    (Member(task_of("latch", []), 8, 20), "the task's own length"),
+]
+
+
+@pytest.mark.parametrize(("chosen", "why"), REFUSED)
+def test_a_net_that_a_script_cannot_train_is_refused(chosen, why):
     with pytest.raises(UserError, match=why):
         script(chosen, "torch")
 
 
-def test_other_refusals():
+def test_another_framework_and_another_kind_of_file_are_refused():
     with pytest.raises(UserError, match="code=jax: no such framework; one of flax"):
         script(member(), "jax")
-    latch = task_of("latch", [])
-    learned = Member(latch, 8, model=Model(initial_carry="learned"))
-    with pytest.raises(UserError, match=r"model\.initial_carry=learned: a script does"):
-        script(learned, "torch")
-    with pytest.raises(UserError, match="the task's own length"):
-        script(Member(latch, 8, 20), "torch")
     with pytest.raises(UserError, match=r"net\.txt: must end in \.py"):
         script(member(), "torch", file=Path("net.txt"))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 from hypothesis.extra.numpy import arrays
-from task_checks import STEPS, draw, few, seeds
+from task_checks import draw, few, seeds
 
 from memcap.config.recipes import recommended
 from memcap.knobs import UserError
@@ -208,15 +208,10 @@ def test_a_stretched_count_keeps_its_scale():
     assert draw(Count(scale=8), 32, 32).targets[31, 0] == 4
 
 
-def test_fillers_of_a_latch():
-    assert {*draw(Latch(distractors=0), 9, 11).inputs[1:10].flat} == {2}
-    assert {*draw(Latch(distractors=3), 9, 11).inputs[1:10].flat} == {2, 3, 4}
-    batch = draw(Latch(symbols=3, noise=0.1), 9, 12)
-    assert batch.inputs.shape == (STEPS, 32, 1)
-    shown = np.rint(batch.inputs[2, :, 0])  # the first 2 steps are noise
-    assert np.array_equal(shown, batch.targets - 1)
-    assert abs(batch.inputs[3:12].mean()) < 0.03
-    assert 0.08 < batch.inputs[3:12].std() < 0.12
+def test_noise_of_a_latch():
+    noise = draw(Latch(symbols=3, noise=0.1), 9, 12).inputs[3:12]
+    assert abs(noise.mean()) < 0.03
+    assert 0.08 < noise.std() < 0.12
 
 
 @pytest.mark.parametrize(
@@ -391,35 +386,6 @@ def test_the_linear_units_that_a_fading_kernel_takes_grow_with_the_lag(lag, leas
 def test_far_from_the_end_all_steps_of_a_long_word_are_alike():
     far = words_left(2000)[_FAR - 1 :]
     np.testing.assert_allclose(far, np.broadcast_to(far[-1], far.shape), rtol=1e-7)
-
-
-@pytest.mark.parametrize(("relevant", "opens"), [(2, [0, 40]), (3, [0, 23, 56])])
-def test_the_smallest_lag_is_the_smallest_at_which_windows_keep_apart(relevant, opens):
-    least = TemporalOrder(relevant=relevant).smallest_lag
-
-    def are_apart(lag):
-        starts = [*(opening * lag // 90 for opening in opens), lag]
-        pairs = itertools.pairwise(starts)
-        return all(start + lag // 9 < following for start, following in pairs)
-
-    assert not are_apart(least - 1)
-    assert all(are_apart(lag) for lag in range(least, 1000))
-
-
-def test_what_came_a_fixed_number_of_steps_ago_is_no_answer():
-    """Plain copy says what came K + lag steps ago; here that is a symbol 4 times of 11
-    only, and no other distance is better."""
-    task = SelectiveCopy(symbols=4)
-    lag = 8
-    batch = draw(task, lag, batch=8192)
-    inputs, targets, mask = sequences(task, batch, task.length(lag))
-    first = np.argmax(mask[0])
-    right = [
-        np.mean(inputs[:, first - back] == targets[:, first])
-        for back in range(1, task.items + lag + 1)
-    ]
-    assert right[-1] == pytest.approx(4 / 11, abs=0.02)
-    assert max(right) == right[-1]
 
 
 @pytest.mark.parametrize(("ones", "lag"), [(1, 1), (5, 1), (5, 50), (5, 1000)])

@@ -141,13 +141,6 @@ def module(tmp_path, monkeypatch):
     task_class.cache_clear()
 
 
-def test_it_goes_by_module_and_class(module):
-    cls = task_class(f"{module}:Pulses")
-    assert cls.name == f"{module}:Pulses"
-    assert not cls.is_own
-    assert task_class(f"{module}:Pulses") is cls
-
-
 def test_a_task_whose_constant_answer_solves_it_is_refused(module):
     """It says that chance is 1, far above its criterion; but always to say zero has an
     error of 1/64."""
