@@ -25,54 +25,33 @@ _whole: set[type[Cell]] = set()  # cells that were found to be whole
 
 
 def check(name: str, features: int, units: int) -> None:
-    """Take a step of a cell on shapes alone, the first time that it is asked for; raise
-    UserError for the first thing that is wrong."""
+    """Run a cell, the first time that it is asked for, on two sequences at once, and on
+    each alone; raise UserError for the first thing that is wrong, or if they give other
+    numbers, or change the cell."""
     cls = cell_class(name)
-    if cls not in _whole:
-        nnx.eval_shape(lambda: _step(cls, name, features, units))
-        _run(cls, name, features, units)
-        _whole.add(cls)
-
-
-def _step(cls: type[Cell], name: str, features: int, units: int) -> None:
+    if cls in _whole:
+        return
+    jax_setup.limit_threads()
+    call = partial(_call, cls, name)
     make = partial(cast(Callable[..., Cell], cls), rngs=nnx.Rngs(0))
-    cell = _call(cls, name, "__init__", make, features, units)
+    cell = call("__init__", make, features, units)
     for field, value in (("in_features", features), ("hidden_features", units)):
         came = getattr(cell, field, None)
         if came != value:
             must = f"{value}, the number that it was made with"
             raise _wrong(name, f"__init__ keeps {field}={came}", must)
-    shape = (BATCH, features)
-    start = cell.initialize_carry
-    carry = _call(cls, name, "initialize_carry", start, shape, nnx.Rngs(0))
-    given = _call(cls, name, "__call__", cell, carry, jnp.zeros(shape))
-    if not (isinstance(given, tuple) and len(given) == 2):
-        must = "the next carry and the hidden state"
-        raise _wrong(name, f"__call__ gives {type(given).__name__}", must)
-    before, after, hidden = map(_words, (carry, *given))
-    if after != before:
-        must = f"{before}, as initialize_carry gives"
-        raise _wrong(name, f"__call__ gives a carry of {after}", must)
-    wanted = f"({BATCH}, {units * cell.hidden_per_unit})"
-    if not hidden.endswith(f" {wanted}"):
-        must = f"of shape {wanted}, a number a unit"
-        raise _wrong(name, f"__call__ gives a hidden state of {hidden}", must)
-
-
-def _run(cls: type[Cell], name: str, features: int, units: int) -> None:
-    """Run a cell on two sequences at once, and on each alone; raise UserError if they
-    give other numbers, or change the cell."""
-    jax_setup.limit_threads()
-    cell = cast(Callable[..., Cell], cls)(features, units, rngs=nnx.Rngs(0))
     weights = _weights(cell)
     fields = set(vars(cell))
-    start = cell.initialize_carry((BATCH, features), nnx.Rngs(0))
-    inputs = np.random.default_rng(0).standard_normal((STEPS, BATCH, features))
+    shape = (BATCH, features)
+    start = call("initialize_carry", cell.initialize_carry, shape, nnx.Rngs(0))
+    inputs = np.random.default_rng(0).standard_normal((STEPS, *shape), np.float32)
 
     def run(rows: slice) -> Any:
         carry = jax.tree.map(lambda leaf: leaf[rows], start)
-        for x in inputs.astype(np.float32):
-            carry, hidden = _call(cls, name, "__call__", cell, carry, x[rows])
+        for x in inputs:
+            step = call("__call__", cell, carry, x[rows])
+            _check_step(cell, name, len(x[rows]), carry, step)
+            carry, hidden = step
         return hidden
 
     together = run(slice(None))
@@ -83,6 +62,22 @@ def _run(cls: type[Cell], name: str, features: int, units: int) -> None:
         raise _wrong(name, came, must)
     if _weights(cell) != weights or set(vars(cell)) != fields:
         raise _wrong(name, "__call__ changes the cell", "a function: the carry is all")
+    _whole.add(cls)
+
+
+def _check_step(cell: Cell, name: str, batch: int, carry: Any, step: Any) -> None:
+    """Raise UserError if a step gives something else than a carry and a hidden state."""
+    if not (isinstance(step, tuple) and len(step) == 2):
+        must = "the next carry and the hidden state"
+        raise _wrong(name, f"__call__ gives {type(step).__name__}", must)
+    before, after, hidden = map(_words, (carry, *step))
+    if after != before:
+        must = f"{before}, as initialize_carry gives"
+        raise _wrong(name, f"__call__ gives a carry of {after}", must)
+    wanted = f"({batch}, {cell.hidden_features * cell.hidden_per_unit})"
+    if not hidden.endswith(f" {wanted}"):
+        must = f"of shape {wanted}, a number a unit"
+        raise _wrong(name, f"__call__ gives a hidden state of {hidden}", must)
 
 
 def _weights(cell: Cell) -> dict[str, bytes]:

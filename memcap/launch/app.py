@@ -92,7 +92,6 @@ def register() -> None:
     store = ConfigStore.instance()
     schema = {name: defaults(cls) for name, cls in GROUPS.items()}
     store.store(name="schema", node=schema)
-    store.store(group="hydra/sweeper", name="grid", node={"defaults": ["basic"]})
     for plugin in (TaskSource, SearchPath):
         Plugins.instance().register(plugin)
     launcher.register()

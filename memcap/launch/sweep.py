@@ -13,12 +13,11 @@ from omegaconf import DictConfig
 
 from memcap.designs.axes import MOST_MEMBERS
 from memcap.knobs import UserError, alternatives
-from memcap.launch.composer import Composer
 from memcap.launch.errors import NAMED
 from memcap.launch.jobs import Job, job_of, typed_overrides
 from memcap.runtime import signals
 
-MOST_JOBS = 10_000  # Hydra takes milliseconds to compose each, and makes it a folder
+MOST_JOBS = 10_000  # Hydra takes 0.1 s to compose each, and makes it a folder
 
 
 def knows_all_jobs(config: DictConfig) -> bool:
@@ -27,8 +26,7 @@ def knows_all_jobs(config: DictConfig) -> bool:
 
 
 def jobs_of(config: DictConfig, loader: ConfigLoader) -> Iterator[Job]:
-    """Compose the jobs of a multirun, each as it is asked for. From here on the loader
-    composes jobs from copies.
+    """Compose the jobs of a multirun, each as it is asked for.
 
     Raises:
         UserError: there are none, or too many.
@@ -55,7 +53,6 @@ def jobs_of(config: DictConfig, loader: ConfigLoader) -> Iterator[Job]:
         raise UserError(f"hydra.sweeper.max_batch_size={size}: must be at least 1")
     sweeper: Any = get_class(config.hydra.sweeper._target_)
     (jobs,) = sweeper.split_arguments(overrides, None)
-    loader.load_sweep_config = Composer(loader.load_sweep_config)
     for job in jobs:
         signals.look()
         yield job_of(loader.load_sweep_config(config, job))

@@ -129,7 +129,7 @@ def _is_here(loop: Loop) -> bool:
     why = loop.missing()
     if why is not None:
         warn_once(
-            f"XLA runs {loop.what}'s loop, as engine.loop={loop.name} cannot run here: {why}"
+            f"XLA runs the loop, as engine.loop={loop.name} cannot run here: {why}"
         )
     return why is None
 
@@ -165,8 +165,15 @@ def version(name: str, requests: Iterable[Request]) -> str:
 
 
 def row_columns(name: str, side_by_side: bool) -> dict[str, str]:
-    """Return the columns of a row that say which loop ran its member."""
-    return {"loop": name, **_named(name)[0].row_columns(side_by_side)}
+    """Return the columns of a row that say which loop ran its member. Older rows have
+    batching, scan and kernel in place of `loop`."""
+    scan = "scan" if side_by_side else "loop"
+    return {
+        "loop": name,
+        "batching": "vmap" if side_by_side else "map",
+        "scan": "plain" if name == "plain" else scan,
+        "kernel": "native" if name == "native" else "xla",
+    }
 
 
 def padding_cost(name: str) -> float | None:

@@ -106,9 +106,6 @@ class Loop:
     # value of `engine.loop` and of the column `loop`; `module:object` outside the
     # package
     name: str = ""
-    what: str = (  # the cell that it runs, in words, for the warning that the loop cannot run here
-        "the cell"
-    )
     # platforms on which `engine.loop=auto` may choose it
     chosen_on: Collection[str] = ()
     # `auto` takes the highest-ranked loop that it may choose and that can run the
@@ -148,13 +145,6 @@ class Loop:
         """Return the version of its arithmetic; a half-trained member continues only
         with the same one."""
         return self.name
-
-    def row_columns(self, side_by_side: bool) -> dict[str, str]:
-        """Return the columns batching, scan and kernel of a row, which older rows have
-        in place of `loop`."""
-        if side_by_side:
-            return {"batching": "vmap", "scan": "scan", "kernel": "xla"}
-        return {"batching": "map", "scan": "loop", "kernel": "xla"}
 
     def run(self, cell: Cell, carry: Carry, over: Pass) -> CarryAndOutputs:
         """Run a cell over the first `over.length` of T steps.

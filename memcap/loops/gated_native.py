@@ -51,13 +51,8 @@ class GatedC:
 
     name: str  # the NAME of its source, NAME.c, and of its calls, memcap_NAME_forward
     words: str  # the cell in words, "an LSTM"
-    blocks: int  # number of blocks of U columns in its weights
-    states: int  # number of arrays in its carry; the last one is h
-    # the cell in NumPy: (x @ kernel + bias and h @ recurrent, each (B, blocks * U); the
-    # carry, each (U, B)) -> the next carry
-    step: Callable[[Any, Any, Any], Any]
-    # whether the C computes what the step does (memcap/loops/gated_check.py)
-    check: Callable[[GatedC], bool]
+    # whether the C computes what the cell's step does (memcap/loops/gated_check.py)
+    check: Callable[[], bool]
 
     @property
     def source(self) -> Path:
@@ -84,7 +79,7 @@ class GatedC:
     def missing(self) -> str | None:
         """Say why this process cannot use it; None: it can. A library that is new here
         is tested first."""
-        return c_library.missing(self.library, lambda: self.check(self), self.words)
+        return c_library.missing(self.library, self.check, self.words)
 
     def size(self, which: int, *sizes: int) -> int:
         """Return the floats of a buffer, given T, F, U, O, B and whether inputs are
@@ -104,7 +99,7 @@ def over_time(
     """Run a cell over the first steps of its inputs.
 
     Args:
-        cell: with G = blocks * U columns in its weights.
+        cell: with a block of U columns per gate in its weights, G in all.
         return_sequences: whether to return the hidden state, or the read-out's outputs,
             of every step.
         weights: kernel (F, G), recurrent (U, G), bias (G,), and a read-out (U, O) or None; float32.
@@ -319,10 +314,6 @@ class GatedNative(WhileLoop):
     def version(self) -> str:
         """Return the library's name."""
         return self.in_c.library().name
-
-    def row_columns(self, side_by_side: bool) -> dict[str, str]:
-        """Return the loop's columns, whose kernel is the C."""
-        return super().row_columns(side_by_side) | {"kernel": "native"}
 
     def __call__(self, cell: Cell, carry: Any, over: Pass) -> CarryAndOutputs:
         """Run a cell over a pass, by XLA if the C does not serve it."""

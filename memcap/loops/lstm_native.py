@@ -1,11 +1,7 @@
 """memcap's LSTM over time as one call of C (lstm.c). Each step equals that of
 memcap/loops/lstm_while.py to float rounding."""
 
-from typing import Any
-
 import jax
-import numpy as np
-from scipy.special import expit
 
 from memcap.cells.lstm import LSTM, has_lstm_step
 from memcap.loops import lstm_while
@@ -13,22 +9,13 @@ from memcap.loops.base import Request
 from memcap.loops.gated_check import all_right
 from memcap.loops.gated_native import GatedC, GatedNative
 
-
-def _step(of_x: Any, of_h: Any, carry: Any) -> Any:
-    c, _ = carry
-    i, f, g, o = np.split((of_x + of_h).T, 4)
-    c = expit(f) * c + expit(i) * np.tanh(g)
-    return c, expit(o) * np.tanh(c)
-
-
-IN_C = GatedC("lstm", "an LSTM", blocks=4, states=2, step=_step, check=all_right)
+IN_C = GatedC("lstm", "an LSTM", check=lambda: all_right(LOOP, LSTM))
 
 
 class LSTMNative(GatedNative):
     """memcap's LSTM on CPUs."""
 
     rank = 2
-    what = "the LSTM"
     in_c = IN_C
     xla = lstm_while.LOOP
 

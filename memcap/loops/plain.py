@@ -29,10 +29,6 @@ class Plain(Loop):
 
     name = "plain"
 
-    def row_columns(self, side_by_side: bool) -> dict[str, str]:
-        """Return the loop's columns, whose scan is a word of its own."""
-        return super().row_columns(side_by_side) | {"scan": "plain"}
-
     def run(self, cell: Cell, carry: Any, over: Pass) -> CarryAndOutputs:
         """Run as `Loop.run` does."""
         factor = over.carry_factor

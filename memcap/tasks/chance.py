@@ -85,10 +85,10 @@ def without_memory(
         for key in range(seed, seed + KEYS):  # one by one, as they may be large
             sample = _draw(task, "sample", key, *sizes)
             contract.check_batch(task, "sample", sample, length, steps, batch)
-        more = [_draw(task, "sample", seed + k, *sizes) for k in (1, 2)]
-        contract.check_keys(task, [first, *more])
+        others = [_draw(task, "sample", seed + k, *sizes) for k in (1, 2)]
         _sampler.cache_clear()  # traced anew, so that Python's own state is seen
-        contract.check_again(task, first, _draw(task, "sample", seed, *sizes))
+        again = _draw(task, "sample", seed, *sizes)
+        contract.check_keys(task, again, first, *others)
         if type(task).unseen is not Task.unseen:
             held_out = _draw(task, "unseen", seed, *sizes)
             contract.check_batch(task, "unseen", held_out, length, steps, batch)

@@ -1,11 +1,10 @@
-"""The contract of a user's own task: errors are one line with the task, the method, its
-result and what is expected.
+"""The contract of a user's own task: what each of its values and arrays must be. An
+error is one line with the task, the method, its result and what is expected.
 
 memcap's own tasks are tested (tests/tasks/test_interface.py), so they are not checked here.
 """
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,7 @@ from memcap.runtime.plugins import calling
 from memcap.tasks.base import Batch, Facts, Task
 
 CHOICES = {"loss": ("classes", "values"), "answers": ("last", "every")}
-Expected = list[
-    tuple[str, Any, tuple[int, ...], str]
-]  # name, array, expected shape and kinds of dtype
+KINDS = {"int32": "iu", "float32": "f", "bool": "b"}  # of NumPy's dtypes
 
 
 def wrong(task: Task, method: str, came: str, expected: str) -> UserError:
@@ -44,7 +41,7 @@ def check_sizes(task: Task, lag: int) -> None:
             raise wrong(task, name, f"is {value!r}", " or ".join(choices))
     vocabulary = call(task, "vocabulary")
     if vocabulary is not None:
-        _check_number(task, "vocabulary", vocabulary, 1, "or None for real inputs")
+        _check_number(task, "vocabulary", vocabulary, 1, " or None for real inputs")
     least_outputs = 1 if call(task, "loss") == "values" else 2
     _check_number(task, "outputs", call(task, "outputs"), least_outputs)
     for name in ("features", "smallest_lag"):
@@ -54,12 +51,11 @@ def check_sizes(task: Task, lag: int) -> None:
     for method in ("shortest", "length"):
         _check_number(task, f"{method}({lag})", call(task, method, lag), 1)
     longer = call(task, "stretched", lag, 2)
+    where = f"stretched({lag}, 2)"
     if not isinstance(longer, tuple) or len(longer) != 2:
-        raise wrong(
-            task, f"stretched({lag}, 2)", f"is {longer!r}", "a lag and a length"
-        )
+        raise wrong(task, where, f"is {longer!r}", "a lag and a length")
     for name, value in zip(("lag", "length"), longer, strict=True):
-        _check_number(task, f"stretched({lag}, 2)'s {name}", value, 1)
+        _check_number(task, f"{where}'s {name}", value, 1)
 
 
 def _check_number(
@@ -69,8 +65,9 @@ def _check_number(
     kinds = int if "(" in name else (int, np.integer)
     is_number = isinstance(value, kinds) and not isinstance(value, bool)
     if not is_number or not least <= value <= LONGEST:
-        must = f"a whole number, at least {least} {more}".strip()
-        raise wrong(task, name, f"is {value!r}", must)
+        raise wrong(
+            task, name, f"is {value!r}", f"a whole number, at least {least}{more}"
+        )
 
 
 def facts_of(task: Task, lag: int, length: int) -> Facts:
@@ -80,52 +77,37 @@ def facts_of(task: Task, lag: int, length: int) -> Facts:
     if not isinstance(facts, Facts):
         raise wrong(task, where, f"gives {type(facts).__name__}", "memcap.Facts")
     most = 1.0 if task.higher_is_better else math.inf
-    tops = {"held": math.inf, "bits": math.inf, "chance": most, "threshold": most}
-    for name, top in tops.items():
+    for name in ("held", "bits", "chance", "threshold"):
         value = getattr(facts, name)
+        is_score = name in ("chance", "threshold")
+        top = most if is_score else math.inf
         is_number = isinstance(value, (int, float, np.number))
         is_number = is_number and not isinstance(value, bool)
         fits = is_number and math.isfinite(value) and 0 <= value <= top
         if not fits or (name == "threshold" and not value):
-            must = "a number above 0" if name == "threshold" else "a number from 0"
-            if math.isfinite(top):
-                must += f" and at most {top:g}"
-            if name in ("chance", "threshold"):
-                must += f", as {task.metric} is"
+            must = f"a number {'above' if name == 'threshold' else 'from'} 0"
+            must += f" and at most {top:g}" if math.isfinite(top) else ""
+            must += f", as {task.metric} is" if is_score else ""
             raise wrong(task, where, f"has {name}={value!r}", must)
     if call(task, "facts", lag, length) != facts:
         raise wrong(task, where, "changes from call to call", "the same for ever")
     return facts
 
 
-def check_keys(task: Task, draws: Sequence[Batch]) -> None:
-    """Raise UserError if draws with several keys, as arrays of NumPy, are the same:
-    training would see one batch for ever. A task with a single sequence passes."""
-    first, *others = [(draw.inputs, draw.targets) for draw in draws]
-    same = all(
-        np.array_equal(*pair)
-        for other in others
-        for pair in zip(first, other, strict=True)
-    )
-    if same and np.any(first[0] != first[0][:, :1]):
-        raise wrong(
-            task,
-            "sample",
-            "gives the same sequences for every key",
-            "drawn by jax.random from `key`",
-        )
+def check_keys(task: Task, again: Batch, first: Batch, *others: Batch) -> None:
+    """Raise UserError if `again`, drawn with the key of `first`, is another batch, or if
+    those with other keys are the same: training would see one batch for ever. A task
+    with a single sequence passes. Batches have arrays of NumPy."""
 
+    def is_first(draw: Batch) -> bool:
+        return all(map(np.array_equal, first[:2], draw[:2]))
 
-def check_again(task: Task, one: Batch, two: Batch) -> None:
-    """Raise UserError if two draws with one key, as arrays of NumPy, are not the same."""
-    pairs = ((one.inputs, two.inputs), (one.targets, two.targets))
-    if not all(np.array_equal(*pair) for pair in pairs):
-        raise wrong(
-            task,
-            "sample",
-            "gives other sequences for the same key",
-            "a function of its arguments alone",
-        )
+    if not is_first(again):
+        came = "gives other sequences for the same key"
+        raise wrong(task, "sample", came, "a function of its arguments alone")
+    if all(map(is_first, others)) and np.any(first.inputs != first.inputs[:, :1]):
+        came = "gives the same sequences for every key"
+        raise wrong(task, "sample", came, "drawn by jax.random from `key`")
 
 
 def check_batch(
@@ -133,66 +115,59 @@ def check_batch(
 ) -> None:
     """Check sequences that a task drew by `sample` or `unseen`, with arrays of NumPy,
     when it was asked for this length, these steps and this batch; raise UserError for
-    the first thing that is wrong."""
+    the first thing that is wrong.
+
+    The table has, for each array, its shape, its dtype, the end of its whole numbers
+    from 0 (None: any finite numbers) and the place of the numbers that count: the steps
+    of the sequence, or where an answer is due.
+    """
     if not isinstance(result, Batch):
         raise wrong(task, method, f"gives {type(result).__name__}", "memcap.Batch")
-    every = task.answers == "every"
-    values = task.loss == "values"
-    symbols = task.vocabulary is not None
-    inputs = (steps, batch) if symbols else (steps, batch, task.features)
-    targets = (task.outputs,) * task.several_values + (
-        (steps, batch) if every else (batch,)
-    )
-    arrays: Expected = [("inputs", result.inputs, inputs, "iu" if symbols else "f")]
-    arrays += [("targets", result.targets, targets, "f" if values else "iu")]
-    if every:
-        arrays += [("mask", result.mask, (steps, batch), "b")]
-    elif result.mask is not None:
-        raise wrong(task, method, "gives a mask", 'none where answers is "last"')
+    whole = (steps, batch)
+    answers = (task.outputs,) * task.several_values + whole
+    every = slice(None)
+    table: dict[str, tuple[Any, ...]] = {"mask": (whole, "bool", None, every)}
+    due: Any = (..., result.mask)
+    if task.answers == "last":
+        if result.mask is not None:
+            raise wrong(task, method, "gives a mask", 'none where answers is "last"')
+        table = {}
+        answers = (*answers[:-2], batch)
+        due = every
+    inside = slice(length)
+    table["inputs"] = (whole, "int32", task.vocabulary, inside)
+    if task.vocabulary is None:
+        table["inputs"] = ((*whole, task.features), "float32", None, inside)
+    table["targets"] = (answers, "float32", None, due)
+    if task.loss == "classes":
+        table["targets"] = (answers, "int32", task.outputs, due)
     if result.window_starts is not None:
-        arrays += [("window_starts", result.window_starts, (steps,), "b")]
-    for name, array, shape, kinds in arrays:
-        _check_array(task, method, name, array, shape, kinds)
-    _check_values(task, method, result, length)
+        table["window_starts"] = ((steps,), "bool", None, every)
+    for name, line in table.items():
+        if mistake := _mistake(name, getattr(result, name), *line):
+            raise wrong(task, method, *mistake)
+    if result.mask is not None and result.mask[length:].any():
+        came = f"gives a mask that asks for answers after {length} steps"
+        raise wrong(task, method, came, "true where an answer is due")
+    if result.mask is not None and not result.mask.any():
+        came = "gives a mask that asks for no answer"
+        raise wrong(task, method, came, "true where an answer is due")
 
 
-def _check_array(
-    task: Task, method: str, name: str, array: Any, shape: tuple[int, ...], kinds: str
-) -> None:
-    words = {"iu": "int32", "f": "float32", "b": "bool"}
-    came = None if array is None else (array.shape, array.dtype.kind)
-    if came is None or came[0] != shape or came[1] not in kinds:
-        is_ = "none" if array is None else f"{array.dtype} of shape {array.shape}"
-        raise wrong(
-            task, method, f"gives {name}: {is_}", f"{words[kinds]} of shape {shape}"
-        )
-
-
-def _check_values(task: Task, method: str, result: Batch, length: int) -> None:
-    """Check the numbers where they count: at steps of the sequence, and where an answer is due."""
-    inputs = np.asarray(result.inputs)[:length]
-    targets = np.asarray(result.targets)
-    if result.mask is not None:
-        mask = np.asarray(result.mask)
-        if not mask.any() or mask[length:].any():
-            came = (
-                "asks for no answer"
-                if not mask.any()
-                else f"asks for answers after {length} steps"
-            )
-            raise wrong(
-                task, method, f"gives a mask that {came}", "true where an answer is due"
-            )
-        targets = targets[..., mask]
-    tops = {"inputs": (inputs, task.vocabulary)}
-    tops["targets"] = (targets, task.outputs if task.loss == "classes" else None)
-    for name, (array, top) in tops.items():
-        if top is None:
-            if not np.isfinite(array).all():
-                raise wrong(
-                    task, method, f"gives {name} that are not finite", "numbers"
-                )
-        elif array.min() < 0 or array.max() >= top:
-            came = f"gives {name} from {array.min()} to {array.max()}"
-            limit = "vocabulary" if name == "inputs" else "outputs"
-            raise wrong(task, method, came, f"from 0 to {top - 1}, as {limit} says")
+def _mistake(
+    name: str, array: Any, shape: tuple[int, ...], dtype: str, end: int | None, at: Any
+) -> tuple[str, str] | None:
+    """Return what an array is, and what it must be; None if it is right."""
+    came = "none" if array is None else f"{array.dtype} of shape {array.shape}"
+    must = f"{dtype} of shape {shape}"
+    if array is None or array.shape != shape or array.dtype.kind not in KINDS[dtype]:
+        return f"gives {name}: {came}", must
+    numbers = array[at]
+    if not np.isfinite(numbers).all():
+        return f"gives {name} that are not finite", "numbers"
+    least, most = numbers.min(initial=0), numbers.max(initial=0)
+    if end is not None and (least < 0 or most >= end):
+        limit = "vocabulary" if name == "inputs" else "outputs"
+        came = f"gives {name} from {least} to {most}"
+        return came, f"from 0 to {end - 1}, as {limit} says"
+    return None

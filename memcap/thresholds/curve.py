@@ -287,17 +287,9 @@ def beta_binomial(
     z = logits[:, None, None]
     passes = (1 - lapse) * logistic(z)
     fails = lapse + (1 - lapse) * logistic(-z)
-    by_row = np.array(correlations)[:, None]
-    return log_probability(solved, runs, passes, fails, by_row)
-
-
-def log_probability(
-    solved: int, runs: int, passes: Floats, fails: Floats, correlation: Floats
-) -> Floats32:
-    """Compute log P of `beta_binomial`, in the shape to which the three arrays broadcast."""
+    correlation = np.array(correlations)[:, None]
     ratio = correlation / (1 - correlation)
-    shape = np.broadcast_shapes(passes.shape, correlation.shape)
-    log_p = np.zeros(shape)
+    log_p = np.zeros(np.broadcast_shapes(passes.shape, ratio.shape))
     for k in range(solved):
         log_p += np.log(passes + k * ratio)
     for k in range(runs - solved):

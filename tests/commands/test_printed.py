@@ -46,7 +46,7 @@ STUDIES = {
     "open": (group(counts={30: (0, 4), 34: (3, 4), 38: (3, 4)}),),
     "closed": (group(counts={u: (0 if u < 5 else 16, 16) for u in range(1, 9)}),),
     "misfit": (group(counts={8: (8, 8), 12: (3, 8), 16: (8, 8)}),),
-    "falls": (group(counts={3: (0, 8), 4: (7, 7), 6: (2, 8), 9: (1, 8)}),),
+    "falls": (group(counts={3: (0, 8), 4: (7, 7), 5: (8, 8), 6: (2, 8), 9: (1, 8)}),),
     "few": (group(counts={1: (1, 4), 2: (1, 4), 3: (0, 4)}),),
     "none": (group(counts={2: (0, 8), 4: (0, 8), 8: (0, 8)}),),
     "training": (group(counts={1: (2, 4)}, diverged=1),),

@@ -156,9 +156,3 @@ def test_axes_may_be_pasted_over_several_lines():
     ((broken,),) = compose_jobs(["task=latch", axes.replace("BREAK", "\n ")])
     assert whole.members == broken.members
     assert len(whole.members) == 5
-
-
-def test_grid_is_a_name_of_hydras_own_sweeper():
-    words = ["hydra/sweeper=grid", "task=latch", "task.lag=3", "model.units=1,2"]
-    (jobs,) = compose_jobs(words, multirun=True)
-    assert [job.members[0].model.units for job in jobs] == [1, 2]

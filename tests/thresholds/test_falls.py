@@ -4,23 +4,22 @@ As `pytest -s -m slow -k nine_in_ten tests/thresholds/test_falls.py` prints it, 
 studies, or 180 where few of them name a width (nets fail soon), or 150 (the curve is
 shallow, or nets fail near u90): the share of those that name one in which nine in ten
 of the seeds that train at all pass there, what passes there on average, and the share
-in which no width is known to be enough. Beside it what was before: a curve that cannot
-fall or, in the last five lines, a prior that had no curves so shallow. It is printed no
-more.
+in which no width is known to be enough. The first three numbers are those of a rising
+curve alone; they are printed no more.
 
-| wider nets | before: nine in ten | mean | unknown | now: nine in ten | mean | unknown |
+| wider nets | a rising curve: nine in ten | mean | unknown | now: nine in ten | mean | unknown |
 | --- | --- | --- | --- | --- | --- | --- |
-| pass, too | .98 | .99 | .03 | .98 | .99 | .05 |
-| fail soon: .3 to .8 doublings behind u90 | .68 | .84 | .12 | .92 | .95 | .33 |
-| fail soon, and seeds are alike (correlation .2) | .57 | .80 | .22 | .80 | .92 | .29 |
-| fail for about a doubling | .98 | .98 | .02 | .98 | .98 | .07 |
-| fail later: .5 to 2 doublings behind u90 | .91 | .96 | .07 | .96 | .99 | .08 |
-| fail slowly, by .15 to .5 a doubling | 1.00 | .99 | .02 | .98 | .99 | .02 |
-| fail near: 0 to .6 doublings behind u90 | .77 | .90 | .74 | .88 | .94 | .48 |
-| pass, too; from .1 to .9 over 1 to 2 doublings | .88 | .95 | .03 | .93 | .97 | .09 |
-| the same, and seeds are alike | .68 | .91 | .03 | .80 | .94 | .08 |
-| pass, too; from .1 to .9 over 2 to 4 doublings | .40 | .88 | .03 | .92 | .95 | .08 |
-| the same, and seeds are alike | .36 | .84 | .01 | .72 | .92 | .05 |
+| pass, too | 0.98 | 0.99 | 0.03 | 0.98 | 0.99 | 0.12 |
+| fail soon: 0.3 to 0.8 doublings behind u90 | 0.61 | 0.77 | 0.21 | 0.92 | 0.97 | 0.67 |
+| fail soon, and seeds are alike (correlation 0.2) | 0.56 | 0.77 | 0.27 | 0.76 | 0.90 | 0.72 |
+| fail for about a doubling | 0.88 | 0.91 | 0.02 | 1.00 | 0.99 | 0.43 |
+| fail later: 0.5 to 2 doublings behind u90 | 0.91 | 0.94 | 0.07 | 0.94 | 0.98 | 0.45 |
+| fail slowly, by 0.15 to 0.5 a doubling | 1.00 | 0.99 | 0.02 | 1.00 | 0.99 | 0.27 |
+| fail near: 0 to 0.6 doublings behind u90 | 0.39 | 0.67 | 0.25 | 0.90 | 0.95 | 0.80 |
+| pass, too; from 0.1 to 0.9 over 1 to 2 doublings | 0.94 | 0.97 | 0.03 | 0.91 | 0.96 | 0.08 |
+| the same, and seeds are alike | 0.83 | 0.94 | 0.03 | 0.80 | 0.94 | 0.15 |
+| pass, too; from 0.1 to 0.9 over 2 to 4 doublings | 0.94 | 0.95 | 0.06 | 0.88 | 0.95 | 0.19 |
+| the same, and seeds are alike | 0.74 | 0.91 | 0.04 | 0.70 | 0.92 | 0.20 |
 """
 
 import numpy as np
@@ -35,7 +34,7 @@ from memcap.thresholds.lags import believe
 
 # a condition
 STUDIES = 60
-ALARMS = 300
+ALARMS = 1200
 ALL = np.arange(1, 257)
 GRIDS = {
     "every width": np.arange(1, 17),
@@ -138,22 +137,24 @@ def outcomes(kind, studies=STUDIES, correlation=0.0):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["none", "late", "slow", "soon", "valley"])
-def test_nine_in_ten_pass_at_the_width_to_take_where_wider_nets_fail_more(kind):
-    soon = kind == "soon"
-    share, mean, unknown = outcomes(kind, 3 * STUDIES if soon else STUDIES)
+@pytest.mark.parametrize(
+    ("kind", "most"),
+    [("none", 0.2), ("late", 0.5), ("slow", 0.35), ("soon", 0.75), ("valley", 0.5)],
+)
+def test_nine_in_ten_pass_at_the_width_to_take_where_wider_nets_fail_more(kind, most):
+    share, mean, unknown = outcomes(kind, 3 * STUDIES if kind == "soon" else STUDIES)
     assert share >= 0.9
     assert mean >= 0.9
-    assert unknown <= (0.5 if soon else 0.25)
+    assert unknown <= most
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", SHALLOW)
 def test_nine_in_ten_pass_at_the_width_to_take_of_a_shallow_curve(kind):
     share, mean, unknown = outcomes(kind, 150)
-    assert share >= 0.88  # .9 but for the chance of so few studies
+    assert share >= 0.87  # 0.9 but for the chance of so few studies
     assert mean >= 0.93
-    assert unknown <= 0.1
+    assert unknown <= 0.25
 
 
 @pytest.mark.slow
@@ -170,21 +171,29 @@ def test_about_nine_in_ten_pass_on_average_where_they_fail_near_or_seeds_are_ali
 ):
     _, mean, unknown = outcomes(kind, 150, correlation)
     assert mean >= least
-    assert unknown <= 0.6
+    assert unknown <= 0.85
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("correlation", "most"), [(0.0, 0.01), (0.2, 0.03)])
-def test_false_alarms_are_rare(correlation, most):
+@pytest.mark.parametrize(
+    ("kind", "correlation", "most"),
+    [
+        ("none", 0.0, 0.01),
+        ("none", 0.2, 0.04),
+        ("shallow", 0.0, 0.01),
+        ("shallow", 0.2, 0.08),
+    ],
+)
+def test_false_alarms_are_rare(kind, correlation, most):
     """Of curves that do not fall; `correlation` of the seeds of a width."""
     rng = np.random.default_rng(3)
     found = []
     for number in range(ALARMS):
         _, data = study(
-            rng, "none", DESIGNS[number % 2], (4, 8, 16)[number % 3], correlation
+            rng, kind, DESIGNS[number % 2], (4, 8, 16)[number % 3], correlation
         )
         found.append(find_fall(data) is not None)
-    print(f"\ncorrelation {correlation}: {np.mean(found):.4f}", end="")
+    print(f"\n{kind}, correlation {correlation}: {np.mean(found):.4f}", end="")
     assert np.mean(found) <= most
 
 
@@ -212,17 +221,18 @@ def test_counts_that_chance_may_explain_do_not_fall(units, solved):
 @pytest.mark.parametrize(
     ("data", "by_the_curve", "taken"),
     [
-        (([2, 3, 4], [0, 7, 8], [8] * 3), 4, 4),  # hardly falls
+        (([2, 3, 4], [0, 7, 8], [8] * 3), 4, 4),
         (([2, 3, 4], [0, 2, 4], [8] * 3), None, None),
-        # of counts that fall, only widths that pass themselves
-        (LATCH, 5, 14),
-        (([3, 4, 5, 6, 8], [0, 16, 15, 4, 3], [16] * 5), 6, 4),
+        # none if counts fall
+        (LATCH, 5, None),
+        (([3, 4, 5, 6, 8], [0, 16, 15, 4, 3], [16] * 5), 4, None),
+        # the next width that was tried must pass
         (([4, 5, 6, 8, 12], [0, 5, 3, 1, 0], [8] * 5), 8, None),
-        # without more seeds than these, no such width is sure enough
-        (([3, 4, 5, 6, 8], [0, 7, 3, 1, 0], [8] * 5), 8, None),
-        (([3, 4, 5, 6, 8], [0, 12, 6, 2, 0], [12] * 5), 8, 4),
-        # none wider than any tried where the widest pass
+        (([2, 4, 8], [0, 5, 8], [8] * 3), 3, None),
+        (([2, 4, 8], [0, 6, 8], [8] * 3), 5, 5),
+        # none wider than any tried
         (([1, 2, 3, 4], [0, 1, 7, 8], [8] * 4), 6, 4),
+        (([1, 2, 3, 4], [0, 1, 7, 6], [8] * 4), 6, None),
     ],
 )
 def test_the_width_to_take(data, by_the_curve, taken):

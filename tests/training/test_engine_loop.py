@@ -76,7 +76,7 @@ def test_where_there_is_a_compiler_a_cell_in_c_passes_its_test(cell):
 def test_without_it_auto_says_so_once_and_native_is_refused(without, capsys):
     assert chosen("auto") == chosen("auto") == WHILE
     reason = f"engine.loop=native cannot run here: {NO_COMPILER}"
-    line = f"memcap: XLA runs the LSTM's loop, as {reason}\n"
+    line = f"memcap: XLA runs the loop, as {reason}\n"
     assert capsys.readouterr().err == line
     said = (
         f"^engine.loop=native: cannot run here: {NO_COMPILER}; engine.loop=reproducible"
@@ -95,7 +95,7 @@ def test_a_cell_that_fails_its_test_costs_a_line_and_the_other_runs_in_c(
     loops.check("native")
     assert chosen("auto") == chosen("native") == C
     assert chosen("auto", "GRUCell") == chosen("native", "GRUCell") == WHILE
-    line = "memcap: XLA runs the GRU's loop, as engine.loop=native cannot run here: of a reason\n"
+    line = "memcap: XLA runs the loop, as engine.loop=native cannot run here: of a reason\n"
     assert capsys.readouterr().err == line
 
 
