@@ -2,7 +2,7 @@
 width, for each task and lag of the atlas, and of the tasks that came later.
 
 python sweeps/answers/nets/make_nets.py
-    trains what is not there, or has another width by now, as `make nets` does
+    trains what is not there, or has another width or rule by now, as `make nets` does
 python sweeps/answers/nets/make_nets.py latch-L50 ...
     only these
 
@@ -21,7 +21,7 @@ import polars as pl
 from memcap import api, store
 from memcap.answers.answer import ONE_UNIT, Question
 from memcap.answers.sources import from_rows
-from memcap.config.member import Member
+from memcap.config.member import Config, Member
 from memcap.config.recipes import Recipe
 from memcap.frontiers.frontier import frontier
 from memcap.models.network import Model
@@ -62,6 +62,12 @@ def advised() -> dict[str, Member]:
     return members
 
 
+def question(config: Config) -> tuple[Any, ...]:
+    """Return what a net of a config answers: its width, its verdict and the rule."""
+    until = config["evaluation"].get("until")
+    return config["model"]["units"], until, config.get("confirmation")
+
+
 def train_until_one_passes(member: Member) -> dict[str, Any] | None:
     """The row of a net that passes, trained where none has been yet; None if all seeds fail."""
     for seed in range(FIRST_SEED, FIRST_SEED + SEEDS):
@@ -98,8 +104,9 @@ def main() -> None:
     for name, member in advised().items():
         if wanted and name not in wanted:
             continue
-        there = name in rows and (rows[name]["units"], rows[name]["evaluation_until"])
-        if there == (member.model.units, member.evaluation.until):
+        if name in rows and question(store.config_of(rows[name])) == question(
+            member.config
+        ):
             continue
         row = train_until_one_passes(member)
         if row is None:
