@@ -11,7 +11,7 @@ from memcap import store
 from memcap.answers.answer import Answer, Question, answer
 from memcap.answers.sources import from_rows, rows_for
 from memcap.answers.words import wilson
-from memcap.config.member import task_of
+from memcap.config.member import question_task, task_of
 from memcap.frontiers.comparison import count_by_units, in_numbers, shift
 from memcap.frontiers.frontier import (
     Point,
@@ -67,6 +67,7 @@ __all__ = [
     "passes",
     "point",
     "points_of",
+    "question_task",
     "recipes_of",
     "rows_for",
     "rows_of",

@@ -127,8 +127,8 @@ def test_what_is_no_paper_is_refused():
         match=r"nobody: no such paper; one of .*collins2017.*, or MODULE:NAME of your own",
     ):
         findings.find("nobody")
-    with pytest.raises(UserError, match=r"paper=memcap\.figures:costs: has no PAPER"):
-        findings.find("memcap.figures:costs")
+    with pytest.raises(UserError, match=r"paper=memcap\.figures:gap: has no PAPER"):
+        findings.find("memcap.figures:gap")
 
 
 def test_a_mark_has_a_bar_to_each_extreme():

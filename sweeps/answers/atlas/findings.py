@@ -7,7 +7,6 @@ from functools import cache
 
 import polars as pl
 
-from memcap.config.member import question_task
 from memcap.figures import Drawn, gap
 from memcap.findings import folder, load
 from memcap.findings.tables import (
@@ -26,6 +25,7 @@ from memcap.findings.tables import (
     passes,
     point,
     points_of,
+    question_task,
     recipes_of,
     rows_for,
     rows_of,
