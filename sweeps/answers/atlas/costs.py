@@ -9,12 +9,12 @@ of them would average unlike things.
 import math
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 import numpy as np
 from scipy.special import stdtrit
 
-from memcap.frontiers.frontier import Point, label
-from memcap.knobs import grouped
+from memcap.findings.tables import Point, label
 
 FEWEST_CLUSTERS = 3  # from which an interval is computed
 
@@ -69,10 +69,11 @@ def cluster(point: Point) -> Hashable:
 def costs(points: Iterable[Point]) -> list[Cost]:
     """Fit one cost to each family with three or more measured points, at several
     contents; by name."""
-    families = grouped((p for p in points if p.measured), family)
+    measured = sorted((p for p in points if p.measured), key=family)
+    families = [(name, [*members]) for name, members in groupby(measured, family)]
     return [
         _cost(name, members)
-        for name, members in sorted(families.items())
+        for name, members in families
         if len(members) > 2 and len(set(map(content, members))) > 1
     ]
 
