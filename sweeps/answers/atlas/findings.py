@@ -210,15 +210,23 @@ def lag_and_width() -> str:
 
 
 def questions() -> str:
-    """Units to take up to lag 50, and how many runs of this width passed."""
+    """Units to take up to lag 50, and how many runs of this width and of narrower ones
+    passed."""
     lines = []
     for name, (task, *knobs) in QUESTIONS.items():
         words = "".join(f" --knob {knob}" for knob in knobs)
         command = f"`memcap answer --task {task} --lag 50{words}`"
         result = advised(task, *knobs)
-        lines.append((name, command, result.units, outcome(result)))
+        less = (result.units - 1, result.units - 2)
+        narrower = "; ".join(
+            "{}: {} of {}".format(units, *result.point.passed(units))
+            for units in less
+            if units in result.point.units
+        )
+        lines.append((name, command, result.units, outcome(result), narrower))
     first = "what must be known after 50 steps or less"
-    return table((first, "ask", "units to take", "runs that passed"), lines)
+    heads = "ask", "units to take", "runs that passed", "with fewer units"
+    return table((first, *heads), lines)
 
 
 def whole_atlas() -> str:
