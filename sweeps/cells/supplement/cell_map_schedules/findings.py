@@ -11,13 +11,15 @@ SCHEDULES = {"arrive": "falling", "constant": "constant"}
 
 
 def schedules_table() -> str:
-    """Count the nets that pass by each schedule and rate, at each cell's width."""
+    """Count the nets that pass by each schedule and rate, where any does."""
     names = load("cell_map_steps").TASKS
     of_map = load("cell_map")
     rows = rows_of("cell_map_schedules").with_columns(of_map.SAME, *of_map.AS_ON_MAP)
     rows = rows.sort("task", "cell", "best", "schedule", "lr", "seed")
     lines = []
     for (task, cell), nets in rows.group_by("task", "cell", maintain_order=True):
+        if not nets["solved"].any():
+            continue
         best = nets.row(-1, named=True)
         how = f"{best['best']:.3f}, {SCHEDULES[best['schedule']]} {best['lr']:g}"
         counts = (in_words(nets.filter(schedule=name)) for name in SCHEDULES)
