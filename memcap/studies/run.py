@@ -235,6 +235,8 @@ class ProgressBar:
         if self.thread.is_alive():
             self.thread.join()
         self.live.stop()
+        if self.shows and not self.console.is_interactive:
+            self.console.print()  # the end of the line, which Rich leaves open
 
 
 def _counts(heartbeat: Heartbeat, before: int) -> tuple[int, int]:
