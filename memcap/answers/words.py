@@ -439,7 +439,7 @@ def _second_answer(answer: Answer) -> str:
     points = other.nearest
     lags = _at_lags(other, points)
     if other.lacks:
-        lags = f", of lag {other.question.lag} alone,"
+        lags = f" of lag {other.question.lag} alone"
     nets = f"{plural(sum(sum(point.runs) for point in points), 'run')}{lags}"
     width = "no width" if other.units is None else plural(other.units, "unit")
     whose = f"The {nets}{_from(other)},"
