@@ -92,7 +92,7 @@ def _read_csv(
     if "" in names:
         raise UserError(
             f"{path}: column {names.index('') + 1} has no name (an index? pandas writes none"
-            " by index=False); name it, or leave it out"
+            " with index=False); name it, or leave it out"
         )
     if len({*names}) < len(names):
         raise UserError(f"{path}: has two columns of one name: {', '.join(names)}")
