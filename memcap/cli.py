@@ -25,7 +25,7 @@ FIRST_STEPS = """First steps:
   memcap answer --task delay_line --lag 50    how many units, as measured
   memcap tasks                                what there is to remember
   memcap docs start                           ten minutes; all: memcap docs
-  memcap inspect --units 5 --timesteps 2      what `units` sets, and what not
+  memcap inspect --units 5 --timesteps 2      what `units` sets and does not
   memcap train sweeps=first_study             measure (minutes)
   memcap my_module:my_command                 a command of your own
   memcap --module my_tasks frontier           rows of tasks in my_tasks.py
