@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from memcap import __version__, commands
-from memcap.knobs import UserError, meant, of_disk
+from memcap.knobs import UserError, did_you_mean, of_disk
 from memcap.runtime import jax_setup, plugins, signals
 from memcap.terminal.words import complain, fold_help, plural
 
@@ -61,7 +61,7 @@ class CommandParser(argparse.ArgumentParser):
         """Raise the complaint."""
         message = message.removeprefix("argument ")
         choice = CHOICE.search(message)
-        guess = meant(choice[1], WORD.findall(choice[2])) if choice else ""
+        guess = did_you_mean(choice[1], WORD.findall(choice[2])) if choice else ""
         raise UserError(f"{message}; {guess}see {self.prog} --help")
 
 
