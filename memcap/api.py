@@ -29,8 +29,8 @@ from memcap.knobs import (
     LONGEST,
     MOST,
     UserError,
+    did_you_mean,
     field_values,
-    meant,
     names_of,
     typed,
     whole,
@@ -114,7 +114,7 @@ def _member(task: Any, recipe: Any, **values: Any) -> Member:
             owners = [part for part in owners if part == group]
         if not owners:
             raise UserError(
-                f"{name}: no such field; {meant(field, everything)}one of"
+                f"{name}: no such field; {did_you_mean(field, everything)}one of"
                 f" {', '.join(everything)}"
             )
         if len(owners) > 1:

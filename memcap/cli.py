@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from memcap import __version__, commands
-from memcap.knobs import UserError, meant, of_disk
+from memcap.knobs import UserError, did_you_mean, of_disk
 from memcap.runtime import jax_setup, plugins, signals
 from memcap.terminal.words import complain, fold_help, plural
 
@@ -25,7 +25,7 @@ FIRST_STEPS = """First steps:
   memcap answer --task delay_line --lag 50    how many units, as measured
   memcap tasks                                what there is to remember
   memcap docs start                           ten minutes; all: memcap docs
-  memcap inspect --units 5 --timesteps 2      what `units` sets, and what not
+  memcap inspect --units 5 --timesteps 2      what `units` sets and does not
   memcap train sweeps=first_study             measure (minutes)
   memcap my_module:my_command                 a command of your own
   memcap --module my_tasks frontier           rows of tasks in my_tasks.py
@@ -61,7 +61,7 @@ class CommandParser(argparse.ArgumentParser):
         """Raise the complaint."""
         message = message.removeprefix("argument ")
         choice = CHOICE.search(message)
-        guess = meant(choice[1], WORD.findall(choice[2])) if choice else ""
+        guess = did_you_mean(choice[1], WORD.findall(choice[2])) if choice else ""
         raise UserError(f"{message}; {guess}see {self.prog} --help")
 
 

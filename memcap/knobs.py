@@ -93,7 +93,7 @@ def alternatives(
     return f"{text}, or {own}" if own else text
 
 
-def meant(name: str, names: Iterable[str]) -> str:
+def did_you_mean(name: str, names: Iterable[str]) -> str:
     """Ask whether the name was meant that looks most like an unknown one; "" if none
     does."""
     by_end = {each.rpartition(".")[2]: each for each in names}  # without its group
@@ -331,7 +331,7 @@ def _typed(cls: type[T], items: tuple[tuple[str, type, Any], ...], where: str) -
     for key, _, _ in items:
         if key not in names:
             raise UserError(
-                f"{where}.{key}: no such field; {meant(key, names)}{where} has"
+                f"{where}.{key}: no such field; {did_you_mean(key, names)}{where} has"
                 f" {', '.join(names)}"
             )
     built = cls(

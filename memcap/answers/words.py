@@ -439,7 +439,7 @@ def _second_answer(answer: Answer) -> str:
     points = other.nearest
     lags = _at_lags(other, points)
     if other.lacks:
-        lags = f", of lag {other.question.lag} alone,"
+        lags = f" of lag {other.question.lag} alone"
     nets = f"{plural(sum(sum(point.runs) for point in points), 'run')}{lags}"
     width = "no width" if other.units is None else plural(other.units, "unit")
     whose = f"The {nets}{_from(other)},"
@@ -602,7 +602,7 @@ def is_far(answer: Answer) -> bool:
     return answer.kind == "predicted" and answer.question.lag > 2 * answer.lags[-1]
 
 
-def defining(answer: Answer) -> Answer | None:
+def defining_answer(answer: Answer) -> Answer | None:
     """Return the answer that defines a net: this one, or of the two beside it, between
     whose knobs that of the question lies, the one with more units. None if no width is
     known, or if it is predicted for too long a lag."""
@@ -636,7 +636,7 @@ def code(
     """
     question = answer.question
     check_network(question.model, framework)
-    source = defining(answer)
+    source = defining_answer(answer)
     if source is None:
         raise UserError(f"code={framework}: {' '.join(sentences(answer)[:2])}")
     recipe, until = _training(source)
@@ -662,7 +662,7 @@ def width_words(answer: Answer) -> str:
 def definition_lines(answer: Answer) -> list[str]:
     """Say how to define the net in Keras, and how to train it; nothing if there is no
     width, or no script has this network or recipe."""
-    source = defining(answer)
+    source = defining_answer(answer)
     if source is None:
         return []
     question = answer.question

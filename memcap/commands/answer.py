@@ -23,7 +23,7 @@ from memcap.answers.sources import best_answer, cell_name
 from memcap.answers.words import (
     as_dict,
     code,
-    defining,
+    defining_answer,
     definition_lines,
     sentences,
     why,
@@ -186,7 +186,7 @@ def run(arguments: Namespace) -> None:
         answer = best_answer(replace(question, rows=OUTPUTS))
     if arguments.code:
         print_code(arguments, partial(code, answer))
-        source = defining(answer)
+        source = defining_answer(answer)
         if source and not answer.is_width_measured:
             complain(f"{plural(source.units or 0, 'unit')}: {width_words(answer)}")
     elif arguments.json:

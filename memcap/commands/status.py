@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from memcap.commands.arguments import add_json, add_results
-from memcap.runtime.plugins import with_modules
+from memcap.runtime.plugins import command_with_modules
 from memcap.store.columns import Row
 from memcap.store.heartbeat import Heartbeat, Running
 from memcap.store.rows import JUDGED
@@ -148,7 +148,7 @@ def goes_on(study: Status) -> list[str]:
         return list(dict.fromkeys(map(_again, study.unfinished)))
     if study.running or study.waiting:
         return []
-    return [f"Then: {with_modules(study.names, 'frontier', str(study.folder))}"]
+    return [f"Then: {command_with_modules(study.names, 'frontier', str(study.folder))}"]
 
 
 def _again(job: Heartbeat) -> str:

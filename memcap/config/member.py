@@ -20,11 +20,11 @@ from memcap.knobs import (
     check,
     completed,
     defaults,
+    did_you_mean,
     field_values,
     key_of,
     keyed,
     knob,
-    meant,
     names_of,
     typed,
     whole,
@@ -429,7 +429,7 @@ def resolve(values: Config, task: type[Task] | None = None) -> Member:
         if knob_name not in names_of(cls):
             choices = ["lag", "length", *names_of(cls)]
             raise UserError(
-                f"task.{knob_name}: no such field; {meant(knob_name, choices)}task {name}"
+                f"task.{knob_name}: no such field; {did_you_mean(knob_name, choices)}task {name}"
                 f" has {', '.join(choices)}"
             )
     return Member(

@@ -140,7 +140,7 @@ class Recipe:
         above=0,
         below=1,
         before=None,
-        acts="update",
+        acts="update",  # a static setting of programs, unlike the rest of the schedule
     )
     warmup_share: float | None = knob(
         None,

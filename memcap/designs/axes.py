@@ -28,7 +28,7 @@ from memcap.config.recipes import (
     starts_itself,
 )
 from memcap.designs.design import FEWEST_WIDTHS
-from memcap.knobs import UserError, meant, names_of
+from memcap.knobs import UserError, did_you_mean, names_of
 from memcap.models.model import Model
 from memcap.rule import Evaluation
 from memcap.tasks import task_class
@@ -164,7 +164,7 @@ def _placed(base: Config, point: Config) -> Config:
             names = ["seed", "task", "recipe"]
             names += [f"{g}.{f}" for g, fs in allowed.items() for f in fs]
             raise UserError(
-                f"axes.{name}: no such field; {meant(name, names)}an axis is one of"
+                f"axes.{name}: no such field; {did_you_mean(name, names)}an axis is one of"
                 f" {', '.join(names)}"
             )
     return values

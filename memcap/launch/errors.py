@@ -11,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from memcap.config.recipes import of_yaml
-from memcap.knobs import UserError, alternatives, meant, of_disk
+from memcap.knobs import UserError, alternatives, did_you_mean, of_disk
 from memcap.launch.jobs import GROUPS, JOB_KEYS, chosen_tasks, fields_of
 from memcap.terminal.words import complain
 
@@ -105,7 +105,7 @@ def _unknown_key(key: str, overrides: Sequence[str]) -> str:
         fields = fields_of(group)
     else:
         return f"{key}: no such key; memcap train --cfg all prints every key"
-    return f"{key}: no such field; {meant(field, fields)}{who} has {', '.join(fields)}"
+    return f"{key}: no such field; {did_you_mean(field, fields)}{who} has {', '.join(fields)}"
 
 
 def one_line(error: UserError | OSError | JaxRuntimeError) -> str | None:

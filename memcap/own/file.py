@@ -10,6 +10,7 @@ import numpy as np
 
 from memcap.knobs import UserError
 from memcap.store.files import BadFileError, read_npz
+from memcap.terminal.words import plural
 
 EXAMPLE = "example"
 TEXTS = ("symbol_names", "class_names")  # for readers: the meaning of the numbers
@@ -147,11 +148,12 @@ class Sequences:
         count = len(self.inputs)
         if count < FEW:
             doubts.append(f"{count} sequences: nets will differ mostly by chance")
-        different = len({row.tobytes() for row in self.inputs})
-        if self.symbols is None and different < count:
+        copies = self._copies()
+        if copies:
+            verb = "occurs" if copies == 1 else "occur"
             doubts.append(
-                f"{count - different:,} sequences occur more than once, and may be on"
-                " both sides of a split: leave copies out, or give them one group"
+                f"{plural(copies, 'sequence')} {verb} more than once, and may be on both"
+                " sides of a split: leave copies out, or give them one group"
             )
         if self.classes is not None:
             return doubts
@@ -164,6 +166,16 @@ class Sequences:
         elif (targets == targets.round()).all() and len(np.unique(targets)) <= 20:
             doubts.append(text.format("whole numbers as floats", "astype(int)"))
         return doubts
+
+    def _copies(self) -> int:
+        """Count the sequences of numbers that are also in another group, or in another
+        part of the file's own split."""
+        if self.symbols is not None:
+            return 0
+        sides = self.groups if self.split is None else self.split
+        sides = np.arange(len(self.inputs)) if sides is None else sides
+        rows = [row.tobytes() for row in self.inputs]
+        return len({*zip(rows, sides.tolist(), strict=True)}) - len({*rows})
 
     @property
     def is_unscaled(self) -> bool:

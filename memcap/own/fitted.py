@@ -159,7 +159,9 @@ def load(folder: Path) -> FittedNet:
     except OSError as error:
         why = "has no net.npz and net.json; name a folder of memcap fit"
         if (folder / "rows").is_dir():
-            why = "memcap fit left no net there, as no width was enough"
+            why = (
+                "memcap fit left no net there: no width was enough, or it has not ended"
+            )
         raise UserError(f"{folder}: {why}") from error
     except (ValueError, LookupError, AttributeError, TypeError):
         is_whole = False

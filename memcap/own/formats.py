@@ -24,6 +24,7 @@ READERS = {
 TEXT_KINDS = (".csv", ".tsv")
 NO_VALUES = ["", "NA", "N/A", "NaN", "nan", "null", "NULL"]  # in a CSV file
 SEPARATORS = ",;\t|"  # that are found; where two are as frequent, the first
+GZIP = b"\x1f\x8b"  # with which a packed file begins, whatever its name
 # what is written as a number, whether or not it can be read as one
 NUMBER = r"^[-+\u2212]?\.?\d[\d.,' ]*([eE][-+]?\d+)?\s?%?$"
 YEAR_FIRST = r"^\d{4}-\d"
@@ -91,7 +92,7 @@ def _read_csv(
     if "" in names:
         raise UserError(
             f"{path}: column {names.index('') + 1} has no name (an index? pandas writes none"
-            " by index=False); name it, or leave it out"
+            " with index=False); name it, or leave it out"
         )
     if len({*names}) < len(names):
         raise UserError(f"{path}: has two columns of one name: {', '.join(names)}")
@@ -117,7 +118,9 @@ def _read_csv(
 
 def _header(path: Path) -> str:
     """Return the first line of a text, which gzip may have packed."""
-    opened: Any = gzip.open if path.suffix == ".gz" else open
+    with path.open("rb") as file:
+        is_packed = file.read(len(GZIP)) == GZIP
+    opened: Any = gzip.open if is_packed else open
     with opened(path, "rb") as file:
         return file.readline().decode("utf-8-sig", "replace")
 

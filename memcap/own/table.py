@@ -276,11 +276,11 @@ def long_form(frame: pl.DataFrame, columns: Columns, name: str = "frame") -> Lon
     """
     if columns.window is not None:
         frame, columns = _windows(frame, columns, name)
-    table = _cut(_checked(frame, columns, name))
+    table = _cut(_check(frame, columns, name))
     if not columns.features:
         _ask(table)
     features, input_words = _features(table)
-    arrays = {"inputs": _encoded(table, features)}
+    arrays = {"inputs": _encode(table, features)}
     if arrays["inputs"].ndim == 3:
         kind = float_of(arrays["inputs"][table.place, table.position])
         arrays["inputs"] = arrays["inputs"].astype(kind)
@@ -327,8 +327,8 @@ def sequences_of(
     """
     frame = frame.with_columns(pl.lit(0).alias(columns.target))
     only = replace(columns, drop=(), keep=(), group=None, split=None)
-    table = _cut(_checked(frame, only, name))
-    inputs = _encoded(table, features)
+    table = _cut(_check(frame, only, name))
+    inputs = _encode(table, features)
     sequences = [
         row[:length] for row, length in zip(inputs, table.lengths, strict=True)
     ]
@@ -349,7 +349,7 @@ def _windows(
     if columns.sequence == SEQUENCE and SEQUENCE not in frame.columns:
         frame = frame.with_columns(pl.lit(0).alias(SERIES))
         columns = replace(columns, sequence=SERIES)
-    table = _cut(_checked(frame, columns, name))
+    table = _cut(_check(frame, columns, name))
     if not columns.features:
         _ask(table)
     past = () if columns.target in columns.drop else (columns.target,)
@@ -376,7 +376,7 @@ def _windows(
 
 
 @dataclass(frozen=True)
-class _Checked:
+class _CheckedTable:
     """A table whose columns exist and mean one thing each: `columns` names its features
     and its step."""
 
@@ -395,7 +395,7 @@ class _Checked:
 
 
 @dataclass(frozen=True)
-class _Table(_Checked):
+class _Table(_CheckedTable):
     """Lines sequence by sequence, step by step, up to each one's last answer.
 
     Args:
@@ -444,7 +444,7 @@ def _roles(columns: Columns) -> dict[str, str]:
     return {option: column for option, column in roles.items() if column}
 
 
-def _checked(frame: pl.DataFrame, columns: Columns, name: str) -> _Checked:
+def _check(frame: pl.DataFrame, columns: Columns, name: str) -> _CheckedTable:
     """Check that each column exists, has one meaning, and has numbers or names; find the
     step and the features, where they are not given."""
     if columns.step is None and "step" in frame.columns:
@@ -455,7 +455,7 @@ def _checked(frame: pl.DataFrame, columns: Columns, name: str) -> _Checked:
         each for each in frame.columns if each not in away
     )
     columns = replace(columns, features=features)
-    table = _Checked(name, frame, columns)
+    table = _CheckedTable(name, frame, columns)
     used = [*roles.items(), *((FEATURES, each) for each in features)]
     lists = {"--categories": columns.categories, "--drop": columns.drop}
     lists["--keep"] = columns.keep
@@ -499,7 +499,7 @@ def _checked(frame: pl.DataFrame, columns: Columns, name: str) -> _Checked:
     return replace(table, frame=frame)
 
 
-def _check_cells(table: _Checked, column: pl.Series) -> None:
+def _check_cells(table: _CheckedTable, column: pl.Series) -> None:
     """Refuse names of which most are numbers, unless the user says that all are names."""
     text = column.cast(pl.String)
     seems = text.str.contains(NUMBER)
@@ -514,7 +514,7 @@ def _check_cells(table: _Checked, column: pl.Series) -> None:
         )
 
 
-def _in_order(table: _Checked) -> pl.DataFrame:
+def _in_order(table: _CheckedTable) -> pl.DataFrame:
     """Return the lines, sequence by sequence and step by step."""
     frame = table.frame
     sequence = table.columns.sequence
@@ -547,7 +547,7 @@ def _in_order(table: _Checked) -> pl.DataFrame:
     return frame
 
 
-def _cut(table: _Checked) -> _Table:
+def _cut(table: _CheckedTable) -> _Table:
     """Put lines in order, and cut each sequence after its last answer."""
     frame = _in_order(table)
     target = table.columns.target
@@ -667,7 +667,7 @@ def _feature(table: _Table, name: str) -> Feature:
     return Feature(name, mean=mean, gaps=gaps > 0)
 
 
-def _encoded(table: _Table, features: Sequence[Feature]) -> np.ndarray:
+def _encode(table: _Table, features: Sequence[Feature]) -> np.ndarray:
     """Return what the net sees of features, (N, T) symbols if it is one with names,
     otherwise (N, T, F) numbers."""
     if len(features) == 1 and features[0].names:

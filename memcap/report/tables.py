@@ -19,7 +19,7 @@ from memcap.knobs import UserError
 from memcap.own.losses import LossCurve, loss_curves
 from memcap.own.words import loss_table
 from memcap.rule import SHORTER_LAGS
-from memcap.runtime.plugins import with_modules
+from memcap.runtime.plugins import command_with_modules
 from memcap.store.columns import IDENTITY, START, Row
 from memcap.store.rows import IS_BY_LOSS, JUDGED, right_at_every_lag, without_failed
 from memcap.terminal.words import Column, Listing, NumberColumn, number, plural, show
@@ -201,7 +201,7 @@ def short_table(points: Sequence[Point], folder: Path) -> Listing:
     if any("open" in cell for row in rows for cell in row):
         notes.append(OPEN_NOTE)
     names = {name for point in points for name in (point.task.name, point.model.cell)}
-    command = with_modules(names, "frontier", str(folder))
+    command = command_with_modules(names, "frontier", str(folder))
     other = f"Other columns, and seeds that close open intervals: {command}"
     return Listing(
         TITLE, subset, rows, FRONTIER_DROPS, [*notes, *_warnings(points), other]

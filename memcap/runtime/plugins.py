@@ -43,7 +43,7 @@ def is_import_path(name: str) -> bool:
     return ":" in name
 
 
-def with_modules(names: Iterable[str], *words: str) -> str:
+def command_with_modules(names: Iterable[str], *words: str) -> str:
     """Return a command of memcap that first imports the modules of these names, as
     rows themselves import nothing: memcap --module my_tasks frontier."""
     modules = {name.partition(":")[0] for name in names if is_import_path(name)}

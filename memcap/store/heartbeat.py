@@ -312,13 +312,13 @@ def read(folder: Path) -> dict[str, Heartbeat]:
         bad = OSError, ValueError, TypeError, LookupError, RecursionError
         with contextlib.suppress(*bad):
             stored = json.loads(path.read_text(encoding="utf-8"))
-            longest = (_made(Running, each) for each in stored["longest"])
-            heartbeat = _made(Heartbeat, stored | {"longest": tuple(longest)})
+            longest = (_dataclass_of(Running, each) for each in stored["longest"])
+            heartbeat = _dataclass_of(Heartbeat, stored | {"longest": tuple(longest)})
             heartbeats[path.stem] = heartbeat
     return heartbeats
 
 
-def _made(kind: type[Any], stored: dict[str, Any]) -> Any:
+def _dataclass_of(kind: type[Any], stored: dict[str, Any]) -> Any:
     """Return a dataclass of what was stored, which may have further fields."""
     return kind(**{field.name: stored[field.name] for field in fields(kind)})
 

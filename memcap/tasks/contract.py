@@ -165,9 +165,12 @@ def _mistake(
     numbers = array[at]
     if not np.isfinite(numbers).all():
         return f"gives {name} that are not finite", "numbers"
-    least, most = numbers.min(initial=0), numbers.max(initial=0)
-    if end is not None and (least < 0 or most >= end):
+    if (
+        end is not None
+        and numbers.size
+        and not 0 <= numbers.min() <= numbers.max() < end
+    ):
         limit = "vocabulary" if name == "inputs" else "outputs"
-        came = f"gives {name} from {least} to {most}"
+        came = f"gives {name} from {numbers.min()} to {numbers.max()}"
         return came, f"from 0 to {end - 1}, as {limit} says"
     return None

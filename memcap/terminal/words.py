@@ -173,15 +173,17 @@ class Listing:
 
         unbounded = options.update(width=UNBOUNDED, max_width=UNBOUNDED)
         plain = not console.is_terminal
-        for count in range(len(self.drops) + 1):
-            table = self._table(self.drops[:count], plain)
+        heads = [column.head for column in self.columns]
+        drops = [head for head in self.drops if head in heads]
+        for count in range(len(drops) + 1):
+            table = self._table(drops[:count], plain)
             width = Measurement.get(console, unbounded, table).minimum
             if plain or width <= options.max_width:
                 break
         yield Text(printable(self.title), style="bold")
         width = max(width, options.max_width)
         yield from console.render(table, options.update(max_width=width))
-        yield from (Text(printable(note)) for note in self._below(self.drops[:count]))
+        yield from (Text(printable(note)) for note in self._below(drops[:count]))
 
     def _table(self, dropped: Sequence[str], plain: bool) -> Table:
         from rich import box

@@ -143,9 +143,9 @@ class Lanes:
         self.trainer = self.program.trainer
         self.lanes: list[Lane | None] = [None] * self.program.lanes
         self.tests = self.trainer.spec.task.rule.tests
-        self.states = _stacked([empty_state(self.trainer)] * self.program.lanes)
+        self.states = _stack([empty_state(self.trainer)] * self.program.lanes)
         operands, _ = empty_operands(self.trainer)
-        self.operands = _stacked([operands] * self.program.lanes)
+        self.operands = _stack([operands] * self.program.lanes)
         self.operands_on_device: Any = None
 
     @property
@@ -323,7 +323,7 @@ class Lanes:
         """Stack the operands of some lanes; the others get no blocks."""
         first = next(iter(operands.values()))
         empty = jax.tree.map(np.zeros_like, first)
-        return _stacked([operands.get(k, empty) for k in range(len(self.lanes))])
+        return _stack([operands.get(k, empty) for k in range(len(self.lanes))])
 
     def results(self) -> dict[int, Result]:
         """Return the results of the members that have ended, by lane."""
@@ -366,7 +366,7 @@ class Lanes:
         return checkpoints
 
 
-def _stacked(lanes: Sequence[Any]) -> Any:
+def _stack(lanes: Sequence[Any]) -> Any:
     return jax.tree.map(lambda *leaves: np.stack(leaves), *lanes)
 
 

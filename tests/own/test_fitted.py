@@ -120,7 +120,7 @@ def test_a_net_that_is_not_as_it_was_written_is_one_line(name, change, tmp_path)
 
 
 BAD = {
-    "none new.csv": "none: memcap fit left no net there, as no width was enough",
+    "none new.csv": "none: memcap fit left no net there: no width was enough, or it has not",
     "gone new.csv": "gone: has no net.npz and net.json; name a folder of memcap fit",
     "arrays new.csv": "arrays: was trained on arrays or windows",
     ". new.npz": "new.npz: must be a .csv",
