@@ -151,7 +151,8 @@ class Claim:
     post_hoc: bool = False  # its rule was changed after its rows had been seen
     why: str = ""  # the likely reason why it does not hold in the published rows; empty if it does
     # False if the published nets, trained for less than the paper's, do not learn what it
-    # is about: where they fail it is not reached, and they do not deny it
+    # is about, or learn on easier sequences what the paper's do not: then they do not
+    # deny it
     reached: bool = True
 
     @property

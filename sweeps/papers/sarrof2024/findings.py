@@ -1,6 +1,6 @@
 """Do layers with positive gates follow star-free languages and counters, but not parity?
 
-Protocol: a language is star-free if following it takes no count modulo a number. Mamba
+Protocol: a regular language is star-free if following it takes no count modulo a number. Mamba
 is trained on 27 languages: at each symbol it says which symbols may come next, and a
 string is right if all its answers are. Strings have 1 to 50 symbols in training, and 51
 to 100 in a further test (of counters also 101 to 150). One to three layers of 16 to 256
