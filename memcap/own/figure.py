@@ -78,10 +78,10 @@ def _plot(curve: LossCurve, data: pl.DataFrame) -> Figure:
     recipe = f"{curve.recipe.name}, lr {curve.recipe.lr:g}, budget {curve.recipe.budget} steps"
     fold = "repeat" if curve.task.has_own_split else "fold"
     text = (
-        f"Marks show means over {len(curve.folds)} {fold}s, and standard errors. In each {fold}"
-        f" the net that is best on validation counts. Validation chooses the width: the narrowest"
-        f" in the band, {curve.margin:.2g} above the best of {units[0]} to {units[-1]} units,"
-        f" unless it is worse in every {fold}. Recipe: {recipe}."
+        f"Marks show means over {plural(len(curve.folds), fold)}, and standard errors."
+        f" In each {fold} the net that is best on validation counts. Validation chooses the width:"
+        f" the narrowest in the band, {curve.margin:.2g} above the best of {units[0]} to"
+        f" {units[-1]} units, unless it is worse in every {fold}. Recipe: {recipe}."
     )
     write_below(figure, "\n".join(textwrap.wrap(text, 110)))
     figure.subplots_adjust(left=0.13)

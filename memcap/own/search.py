@@ -75,18 +75,18 @@ class WidthSearch:
         for units in sorted(units for units in widths if units > FIRST):
             if may_gain(curve, wide):
                 curve = self.curve_of([units], recipes)
+        # Each once: nets that diverge at once have no loss, and would be asked for for ever.
+        rounds: set[tuple[int, int]] = set()
         while True:
+            width, seeds = next_width(curve), 0
             narrower = curve.next_narrower
-            if (
-                narrower is not None
-                and curve.did_not_train(narrower)
-                and narrower.runs < STARTS * self.folds
-            ):
-                curve = self.curve_of([narrower.units], recipes, STARTS)
-            elif (width := next_width(curve)) is not None:
-                curve = self.curve_of([width], recipes)
-            else:
+            if narrower is not None and curve.did_not_train(narrower):
+                again = narrower.units, STARTS
+                width, seeds = again if again not in rounds else (width, seeds)
+            if width is None or (width, seeds) in rounds:
                 return curve
+            rounds.add((width, seeds))
+            curve = self.curve_of([width], recipes, seeds)
 
     def race(self) -> tuple[tuple[Recipe, Recipe], float]:
         """Return the recipes whose narrow and whose wide nets have the lowest validation

@@ -102,7 +102,7 @@ def _folds(curve: LossCurve) -> str:
     count = len(curve.folds)
     if curve.task.has_own_split:
         return f"{plural(count, 'repeat')} on the file's own split"
-    return f"{count} folds"
+    return plural(count, "fold")
 
 
 def _too_few(curve: LossCurve) -> list[str]:

@@ -241,12 +241,13 @@ class Mirror:
         return _read_points(paths, members)
 
     def _send_progress(self, is_due: bool = False) -> None:
-        """Add a point to the study's run, if there was none lately and nobody else does."""
+        """Add a point to the study's run, once a member has ended, if there was none lately
+        and nobody else does."""
         now = time.monotonic()
         is_due |= now - self.last_point > SECONDS_BETWEEN_POINTS
-        if self.others_train or not is_due:
-            return
         ended = self.ended
+        if self.others_train or not is_due or not ended:
+            return
         values = {"study/seconds": now - self.started, "study/done": len(ended)}
         if not all(is_by_loss(member.row) for member in ended):
             values["study/solved"] = sum(bool(member.row["solved"]) for member in ended)

@@ -177,6 +177,20 @@ def test_the_study_s_run_has_a_point_now_and_then(tmp_path, service, monkeypatch
     assert service.results == []
 
 
+def test_the_study_s_run_begins_with_the_first_member_that_ends(
+    tmp_path, service, monkeypatch
+):
+    """A member in training alone says nothing of the study, and stops nothing."""
+    monkeypatch.setattr(mirror, "SECONDS_BETWEEN_POINTS", 0.0)
+    put_job(tmp_path / "study", TOKEN, [0])
+    some = {100: {"train/loss": 0.5}}
+    curves.write_running(tmp_path / "study", TOKEN, {key(0): some})
+    ours = mirror_of(tmp_path)
+    ours.send()
+    assert service.names == NAMES[:1]
+    assert service.points == []
+
+
 class ExitingService(ListService):
     def send(self, run, points, summary=None):
         raise SystemExit("disk full")
