@@ -136,7 +136,7 @@ def test_no_import_points_up():
 
 
 def breaches(code: dict[str, str]) -> list[str]:
-    """What reads rows and is imported, by way of others or not, by what makes them."""
+    """Return what reads rows and is imported by what makes them, directly or not."""
     edges = graph(code)
 
     def within(module: str, names: str) -> bool:

@@ -200,7 +200,7 @@ class Answer:
 
     @cached_property
     def kind(self) -> Kind:
-        """What the width rests on, or why there is none."""
+        """The basis of the width, or the reason why there is none."""
         if self.units is not None:
             if self.training_lag != self.question.lag:
                 return "longer"
@@ -217,7 +217,7 @@ class Answer:
 
     @property
     def lacks(self) -> Literal["shorter lags", "later starts", None]:
-        """What the question is about and the rows are not: whether nets are right at
+        """The part of the question that the rows do not answer: whether nets are right at
         shorter lags, too, or also where what counts begins after the first step."""
         if self.question.up_to and self.at not in SHORTER_LAGS:
             return "shorter lags"
@@ -242,7 +242,7 @@ class Answer:
 
     @property
     def evidence(self) -> Evidence:
-        """What the answer rests on, to compare it with answers from other rows."""
+        """The evidence, to compare the answer with those from other rows."""
         lag = self.question.lag
         lags = [lag] if self.is_conclusive else self.lags
         runs = (sum(self.points[k].runs) * min(k, lag) / max(k, lag) for k in lags)

@@ -561,7 +561,7 @@ def _on_theory(answer: Answer) -> list[str]:
     theory = _references(answer)
     length = answer.point.length if answer.point else task.length(lag)
     noun = "number" if task.vocabulary is None else "symbol"
-    held = plural(task.facts(lag, length).held, noun)
+    symbols = plural(task.facts(lag, length).held, noun)
     kind = "a reference, not a floor"
     if theory.linear_floor == theory.one_per_number:
         kind = "a floor for linear cells"
@@ -571,7 +571,7 @@ def _on_theory(answer: Answer) -> list[str]:
     if theory.readout_floor > 1:
         readout = f", and by a linear read-out {plural(theory.readout_floor, 'unit')}"
     lines = [
-        f"A net must hold {held}, or {_rounded(theory.bits, 'bit')}. The"
+        f"A net must hold {symbols}, or {_rounded(theory.bits, 'bit')}. The"
         f" floor, by float32 information, is {plural(theory.information_floor, 'unit')}"
         f"{readout}. One carry number per {noun} held takes"
         f" {plural(theory.one_per_number, 'unit')} ({kind})."

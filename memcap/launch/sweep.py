@@ -26,7 +26,7 @@ def knows_all_jobs(config: DictConfig) -> bool:
 
 
 def jobs_of(config: DictConfig, loader: ConfigLoader) -> Iterator[Job]:
-    """Compose the jobs of a multirun, each as it is asked for.
+    """Compose the jobs of a multirun, each when the iterator comes to it.
 
     Raises:
         UserError: there are none, or too many.

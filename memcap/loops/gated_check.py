@@ -53,7 +53,7 @@ def is_right(loop: Loop, kind: Any, size: Case) -> bool:
     readout = Readout(np.empty((size.units, size.outputs)), np.empty(size.outputs))
     shape = size.steps, size.batch
     vectors = np.empty((*shape, size.features * size.vectors))
-    drawn = jax.tree.map(draw, (weights, carry, readout, vectors))
+    values = jax.tree.map(draw, (weights, carry, readout, vectors))
     symbols = rng.integers(size.features, size=shape, dtype=np.int32)
     classes = rng.integers(size.outputs, size=shape, dtype=np.int32)
     counts = np.arange(size.steps)[:, None] < size.steps - 1
@@ -76,8 +76,8 @@ def is_right(loop: Loop, kind: Any, size: Case) -> bool:
         gradient = jax.grad(results, argnums=1, has_aux=True)
         return [gradient(by, arrays) for by in (loop, plain.LOOP)]
 
-    compiled = jax.jit(both).lower(drawn).compile(QUICK)
-    pairs = zip(*map(jax.tree.leaves, compiled(drawn)), strict=True)
+    compiled = jax.jit(both).lower(values).compile(QUICK)
+    pairs = zip(*map(jax.tree.leaves, compiled(values)), strict=True)
     return all(_are_equal(*map(np.asarray, pair)) for pair in pairs)
 
 

@@ -77,16 +77,13 @@ class WidthSearch:
                 curve = self.curve_of([units], recipes)
         # Each once: nets that diverge at once have no loss, and would be asked for for ever.
         rounds: set[tuple[int, int]] = set()
-        while True:
-            width, seeds = next_width(curve), 0
-            narrower = curve.next_narrower
-            if narrower is not None and curve.did_not_train(narrower):
-                again = narrower.units, STARTS
-                width, seeds = again if again not in rounds else (width, seeds)
-            if width is None or (width, seeds) in rounds:
-                return curve
-            rounds.add((width, seeds))
+        while choices := [
+            choice for choice in next_rounds(curve) if choice not in rounds
+        ]:
+            width, seeds = choices[0]
+            rounds.add(choices[0])
             curve = self.curve_of([width], recipes, seeds)
+        return curve
 
     def race(self) -> tuple[tuple[Recipe, Recipe], float]:
         """Return the recipes whose narrow and whose wide nets have the lowest validation
@@ -188,6 +185,17 @@ def may_gain(curve: LossCurve, wide: float) -> bool:
     if not curve.enough or curve.widths[-1].units < 4 * curve.enough[0].units:
         return True
     return wide < curve.enough[0].on_validation.folds[0] - curve.margin
+
+
+def next_rounds(curve: LossCurve) -> list[tuple[int, int]]:
+    """Return the units to train next and the nets of each fold, 0 for the usual number:
+    further starts of a width that did not train, then a width in between."""
+    narrower = curve.next_narrower
+    rounds = []
+    if narrower is not None and curve.did_not_train(narrower):
+        rounds.append((narrower.units, STARTS))
+    width = next_width(curve)
+    return rounds if width is None else [*rounds, (width, 0)]
 
 
 def next_width(curve: LossCurve) -> int | None:

@@ -581,11 +581,11 @@ def _ask(table: _Table) -> None:
     """Ask about features that look like none."""
     columns = table.columns
     features = [name for name in columns.features if name not in columns.keep]
-    found = doubts(table.frame, features, columns.sequence, table.answer)
-    if found:
+    questions = doubts(table.frame, features, columns.sequence, table.answer)
+    if questions:
         raise table.wrong(
-            f"{', '.join(found.values())}; --drop {','.join(found)} keeps what is no feature"
-            " from the net, --keep shows it"
+            f"{', '.join(questions.values())}; --drop {','.join(questions)} keeps what is no"
+            " feature from the net, --keep shows it"
         )
 
 

@@ -33,8 +33,8 @@ class DrawnAtLength(NamedTuple):
     def block(self, task: Task, k: Any, steps: int, batch: int) -> Block:
         """Draw block k."""
         key = jax.random.fold_in(jax.random.wrap_key_data(self.key), k)
-        drawn = task.unseen(key, self.lag, self.length, steps, batch)
-        return Block(drawn, self.length)
+        sequences = task.unseen(key, self.lag, self.length, steps, batch)
+        return Block(sequences, self.length)
 
 
 class DrawnAtLengths(NamedTuple):

@@ -280,8 +280,8 @@ def score_lag(
         if numbers is None:
             key = stream_key(member, Stream.CONFIRM, next_draw())
             ends = map(np.int32, (lag, lengths[0], lengths[-1]))
-            drawn = DrawnAtLengths(key, *ends)
-            yield _operands(member, drawn, blocks * len(lengths))
+            sequences: Sequences = DrawnAtLengths(key, *ends)
+            yield _operands(member, sequences, blocks * len(lengths))
             return
         of_length = groupby(lengths, lambda length: numbers[length - shortest])
         for number, group in of_length:

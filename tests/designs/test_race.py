@@ -180,7 +180,7 @@ def passes_with_one_seed(member):
 
 
 def passes_where_wide(member):
-    """Of those that train wide nets most seeds win, and then fewest steps."""
+    """Return the outcome of a member that passes if it is wide, but for a seed of `hold`."""
     name = member.recipe.name
     fails = member.model.units < FEWEST_WIDE_UNITS or (
         name == "hold" and member.seed == 0

@@ -70,7 +70,6 @@ __all__ = [
     "of_studies",
     "ranking",
 ]
-MOST_UNITS = 48  # of a cell on the map whose state is a vector
 # cells of sweeps/cells/published_layers whose convolution makes the values, too
 VALUES_CONVOLVED = "delta_net", "gated_delta_net", "gla", "mamba2"
 # cells of that study without a convolution of four
