@@ -53,6 +53,7 @@ TOGETHER = {  # studies that are drawn together, by the first of them and the fi
     ("cell_map_tasks", "cell_map"): STUDIES["cell_map_tasks"],
     ("cell_map_bits", "cell_map_bits"): findings.load("cell_map_bits").STUDIES,
     ("cell_map_steps", "cell_map_steps"): findings.load("cell_map_steps").STUDIES,
+    ("recall_pairs", "recall_pairs"): findings.load("recall_pairs").STUDIES,
     ("optimizers", "optimizers"): (
         "optimizers",
         "optimizers_frontier",

@@ -7,6 +7,7 @@ import pytest
 from breadth import leave
 from lstm_reference import quick_jit
 
+from memcap.findings import load
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
 from memcap.models.network import forward_pass
@@ -62,26 +63,29 @@ def test_a_key_of_one_number_follows_parity_in_16_bytes(lag, length):
 
 
 @pytest.mark.breadth
-def test_keys_of_as_many_numbers_as_there_are_keys_recall_in_two_units():
-    """A value is a place on a circle: 16 numbers and the last input, as with K = 16 in one unit."""
-    task = Mqar(pairs=4, symbols=8)
-    architecture = Architecture(Model("delta_net+key8", 2), task.features, task.outputs)
-    assert 4 * architecture.carry_numbers() == 132
-    symbols = np.eye(17)
-    angles = np.arange(8) * np.pi / 4
+@pytest.mark.parametrize(("pairs", "symbols"), [(4, 8), (4, 32), (32, 32)])
+def test_keys_of_as_many_numbers_as_there_are_keys_recall_in_two_units(pairs, symbols):
+    """A value is a place on a circle: as many numbers as the study recall_pairs draws."""
+    task = Mqar(pairs=pairs, symbols=symbols)
+    name, units = load("recall_pairs").BY_HAND
+    model = Model(name.format(symbols), units)
+    architecture = Architecture(model, task.features, task.outputs)
+    assert architecture.carry_numbers() == 2 * symbols + 2 * symbols + 1
+    every = np.eye(2 * symbols + 1)
+    angles = np.arange(symbols) * 2 * np.pi / symbols
     circle = np.stack([np.cos(angles), np.sin(angles)], 1)
-    nothing = np.zeros((17, 8))
+    nothing = np.zeros((2 * symbols + 1, symbols))
+    values = every[:, symbols : 2 * symbols]
+    gate = np.concatenate([2 * SURE * values.sum(1), np.zeros(2 * symbols + 1)])
     cell = {
-        "gate": np.concatenate([2 * SURE * symbols[:, 8:16].sum(1), np.zeros(17)])[
-            :, None
-        ],
+        "gate": gate[:, None],
         "bias": np.array([-SURE]),
-        "value": np.concatenate([symbols[:, 8:16] @ circle, np.zeros((17, 2))]),
-        "key": np.concatenate([nothing, symbols[:, :8]]),
-        "query": np.concatenate([symbols[:, :8], nothing]),
+        "value": np.concatenate([values @ circle, np.zeros((2 * symbols + 1, 2))]),
+        "key": np.concatenate([nothing, every[:, :symbols]]),
+        "query": np.concatenate([every[:, :symbols], nothing]),
     }
-    assert correct(task, 8, 16, architecture, cell, circle.T) == 1
-    assert correct(task, 40, 80, architecture, cell, circle.T) == 1
+    for lag in 2 * pairs, 10 * pairs:
+        assert correct(task, lag, 2 * lag, architecture, cell, circle.T) == 1
 
 
 @pytest.mark.parametrize(("lag", "period"), leave([(8, 9), (15, 16)]))

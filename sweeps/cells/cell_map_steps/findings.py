@@ -64,21 +64,24 @@ def nets(rows: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([early.cast({"budget": pl.Int64}), later])
 
 
-def narrowest(rows: pl.DataFrame, by: str, size: str) -> pl.DataFrame:
-    """Return the size of the narrowest nets of which half pass, by task, cell and `by`.
+def narrowest(
+    rows: pl.DataFrame, by: str, size: str, place: str = "task", share: float = 0.5
+) -> pl.DataFrame:
+    """Return the size of the narrowest nets of which a share passes, by place, cell and
+    `by`.
 
     The column `size` is null if no width tried is enough. `fails` is the widest of which
-    under half pass, of those below `size` if there is one.
+    fewer pass, of those below `size` if there is one.
     """
-    net = "task", "cell", by
-    half = pl.col("solved").mean() >= 0.5
+    net = place, "cell", by
+    passes = pl.col("solved").mean() >= share
     widths = rows.group_by(*net, "lr", size).agg(
-        half=half, enough=half & (pl.len() >= LEAST_NETS)
+        passes=passes, enough=passes & (pl.len() >= LEAST_NETS)
     )
-    widths = widths.group_by(*net, size).agg(pl.col("half", "enough").any())
+    widths = widths.group_by(*net, size).agg(pl.col("passes", "enough").any())
     least = pl.col(size).filter("enough").min()
     below = least.is_null() | (pl.col(size) < least)
-    fails = pl.col(size).filter(~pl.col("half") & below).max().alias("fails")
+    fails = pl.col(size).filter(~pl.col("passes") & below).max().alias("fails")
     return widths.group_by(net).agg(least, fails).sort(net)
 
 
