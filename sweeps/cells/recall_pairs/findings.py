@@ -72,6 +72,13 @@ LEGEND: dict[str, Any] = {
     "frameon": False,
     "fontsize": 9,
 }
+BOUNDED = {
+    "knobs": pl.String,
+    "symbols": pl.Int64,
+    "pairs": pl.Int64,
+    "floor": pl.Float64,
+    "by_hand": pl.Float64,
+}
 BY_HAND = "delta_net+key{}", 2  # cell and units of tests/cells/test_hand_set_keys.py
 
 
@@ -131,7 +138,7 @@ def needs(rows: pl.DataFrame) -> pl.DataFrame:
     sizes = sizes.with_columns(pl.Series("bits", bits, pl.Float64))
     nets = nets.join(sizes, on=counted).with_columns(cell=cell)
     places = nets.unique("knobs").to_dicts()
-    bounds = pl.DataFrame([_bounds(net) for net in places])
+    bounds = pl.DataFrame([_bounds(net) for net in places], BOUNDED)
     how = pl.struct("budget", "each").alias("how")
     found = load("cell_map_steps").narrowest(
         nets.with_columns(how), "how", "bits", place="knobs", share=SHARE
