@@ -9,7 +9,6 @@ import polars as pl
 from scipy.stats import kendalltau
 
 from memcap.figures import Drawn
-from memcap.findings import load
 from memcap.findings.tables import (
     STEPS_TO,
     STUDIES,
@@ -70,17 +69,6 @@ __all__ = [
     "of_studies",
     "ranking",
 ]
-# cells of sweeps/cells/published_layers whose convolution makes the values, too
-VALUES_CONVOLVED = "delta_net", "gated_delta_net", "gla", "mamba2"
-# cells of that study without a convolution of four
-WITHOUT_CONVOLUTION = {
-    "gla+gate": "GLA",
-    "gated_delta_net+gate+rate": "Gated DeltaNet",
-    "mlstm+gate": "mLSTM",
-    "mamba2+gate+skip": "Mamba-2",
-    "delta_product+gate": "DeltaProduct",
-    "delta_net": "DeltaNet",
-}
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
@@ -129,6 +117,8 @@ def map_recipes() -> str:
         recipe = p.recipe.name + ", no curriculum" * (p.recipe.curriculum is None)
         net = f"`{need.cell}`", need.place
         words = as_others[need.cell, need.place], need.words
+        if words[0] == words[1] and not atlas:
+            continue
         lines.append((*net, *words, recipe, atlas))
     heads = "cell", "task", "as the other cells", "by the best recipe", "which"
     return table((*heads, "atlas"), lines)
@@ -145,85 +135,6 @@ def map_seeds(map_name: str) -> str:
         f'Each number of bytes rests on {numbers} seeds, and each "under half" on {failures}, at'
         " the width that has the most; at others a race trained fewer."
     )
-
-
-def best_cells() -> str:
-    """On each task of the map, the cells that may need the fewest bytes, and those that
-    mostly fail; and what the map says nothing of, published layers."""
-    lines = []
-    one_recipe = needs_of(*RUNS)
-    all_recipes = needs_of(*STUDIES["cell_map"])
-    taus = agreement(one_recipe, all_recipes)
-    alike = by_place(one_recipe)
-    for place, there in by_place(all_recipes).items():
-        best, as_others = (
-            ", ".join(f"{n.cell} {n.width}{n.budget}" for n in best_of(some))
-            for some in (there, alike[place])
-        )
-        failing = sorted(need.cell for need in there if not need.point.trains)
-        tau = f"{taus[place][0]:.2f}"
-        lines.append((place, as_others, best, tau, ", ".join(failing)))
-    heads = (
-        "task",
-        "may need the fewest bytes of state, all by one recipe of 3,000 steps",
-        "by the best recipe, of up to 24,000 for four cells",
-        "tau",
-        "fewer than half of the seeds at every width",
-    )
-    cells = table(heads, lines)
-    text = (
-        "These are bare recurrences: one layer, one head, and, where the state is a matrix, keys of"
-        " K = 16 numbers and no convolution but kernels over this input and the one before. All"
-        " were trained for at most 3,000 steps by one recipe (the delay line by two); GRU, LSTM,"
-        " tanh net and sLSTM also by others, of up to 24,000 steps. So the last column says nothing"
-        " of a layer as it was published. In three layers, each with a convolution over four steps"
-        " (1,752 bytes and more; by default GLA has none) and at most 2,000 steps, DeltaNet, Gated"
-        " DeltaNet, GLA and Mamba-2 copy in"
-        f" {with_convolution('copy', *VALUES_CONVOLVED)} nets and shift in"
-        f" {with_convolution('delay_line', *VALUES_CONVOLVED)}, and mLSTM with its skip in"
-        f" {with_convolution('copy', 'mlstm', part='skip')} and"
-        f" {with_convolution('delay_line', 'mlstm', part='skip')} (sweeps/cells/published_layers)."
-        " Of nets with kernels over two inputs and their other parts these shift in 24,000 steps:"
-        f" {without_convolution()}."
-        " Where the two columns of cells differ, more steps and another recipe make the difference;"
-        " tau is Kendall's, between the orders by both. Cells with a matrix also carry their last"
-        " input, one symbol, which counts as one byte (memcap runs it as a one-hot vector of"
-        f" float32 numbers: {one_hot('mqar')} bytes at recall and {one_hot('parity')} at parity)."
-    )
-    return f"{filled(text)}\n\n{cells}"
-
-
-def one_hot(name: str) -> int:
-    """Return the bytes of a symbol as numbers, at the recall or parity of the map."""
-    (task,) = {
-        need.point.task for need in needs_of(*RUNS) if need.point.task.name == name
-    }
-    return 4 * task.features
-
-
-def with_convolution(task: str, *cells: str, part: str = "conv4") -> str:
-    """Count the nets of three published layers with a convolution that pass."""
-    parts = pl.col("cell").str.split("+")
-    convolves = parts.list.contains("conv4") & parts.list.contains(part)
-    return counted(task, convolves, parts.list.first().is_in(cells))
-
-
-def without_convolution() -> str:
-    """Count the nets of three published layers without a convolution that shift, given
-    more steps, by cell: "GLA 4 of 4"."""
-    steps = load("published_layers").MORE_STEPS
-    *others, last = (
-        f"{name} {counted('delay_line', pl.col('budget') == steps, pl.col('cell') == cell)}"
-        for cell, name in WITHOUT_CONVOLUTION.items()
-    )
-    return f"{', '.join(others)} and {last}"
-
-
-def counted(task: str, *which: pl.Expr) -> str:
-    """Count the nets of three published layers that pass, as the map judges them: "4 of 4"."""
-    nets = rows_of("published_layers").filter(*which, task=task, layers=3)
-    solved = nets.with_columns(AS_ON_MAP)["solved"]
-    return f"{solved.sum()} of {len(solved)}"
 
 
 def in_two_runs(runs: Sequence[str]) -> str:
@@ -279,7 +190,8 @@ def half_pass(nets: pl.DataFrame) -> dict[tuple[str, str], int]:
 
 
 def cell_map_longer() -> str:
-    """Count the nets that pass in 24,000 steps at widths with which under half pass on the map."""
+    """Count the nets that pass in 24,000 steps at widths with which under half pass on the map,
+    where half do at one of them."""
     rows = rows_of("cell_map_budgets").filter(pl.col("budget") >= 3000)
     # without the widest nets, which were trained for 3,000 steps, too
     is_alone = pl.col("budget").n_unique().over("task", "cell", "units") == 1
@@ -289,6 +201,8 @@ def cell_map_longer() -> str:
     lines = []
     for place, cell, nets, verdict, _ in by_net(rows):
         on_map = as_on_the_map(nets).filter(lr=rate)
+        if nets.group_by("units").agg(pl.col(verdict).mean())[verdict].max() < 0.5:
+            continue
         steps = nets.filter(verdict)[STEPS_TO[verdict]].median()
         counts = passing(on_map, verdict), passing(nets, verdict)
         lines.append((place, cell, *counts, f"{steps:,.0f}" if steps else ""))
@@ -356,5 +270,4 @@ TABLES = {
     "cell map tasks": lambda: by_bytes(*STUDIES["cell_map_tasks"]),
     "cell map tasks seeds": lambda: map_seeds("cell_map_tasks"),
     "cell map longer": cell_map_longer,
-    "cell map in short": best_cells,
 }

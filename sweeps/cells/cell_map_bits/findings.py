@@ -67,21 +67,6 @@ def _of_studies() -> pl.DataFrame:
     return needs(pl.concat(map(rows_of, STUDIES), how="diagonal_relaxed"))
 
 
-def bits_table() -> str:
-    """Tabulate the bits of state that each cell needs, by the bits of a number."""
-    lines = []
-    for (task, cell), own in _of_studies().group_by(
-        "task", "cell", maintain_order=True
-    ):
-        words = {need["each"]: STEPS.in_words(need, "bits") for need in own.to_dicts()}
-        fewest = f"{own['bits'].min():,.0f}"
-        ends = fewest, f"{own['floor'][0]:.1f}"
-        by_bits = (words.get(each, "") for each in BITS)
-        lines.append((STEPS.TASKS[task], f"`{cell}`", *by_bits, *ends))
-    heads = [f"{each} bit{'s' * (each > 1)} each" for each in BITS]
-    return table(("task", "cell", *heads, "the fewest", "the floor"), lines)
-
-
 def orders_table() -> str:
     """List the cells by the fewest bits that each needs, and by those of float32 numbers."""
     lines = []
@@ -129,4 +114,4 @@ def draw(rows: pl.DataFrame) -> Drawn:
     return finish(picture, rows, data, caption, 140, bottom=0.25, top=0.95, hspace=0.85)
 
 
-TABLES = {"cell map bits": bits_table, "cell map orders in bits": orders_table}
+TABLES = {"cell map orders in bits": orders_table}

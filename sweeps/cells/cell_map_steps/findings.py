@@ -107,10 +107,13 @@ def in_words(need: dict[str, float | None], size: str = "bytes") -> str:
 
 
 def steps_table() -> str:
-    """Tabulate the bytes that each cell needs by the steps that it is trained for."""
+    """Tabulate the bytes that each cell needs by the steps that it is trained for, where
+    a width is enough."""
     found = needs(nets(pl.concat(map(rows_of, STUDIES))))
     lines = []
     for (task, cell), own in found.group_by("task", "cell", maintain_order=True):
+        if own["bytes"].null_count() == own.height:
+            continue
         words = {need["budget"]: in_words(need) for need in own.to_dicts()}
         lines.append((TASKS[task], f"`{cell}`", *(words.get(n, "") for n in STEPS)))
     heads = [f"{steps:,} steps" for steps in STEPS]

@@ -13,16 +13,12 @@ LAYER_TASKS = {
     "mqar": "recall of 4 pairs",
 }
 
-
-# of sweeps/cells/published_layers.yaml, the layers in which each task has all combinations of parts
-LAYERS_WITH_PARTS = {"delay_line": 3, "copy": 3, "mqar": 1}
 STEPS = 2000
 MORE_STEPS = 24_000
 
 
-WITH_PARTS = pl.col("task").replace_strict(LAYERS_WITH_PARTS).eq(
-    pl.col("layers")
-) & ~pl.col("cell").str.contains("clock")
+# the layers that have all combinations of parts
+WITH_PARTS = pl.col("layers").eq(3) & pl.col("task").is_in(("delay_line", "copy"))
 
 
 def layers_that_pass(own: pl.DataFrame, task: str) -> str:
@@ -38,37 +34,25 @@ def layers_that_pass(own: pl.DataFrame, task: str) -> str:
     return f"{passed.height} of {own.height}{steps or best}{short}"
 
 
-def published_layers() -> str:
-    """Count the nets of layers with parts of the published ones that pass, but for
-    those that parts_of_layers has."""
-    lines: dict[tuple[str, int], dict[str, str]] = {}
+def layers_with_clocks() -> str:
+    """Count the nets of one layer with a clock that pass."""
+    lines: dict[str, dict[str, str]] = {}
     rows = (
         load("cell_map")
         .in_bytes(rows_of("published_layers"))
-        .filter(pl.col("curriculum").is_not_null(), ~WITH_PARTS)
+        .filter(pl.col("cell").str.contains("clock"))
     )
-    for (cell, layers, task), own in rows.group_by("cell", "layers", "task"):
-        line = lines.setdefault((cell, layers), {})
-        line[task] = layers_that_pass(own, task)
-        if task == "delay_line":
-            line["bytes"] = f"{own['bytes'][0]}"
-    order = sorted(
-        lines, key=lambda net: (net[0].partition("+")[0], net[1], len(net[0]), net[0])
-    )
+    for (cell, task), own in rows.group_by("cell", "task"):
+        lines.setdefault(cell, {})[task] = layers_that_pass(own, task)
     cells = (
-        (
-            f"`{net[0]}`",
-            net[1],
-            *(lines[net].get(k, "") for k in (*LAYER_TASKS, "bytes")),
-        )
-        for net in order
+        (f"`{cell}`", *(lines[cell].get(task, "") for task in LAYER_TASKS))
+        for cell in sorted(lines, key=lambda name: (name.partition("+")[0], len(name)))
     )
-    heads = LAYER_TASKS.values()
-    return table(("cell", "layers", *heads, "bytes of state, delay line"), cells)
+    return table(("cell", *LAYER_TASKS.values()), cells)
 
 
 def parts_of_layers() -> str:
-    """Count the nets that shift, copy and recall, by the parts that each of their layers has."""
+    """Count the nets of three layers that shift and copy, by the parts of each layer."""
     heads = {
         (False, False): "alone",
         (True, False): "gate",
@@ -84,18 +68,17 @@ def parts_of_layers() -> str:
     for (task, name), own in rows.group_by("task", "cell"):
         cell, *parts = name.split("+")
         line = lines.setdefault((task, cell, "conv4" in parts), {})
-        line["bytes"] = f"{own['bytes'][0]}"
         skips = not {"skip", "rate"}.isdisjoint(parts)
         line["gate" in parts, skips] = layers_that_pass(own, task)
     cells = []
     tasks = list(LAYER_TASKS)
     for net in sorted(lines, key=lambda net: (tasks.index(net[0]), *net[1:])):
         task, cell, convolves = net
-        first = LAYER_TASKS[task], LAYERS_WITH_PARTS[task], f"`{cell}`"
-        parts = (lines[net].get(key, "") for key in (*heads, "bytes"))
+        first = LAYER_TASKS[task], f"`{cell}`"
+        parts = (lines[net].get(key, "") for key in heads)
         cells.append((*first, "yes" if convolves else "no", *parts))
-    first = "task", "layers", "cell", "convolution of 4"
-    return table((*first, *heads.values(), "bytes of state"), cells)
+    first = "task", "cell", "convolution of 4"
+    return table((*first, *heads.values()), cells)
 
 
 def more_steps() -> str:
@@ -117,7 +100,7 @@ def more_steps() -> str:
 
 
 TABLES = {
-    "published layers": published_layers,
+    "layers with clocks": layers_with_clocks,
     "parts of layers": parts_of_layers,
     "layers by steps": more_steps,
 }
