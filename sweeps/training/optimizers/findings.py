@@ -45,21 +45,17 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 
 def optimizers_on_delay_lines() -> str:
-    """How many nets passed by each optimizer, and how long a net took."""
-    rows = rows_of("optimizers").filter(task="delay_line")
-    near = passes(rows.filter(PLACE.is_in(NEAR_THRESHOLDS)), "optimizer", "lr")
+    """How many nets near the thresholds passed by each optimizer."""
+    near_thresholds = PLACE.is_in(NEAR_THRESHOLDS)
+    rows = rows_of("optimizers").filter(near_thresholds, task="delay_line")
+    near = passes(rows, "optimizer", "lr")
     near = near.sort(IN_ORDER, "lr")
     nets = ", ".join(
         f"{passed} of {nets} by {name} {rate:g}"
         for name, rate, passed, nets in near.rows()
     )
-    together = (
-        "Near the thresholds (5 units at lag 8, 7 at 12, 10 and 12 at 20), these nets passed:"
-        f" {nets}."
-    )
-    seconds = "Mean seconds per net, including nets that fail:"
-    parts = passed_by_optimizer(rows), filled(together), seconds, mean_seconds(rows)
-    return "\n\n".join(parts)
+    together = f"Together these nets passed: {nets}."
+    return f"{passed_by_optimizer(rows)}\n\n{filled(together)}"
 
 
 @cache
@@ -78,37 +74,14 @@ def by_optimizer_of_delay_lines() -> Mapping[tuple[str, int], Mapping[str, Point
 
 
 def widths_by_optimizer() -> str:
-    """Tabulate the units that delay lines take by Adam, at two rates and for longer, by
-    Muon and by GGT."""
+    """Tabulate the units with which nine in ten delay lines pass by Adam, at two rates and
+    for longer, by Muon and by GGT."""
     names = (*ADAM, *BESIDE_ADAM)
     lines = []
     for (task, lag), by in by_optimizer_of_delay_lines().items():
-        for seeds, share in (("half", "u50"), ("nine in ten", "u90")):
-            widths = (
-                width(getattr(by[name].fit, share)) if name in by else ""
-                for name in names
-            )
-            lines.append((task.replace("_", " "), lag, seeds, *widths))
-    return table(("task", "lag", "seeds", *names), lines)
-
-
-def units_of_adam() -> str:
-    """Tabulate u90 of delay lines of two symbols by an optimizer over that of Adam,
-    with 95 % intervals."""
-    by_lag = {
-        lag: by
-        for (task, lag), by in by_optimizer_of_delay_lines().items()
-        if task == "delay_line"
-    }
-    lines = []
-    for second in BESIDE_ADAM:
-        for first in ADAM:
-            ratios = (
-                ratio_of_u90(by[first], by[second]) if {first, second} <= {*by} else ""
-                for by in by_lag.values()
-            )
-            lines.append((second, first, *ratios))
-    return table(("by", "of the units by", *(f"lag {lag}" for lag in by_lag)), lines)
+        widths = (width(by[name].fit.u90) if name in by else "" for name in names)
+        lines.append((task.replace("_", " "), lag, *widths))
+    return table(("task", "lag", *names), lines)
 
 
 def units_in_equal_seconds() -> str:
@@ -136,23 +109,14 @@ def units_in_equal_seconds() -> str:
     return f"{table(heads, lines)}\n\n{filled(together)}"
 
 
-def optimizers_at_50() -> str:
-    """Tabulate the units of a delay line of 50 by Adam, Muon and GGT in as many steps,
-    with the counts."""
-    return widths_and_counts(
-        [delay_lines_by_adam()[50], *recipes_of("optimizers_fifty")]
-    )
-
-
 def units_by_ggt() -> str:
     """Tabulate the units of delay lines by Adam and by GGT at the budget of their recipes."""
     lines = []
     for ggt in recipes_of("ggt"):
         adam = delay_lines_by_adam()[ggt.lag]
         widths = width(adam.fit.u90), width(ggt.fit.u90), ratio_of_u90(adam, ggt)
-        lines.append((ggt.lag, *widths, passed_by_units(ggt)))
-    heads = "lag", "u90 by Adam", "u90 by GGT", "of Adam's"
-    return table((*heads, "GGT's nets that pass, by units"), lines)
+        lines.append((ggt.lag, *widths))
+    return table(("lag", "u90 by Adam", "u90 by GGT", "of Adam's"), lines)
 
 
 def optimizers_elsewhere() -> str:
@@ -242,17 +206,10 @@ def passed_by_optimizer(rows: pl.DataFrame) -> str:
     return by_optimizer(rows, lambda nets: fraction(nets["passed"].sum(), nets.height))
 
 
-def mean_seconds(rows: pl.DataFrame) -> str:
-    """Mean seconds of a net."""
-    return by_optimizer(rows, lambda nets: f"{nets['run_seconds'].mean():.1f}")
-
-
 TABLES = {
     "optimizers on delay lines": optimizers_on_delay_lines,
     "widths by optimizer": widths_by_optimizer,
-    "units of Adam": units_of_adam,
     "units in equal seconds": units_in_equal_seconds,
-    "optimizers at 50": optimizers_at_50,
     "units by ggt": units_by_ggt,
     "optimizers elsewhere": optimizers_elsewhere,
     "rates by optimizer": rates_by_optimizer,

@@ -16,14 +16,15 @@ VERDICTS = {
 
 
 def rates() -> str:
-    """How many nets passed at each learning rate: a table for each recipe and verdict,
-    then fresh seeds."""
+    """How many nets passed at each learning rate: a table for each recipe and verdict, by
+    `uniform` of copies alone, as the last table has all tasks; and fresh seeds."""
     passed_by_optimizer = load("optimizers").passed_by_optimizer
     by = "recipe", "evaluation_until"
     rows = rows_of("rates").sort(by)
     chose = pl.col("seed") < FRESH_SEEDS
     parts = []
-    for (recipe, until), nets in rows.filter(chose).group_by(by, maintain_order=True):
+    shown = chose & ((pl.col("recipe") != "uniform") | (pl.col("task") == "copy"))
+    for (recipe, until), nets in rows.filter(shown).group_by(by, maintain_order=True):
         parts += [f"By `{recipe}`, {VERDICTS[until]}:", passed_by_optimizer(nets)]
     parts += [
         "On seeds that did not choose the rate (delay lines by `curriculum`, a copy by"
