@@ -56,26 +56,10 @@ def dimensions() -> str:
     agents = agent_widths().sort(by, nulls_last=True)
     lines = []
     for (sessions, variables), own in agents.group_by(by, maintain_order=True):
-        cells = []
-        for rule in ("units", "other"):
-            mean = own[rule].fill_null(0).mean()
-            cells += [share(own[f"{rule} right"]), f"{mean:.1f}"]
+        cells = (share(own[f"{rule} right"]) for rule in ("units", "other"))
         lines.append((trials(sessions), variables, *cells))
-    heads = "trials", "variables", "right", "units, mean"
-    return table((*heads, "right by the other rule", "units, mean"), lines)
+    heads = "trials", "variables", "right", "right by the other rule"
+    return table(heads, lines)
 
 
-def dimensions_by_world() -> str:
-    """Tabulate the same by world, of agents of any number of variables."""
-    agents = agent_widths().sort("sessions", nulls_last=True)
-    groups = agents.group_by("world", "sessions", maintain_order=True)
-    cells = {key: share(some["units right"]) for key, some in groups}
-    worlds, amounts = (dict.fromkeys(names) for names in zip(*cells, strict=True))
-    lines = [
-        (f"`{world}`", *(cells[world, amount] for amount in amounts))
-        for world in sorted(worlds)
-    ]
-    return table(("world", *map(trials, amounts)), lines)
-
-
-TABLES = {"dimensions": dimensions, "dimensions by world": dimensions_by_world}
+TABLES = {"dimensions": dimensions}

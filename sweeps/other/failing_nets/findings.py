@@ -7,7 +7,6 @@ import polars as pl
 
 from memcap import Model
 from memcap.findings import folder
-from memcap.findings.claims import knob
 from memcap.findings.tables import (
     curves,
     label,
@@ -20,23 +19,6 @@ from memcap.findings.tables import (
 
 
 def failing_nets() -> str:
-    """What rules that give up on delay lines would save, by when they are applied and
-    by what they look at."""
-    nets = at_threshold().filter(task="delay_line", cell="lstm", symbols=2)
-    passed = nets["passed"].sum()
-    lines = []
-    for tenths in range(3, 10):
-        cells = []
-        for by in ("progress", "loss"):
-            saved, stopped = give_up(nets, tenths / 10, by, "task_lag")
-            cells += [saved, f"{stopped} of {passed}"]
-        lines.append((f"{10 * tenths} %", *cells))
-    first = "after this share of the budget", "by the curriculum's lag: steps saved"
-    stopped = "passing nets stopped"
-    return table((*first, stopped, "by the loss: steps saved", stopped), lines)
-
-
-def failing_nets_by_task() -> str:
     """What one bar for the curriculum's share of the lag would save, task by task."""
     shares = (0.2, 0.4, 0.6)
     lines = []
@@ -47,18 +29,18 @@ def failing_nets_by_task() -> str:
         lags = span(nets["task_lag"], 0)
         failed = nets.filter(~pl.col("passed"))["steps"].sum()
         lost = f"{100 * failed / nets['steps'].sum():.0f} %"
-        rules = ("{}, {}".format(*give_up(nets, share, "progress")) for share in shares)
+        rules = ("{}, {}".format(*give_up(nets, share)) for share in shares)
         lines.append((name, lags, nets.height, nets["passed"].sum(), lost, *rules))
     first = "task", "lag", "nets", "pass", "steps of those that fail"
     rules = (f"after {100 * share:.0f} % of the budget" for share in shares)
     return table((*first, *rules), lines)
 
 
-def give_up(rows: pl.DataFrame, share: float, by: str, *each: str) -> tuple[str, int]:
+def give_up(rows: pl.DataFrame, share: float) -> tuple[str, int]:
     """What a rule that gives up on nets after a share of the budget would save of their
     steps, and how many it would stop that pass, on seeds that it was not fitted on: its
-    bar, one for each value of some columns, is the lowest value among the passing nets
-    of the other half of the seeds."""
+    bar is the lowest share of the lag that the curriculum has reached, among the passing
+    nets of the other half of the seeds."""
     points = (
         curves.read(folder("failing_nets")).join(rows, on="key").sort("key", "step")
     )
@@ -66,17 +48,16 @@ def give_up(rows: pl.DataFrame, share: float, by: str, *each: str) -> tuple[str,
         pl.col("step") <= share * pl.col("budget"), pl.col("lag").is_not_null()
     )
     last = seen.group_by("key").agg(
-        progress=pl.col("lag").last() / pl.col("task_lag").last(),
-        loss=-pl.col("train_loss").tail(3).mean(),
+        progress=pl.col("lag").last() / pl.col("task_lag").last()
     )
     running = rows.join(last, on="key").filter(
         pl.col("steps") > share * pl.col("budget")
     )
     running = running.with_columns(half=pl.col("seed") % 2)
     passing = running.filter("passed").with_columns(half=1 - pl.col("half"))
-    bars = passing.group_by(*each, "half").agg(bar=pl.col(by).min())
-    below = (pl.col(by) < pl.col("bar")) | pl.col("bar").is_null()
-    failing = running.join(bars, on=[*each, "half"], how="left").filter(below)
+    bars = passing.group_by("half").agg(bar=pl.col("progress").min())
+    below = (pl.col("progress") < pl.col("bar")) | pl.col("bar").is_null()
+    failing = running.join(bars, on="half", how="left").filter(below)
     saved = (failing["steps"] - share * failing["budget"]).sum() / rows["steps"].sum()
     return f"{100 * saved:.1f} %", failing["passed"].sum()
 
@@ -85,10 +66,9 @@ def give_up(rows: pl.DataFrame, share: float, by: str, *each: str) -> tuple[str,
 def at_threshold() -> pl.DataFrame:
     """The nets, with the lag of their task as `task_lag`."""
     names = "key", "seed", "task", "knobs", "cell", "steps", "budget"
-    symbols = knob("symbols", int)
     return rows_of("failing_nets").select(
-        *names, symbols, passed_column().alias("passed"), task_lag="lag"
+        *names, passed_column().alias("passed"), task_lag="lag"
     )
 
 
-TABLES = {"failing nets": failing_nets, "failing nets by task": failing_nets_by_task}
+TABLES = {"failing nets": failing_nets}

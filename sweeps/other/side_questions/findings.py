@@ -29,18 +29,6 @@ def windows() -> str:
     return by_width(heads, (1, 4), pl.col("task") == "windows")
 
 
-def counting() -> str:
-    """Time, or tokens."""
-    return by_width({"kind": "what is counted"}, (1, 2, 4), pl.col("task") == "count")
-
-
-def pattern() -> str:
-    """Three classes, or four."""
-    heads = {"lag": "lag", "classes": "classes"}
-    which = pl.col("task") == "pattern", pl.col("readout") == "dense"
-    return by_width(heads, (1, 2, 4), *which)
-
-
 def by_width(heads: dict[str, str], widths: Sequence[int], *which: pl.Expr) -> str:
     """Tabulate the seeds that passed, of those tried.
 
@@ -65,9 +53,4 @@ def by_width(heads: dict[str, str], widths: Sequence[int], *which: pl.Expr) -> s
     return table((*heads.values(), *units), lines)
 
 
-TABLES = {
-    "read-outs": readouts,
-    "windows": windows,
-    "counting": counting,
-    "pattern": pattern,
-}
+TABLES = {"read-outs": readouts, "windows": windows}
