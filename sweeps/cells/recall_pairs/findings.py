@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 from memcap import Model, UserError
 from memcap.figures import Drawn
 from memcap.findings import load
+from memcap.findings.claims import knob
 from memcap.findings.marks import finish, look, number_x, panels
 from memcap.findings.tables import Architecture, rows_of, table, task_of_row
 from memcap.tasks import least_bits
@@ -109,17 +110,14 @@ def needs(rows: pl.DataFrame) -> pl.DataFrame:
     are set by hand.
     """
     suffix = r"\+bits(\d+)$"
-    size = {
-        name: pl.col("knobs").str.json_path_match(f"$.{name}").cast(pl.Int64)
-        for name in ("symbols", "pairs")
-    }
     families = {cell: name for name, cells in FAMILIES.items() for cell in cells}
     cell = load("cell_map").SAME.str.replace(suffix, "")
     nets = (
         rows.unique("key", maintain_order=True)
         .filter(pl.col("curriculum").is_not_null(), task="mqar")
         .with_columns(
-            **size,
+            knob("symbols", pl.Int64),
+            knob("pairs", pl.Int64),
             each=pl.col("cell").str.extract(suffix).cast(pl.Int64).fill_null(FLOAT32),
             family=cell.replace_strict(families, default=None),
         )
