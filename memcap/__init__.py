@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from memcap.config.member import Engine, Member
     from memcap.config.recipes import Recipe
     from memcap.knobs import UserError, knob
+    from memcap.measured import measure
     from memcap.models.model import Model
     from memcap.own.estimator import SequenceClassifier, SequenceRegressor, fit
     from memcap.rule import Evaluation
@@ -59,6 +60,7 @@ __all__ = [
     "judge",
     "knob",
     "load",
+    "measure",
     "members",
     "rank",
     "tasks",
@@ -80,6 +82,7 @@ _HOMES = {
     "memcap.config.member": ("Engine", "Member"),
     "memcap.rule": ("Evaluation",),
     "memcap.knobs": ("UserError", "knob"),
+    "memcap.measured": ("measure",),
     "memcap.models.model": ("Model",),
     "memcap.own.estimator": ("SequenceClassifier", "SequenceRegressor", "fit"),
     "memcap.trained": ("Trained",),
