@@ -7,15 +7,17 @@ the interval of u90 is as narrow as its `PRECISION`, with `MORE` times as many.
 FOLDER/NAME.jsonl holds the widths and the criterion in its first line, and a result in
 each further line, which is on the disk before the next call. A rerun goes through the
 calls in the order of the file, and makes those that it lacks. If a kill cuts the last
-line, that result is lost.
+line, that result is lost. One process at a time has the file.
 """
 
 import contextlib
+import fcntl
 import json
 import math
 import operator
 import os
 import pickle
+import sys
 import threading
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -24,10 +26,12 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from multiprocessing import get_context, parent_process
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 import polars as pl
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
 from memcap.designs.adaptive import Adaptive
 from memcap.designs.bisect import Bisect
@@ -67,16 +71,19 @@ class Call(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Thresholds:
+class Measurement:
     """u50 and u90 of a training function, with the results behind them.
 
     Attributes:
         name: of the measurement.
+        path: of the file of results.
         widths: all that it might train, ascending.
-        results: columns width, seed, score (null without a criterion) and passed.
+        results: columns width, seed, score (null without a criterion, and where it was
+            NaN) and passed.
     """
 
     name: str
+    path: Path
     widths: tuple[int, ...]
     results: pl.DataFrame
 
@@ -119,7 +126,8 @@ class Thresholds:
             "width  passed",
         ]
         rows = self.counts.iter_rows()
-        return "\n".join([*lines, *(f"{u:5}  {s}/{n}" for u, s, n in rows)])
+        lines += [f"{u:5}  {s}/{n}" for u, s, n in rows]
+        return "\n".join([*lines, f"results: {self.path}"])
 
     def plot(self) -> "Figure":
         """Draw the share of seeds that passed by width, the fitted curve, and u50 and
@@ -153,50 +161,70 @@ class Thresholds:
         return figure
 
 
-class ResultFile:
+class Results:
     """The results of a measurement, in the order in which they came.
 
     Args:
-        path: a file of JSON lines, made if needed.
+        path: of the file.
+        file: open to append to it.
+    """
+
+    def __init__(self, path: Path, file: BinaryIO):
+        self.path = path
+        self.rows: dict[Call, tuple[float | None, bool]] = {}
+        self._file = file
+
+    def add(self, call: Call, score: float | None, passed: bool) -> None:
+        """Write a result."""
+        self.write(call._asdict() | {"score": score, "passed": passed})
+        self.rows[call] = score, passed
+
+    def write(self, values: dict[str, Any]) -> None:
+        """Write a line, which is on the disk when this returns."""
+        self._file.write(json.dumps(values).encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+
+@contextlib.contextmanager
+def _opened(path: Path, setting: dict[str, Any]) -> Generator[Results]:
+    """Open a file of JSON lines, made if needed, and keep other processes from it.
+
+    Args:
+        path: of the file.
         setting: values that results depend on.
 
     Raises:
-        UserError: the file has another setting, or a line that is no result.
+        UserError: another process has the file, or it has another setting, or a line
+            that is no result.
     """
-
-    def __init__(self, path: Path, setting: dict[str, Any]):
-        self.path = path
-        self.rows: dict[Call, tuple[float | None, bool]] = {}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-        content = path.read_bytes()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(
+                f"{path}: another process writes it; wait for it, or take another name"
+            ) from error
+        file.seek(0)
+        content = file.read()
         end = content.rfind(b"\n") + 1
-        os.truncate(path, end)
+        file.truncate(end)
         lines = content[:end].splitlines()
+        results = Results(path, file)
         if not lines:
-            self._write(setting)
-            return
-        there = _parsed(path, lines[0], list(setting))
+            results.write(setting)
+        for line in lines[1:]:
+            row = _parsed(path, line, ["width", "seed", "score", "passed"])
+            results.rows[Call(row["width"], row["seed"])] = row["score"], row["passed"]
+        there = _parsed(path, lines[0], list(setting)) if lines else setting
         for name, value in setting.items():
             if there[name] != value:
                 raise UserError(
                     f"{name}={_short(value)}: {path} has results of {name}="
                     f"{_short(there[name])}; take these, or another name"
                 )
-        for line in lines[1:]:
-            row = _parsed(path, line, ["width", "seed", "score", "passed"])
-            self.rows[Call(row["width"], row["seed"])] = row["score"], row["passed"]
-
-    def add(self, call: Call, score: float | None, passed: bool) -> None:
-        """Write a result."""
-        self._write(call._asdict() | {"score": score, "passed": passed})
-        self.rows[call] = score, passed
-
-    def _write(self, values: dict[str, Any]) -> None:
-        with self.path.open("ab") as file:
-            file.write(json.dumps(values).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        yield results
 
 
 def measure(
@@ -208,7 +236,7 @@ def measure(
     folder: str | Path = "outputs/measured",
     workers: int = 1,
     criterion: float | None = None,
-) -> Thresholds:
+) -> Measurement:
     """Measure how wide a network must be for its training to pass.
 
     Not all widths and seeds are trained: the calls are chosen by the results so far.
@@ -223,7 +251,7 @@ def measure(
         folder: made if needed.
         workers: processes that train; 1: none but this one. For more, `train` must be
             a function of a module, and a script needs `if __name__ == "__main__"`.
-        criterion: the score that passes, or any greater one.
+        criterion: the score that passes, or any greater one. NaN does not pass.
 
     Returns:
         u50 and u90 with 95 % intervals, the counts and the results.
@@ -250,29 +278,59 @@ def measure(
     seeds = _whole(seeds, "seeds", 1)
     workers = whole(workers, "workers", 1, MOST_WORKERS)
     setting = {"widths": all_widths, "criterion": criterion}
-    results = ResultFile(Path(folder) / f"{name}.jsonl", setting)
-    with _asking(partial(_score, train, criterion), results, workers) as ask:
+    score = partial(_score, train, criterion)
+    with (
+        _opened(Path(folder) / f"{name}.jsonl", setting) as results,
+        _asking(score, results, workers) as ask,
+        _progress() as progress,
+    ):
+        task = progress.add_task(f"measuring {name}")
+
+        def show(left: int) -> None:
+            done = len(results.rows)
+            progress.update(task, completed=done, total=done + left)
+
         first = Bisect(_calls(all_widths, seeds), {})
-        known = _answered(first, results, ask)
-        measured = _thresholds(name, all_widths, results)
+        known = _answered(first, results, ask, show)
+        measured = _measurement(name, all_widths, results)
         if measured.u90.censored == "no":
             more = Adaptive(_calls(all_widths, MORE * seeds), known)
-            _answered(more, results, ask)
-    return _thresholds(name, all_widths, results)
+            _answered(more, results, ask, show)
+    return _measurement(name, all_widths, results)
 
 
 def _calls(widths: list[int], seeds: int) -> list[Call]:
     return [Call(width, seed) for width in widths for seed in range(seeds)]
 
 
+def _progress() -> Progress:
+    """Return a bar on stderr, which a log file shows once, at its end."""
+    columns = (
+        "{task.description}",
+        BarColumn(10),
+        MofNCompleteColumn(),
+        "runs at most",
+    )
+    # a notebook asks Rich for colours, but is no terminal, and would keep each state
+    console = Console(
+        stderr=True, force_jupyter=False, force_terminal=sys.stderr.isatty()
+    )
+    return Progress(*columns, TimeElapsedColumn(), console=console)
+
+
 def _answered(
-    design: Design[Call], results: ResultFile, ask: Ask
+    design: Design[Call], results: Results, ask: Ask, show: Callable[[int], None]
 ) -> dict[Call, Outcome]:
     """Answer a design to its end, by results in the order of the file, so that a rerun
-    makes the same calls. Return the outcomes."""
+    makes the same calls. Return the outcomes.
+
+    Args:
+        show: shows how many calls may be left.
+    """
     outcomes = {}
     waiting = design.first_members()
     while waiting:
+        show(design.estimate)
         if results.rows.keys().isdisjoint(waiting):
             ask(waiting)
         call = next(call for call in results.rows if call in waiting)
@@ -284,9 +342,7 @@ def _answered(
 
 @contextlib.contextmanager
 def _asking(
-    score: Callable[[Call], tuple[float | None, bool]],
-    results: ResultFile,
-    workers: int,
+    score: Callable[[Call], tuple[float | None, bool]], results: Results, workers: int
 ) -> Generator[Ask]:
     """Yield a function that gets at least one result of some calls."""
     if workers == 1:
@@ -358,19 +414,19 @@ def _score(
                 " criterion=NUMBER"
             )
         return None, end
-    if isinstance(end, bool) or not isinstance(end, (int, float)) or math.isnan(end):
+    if isinstance(end, bool) or not isinstance(end, (int, float)):
         raise UserError(
             f"{what} returns {end!r}: must be a number, which passes from"
             f" criterion={criterion:g} on"
         )
-    return float(end), end >= criterion
+    return None if math.isnan(end) else float(end), end >= criterion
 
 
-def _thresholds(name: str, widths: list[int], results: ResultFile) -> Thresholds:
+def _measurement(name: str, widths: list[int], results: Results) -> Measurement:
     schema = {"width": pl.Int64, "seed": pl.Int64, "score": pl.Float64}
     rows = [(*call, *end) for call, end in results.rows.items()]
     frame = pl.DataFrame(rows, schema | {"passed": pl.Boolean}, orient="row")
-    return Thresholds(name, tuple(widths), frame)
+    return Measurement(name, results.path, tuple(widths), frame)
 
 
 def _whole(value: Any, name: str, least: int) -> int:

@@ -97,7 +97,6 @@ def raises(width, seed):
     [
         (raises, None, "train(width=1, seed=0) raises RuntimeError: CUDA out of, at"),
         (lambda width, seed: 0.5, None, "returns 0.5: must be True or False"),
-        (lambda width, seed: float("nan"), 0.9, "returns nan: must be a number"),
         (lambda width, seed: "good", 0.9, "returns 'good': must be a number"),
     ],
 )
@@ -128,6 +127,35 @@ def test_other_widths_or_another_criterion_are_refused(tmp_path):
     assert "at least 3 numbers" in refusal(
         lambda: measure(score, [1, 2], name="b", folder=tmp_path)
     )
+
+
+def test_a_run_that_diverges_does_not_pass(tmp_path):
+    found = measure(
+        lambda width, seed: float("nan") if width < 5 else 1.0,
+        WIDTHS,
+        name="a",
+        folder=tmp_path,
+        criterion=0.9,
+    )
+    assert 4 <= found.u50.units <= 5
+    assert found.results.filter(passed=False)["score"].null_count() >= 8
+
+
+def test_a_second_process_is_refused_and_a_mistake_keeps_no_lock(tmp_path):
+    lines = []
+
+    def train(width, seed):
+        if not lines:
+            lines.append(
+                refusal(lambda: measure(coin, WIDTHS, name="a", folder=tmp_path))
+            )
+        return coin(width, seed)
+
+    measure(train, WIDTHS, name="a", folder=tmp_path)
+    assert "another process writes it" in lines[0]
+    for _ in range(2):
+        line = refusal(lambda: measure(coin, [1, 2, 3], name="a", folder=tmp_path))
+        assert "has results of" in line
 
 
 @pytest.mark.parametrize(("passes", "censored"), [(True, "below"), (False, "above")])
