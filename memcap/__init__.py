@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         load,
         members,
         rank,
+        sequences,
         train,
     )
     from memcap.cells import Cell
@@ -63,6 +64,7 @@ __all__ = [
     "measure",
     "members",
     "rank",
+    "sequences",
     "tasks",
     "train",
 ]
@@ -76,6 +78,7 @@ _HOMES = {
         "load",
         "members",
         "rank",
+        "sequences",
         "train",
     ),
     "memcap.cells": ("Cell",),

@@ -71,7 +71,7 @@ class Call(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Measurement:
+class WidthMeasurement:
     """u50 and u90 of a training function, with the results behind them.
 
     Attributes:
@@ -236,7 +236,7 @@ def measure(
     folder: str | Path = "outputs/measured",
     workers: int = 1,
     criterion: float | None = None,
-) -> Measurement:
+) -> WidthMeasurement:
     """Measure how wide a network must be for its training to pass.
 
     Not all widths and seeds are trained: the calls are chosen by the results so far.
@@ -296,6 +296,7 @@ def measure(
         if measured.u90.censored == "no":
             more = Adaptive(_calls(all_widths, MORE * seeds), known)
             _answered(more, results, ask, show)
+        show(0)
     return _measurement(name, all_widths, results)
 
 
@@ -422,11 +423,11 @@ def _score(
     return None if math.isnan(end) else float(end), end >= criterion
 
 
-def _measurement(name: str, widths: list[int], results: Results) -> Measurement:
+def _measurement(name: str, widths: list[int], results: Results) -> WidthMeasurement:
     schema = {"width": pl.Int64, "seed": pl.Int64, "score": pl.Float64}
     rows = [(*call, *end) for call, end in results.rows.items()]
     frame = pl.DataFrame(rows, schema | {"passed": pl.Boolean}, orient="row")
-    return Measurement(name, results.path, tuple(widths), frame)
+    return WidthMeasurement(name, results.path, tuple(widths), frame)
 
 
 def _whole(value: Any, name: str, least: int) -> int:
