@@ -4,7 +4,9 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from own_programs import program
 from study_checks import refusal
 
 import memcap
@@ -166,3 +168,46 @@ def test_where_all_pass_or_none_it_is_censored_and_ends_soon(
     found = measure(train, WIDTHS, name="a", folder=tmp_path)
     assert found.u50.censored == found.u90.censored == censored
     assert len(train.calls) <= 45
+
+
+def test_a_reservoir_recalls_what_its_width_allows():
+    example = program("examples/measure_reservoir.py")
+    assert example.train(100, 0) > 0.9 > example.train(20, 0)
+
+
+@pytest.mark.parametrize("name", ["torch", "maze"])
+def test_examples_of_pytorch_train(name, monkeypatch):
+    pytest.importorskip("torch")
+    example = program(f"examples/measure_{name}.py")
+    monkeypatch.setattr(example, "STEPS" if name == "torch" else "BATCHES", 100)
+    assert 0 < example.train(4, 0) <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lapse", [0.0, 0.1])
+def test_intervals_hold_what_simulated_trainings_have(tmp_path, lapse):
+    """Of 200 logistic curves of the logarithm of the width; of a lapse, a share of the
+    seeds passes at no width."""
+    rng = np.random.default_rng(7)
+    held = np.zeros(2, int)
+    calls = []
+    for number in range(200):
+        middle = rng.uniform(1.5, 5)  # log2 of u50
+        steepness = rng.uniform(4, 30)
+        draws = rng.uniform(size=(65, 16))
+        fails = rng.uniform(size=16) < lapse
+
+        def train(
+            width, seed, middle=middle, steepness=steepness, draws=draws, fails=fails
+        ):
+            chance = 1 / (1 + np.exp(steepness * (middle - np.log2(width))))
+            return bool(draws[width, seed] < chance and not fails[seed])
+
+        found = measure(train, range(1, 65), name=str(number), folder=tmp_path)
+        u90 = middle + np.log(9) / steepness
+        for k, (width, at) in enumerate(((found.u50, middle), (found.u90, u90))):
+            held[k] += width.low <= 2**at <= width.high
+        calls.append(found.results.height)
+    print(held, np.mean(calls), max(calls))
+    assert (held >= 0.95 * 200).all()
+    assert np.mean(calls) < 512 / 5

@@ -60,9 +60,7 @@ def batches(
         arrays = _arrays(task, batch, length)
         inputs = encoded(task, arrays["inputs"], one_hot)
         # copies, as PyTorch warns of arrays that it may not write
-        yield MaskedBatch(
-            inputs, np.array(arrays["targets"]), np.array(arrays["mask"])
-        )
+        yield MaskedBatch(inputs, np.array(arrays["targets"]), np.array(arrays["mask"]))
 
 
 def first_lag(task: Task, lag: int, recipe: Recipe) -> int:
