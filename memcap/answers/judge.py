@@ -271,19 +271,9 @@ class _Candidate:
         return sums
 
 
-def encoded(task: Task, inputs: np.ndarray, one_hot: bool) -> np.ndarray:
-    """Return a task's inputs as a net reads them: as values, as symbols, or as vectors
-    with a 1 at the symbol."""
-    if task.vocabulary is None:
-        return inputs.astype(np.float32)
-    if one_hot:
-        return np.eye(task.vocabulary, dtype=np.float32)[inputs]
-    return inputs.astype(np.int64)
-
-
 def outputs_of(net: Any, task: Task, one_hot: bool, inputs: np.ndarray) -> np.ndarray:
     """Return a net's outputs for a task's inputs; a PyTorch module gets them as tensors."""
-    inputs = encoded(task, inputs, one_hot)
+    inputs = task.encoded(inputs, one_hot)
     if hasattr(net, "state_dict"):
         inputs = sys.modules["torch"].from_numpy(inputs)
     # A plain call of a Keras model takes much longer.

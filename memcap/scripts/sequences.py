@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from memcap.answers.judge import encoded
 from memcap.config.member import Member
 from memcap.config.recipes import Recipe
 from memcap.rule import SHORTER_LAGS, Evaluation, Verdict
@@ -58,7 +57,7 @@ def batches(
         key = random_key(seed, number)
         batch = sample(key, lag, length, member.length, size)
         arrays = _arrays(task, batch, length)
-        inputs = encoded(task, arrays["inputs"], one_hot)
+        inputs = task.encoded(arrays["inputs"], one_hot)
         # copies, as PyTorch warns of arrays that it may not write
         yield MaskedBatch(inputs, np.array(arrays["targets"]), np.array(arrays["mask"]))
 
