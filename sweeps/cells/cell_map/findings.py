@@ -98,7 +98,7 @@ def by_bytes(*studies: str) -> str:
 
 
 def map_recipes() -> str:
-    """Bytes of state of the cells that were trained by another recipe, too, beside what
+    """Bytes of state of the cells that were trained by another recipe, too, next to what
     the atlas says."""
     as_others = {(need.cell, need.place): need.words for need in needs_of(*RUNS)}
     trained = set(rows_of("cell_map_recipes").select("cell", "task").rows())

@@ -1,4 +1,4 @@
-"""Does the order of the cells by bytes hang on the steps that they are trained for?"""
+"""Does the order of the cells by bytes depend on the steps that they are trained for?"""
 
 from collections.abc import Iterable, Iterator
 from itertools import pairwise

@@ -20,7 +20,7 @@ from memcap.findings.tables import (
 
 def failing_nets() -> str:
     """What one bar for the curriculum's share of the lag would save, task by task."""
-    shares = (0.2, 0.4, 0.6)
+    shares = (0.2, 0.4)
     lines = []
     for (task, knobs, cell), nets in at_threshold().group_by(
         "task", "knobs", "cell", maintain_order=True

@@ -1,4 +1,4 @@
-"""What askers ask beside "how many units": a Dense or an LSTM read-out, stateful or
+"""What users ask besides "how many units": a Dense or an LSTM read-out, stateful or
 separate windows, counting, a pattern of 4 bits."""
 
 from collections.abc import Sequence

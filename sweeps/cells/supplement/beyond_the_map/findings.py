@@ -1,4 +1,4 @@
-"""Does the map of cells foretell harder tasks?"""
+"""Does the map of cells predict harder tasks?"""
 
 import numpy as np
 import polars as pl
