@@ -46,7 +46,7 @@ def test_every_figure_of_the_package_draws_and_can_be_saved(name, tmp_path):
         group("mqar", 8, {16: (1, 4), 32: (4, 4)}, cell=cell, **by_map)
         for cell in ("lstm", "lstm+bits4")
     ]
-    of_map = name in ("cell_map_steps", "cell_map_bits")
+    of_map = name in ("cell_map_steps", "cell_map_bits", "recall_pairs")
     rows = table(*recall) if of_map else table(*tried, by_loss)
     drawn = figures.find(name).draw(rows)
     assert figures.save(drawn, tmp_path, name) == tmp_path / f"{name}.png"
