@@ -204,6 +204,23 @@ def test_figure_is_drawn_with_its_numbers_beside_it(study):
     assert (study / "elsewhere" / "frontier.csv").read_text() == numbers
 
 
+def test_figure_is_drawn_in_the_formats_named(study):
+    done = memcap(study, "figure", "frontier", "--format", "svg,png", "-o", "both")
+    assert done.out == "both/frontier.svg\n"
+    names = {path.name for path in (study / "both").iterdir()}
+    assert names == {f"frontier.{end}" for end in ("csv", "png", "svg")}
+    assert "<svg" in (study / "both" / "frontier.svg").read_text()
+
+
+@pytest.mark.parametrize("command", ["figure frontier", "reproduce collins2017 --rows"])
+@pytest.mark.parametrize("named", ["gif", "png,", ""])
+def test_an_unknown_format_is_refused(study, command, named):
+    done = memcap(study, *command.split(), "--format", named)
+    line = f"--format: {named}: must be some of png,pdf,svg, with commas between them"
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert line in done.err
+
+
 @pytest.mark.parametrize(("lag", "measured"), [(3, True), (5, False)])
 def test_answer_in_words_and_json(study, lag, measured):
     words = "answer", "--task", "delay_line", "--lag", lag
