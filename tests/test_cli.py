@@ -78,6 +78,11 @@ def test_help_teaches(tmp_path, monkeypatch):
     listed = re.findall(r"^  (\w+) +\w.*", top.out.partition("First steps")[0], re.M)
     assert sorted(listed[: listed.index("COMMAND")]) == sorted(commands.summaries())
     assert (alone.status, alone.err, top.status) == (0, "", 0)
+    for help_text in (
+        top,
+        *(memcap(tmp_path, n, "--help") for n in commands.summaries()),
+    ):
+        assert max(map(len, help_text.out.splitlines())) <= 80
     assert "memcap train sweeps=first_study" in top.out
     train = memcap(tmp_path, "train", "--help").out
     for part in (
@@ -88,7 +93,6 @@ def test_help_teaches(tmp_path, monkeypatch):
         "task=        adding, bandit, bandlimited_delay",
     ):
         assert part in train
-    assert max(map(len, train.splitlines())) <= 80
     assert memcap(tmp_path, "--version").out == f"memcap {package.__version__}\n"
     assert not list(tmp_path.iterdir())
 
