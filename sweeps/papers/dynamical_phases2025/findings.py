@@ -166,7 +166,8 @@ def draw(rows: pl.DataFrame) -> Drawn:
         f" descent with momentum 0.9, with {marks.greatest(data, 'seeds')} seeds per point (delays"
         " are moved sideways a little). Left: bars are 95 % intervals of the shares, and lines"
         " are logistic curves with a share of seeds that no rate trains. Right: points"
-        " are the rates at which half of the other seeds train, with 95 % intervals, and the line is a power of the delay. Kurtkaya, Dinc et"
+        " are the rates at which half of the other seeds train, with 95 % intervals,"
+        " and the line is a power of the delay. Kurtkaya, Dinc et"
         " al. (2025) find powers of -2.7, where nets cease to learn, and -4.1, for slow points,"
         " at delays to 80 steps."
     )

@@ -177,8 +177,8 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " experiments 2c, 4 and 6a of Hochreiter & Schmidhuber (1997), at the lag as it is"
         " counted here. Learning rule, criterion and cell differ, so compare slopes, not"
         " heights. Below: the share of nets of 2 units that latch the bit, with 95 % intervals."
-        f" For nets that are told the lag, the least width at which most seeds succeed is {_widths(data)}, at every"
-        " lag of every task that any solves."
+        f" For nets that are told the lag, the least width at which most seeds succeed is"
+        f" {_widths(data)}, at every lag of every task that any solves."
     )
     return marks.finish(picture, rows, data, caption, 120)
 
