@@ -22,12 +22,14 @@ if TYPE_CHECKING:
         load,
         members,
         rank,
+        sequences,
         train,
     )
     from memcap.cells import Cell
     from memcap.config.member import Engine, Member
     from memcap.config.recipes import Recipe
     from memcap.knobs import UserError, knob
+    from memcap.measured import measure
     from memcap.models.model import Model
     from memcap.own.estimator import SequenceClassifier, SequenceRegressor, fit
     from memcap.rule import Evaluation
@@ -59,8 +61,10 @@ __all__ = [
     "judge",
     "knob",
     "load",
+    "measure",
     "members",
     "rank",
+    "sequences",
     "tasks",
     "train",
 ]
@@ -74,12 +78,14 @@ _HOMES = {
         "load",
         "members",
         "rank",
+        "sequences",
         "train",
     ),
     "memcap.cells": ("Cell",),
     "memcap.config.member": ("Engine", "Member"),
     "memcap.rule": ("Evaluation",),
     "memcap.knobs": ("UserError", "knob"),
+    "memcap.measured": ("measure",),
     "memcap.models.model": ("Model",),
     "memcap.own.estimator": ("SequenceClassifier", "SequenceRegressor", "fit"),
     "memcap.trained": ("Trained",),

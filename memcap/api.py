@@ -3,7 +3,7 @@
 import itertools
 import math
 import reprlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ from memcap.models.model import MOST_LAYERS, Model
 from memcap.own.table import form_of
 from memcap.own.task import Data, own_task
 from memcap.rule import Evaluation
+from memcap.scripts.sequences import MaskedBatch, batches
 from memcap.store import shards
 from memcap.store.files import BadFileError
 from memcap.store.nets import PREFIX, find_net
@@ -420,6 +421,50 @@ def answer(
         place = _rows(rows) if is_table else _place(rows, "rows")
     question = Question(task, lag, model, share, at, budget, place)
     return AnswerInWords(**field_values(sources.best_answer(question)))
+
+
+def sequences(
+    task: Task | type[Task] | str,
+    lag: int,
+    *,
+    batch: int = 64,
+    seed: int = 0,
+    exactly: bool = False,
+    one_hot: bool = True,
+    **knobs: Any,
+) -> Iterator[MaskedBatch]:
+    """Yield batches of a task's sequences without end, for a training loop of any library.
+
+    Each batch has a lag, drawn evenly up to the longest, and a length, as much of which
+    as is drawn comes before what counts. A net that learns from them is trained for what
+    `memcap.judge` asks. All batches have the same shapes: steps behind the length are
+    zeros, at which no answer is due.
+
+    Args:
+        task: name, class or object.
+        lag: the longest lag.
+        batch: N, the number of sequences in a batch.
+        seed: of all draws.
+        exactly: True: this lag alone, at the first step, as for a stream.
+        one_hot: False: symbols are given as whole numbers (N, T), as an embedding takes them.
+        knobs: knobs of a task given by name, such as `items=16`.
+
+    Yields:
+        `inputs` (N, T, F) float32, `targets` (N, T) of classes or (N, T, O) of values, and
+        `mask` (N, T), true where an answer is due, as NumPy arrays.
+
+    Raises:
+        UserError: no such task or lag.
+
+    Example:
+        >>> inputs, targets, mask = next(memcap.sequences("copy", 50, items=16))
+        >>> inputs.shape, targets.shape, int(mask[0].sum())
+        ((64, 82, 4), (64, 82), 16)
+    """
+    lag = whole(_plain(lag), "lag", 1, LONGEST)
+    batch = whole(_plain(batch), "batch", 1, MOST)
+    seed = whole(_plain(seed), "seed", 0, MOST)
+    return batches(_task(task, [], knobs), lag, batch, seed, exactly, one_hot)
 
 
 def judge(

@@ -28,7 +28,7 @@ FLOORS = [
     "frontiers",
     "answers",
     "figures",
-    "own findings probes proofs",
+    "own findings probes proofs measured",
     "report tracking",
     "api",
     "launch",
@@ -195,6 +195,13 @@ def test_mathematics_knows_no_files_no_configuration_and_no_results(name):
         assert {other.partition(".")[0] for other in outside} <= {*MATHS.split()}, (
             module
         )
+
+
+@pytest.mark.parametrize("name", ["", ".design", ".bisect", ".adaptive"])
+def test_designs_that_serve_any_function_know_no_members(name):
+    others = graph(sources())[f"memcap.designs{name}"]
+    allowed = {"memcap.knobs", "memcap.thresholds", "memcap.designs"}
+    assert {place(other) for other in others} <= allowed
 
 
 def test_only_what_finds_things_by_name_imports_by_name():

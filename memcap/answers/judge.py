@@ -272,14 +272,8 @@ class _Candidate:
 
 
 def outputs_of(net: Any, task: Task, one_hot: bool, inputs: np.ndarray) -> np.ndarray:
-    """Return a net's outputs for a task's inputs, which it gets as values, as symbols, or
-    as vectors with a 1 at the symbol; a PyTorch module as tensors."""
-    if task.vocabulary is None:
-        inputs = inputs.astype(np.float32)
-    elif one_hot:
-        inputs = np.eye(task.vocabulary, dtype=np.float32)[inputs]
-    else:
-        inputs = inputs.astype(np.int64)
+    """Return a net's outputs for a task's inputs; a PyTorch module gets them as tensors."""
+    inputs = task.encoded(inputs, one_hot)
     if hasattr(net, "state_dict"):
         inputs = sys.modules["torch"].from_numpy(inputs)
     # A plain call of a Keras model takes much longer.

@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from memcap.cells import Init, check_contract
 from memcap.config.recipes import Recipe, ResolvedRecipe, complete
@@ -26,6 +26,7 @@ from memcap.knobs import (
     keyed,
     knob,
     names_of,
+    set_words,
     typed,
     whole,
 )
@@ -101,6 +102,18 @@ class Engine:
             )
 
 
+class SeriesKey(NamedTuple):
+    """The values that the members of one task and network share, whatever their width,
+    seed, lag and recipe."""
+
+    task: Task
+    model: Model  # at one unit
+    evaluation: Evaluation
+
+    def __str__(self) -> str:
+        return " ".join([self.task.name, *set_words(self.task)])
+
+
 @dataclass(frozen=True, init=False)
 class Member:
     """One training run, checked and with every value.
@@ -161,6 +174,16 @@ class Member:
                 f"model.initial_carry=learned: {task.name} sets the carry to zero at each window;"
                 " take task.carry=keep, or leave it fixed"
             )
+
+    @property
+    def width(self) -> int:
+        """Units of the network."""
+        return self.model.units
+
+    @property
+    def series(self) -> SeriesKey:
+        """The key of the members that differ only in width, seed, lag and recipe."""
+        return SeriesKey(self.task, _at_one_unit(self.model), self.evaluation)
 
     @property
     def lengths(self) -> tuple[tuple[int, int], ...]:
@@ -294,6 +317,11 @@ class Member:
     def key(self) -> str:
         """16 hex digits: the hash of `config`."""
         return key_of(json.dumps(self.config, sort_keys=True))
+
+
+@lru_cache(maxsize=1024)
+def _at_one_unit(model: Model) -> Model:
+    return model.at_width(1)
 
 
 def usual_until(task: Task) -> str:

@@ -1,47 +1,5 @@
-"""Designs by name."""
+"""Designs: which training runs to ask for, by the results so far."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from memcap.designs.design import DESIGNS, Design, Outcome
 
-from memcap.config.member import Member
-from memcap.designs.adaptive import PRECISION, Adaptive
-from memcap.designs.bisect import Bisect
-from memcap.designs.design import DESIGNS, Design, Outcome, SearchKey
-from memcap.designs.race import Race
-from memcap.knobs import UserError
-
-__all__ = ["DESIGNS", "Design", "Outcome", "search_by", "unsplit_part"]
-
-
-def search_by(
-    design: str,
-    members: Sequence[Member],
-    outcomes: Mapping[Member, Outcome],
-    precision: float | None,
-) -> Design:
-    """Return the search of a design other than "grid"; refuse members that cannot be searched."""
-    if any(member.task.rule.by_loss for member in members):
-        raise UserError(
-            f"design={design}: searches by the nets that pass, and with task.criterion=best none"
-            " passes; take design=grid, or let memcap fit search"
-        )
-    if design == "adaptive":
-        return Adaptive(
-            members, outcomes, PRECISION if precision is None else precision
-        )
-    return {"bisect": Bisect, "race": Race}[design](members, outcomes)
-
-
-def unsplit_part(member: Member, design: str) -> Hashable:
-    """Return a key of the members that one job must train together, as they need each
-    other's results.
-
-    Under "bisect" these are all widths and seeds of a task, lag and recipe, under
-    "adaptive" all lags, too, and under "race" all recipes.
-    """
-    key = SearchKey.of(member)
-    parts = {
-        "bisect": key,
-        "adaptive": key.across_lags,
-        "race": key.across_lags.across_recipes,
-    }
-    return parts.get(design, member)
+__all__ = ["DESIGNS", "Design", "Outcome"]

@@ -30,13 +30,13 @@ compares its cost with that of `bisect` and the grid.
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Generic
 
 import numpy as np
 
-from memcap.config.member import Member
 from memcap.designs.bisect import REACH, Search
-from memcap.designs.design import Design, Outcome, SearchKey
-from memcap.knobs import UserError, grouped, set_words
+from memcap.designs.design import C, Design, Outcome, SearchKey
+from memcap.knobs import UserError, grouped
 from memcap.thresholds.curve import SMALLEST, Counts, Floats, logistic, logit
 from memcap.thresholds.lags import Belief, believe
 
@@ -67,7 +67,7 @@ ENDS = np.array([0.025, 0.5, 0.975])
 SHARE = 0.9
 
 
-class LagLine:
+class LagLine(Generic[C]):
     """The lags of one task, network and recipe.
 
     Args:
@@ -81,25 +81,21 @@ class LagLine:
     """
 
     def __init__(
-        self,
-        members: Iterable[Member],
-        outcomes: Mapping[Member, Outcome],
-        precision: float,
+        self, members: Iterable[C], outcomes: Mapping[C, Outcome], precision: float
     ):
         groups = grouped(members, lambda member: member.lag)
         for lag, group in groups.items():
             lengths = sorted({member.length for member in group})
             if len(lengths) > 1:
                 raise UserError(
-                    f"design=adaptive: {group[0].task.name} at lag {lag} has lengths"
+                    f"design=adaptive: {group[0].series} at lag {lag} has lengths"
                     f" {', '.join(map(str, lengths))}; give each a study of its own, or set"
                     " design=bisect"
                 )
-        task = next(iter(groups.values()))[0].task
-        self.name = " ".join([task.name, *set_words(task)])
+        self.name = str(next(iter(groups.values()))[0].series)
         self.precision = precision
         self.searches = {lag: Search(groups[lag]) for lag in sorted(groups)}
-        self.in_training: set[Member] = set()
+        self.in_training: set[C] = set()
         # outcomes in the store that do not count yet
         self._stored = {
             member: outcomes[member]
@@ -107,20 +103,20 @@ class LagLine:
             for member in group
             if member in outcomes
         }
-        self._ended: set[Member] = set()
+        self._ended: set[C] = set()
         # shares of their budgets that passing members took, by lag
         self._pass_steps: dict[int, list[float]] = {lag: [] for lag in groups}
         self._open = list(self.searches)  # the lags that are not done
         self._u90: dict[int, Floats] = {}  # ends and middle, of the lags with results
 
-    def record(self, member: Member, outcome: Outcome) -> None:
+    def record(self, member: C, outcome: Outcome) -> None:
         """Count one result."""
         self._ended.add(member)
-        self.searches[member.lag].record(member.model.units, outcome.passed)
+        self.searches[member.lag].record(member.width, outcome.passed)
         if outcome.passed:
             self._pass_steps[member.lag].append(outcome.steps / member.recipe.budget)
 
-    def advance(self) -> list[Member]:
+    def advance(self) -> list[C]:
         """Go through the rounds for which the store has outcomes; return the members
         missing in the next one."""
         while chosen := self._next_round():
@@ -137,7 +133,7 @@ class LagLine:
                 return missing
         return []
 
-    def _next_round(self) -> list[Member]:
+    def _next_round(self) -> list[C]:
         """Return the members of the next round, by the results so far; empty once all
         lags are done."""
         lags = list(self.searches)
@@ -187,7 +183,7 @@ class LagLine:
         return remaining
 
     @property
-    def _open_searches(self) -> list[Search]:
+    def _open_searches(self) -> list[Search[C]]:
         return [self.searches[lag] for lag in self._open]
 
     def _counts(self) -> dict[int, Counts]:
@@ -223,7 +219,7 @@ class LagLine:
 
     def _batch(
         self, lag: int, belief: Belief, lowest: float, highest: float
-    ) -> list[Member]:
+    ) -> list[C]:
         """Choose the next members of one lag."""
         search = self.searches[lag]
         widths = np.array(search.widths)
@@ -288,30 +284,30 @@ def _most(search: Search) -> int:
     return min(MOST_WIDTHS, len(search.widths)) * search.seeds
 
 
-class Adaptive(Design):
+class Adaptive(Design[C]):
     """The design `adaptive` of one job, with arguments and errors as of `Bisect` and `LagLine`."""
 
     def __init__(
         self,
-        members: Iterable[Member],
-        outcomes: Mapping[Member, Outcome],
+        members: Iterable[C],
+        outcomes: Mapping[C, Outcome],
         precision: float = PRECISION,
     ):
         groups = grouped(
             dict.fromkeys(members), lambda member: SearchKey.of(member).across_lags
         )
-        self._line_of: dict[Member, LagLine] = {}
+        self._line_of: dict[C, LagLine[C]] = {}
         for group in groups.values():
             line = LagLine(group, outcomes, precision)
             self._line_of |= dict.fromkeys(group, line)
         self.candidates = list(self._line_of)
         self._lines = list(dict.fromkeys(self._line_of.values()))
 
-    def first_members(self) -> list[Member]:
+    def first_members(self) -> list[C]:
         """Return the members to begin with."""
         return [member for line in self._lines for member in line.advance()]
 
-    def next_members(self, member: Member, outcome: Outcome) -> list[Member]:
+    def next_members(self, member: C, outcome: Outcome) -> list[C]:
         """Return the members wanted now."""
         line = self._line_of[member]
         line.in_training.remove(member)

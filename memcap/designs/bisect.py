@@ -30,13 +30,13 @@ recipe has its own searches, which go by its own answers; at its shortest lag, b
 answers of any other recipe at shorter lags.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Generic
 
 import numpy as np
 from numpy.typing import NDArray
 
-from memcap.config.member import Member
-from memcap.designs.design import FEWEST_WIDTHS, Design, Outcome, SearchKey
+from memcap.designs.design import FEWEST_WIDTHS, C, Design, Outcome, SearchKey
 from memcap.knobs import UserError, grouped
 
 # most times the longest known lag that a lag may be to start from its answer
@@ -56,16 +56,15 @@ def seeds_needed(seeds: int) -> tuple[int, int]:
     return (seeds + 1) // 2, max(1, 9 * seeds // 10)
 
 
-class Search:
+class Search(Generic[C]):
     """The widths and seeds of one task, lag and recipe, given all members that differ
     only in these. Widths are given by their place in `widths`. It refuses fewer than 3
     widths, and widths with different seeds.
     """
 
-    def __init__(self, members: Iterable[Member]):
+    def __init__(self, members: Iterable[C]):
         by_width = grouped(
-            sorted(members, key=lambda member: member.seed),
-            lambda member: member.model.units,
+            sorted(members, key=lambda member: member.seed), lambda member: member.width
         )
         self.widths = sorted(by_width)
         self.members = [by_width[width] for width in self.widths]
@@ -74,7 +73,7 @@ class Search:
         self.position = (first.lag, first.length)
         self.recipe = first.recipe
         where = (
-            f"a search of widths: recipe {first.recipe.name} of {first.task.name} at lag"
+            f"a search of widths: recipe {first.recipe.name} of {first.series} at lag"
             f" {first.lag}"
         )
         if len(self.widths) < FEWEST_WIDTHS:
@@ -226,38 +225,38 @@ class Search:
         return min(most, self.seeds * len(self.widths) - self.total)
 
 
-class Bisect(Design):
+class Bisect(Design[C]):
     """The design `bisect` of one job, given all members that it may ask for, from the
     axes, and outcomes in the store, of which only those of members are used. Errors are
     those of `Search`."""
 
-    def __init__(self, members: Iterable[Member], outcomes: Mapping[Member, Outcome]):
+    def __init__(self, members: Iterable[C], outcomes: Mapping[C, Outcome]):
         groups = grouped(dict.fromkeys(members), SearchKey.of)
-        self._search_of: dict[Member, Search] = {}
+        self._search_of: dict[C, Search[C]] = {}
         # the searches of one task and network, whose longer lags wait for shorter ones
-        self._series: dict[SearchKey, list[Search]] = {}
+        self._series: dict[Hashable, list[Search[C]]] = {}
         for key, group in groups.items():
             search = Search(group)
             self._search_of |= dict.fromkeys(group, search)
-            self._series.setdefault(key.across_lags.across_recipes, []).append(search)
+            self._series.setdefault(key.series, []).append(search)
         self.candidates = list(self._search_of)
-        self._requested: set[Member] = set()
+        self._requested: set[C] = set()
         for member in self._search_of:
             if member in outcomes:
                 self._record(member, outcomes[member].passed)
 
-    def first_members(self) -> list[Member]:
+    def first_members(self) -> list[C]:
         """Return the members to begin with."""
         first = []
         for series in self._series.values():
             first += self._request(self._begin_searches(series))
         return first
 
-    def next_members(self, member: Member, outcome: Outcome) -> list[Member]:
+    def next_members(self, member: C, outcome: Outcome) -> list[C]:
         """Return the members wanted now."""
         self._record(member, outcome.passed)
         search = self._search_of[member]
-        series = self._series[SearchKey.of(member).across_lags.across_recipes]
+        series = self._series[member.series]
         return self._request([search, *self._begin_searches(series)])
 
     @property
@@ -267,11 +266,11 @@ class Bisect(Design):
         searches = dict.fromkeys(self._search_of.values())
         return sum(search.most_left() for search in searches)
 
-    def _record(self, member: Member, solved: bool) -> None:
+    def _record(self, member: C, solved: bool) -> None:
         self._requested.add(member)
-        self._search_of[member].record(member.model.units, solved)
+        self._search_of[member].record(member.width, solved)
 
-    def _begin_searches(self, series: list[Search]) -> list[Search]:
+    def _begin_searches(self, series: list[Search[C]]) -> list[Search[C]]:
         """Begin the searches of a series that need wait no longer."""
         begun = []
         for search in sorted(
@@ -286,7 +285,7 @@ class Bisect(Design):
                 begun.append(search)
         return begun
 
-    def _request(self, searches: list[Search]) -> list[Member]:
+    def _request(self, searches: list[Search[C]]) -> list[C]:
         more = []
         for search in searches:
             for place, count in search.demand().items():

@@ -1,62 +1,83 @@
-"""The interface of a design, which decides the members of a study to train, and their order."""
+"""The interface of a design, which decides the training runs of a study, and their order.
 
-import math
+A design knows its candidates by their width, their seed and what they share otherwise
+(`Candidate`). So it serves the members of `memcap train`, and the calls of a user's
+function (`memcap.measured`).
+"""
+
 from abc import ABC, abstractmethod
-from dataclasses import replace
-from functools import lru_cache
-from typing import NamedTuple
-
-from memcap.config.member import Member
-from memcap.config.recipes import ResolvedRecipe
-from memcap.models.model import Model
-from memcap.rule import Evaluation
-from memcap.tasks import Task
+from collections.abc import Hashable
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 DESIGNS = ("grid", "bisect", "adaptive", "race")
 FEWEST_WIDTHS = 3  # of a search
 
 
+class Training(Hashable, Protocol):
+    """How a candidate is trained: its recipe."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def budget(self) -> int:
+        """The most training steps."""
+
+
+class Candidate(Hashable, Protocol):
+    """A training run that a design may ask for."""
+
+    @property
+    def series(self) -> Hashable:
+        """What it shares with the candidates of other widths, seeds, lags and recipes;
+        `str` names it."""
+
+    @property
+    def lag(self) -> int:
+        """Time steps to remember; 1 if there are no lags."""
+
+    @property
+    def length(self) -> int:
+        """Time steps of a sequence; 1 if there are no lengths."""
+
+    @property
+    def recipe(self) -> Training:
+        """How it is trained."""
+
+    @property
+    def width(self) -> int:
+        """Units of the network."""
+
+    @property
+    def seed(self) -> int:
+        """Its number among the candidates of its width."""
+
+
+C = TypeVar("C", bound=Candidate)
+
+
 class Outcome(NamedTuple):
-    """The part of a member's result that a design needs."""
+    """The part of a result that a design needs."""
 
     passed: bool  # whether it reached the verdict that it trained for
     steps: int = 0  # training steps taken
     # its best held-out score, on a scale from 0 at chance to 1 for a perfect one
     share: float = 0.0
 
-    @classmethod
-    def of(cls, member: Member, passed: bool, steps: int, best: float) -> "Outcome":
-        """Return the outcome of a member; `best` is its best held-out accuracy or error, or NaN."""
-        chance = member.facts.chance
-        perfect = float(member.task.higher_is_better)
-        share = (best - chance) / (perfect - chance)
-        return cls(
-            passed, steps, min(1.0, max(0.0, share)) if math.isfinite(share) else 0.0
-        )
-
 
 class SearchKey(NamedTuple):
-    """The values that the members of one search of widths share: all but width and seed."""
+    """The values that the candidates of one search of widths share: all but width and seed."""
 
-    task: Task
-    model: Model  # the network, at one unit
-    evaluation: Evaluation
+    series: Hashable
     lag: int | None  # None, as the length, if the key spans all lags
     length: int | None
-    recipe: ResolvedRecipe | None  # None if the key spans all recipes
+    recipe: Hashable  # None if the key spans all recipes
 
     @classmethod
-    def of(cls, member: Member) -> "SearchKey":
-        """Return the key of a member's search."""
-        model = _at_one_unit(member.model)
-        return cls(
-            member.task,
-            model,
-            member.evaluation,
-            member.lag,
-            member.length,
-            member.recipe,
-        )
+    def of(cls, candidate: Candidate) -> "SearchKey":
+        """Return the key of a candidate's search."""
+        return cls(candidate.series, candidate.lag, candidate.length, candidate.recipe)
 
     @property
     def across_lags(self) -> "SearchKey":
@@ -69,24 +90,19 @@ class SearchKey(NamedTuple):
         return self._replace(recipe=None)
 
 
-@lru_cache(maxsize=1024)
-def _at_one_unit(model: Model) -> Model:
-    return replace(model, units=1)
+class Design(ABC, Generic[C]):
+    """A design that chooses candidates by results; they may end in any order."""
 
-
-class Design(ABC):
-    """A design that chooses members by results; members may end in any order."""
-
-    candidates: list[Member]  # all members that it may ask for
+    candidates: list[C]  # all that it may ask for
 
     @property
     @abstractmethod
     def estimate(self) -> int:
-        """The most members that are still to end, as far as can be said by now."""
+        """The most candidates that are still to end, as far as can be said by now."""
 
     @property
     def usual(self) -> int | None:
-        """The number of members that are still to end in most simulated studies, if known."""
+        """The number of those that are still to end in most simulated studies, if known."""
         return None
 
     @property
@@ -96,14 +112,14 @@ class Design(ABC):
         return []
 
     @abstractmethod
-    def first_members(self) -> list[Member]:
-        """Return the first members to train; empty if the store has all that are wanted."""
+    def first_members(self) -> list[C]:
+        """Return the first ones to train; empty if the store has all that are wanted."""
 
     @abstractmethod
-    def next_members(self, member: Member, outcome: Outcome) -> list[Member]:
-        """Return the members wanted after one that it asked for has ended; empty while
+    def next_members(self, member: C, outcome: Outcome) -> list[C]:
+        """Return those wanted after one that it asked for has ended; empty while
         others must end first.
 
         Raises:
-            ValueError: the member was not asked for, or has ended before.
+            ValueError: it was not asked for, or has ended before.
         """

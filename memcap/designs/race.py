@@ -149,7 +149,7 @@ def _rank(recipe: ResolvedRecipe, outcomes: list[Outcome]) -> tuple[float, ...]:
     return -len(steps), statistics.median(steps) if steps else 0.0, -share
 
 
-class Race(Design):
+class Race(Design[Member]):
     """The design `race` of one job. Its members have every competing recipe, with the
     widths and seeds of the search that follows, for which `Bisect` has the errors."""
 
@@ -171,7 +171,7 @@ class Race(Design):
                 candidates += itertools.chain(*race.members.values())
             self._expected[series] = Bisect(_of_leaders(races), {}).estimate
         self.candidates = list(dict.fromkeys(candidates))
-        self._searches: dict[SearchKey, Bisect] = {}
+        self._searches: dict[SearchKey, Bisect[Member]] = {}
         self._outcomes = {
             member: outcomes[member] for member in self.candidates if member in outcomes
         }

@@ -13,8 +13,9 @@ from omegaconf import DictConfig, OmegaConf
 from memcap.config import recipes
 from memcap.config.member import Engine, Member, task_defaults
 from memcap.config.recipes import Recipe
-from memcap.designs import DESIGNS, search_by, unsplit_part
+from memcap.designs import DESIGNS
 from memcap.designs.axes import check_count, members, raced_axes
+from memcap.designs.members import search_by, unsplit_part
 from memcap.knobs import UserError, Values, defaults, typed
 from memcap.models.model import Model
 from memcap.rule import Evaluation
@@ -100,7 +101,7 @@ def share(members: Sequence[Member], engine: Engine, design: str) -> list[Member
 
     Keys do not change, and all jobs write into one folder. Neighbours in a list of axes
     differ in seed, then width, so each job gets some members of every lag. Members that
-    need each other's results (`memcap.designs.unsplit_part`) stay together. Every job
+    need each other's results (`memcap.designs.members.unsplit_part`) stay together. Every job
     must list all members in the same order.
     """
     if engine.shards == 1:

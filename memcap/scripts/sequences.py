@@ -1,15 +1,18 @@
-"""The sequences of a script, in the form of a file that `memcap fit` reads."""
+"""MaskedBatch for other libraries: batches without end, and those of a script, in the form
+of a file that `memcap fit` reads."""
 
+import itertools
 import math
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from memcap.config.member import Member
 from memcap.config.recipes import Recipe
-from memcap.rule import SHORTER_LAGS, Verdict
+from memcap.rule import SHORTER_LAGS, Evaluation, Verdict
+from memcap.runtime import jax_setup
 from memcap.tasks import FileTask, Task
 from memcap.tasks.base import random_key
 
@@ -25,6 +28,38 @@ AT_FIRST = 3 * BLOCK  # of those in which what counts begins at the first step
 FEWEST = 32
 
 Arrays = dict[str, np.ndarray]
+
+
+class MaskedBatch(NamedTuple):
+    """A batch of N sequences in T steps, with a target at every step."""
+
+    inputs: np.ndarray  # (N, T, F) float32, or symbols (N, T) int64
+    targets: np.ndarray  # classes (N, T), or values (N, T, O)
+    mask: np.ndarray  # (N, T) bool: the steps at which an answer is due
+
+
+def batches(
+    task: Task, lag: int, size: int, seed: int, exactly: bool, one_hot: bool
+) -> Iterator[MaskedBatch]:
+    """Yield batches of a task's sequences without end. The arguments are those of
+    `memcap.sequences`."""
+    jax_setup.setup()
+    anywhere = task.has_other_lags(lag) and not exactly
+    until = "anywhere" if anywhere else None
+    member = Member(task, lag, evaluation=Evaluation(until=until), seed=seed)
+    sample = _compiled(task.sample, 3, 4)
+    rng = np.random.default_rng(seed)
+    for number in itertools.count():
+        length = member.length
+        if anywhere:
+            lag = int(rng.integers(task.smallest_lag, member.lag, endpoint=True))
+            length = int(rng.integers(*member.lengths_at(lag), endpoint=True))
+        key = random_key(seed, number)
+        batch = sample(key, lag, length, member.length, size)
+        arrays = _arrays(task, batch, length)
+        inputs = task.encoded(arrays["inputs"], one_hot)
+        # copies, as PyTorch warns of arrays that it may not write
+        yield MaskedBatch(inputs, np.array(arrays["targets"]), np.array(arrays["mask"]))
 
 
 def first_lag(task: Task, lag: int, recipe: Recipe) -> int:

@@ -21,7 +21,8 @@ from rich.text import Text
 
 from memcap import loops
 from memcap.config.member import Engine, Member
-from memcap.designs import Design, Outcome, search_by
+from memcap.designs import Design
+from memcap.designs.members import outcome_of, search_by
 from memcap.designs.race import Race
 from memcap.runtime import signals
 from memcap.runtime.signals import Interrupted
@@ -50,7 +51,7 @@ class Todo:
     missing: list[Member]  # the job's other members, each once
     candidates: Sequence[Member]  # all members that may be trained
     # of a design that chooses by results; None: every missing member is trained
-    search: Design | None
+    search: Design[Member] | None
     # the members to train first: all missing ones, or those with which the search begins
     first: list[Member]
     # most members that will be trained; a search may want more if counts are not
@@ -76,7 +77,7 @@ def what_is_missing(members: Sequence[Member], study: Study) -> Todo:
     best = pl.col("best").fill_null(math.nan)
     ends = rows.select("key", passed_column(), "steps", best)
     outcomes = {
-        by_key[key]: Outcome.of(by_key[key], *end) for key, *end in ends.iter_rows()
+        by_key[key]: outcome_of(by_key[key], *end) for key, *end in ends.iter_rows()
     }
     search = search_by(study.design, members, outcomes, study.precision)
     first = search.first_members()
@@ -146,7 +147,7 @@ def _train(todo: Todo, engine: Engine, writer: StudyWriter) -> None:
         def next_members(results: Iterable[Result]) -> list[Member]:
             more = []
             for end in results:
-                outcome = Outcome.of(end.member, end.passed, end.steps, end.best)
+                outcome = outcome_of(end.member, end.passed, end.steps, end.best)
                 more += search.next_members(end.member, outcome)
             writer.progress.expect(search.estimate)
             writer.progress.frontier = search.frontier

@@ -204,6 +204,15 @@ class Task(ABC):
             )
         return self.vocabulary
 
+    def encoded(self, inputs: np.ndarray, one_hot: bool) -> np.ndarray:
+        """Return inputs as a network of any library reads them: values as float32,
+        symbols as int64, or one-hot as vectors of V float32."""
+        if self.vocabulary is None:
+            return inputs.astype(np.float32)
+        if one_hot:
+            return np.eye(self.vocabulary, dtype=np.float32)[inputs]
+        return inputs.astype(np.int64)
+
     @property
     @abstractmethod
     def outputs(self) -> int:

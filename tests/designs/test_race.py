@@ -12,6 +12,7 @@ from memcap.config import recipes
 from memcap.config.recipes import Recipe
 from memcap.designs.axes import raced_axes
 from memcap.designs.design import Outcome
+from memcap.designs.members import outcome_of
 from memcap.designs.race import (
     FEWEST_WIDE_UNITS,
     FIRST_BUDGET,
@@ -232,10 +233,10 @@ def test_an_outcome_is_scored_from_chance_to_perfect():
     (accuracy,) = memcap.members(task="latch", lag=5, seed=[0])
     (error,) = memcap.members(task="adding", lag=5, seed=[0])
     chance = error.facts.chance
-    assert Outcome.of(accuracy, False, 9, 0.75).share == pytest.approx(0.5)
-    assert Outcome.of(error, False, 9, chance / 4).share == pytest.approx(0.75)
-    assert Outcome.of(error, False, 9, 3 * chance).share == 0
-    assert Outcome.of(accuracy, False, 9, float("nan")).share == 0
+    assert outcome_of(accuracy, False, 9, 0.75).share == pytest.approx(0.5)
+    assert outcome_of(error, False, 9, chance / 4).share == pytest.approx(0.75)
+    assert outcome_of(error, False, 9, 3 * chance).share == 0
+    assert outcome_of(accuracy, False, 9, float("nan")).share == 0
 
 
 GRID = {"model.units": [1, 2, 3], "seed": 4}

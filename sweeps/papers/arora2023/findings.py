@@ -154,8 +154,8 @@ PAPER = Paper(
             post_hoc=True,
         ),
         StandIn(
-            "what is recalled follows the size of the state (here: rank correlation with bytes"
-            f" per pair at least {CORRELATION:g})",
+            "what is recalled follows the size of the state (here: of an LSTM, whose weights grow"
+            f" with its state, rank correlation with bytes per pair at least {CORRELATION:g})",
             '"a key tradeoff between a model\'s state size and recall ability"',
             "Based, abstract and fig. 2",
             _by_state,

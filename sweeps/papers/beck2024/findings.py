@@ -226,9 +226,9 @@ PAPER = Paper(
     table=scores,
     claims=(
         Claim(
-            "nets with memory mixing solve parity, and nets without it do not (here, at 40 to 256"
-            f" bits: all nets of LSTM and of sLSTM score {SOLVED:g} or more, and those of mLSTM"
-            f" {NOTHING:g} or less)",
+            "nets with memory mixing solve parity, and mLSTM, which has none, does not (here, at"
+            f" 40 to 256 bits: all nets of LSTM and of sLSTM score {SOLVED:g} or more, and those"
+            f" of mLSTM {NOTHING:g} or less)",
             "models without memory mixing cannot solve parity: LSTM 1.0, sLSTM 1.0, mLSTM 0.04",
             "section 4.1, figure 4",
             partial(_mixing, without=MLSTM),

@@ -127,8 +127,8 @@ PAPER = Paper(
             within=("pairs", "units"),
         ),
         OurClaim(
-            "it is the size of the state: of 16 pairs each net with twice the numbers recalls"
-            " more",
+            "each DeltaNet with values twice as long, so with twice the state and more weights,"
+            " recalls more of 16 pairs",
             "32 and 64 numbers, in two panels",
             "figure 5",
             _wider,

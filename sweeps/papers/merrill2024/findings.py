@@ -132,9 +132,10 @@ PAPER = Paper(
             reached=False,
         ),
         StandIn(
-            "one layer whose step is diagonal does not learn the group that does not commute at"
+            "one layer whose step is diagonal does not learn A4, a group that does not commute, at"
             " 16 elements, and one whose step sees the state does, an LSTM in all seeds",
-            "S4 and Mamba take more layers the longer the sequence, for A5 and A4 x Z5",
+            "S4, whose step is the same at all inputs, and Mamba need more layers the longer the"
+            " sequence, for A5 and for A4 x Z5, which is solvable as A4 is",
             "figure and text",
             _diagonal,
             within=("group",),

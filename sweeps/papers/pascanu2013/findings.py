@@ -189,7 +189,7 @@ PAPER = Paper(
             within=("init", "lags"),
         ),
         StandIn(
-            "small recurrent weights are the worst start (here: with clipping, at least"
+            "small recurrent weights are the worse start (here: of two, with clipping, at least"
             f" {MORE} of {SEEDS} nets fewer succeed at {MIDDLE} symbols from a tenth of an"
             " orthogonal matrix than from all of it)",
             "the most adversarial start is that of sigmoid units, with weights of N(0, 0.01)",

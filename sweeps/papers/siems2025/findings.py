@@ -161,10 +161,11 @@ PAPER = Paper(
             _positive,
             within=("group",),
         ),
-        StandIn(
-            "two reflections go on beyond what they were trained on (here: three of four nets of"
-            f" S3 and A4 together have {HALF:g} of whole sequences right at twice the length)",
-            "S4 and A5 extrapolate robustly with two, to four times the length",
+        OurClaim(
+            "two reflections go on beyond what they were trained on, to twice the length (three of"
+            f" four nets of S3 and A4 together have {HALF:g} of whole sequences right there)",
+            "S4 and A5 extrapolate robustly with two, to four times the length, which no net here"
+            " is tested at",
             "section 5.2, figure 5",
             _goes_on,
             within=("group",),
