@@ -475,9 +475,9 @@ def one_unit_proved() -> str:
     ).to_dicts()
     assert proof["verdict"] == "proved"
     return filled(
-        f"**A trained net of one unit is right on all {float(proof['sequences']):.2g} sequences** of the"
-        f" first row, of up to {proof['steps']} steps. That is proved from its weights, not"
-        f" sampled: `memcap prove {proof['net']}`."
+        f"**A trained net of one unit is right on all {float(proof['sequences']):.2g}"
+        f" sequences** of the first row, of up to {proof['steps']} steps. That is proved from its"
+        f" weights, not sampled: `memcap prove {proof['net']}`."
     ).replace("e+", "e")
 
 
