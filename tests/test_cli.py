@@ -78,6 +78,11 @@ def test_help_teaches(tmp_path, monkeypatch):
     listed = re.findall(r"^  (\w+) +\w.*", top.out.partition("First steps")[0], re.M)
     assert sorted(listed[: listed.index("COMMAND")]) == sorted(commands.summaries())
     assert (alone.status, alone.err, top.status) == (0, "", 0)
+    for help_text in (
+        top,
+        *(memcap(tmp_path, n, "--help") for n in commands.summaries()),
+    ):
+        assert max(map(len, help_text.out.splitlines())) <= 80
     assert "memcap train sweeps=first_study" in top.out
     train = memcap(tmp_path, "train", "--help").out
     for part in (
@@ -88,7 +93,6 @@ def test_help_teaches(tmp_path, monkeypatch):
         "task=        adding, bandit, bandlimited_delay",
     ):
         assert part in train
-    assert max(map(len, train.splitlines())) <= 80
     assert memcap(tmp_path, "--version").out == f"memcap {package.__version__}\n"
     assert not list(tmp_path.iterdir())
 
@@ -202,6 +206,23 @@ def test_figure_is_drawn_with_its_numbers_beside_it(study):
     assert done.out == "elsewhere/frontier.png\n"
     numbers = (drawn / "frontier.csv").read_text()
     assert (study / "elsewhere" / "frontier.csv").read_text() == numbers
+
+
+def test_figure_is_drawn_in_the_formats_named(study):
+    done = memcap(study, "figure", "frontier", "--format", "svg,png", "-o", "both")
+    assert done.out == "both/frontier.svg\n"
+    names = {path.name for path in (study / "both").iterdir()}
+    assert names == {f"frontier.{end}" for end in ("csv", "png", "svg")}
+    assert "<svg" in (study / "both" / "frontier.svg").read_text()
+
+
+@pytest.mark.parametrize("command", ["figure frontier", "reproduce collins2017 --rows"])
+@pytest.mark.parametrize("named", ["gif", "png,", ""])
+def test_an_unknown_format_is_refused(study, command, named):
+    done = memcap(study, *command.split(), "--format", named)
+    line = f"--format: {named}: must be some of png,pdf,svg, with commas between them"
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert line in done.err
 
 
 @pytest.mark.parametrize(("lag", "measured"), [(3, True), (5, False)])

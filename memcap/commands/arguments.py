@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from memcap.figures import FORMATS
 from memcap.knobs import LONGEST, MOST, UserError
 from memcap.models.model import MOST_LAYERS
 from memcap.store.rows import AT
@@ -65,6 +66,18 @@ def add_output(parser: argparse.ArgumentParser, about: str) -> None:
     parser.add_argument("-o", "--output", type=location, help=about)
 
 
+def add_format(parser: argparse.ArgumentParser) -> None:
+    """Add the option `--format`, for `memcap.figures.save`."""
+    about = f"formats of the picture: {','.join(FORMATS)}, or some (default: png,pdf)"
+    parser.add_argument(
+        "--format",
+        type=formats,
+        default=FORMATS[:2],
+        metavar="FORMAT[,FORMAT]",
+        help=about,
+    )
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add the option `--json`."""
     about = "print JSON instead of words"
@@ -120,6 +133,17 @@ def location(text: str) -> Path:
             "is empty; name a file or folder, . for this one"
         )
     return Path(text)
+
+
+def formats(text: str) -> tuple[str, ...]:
+    """Read formats of a picture, separated by commas."""
+    names = tuple(dict.fromkeys(text.split(",")))
+    for name in names:
+        if name not in FORMATS:
+            raise argparse.ArgumentTypeError(
+                f"{text}: must be some of {','.join(FORMATS)}, with commas between them"
+            )
+    return names
 
 
 def positive(text: str, most: int = MOST) -> int:

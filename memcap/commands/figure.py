@@ -3,7 +3,14 @@
 from argparse import ArgumentParser, Namespace
 
 from memcap import figures
-from memcap.commands.arguments import PLACE, add_output, add_strict, folder_of, location
+from memcap.commands.arguments import (
+    PLACE,
+    add_format,
+    add_output,
+    add_strict,
+    folder_of,
+    location,
+)
 from memcap.knobs import UserError
 from memcap.store import rows_of
 from memcap.store.rows import one_per_key
@@ -19,6 +26,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "results", type=location, nargs="*", default=[OUTPUTS], help=about
     )
     add_strict(parser)
+    add_format(parser)
     add_output(parser, "folder to write to (default: figures/ in the first of RESULTS)")
     lines = (f"  {name:<21} {text}" for name, text in figures.summaries().items())
     parser.epilog = "\n".join(["figures:", *lines])
@@ -35,4 +43,5 @@ def run(arguments: Namespace) -> None:
         folder = folder_of(arguments.results[0]) / "figures"
         if folder.is_symlink():
             raise UserError(f"{folder}: is a link; name the folder to write to by -o")
-    print(figures.save(picture, folder, arguments.name.rpartition(":")[2]))
+    name = arguments.name.rpartition(":")[2]
+    print(figures.save(picture, folder, name, arguments.format))

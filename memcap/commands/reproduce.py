@@ -34,7 +34,13 @@ import polars as pl
 
 from memcap import figures, findings
 from memcap.api import train
-from memcap.commands.arguments import add_output, folder_of, location, positive
+from memcap.commands.arguments import (
+    add_format,
+    add_output,
+    folder_of,
+    location,
+    positive,
+)
 from memcap.config.member import Member
 from memcap.findings import resample
 from memcap.knobs import UserError, grouped
@@ -128,6 +134,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         f" {OUTPUTS}/NAME/published)"
     )
     add_output(parser, about)
+    add_format(parser)
 
 
 def run(arguments: Namespace) -> None:
@@ -146,7 +153,8 @@ def run(arguments: Namespace) -> None:
     table = findings.judge_claims(paper, rows)
     place = arguments.output or place
     with figures.own_style():
-        picture = figures.save(reproduction.draw(rows), place, "figure")
+        drawn = reproduction.draw(rows)
+        picture = figures.save(drawn, place, "figure", arguments.format)
     _write(table, place / "verdicts.csv")
     reasons = table.select("claim", "why").rows()
     notes = [f"Why not: {claim}: {why}" for claim, why in reasons if why]

@@ -19,11 +19,11 @@ In a notebook: `memcap.figures.find("frontier").draw(rows).figure`.
 
 import ast
 import contextlib
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import polars as pl
 
@@ -35,6 +35,8 @@ from memcap.terminal.words import first_paragraph
 
 if TYPE_CHECKING:  # so that a job imports it only at its end, to draw
     from matplotlib.figure import Figure
+
+FORMATS = ("png", "pdf", "svg")  # of pictures
 
 
 @dataclass(frozen=True)
@@ -113,9 +115,12 @@ def own_style() -> Generator[None]:
         yield
 
 
-def save(drawn: Drawn, folder: Path, name: str) -> Path:
-    """Write folder/NAME.png, NAME.pdf, and the numbers drawn as NAME.csv; return the
-    path of the PNG. The folder is made if needed.
+def save(
+    drawn: Drawn, folder: Path, name: str, formats: Sequence[str] = FORMATS[:2]
+) -> Path:
+    """Write folder/NAME.FORMAT for each of `formats`, some of `FORMATS`, and the numbers
+    drawn as NAME.csv; return the path of the first picture. The folder is made if
+    needed.
 
     Raises:
         UserError: nothing was drawn, or the folder cannot be written.
@@ -135,11 +140,8 @@ def save(drawn: Drawn, folder: Path, name: str) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # in memory, as libraries raise errors of their own on a full disk
-        contents = {
-            "csv": drawn.data.write_csv().encode(),
-            "pdf": _picture(drawn, "pdf"),
-            "png": _picture(drawn, "png", dpi=200),
-        }
+        contents = {"csv": drawn.data.write_csv().encode()}
+        contents |= {ending: _picture(drawn, ending) for ending in formats}
         for ending, content in contents.items():
             files.replace(folder / f"{name}.{ending}", content)
     except OSError as error:
@@ -148,10 +150,10 @@ def save(drawn: Drawn, folder: Path, name: str) -> Path:
             f"{folder}: the figure cannot be written ({why}); rows are safe, and memcap figure"
             f" {name} STUDY -o FOLDER draws it elsewhere"
         ) from error
-    return folder / f"{name}.png"
+    return folder / f"{name}.{formats[0]}"
 
 
-def _picture(drawn: Drawn, ending: str, **options: Any) -> bytes:
+def _picture(drawn: Drawn, ending: str) -> bytes:
     content = BytesIO()
-    drawn.figure.savefig(content, format=ending, **options)
+    drawn.figure.savefig(content, format=ending, dpi=200)
     return content.getvalue()

@@ -8,6 +8,7 @@ import polars as pl
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from memcap.answers.words import wilson
 from memcap.figures import Drawn
 from memcap.figures.style import (
     COLOURS,
@@ -24,7 +25,7 @@ from memcap.knobs import UserError, field_values
 MOST = 60  # most lines that can be read
 # inches: the names, a line
 NAMES = 3.6
-LINE = 0.26
+LINE = 0.34
 SHADES = LinearSegmentedColormap.from_list("shares", ["white", COLOURS[0]])
 
 
@@ -37,11 +38,21 @@ def draw(rows: pl.DataFrame) -> Drawn:
             " frontier of larger studies"
         )
     data = [
-        (p.label, p.lag, name, p.at, *counts)
+        (p.label, p.lag, name, p.at, u, passed, seeds, *wilson(passed, seeds))
         for p, name in zip(points, _names(points), strict=True)
-        for counts in p.by_width
+        for u, passed, seeds in p.by_width
     ]
-    columns = ["label", "lag", "recipe", "at", "units", "passed", "seeds"]
+    columns = [
+        "label",
+        "lag",
+        "recipe",
+        "at",
+        "units",
+        "passed",
+        "seeds",
+        "low",
+        "high",
+    ]
     return Drawn(plot(points), pl.DataFrame(data, columns, orient="row"))
 
 
@@ -74,14 +85,16 @@ def _names(points: Sequence[Point]) -> list[str]:
 
 
 def plot(points: Sequence[Point]) -> Figure:
-    """Draw a box per width with "passed/trained" in it, the darker the larger the share."""
+    """Draw a box per width with "passed/trained" and the interval of the share in it, the
+    darker the larger the share."""
     widths = sorted({u for p in points for u in p.units})
     parts = [
         which_seeds_count(points),
         *pass_rules(points),
         (
-            "Widths without a box were not trained. These are widths that training reached, not"
-            " what a network could hold."
+            "Below each count stands the 95 % interval of its share. Widths without a box"
+            " were not trained. These are widths that training reached, not what a network"
+            " could hold."
         ),
     ]
     text = filled(parts, 118)
@@ -97,7 +110,9 @@ def plot(points: Sequence[Point]) -> Figure:
             place = widths.index(u)
             draw_box(axes, place, line, SHADES(share))
             ink = "white" if share > 0.5 else "black"
-            write_in(axes, place, line, f"{passed}/{seeds}", fontsize=8, color=ink)
+            span = "-".join(f"{100 * end:.0f}" for end in wilson(passed, seeds))
+            words = f"{passed}/{seeds}\n{span} %"
+            write_in(axes, place, line, words, fontsize=6, color=ink)
     pairs = zip(points, _names(points), strict=True)
     names = [f"{p.label}, lag {p.lag}, {name}" for p, name in pairs]
     axes.set_yticks(range(len(points)), names, fontsize=8)

@@ -104,20 +104,31 @@ def log2_axes(
     axes: Axes, lags: Sequence[int], widest: float, lowest: float, most_ticks: int
 ) -> None:
     """Put lags, ascending, and widths on scales of doublings, with room for all from
-    the lowest to the widest, and for at most so many ticks of the lags."""
+    the lowest to the widest, and for at least two ticks of each and at most
+    `most_ticks` of the lags."""
     axes.set_xscale("log", base=2)
     axes.set_yscale("log", base=2)
-    powers = range(math.floor(math.log2(lowest)), math.ceil(math.log2(widest)) + 1)
-    places = {
-        axes.xaxis: _apart(lags, most_ticks),
-        axes.yaxis: [2.0**k for k in powers],
-    }
+    bottom, top = 0.8 * lowest, 1.6 * widest
+    powers = [2.0**k for k in _exponents(bottom, top)]
+    if len(powers) < 2:
+        powers = [2.0**k for k in _exponents(lowest / 2, widest * 2)]
+        bottom, top = min(bottom, powers[0] / 1.25), max(top, powers[-1] * 1.25)
+    left, right = lags[0] / 1.25, lags[-1] * 1.25
+    places = {axes.xaxis: _apart(lags, most_ticks), axes.yaxis: powers}
+    if len(lags) == 1:
+        places[axes.xaxis] = [lags[0], 2 * lags[0]]
+        right = 2 * lags[0] * 1.25
     for axis, ticks in places.items():
         axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
         axis.set_ticks([], minor=True)
-    axes.set_xlim(lags[0] / 1.25, lags[-1] * 1.25)
-    axes.set_ylim(0.8 * lowest, widest * 1.6)
+    axes.set_xlim(left, right)
+    axes.set_ylim(bottom, top)
     axes.grid(color="#dddddd", lw=0.5)
+
+
+def _exponents(bottom: float, top: float) -> range:
+    """Return the exponents of the powers of 2 from `bottom` to `top`."""
+    return range(math.ceil(math.log2(bottom)), math.floor(math.log2(top)) + 1)
 
 
 def _apart(lags: Sequence[int], most: int) -> list[int]:

@@ -9,6 +9,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from memcap.answers.words import wilson
 from memcap.figures import Drawn
 from memcap.figures.style import colour_and_marker, seeds, write_below
 
@@ -42,6 +43,19 @@ def with_bars(axes: Axes, data: pl.DataFrame, x: str, y: str, **shape: Any) -> N
     ]
     places = data[x] * shape.pop("beside") if "beside" in shape else data[x]
     axes.errorbar(places, data[y], yerr=bars, **shape)
+
+
+def share_bars(
+    axes: Axes,
+    places: Iterable[float],
+    passed: Iterable[int],
+    nets: Iterable[int],
+    colour: str,
+) -> None:
+    """Draw the 95 % interval of each share, `passed` of `nets`, at places of the
+    horizontal axis."""
+    for x, k, n in zip(places, passed, nets, strict=True):
+        axes.plot([x, x], wilson(k, n), color=colour, lw=1, alpha=0.5, label="_bar")
 
 
 def with_nets(

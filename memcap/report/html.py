@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from memcap.answers.sources import rows_for
+from memcap.answers.words import wilson
 from memcap.figures.style import COLOURS, pass_rules, which_seeds_count
 from memcap.frontiers.frontier import Point, columns, frontier
 from memcap.own.losses import LossCurve, loss_curves
@@ -111,7 +112,10 @@ def _widths(
         y = "held-out loss (line: mean; points: folds or repeats)"
         series = [_losses(curve) for curve in curves]
     elif len({point.lag for point in points}) == 1:
-        y = f"share of seeds that passed at lag {points[0].lag} (line), and their scores"
+        y = (
+            f"share of seeds that passed at lag {points[0].lag} (line, with 95 % intervals),"
+            " and their scores (dots)"
+        )
         series = [_shares(point, rows) for point in points]
     else:
         return None
@@ -128,21 +132,24 @@ def _losses(curve: LossCurve) -> Row:
         "label": f"{Path(curve.task.file).stem}, lag {curve.lag}",
         "line": means,
         "dots": folds,
+        "bars": [],
     }
 
 
 def _shares(point: Point, rows: pl.DataFrame) -> Row:
-    """Return the shares that passed by width, with each seed's score if that is an accuracy."""
+    """Return the shares that passed by width, with their intervals, and each seed's score
+    if that is an accuracy."""
     shares = [
         [u, k / n, f"{plural(u, 'unit')}: {k} of {n} passed"]
         for u, k, n in point.by_width
     ]
+    bars = [[u, *wilson(k, n)] for u, k, n in point.by_width]
     scores = []
     if point.task.higher_is_better:
         members = rows_for(rows, point.task, point.model)
         members = members.filter(recipe=point.recipe.name, lr=point.recipe.lr)
         scores = members.select("units", "final").drop_nulls().rows()
-    return {"label": point.label, "line": shares, "dots": scores}
+    return {"label": point.label, "line": shares, "dots": scores, "bars": bars}
 
 
 def _plain(value: Any) -> Any:

@@ -78,6 +78,8 @@ def test_of_one_lag_it_draws_the_share_that_passed_against_the_width():
     assert [point[:2] for point in series["line"]] == [[1, 0.25], [2, 1.0]]
     assert [dot[0] for dot in series["dots"]] == 8 * [1] + 8 * [2]
     assert [dot[0] for dot in other["dots"]] == 8 * [3]
+    # by Wilson's formula, as tables of it print
+    assert series["bars"] == [[1, 0.07148, 0.5907], [2, 0.6756, 1.0]]
     assert len(data["points"]) == 2
 
 
@@ -124,6 +126,8 @@ def test_in_a_browser_a_click_shows_a_curve_and_a_head_sorts(study, scheme):
         tab.on("pageerror", lambda error: errors.append(str(error)))
         tab.goto(made.as_uri())
         assert tab.locator("#frontier .mark").count() == len(frontier(rows))
+        ticks = tab.locator("#frontier text[text-anchor=end]").all_inner_texts()
+        assert ticks == ["1", "2", "4", "8"]
         tab.hover("#frontier .mark >> nth=0")
         assert tab.inner_text("#tip").startswith("delay_line, lag 2\nu90 ")
         assert tab.locator("#members tbody tr").count() == rows.height

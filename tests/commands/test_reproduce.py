@@ -150,7 +150,7 @@ def test_the_list_has_all_papers_and_counts_apart_what_notes_alone_say(tmp_path)
     assert f"(on other seeds, {again.count('holds')} of {len(again)})" in done.out
     assert again
     (collins,) = re.findall(r"^collins2017 .*", done.out, re.MULTILINE)
-    assert "  3 of 3  1 of 1    -  " in collins
+    assert "  2 of 2  1 of 1    -  " in collins
     for name, question in papers.items():
         assert f"{name}  " in done.out
         assert question in done.out

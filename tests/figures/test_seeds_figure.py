@@ -33,14 +33,21 @@ def test_the_cells_hold_the_counts_of_the_rows():
     )
     shown = {}
     light = {}
+    spans = {}
     for text, bar in zip(axes.texts, axes.patches, strict=True):
         x, y = text.get_position()
-        shown[lines[y], widths[x]] = text.get_text()
-        light[text.get_text()] = sum(bar.get_facecolor()[:3])
+        shares, spans[lines[y], widths[x]] = text.get_text().split("\n")
+        shown[lines[y], widths[x]] = shares
+        light[shares] = sum(bar.get_facecolor()[:3])
     assert shown == {
         (f"{label}, lag {lag}, {recipe}", str(units)): f"{passed}/{seeds}"
         for label, lag, recipe, _, units, passed, seeds in counts
     }
+    # by Wilson's formula
+    assert spans["latch, lag 5, hold", "2"] == "30-95 %"
+    assert drawn.data.select("low", "high").row(2) == pytest.approx(
+        (0.3006, 0.9544), abs=1e-4
+    )
     assert light["0/4"] > light["1/4"] > light["2/4"] > light["3/4"] > light["4/4"]
 
 

@@ -124,9 +124,9 @@ def draw(rows: pl.DataFrame) -> Drawn:
     for k, ((lag,), own) in enumerate(data.group_by("lag", maintain_order=True)):
         look = marks.look(k)
         share = own["solved"] / own["seeds"]
-        left.plot(
-            own["lr"] * 1.05 ** (k - 2), share, ls="", label=f"{lag} steps", **look
-        )
+        places = own["lr"] * 1.05 ** (k - 2)
+        left.plot(places, share, ls="", label=f"{lag} steps", **look)
+        marks.share_bars(left, places, own["solved"], own["seeds"], look["color"])
         rates = np.geomspace(min(own["lr"].to_list()), max(own["lr"].to_list()), 60)
         fitted = curve.probability(fits[int(str(lag))], SCALE / rates)
         left.plot(rates, fitted, color=look["color"], lw=1)
@@ -164,9 +164,10 @@ def draw(rows: pl.DataFrame) -> Drawn:
     caption = (
         "Leaky nets report, after a delay, which of two cues they saw. They train by gradient"
         f" descent with momentum 0.9, with {marks.greatest(data, 'seeds')} seeds per point (delays"
-        " are moved sideways a little). Left: lines are logistic curves with a share of seeds"
-        " that no rate trains. Right: points are the rates at which half of the other seeds"
-        " train, with 95 % intervals, and the line is a power of the delay. Kurtkaya, Dinc et"
+        " are moved sideways a little). Left: bars are 95 % intervals of the shares, and lines"
+        " are logistic curves with a share of seeds that no rate trains. Right: points"
+        " are the rates at which half of the other seeds train, with 95 % intervals,"
+        " and the line is a power of the delay. Kurtkaya, Dinc et"
         " al. (2025) find powers of -2.7, where nets cease to learn, and -4.1, for slow points,"
         " at delays to 80 steps."
     )

@@ -159,6 +159,8 @@ def draw(rows: pl.DataFrame) -> Drawn:
                 above, own, label=f"{NAMES['latch']}, 2 units, {name}", **look
             )
         below.plot(own["lag"], own["solved"] / own["seeds"], label=name, **look)
+        bars = own["lag"] * 1.02 ** (k - 1.5)
+        marks.share_bars(below, bars, own["solved"], own["seeds"], look["color"])
     title = "Sequences that a lag takes"
     above.set(xscale="log", yscale="log", ylabel="sequences to success", title=title)
     marks.legend(above)
@@ -174,9 +176,9 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " at all lags. A line ends where at most half of the seeds are solved. Open marks show"
         " experiments 2c, 4 and 6a of Hochreiter & Schmidhuber (1997), at the lag as it is"
         " counted here. Learning rule, criterion and cell differ, so compare slopes, not"
-        " heights. Below: the share of nets of 2 units that latch the bit. For nets that are"
-        f" told the lag, the least width at which most seeds succeed is {_widths(data)}, at every"
-        " lag of every task that any solves."
+        " heights. Below: the share of nets of 2 units that latch the bit, with 95 % intervals."
+        f" For nets that are told the lag, the least width at which most seeds succeed is"
+        f" {_widths(data)}, at every lag of every task that any solves."
     )
     return marks.finish(picture, rows, data, caption, 120)
 
