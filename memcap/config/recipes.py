@@ -306,36 +306,21 @@ def of_yaml(error: Exception) -> str:
 
 
 def _plain(path: Path) -> Values:
-    import yaml
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
 
     try:
-        text = path.read_text("utf-8")
-        values = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (yaml.YAMLError, RecursionError) as error:
+        values = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    except (YAMLError, RecursionError) as error:
         raise UserError(of_yaml(error)) from error
-    except (ValueError, OSError) as error:
+    except (OmegaConfBaseException, ValueError, OSError) as error:
         raise UserError(
             f"{path}: cannot be read ({' '.join(str(error).split())})"
         ) from error
     if not isinstance(values, dict):
         raise UserError(f"{path}: must hold fields, as in lr: 0.01")
-    if "${" in text:
-        values = _resolved(path, values)
     return {str(k): v for k, v in values.items() if k != "defaults"}
-
-
-def _resolved(path: Path, values: Values) -> Values:
-    # a slow import, which few files need
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    try:
-        resolved: Any = OmegaConf.to_container(OmegaConf.create(values), resolve=True)
-    except OmegaConfBaseException as error:
-        raise UserError(
-            f"{path}: cannot be read ({' '.join(str(error).split())})"
-        ) from error
-    return resolved
 
 
 @cache
