@@ -164,8 +164,7 @@ PAPER = Paper(
         OurClaim(
             "two reflections go on beyond what they were trained on, to twice the length (three of"
             f" four nets of S3 and A4 together have {HALF:g} of whole sequences right there)",
-            "S4 and A5 extrapolate robustly with two, to four times the length, which no net here"
-            " is tested at",
+            "S4 and A5 extrapolate robustly with two, to four times the length",
             "section 5.2, figure 5",
             _goes_on,
             within=("group",),
