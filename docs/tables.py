@@ -220,21 +220,24 @@ def of_paper(name: str) -> str:
     reasons = []
     effects = []
     judged = module.PAPER.claims
-    again = on_other_seeds(name)
-    for of, line in zip(judged, verdicts.fill_null("").to_dicts(), strict=True):
+    again = findings.judged_again(name)
+    rows = enumerate(verdicts.fill_null("").to_dicts(), 1)
+    for of, (number, line) in zip(judged, rows, strict=True):
         claim, paper, read, here, why = (
             escaped(line[key]) for key in ("claim", "paper", "read", "here", "why")
         )
         verdict = f"**{line['verdict']}**" + ", post hoc" * of.post_hoc
-        others = again.get(line["claim"], "")
-        lines.append((claim, line["whose"], f"{paper} ({read})", here, verdict, others))
+        others = again.get(line["claim"], {"verdict": ""})["verdict"]
+        words = claim, line["whose"], f"{paper} ({read})", here, verdict, others
+        lines.append((str(number), *words))
         if why:
-            reasons.append(f"* *{claim}*: {why}")
+            reasons.append(f"* claim {number}: {why}")
         if of.denies:
-            effects.append(f"* *{claim}*: {of.denies.size}")
+            effects.append(f"* claim {number}: {of.denies.size}")
     shown = " ".join(inspect.getdoc(module.draw).split()).removeprefix("Draw ")
     study = module.PAPER
     heads = (
+        "",
         "claim",
         "whose",
         "paper",
@@ -272,14 +275,6 @@ def with_other_seeds(name: str) -> str:
         f" [verdicts](other_seeds.csv), by `memcap reproduce {name} --rows"
         f" {of_checkout(f'{name}{AGAIN}')}`."
     )
-
-
-def on_other_seeds(name: str) -> dict[str, str]:
-    """Return what each claim of a paper comes to on other seeds."""
-    return {
-        claim: f"{line['verdict']}: {escaped(line['here'])}"
-        for claim, line in findings.judged_again(name).items()
-    }
 
 
 def escaped(words: str) -> str:

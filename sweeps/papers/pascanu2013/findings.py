@@ -13,8 +13,8 @@ up starts and places of the symbols in the authors' code; the figure's numbers w
 have.
 
 Ours: tanh units alone, 50 of them, whose recurrent weights start orthogonal (a spectral
-radius of 1), or at a tenth of that for the worst of their starts, whose radius is about
-0.07. Input weights start larger than theirs. Momentum is 0.9, so that our rate of 0.01
+radius of 1), or at a tenth of that, for their worst start, whose radius is about 0.07.
+Input weights start larger than theirs. Momentum is 0.9, so that our rate of 0.01
 is one of 0.1 without it; 0.003 was trained, too, without a bound. At most 8,000 steps
 of 20 sequences of 11 to 51 symbols, which also have a symbol to begin with and one that
 asks (memcap/tasks/temporal_order.py). Rates and lengths are from trials with another

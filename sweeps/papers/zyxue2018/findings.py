@@ -89,8 +89,8 @@ def draw(rows: pl.DataFrame) -> Drawn:
     marks.number_x(axes, data["T"])
     marks.legend(axes)
     caption = (
-        "One LSTM unit latches less often than a plain one only if its forget gate starts as in"
-        f" Keras. Each mark shows {marks.greatest(data, 'nets')} nets of one unit, each trained"
+        "One LSTM unit that starts as in Keras latches less often than a plain one."
+        f" Each mark shows {marks.greatest(data, 'nets')} nets of one unit, each trained"
         f" for {marks.greatest(rows, 'budget'):,} steps; bars are 95 % intervals."
         " After Cross Validated 340898 (2018),"
         " whose own figure was not read."
