@@ -47,7 +47,7 @@ def lines_of(*pages):
 
 README = [line for line in lines_of("README.md") if line != "pip install ."]
 TRACKING = lines_of("docs/tracking.md")
-SWEEPS = lines_of("docs/sweeps.md", "docs/clusters.md")
+SWEEPS = lines_of("docs/studies.md", "docs/clusters.md")
 WALKS = lines_of("docs/question.md", "docs/start.md", "docs/remember.md")
 COMMANDS = [line for line in SWEEPS + WALKS if line.startswith("memcap ")]
 TRAIN = [line for line in COMMANDS if re.match("memcap (train|plan)", line)]
