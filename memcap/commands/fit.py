@@ -30,7 +30,7 @@ from memcap.config.recipes import Recipe
 from memcap.knobs import UserError, names_of
 from memcap.models.model import Model
 from memcap.own import lags
-from memcap.own.fitted import best_net
+from memcap.own.fitted import best_net, remove
 from memcap.own.folds import CLASSES, ORDERS, TIME
 from memcap.own.formats import READERS, is_table
 from memcap.own.losses import LossCurve
@@ -165,6 +165,7 @@ def run(arguments: Namespace) -> None:
     engine = Engine(workers=arguments.workers or 0)
     sizes = arguments.most, arguments.folds, arguments.seeds
     search = WidthSearch(task, folder, *sizes, engine, quiet=bool(aside))
+    remove(folder)  # it may not be what this file and these options lead to
     curve = search.run()
     if curve.enough:
         chosen = curve.enough[0]

@@ -21,6 +21,7 @@ from memcap.own.table import Columns, Feature, LongForm, frame_of, padded, seque
 from memcap.own.task import Data
 from memcap.store import files
 
+NET = "net.npz"  # in the folder of a study, beside what net.json says of it
 BATCH = 512  # sequences that run at once
 
 
@@ -131,7 +132,7 @@ class FittedNet:
     def save(self, folder: Path) -> Path:
         """Write net.npz, the weights in the order of Keras, and net.json beside it.
         Return the path of the first."""
-        path = folder / "net.npz"
+        path = folder / NET
         files.write_arrays(path, self.arrays("keras"))
         about = asdict(self)
         del about["weights"]
@@ -146,13 +147,20 @@ def _digest(path: Path, about: dict[str, Any]) -> str:
     return hashlib.sha256(path.read_bytes() + text).hexdigest()[:16]
 
 
+def remove(folder: Path) -> None:
+    """Remove the net of an earlier search, if there is one."""
+    path = folder / NET
+    path.with_suffix(".json").unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+
+
 def load(folder: Path) -> FittedNet:
     """Load the net that `memcap fit` left in a folder.
 
     Raises:
         UserError: there is none, or another one than was written.
     """
-    path = folder / "net.npz"
+    path = folder / NET
     try:
         about = json.loads(path.with_suffix(".json").read_bytes())
         is_whole = about.pop("digest") == _digest(path, about)

@@ -170,7 +170,7 @@ FILES = {
         (TEXT + "\n,,,,\n", {}, "`sequence` (--sequence) is missing in"),
         (TEXT[: TEXT.index("\n")] + "\n", {}, "has no lines"),
         ("", {}, "cannot be read as CSV ("),
-        ("# a note\n" + TEXT, {}, "begins with a comment; take such lines out"),
+        ("# a note\n" + TEXT, {}, "begins with #; take out comments, and name columns without #"),
     ],
     "large numbers": [
         (odd_load(lambda x: f"{1e18 * float(x)}"), {}, "too large for float32")

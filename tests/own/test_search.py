@@ -250,6 +250,23 @@ def test_a_folder_of_arrays_is_a_file_of_them(tmp_path):
         assert all((read[name] == array).all() for name, array in arrays.items())
 
 
+def test_a_search_without_an_answer_leaves_no_older_net(tmp_path, monkeypatch):
+    monkeypatch.setattr(own_data, "BUDGET", 20)
+    rng = np.random.default_rng(1)
+    drawn = table(lambda shown: rng.integers(0, 2, len(shown)), 40)
+    drawn.write_csv(tmp_path / "drawn.csv")
+    older = tmp_path / "outputs" / "drawn"
+    older.mkdir(parents=True)
+    for name in ("net.npz", "net.json"):
+        (older / name).write_bytes(b"")
+    words = "--target y --sequence id --most 1 --folds 1 --seeds 1 --workers 1"
+
+    done = memcap(tmp_path, "fit", "drawn.csv", *words.split())
+    assert "New sequences" not in done.out
+    assert (older / "rows").is_dir()
+    assert not list(older.glob("net.*"))
+
+
 @pytest.mark.slow
 def test_a_table_is_answered_drawn_and_written_as_a_script(tmp_path, monkeypatch):
     monkeypatch.setattr(own_data, "RACE", (("hold", 0.03),))
