@@ -49,7 +49,7 @@ UNITS_A_BIT = (0.6, 1.3)  # of the atlas, from a latch to a copy
 
 
 def is_right(name: str, units: int | None) -> bool:
-    """Tell whether a width is one that is known to be right."""
+    """Return whether a width is one that is known to be right."""
     bits = BITS[name]
     if units is None or not bits:
         return units is None and not bits

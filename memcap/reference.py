@@ -180,7 +180,7 @@ class Net:
         return criterion.passes(mean) and all(map(with_margin.passes, scores))
 
     def is_near(self, training_score: float) -> bool:
-        """Tell whether the training score is close enough to the criterion to evaluate."""
+        """Return whether the training score is close enough to the criterion to evaluate."""
         criterion = self.member.criterion
         if criterion.higher_is_better:
             return training_score >= criterion.value - 0.01

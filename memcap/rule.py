@@ -194,13 +194,13 @@ class Criterion:
         return self.metric == "accuracy"
 
     def passes(self, score: Any) -> Any:
-        """Tell whether a score, or each of an array, is good enough; NaN is not."""
+        """Return whether a score, or each of an array, is good enough; NaN is not."""
         if self.higher_is_better:
             return score >= self.value
         return score <= self.value
 
     def is_near(self, training_score: float) -> bool:
-        """Tell whether a running training score is good enough to evaluate the net."""
+        """Return whether a running training score is good enough to evaluate the net."""
         if self.higher_is_better:
             return training_score >= self.value - NEAR_ACCURACY
         return training_score <= NEAR_ERROR * self.value
@@ -233,7 +233,7 @@ class Criterion:
     def passes_at_all_lags(
         self, scores: Sequence[float] | np.ndarray, sequences: int
     ) -> bool:
-        """Tell whether a net is right at every one of several lags, given its score at
+        """Return whether a net is right at every one of several lags, given its score at
         each: the mean of the scores meets the criterion, and the worst score meets it
         with the margin for a score on so many `sequences`."""
         worst = scores[self.index_of_worst(scores)]

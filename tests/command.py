@@ -84,7 +84,7 @@ def python(folder, *words, **variables):
 
 
 def installed(package):
-    """Tell whether there is a package that PyPI calls so."""
+    """Return whether there is a package that PyPI calls so."""
     return any(each.name == package for each in importlib.metadata.distributions())
 
 

@@ -40,7 +40,7 @@ def draw(
 
 
 def evenly(counts: np.ndarray, kinds: int, errors: float = 4) -> bool:
-    """Tell whether each of so many kinds came about as often: within so many standard errors."""
+    """Return whether each of so many kinds came about as often: within so many standard errors."""
     share = 1 / kinds
     total = np.sum(counts)
     apart = abs(np.asarray(counts) / total - share)

@@ -72,7 +72,7 @@ def score(kind, lag, error, rng):
 
 
 def passes(kind, error, rng):
-    """Tell whether a training passes, which looks at a net of 50 lags again and again."""
+    """Return whether a training passes, which looks at a net of 50 lags again and again."""
     return any(
         all(score(kind, lag, error, rng).passes for lag in range(1, 51))
         for _ in range(LOOKS)

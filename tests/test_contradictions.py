@@ -176,7 +176,7 @@ def pairs(tables):
 
 
 def apart(one, other):
-    """Tell whether neither u90 lies in the other's interval."""
+    """Return whether neither u90 lies in the other's interval."""
     return not (
         one.low <= other.units <= one.high or other.low <= one.units <= other.high
     )

@@ -99,7 +99,7 @@ def nothing_trains():
 
 
 def answers(folder, words):
-    """Tell whether it would train; else it says one line with status 2, or none of a
+    """Return whether it would train; else it says one line with status 2, or none of a
     mistake, and in time."""
     began = time.process_time()
     try:

@@ -86,7 +86,7 @@ class Question:
 
     @property
     def up_to(self) -> bool:
-        """Tell whether the question is about every lag from the smallest up to this one."""
+        """Return whether the question is about every lag from the smallest up to this one."""
         return self.at in SHORTER_LAGS and self.task.has_other_lags(self.lag)
 
     @property

@@ -109,7 +109,7 @@ class LSTM(Cell):
 
 
 def has_lstm_step(cell: type[nnx.RNNCellBase]) -> bool:
-    """Tell whether a cell's step is the one of this file: it is `LSTM`, or a subclass
+    """Return whether a cell's step is the one of this file: it is `LSTM`, or a subclass
     that changes only parameters."""
     return issubclass(cell, LSTM) and cell.__call__ is LSTM.__call__
 

@@ -25,7 +25,7 @@ from memcap.store.shards import studies
 from memcap.terminal.words import Column, Listing, fold_help, show
 
 STUDIES = (
-    "Each study has a page, too: memcap docs papers and memcap docs sweeps name them."
+    "Each study has a page, too: memcap docs papers and memcap docs studies name them."
 )
 
 

@@ -59,9 +59,9 @@ LISTS = {  # options that take a list of columns
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    add = parser.add_argument
     kinds = f"{', '.join(READERS)}, .npz, or a folder of .npy files"
-    add("file", type=location, help=kinds)
+    parser.add_argument("file", type=location, help=kinds)
+    add = parser.add_argument_group("columns of a table").add_argument
     add("--target", help="column that the net must predict (of a table)")
     add(
         "--sequence",
@@ -74,14 +74,6 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     for option, about in LISTS.items():
         add(option, type=words_of, default=(), help=about)
-    add(
-        "--group",
-        help="column of subjects or machines; each is on one side of a split only",
-    )
-    add(
-        "--split",
-        help="column that assigns sequences to train, validation or test (default: folds)",
-    )
     add(
         "--missing",
         choices=("refuse", "mask"),
@@ -100,11 +92,34 @@ def add_arguments(parser: ArgumentParser) -> None:
         action="store_true",
         help="the numbers of a CSV file have decimal commas",
     )
+    add = parser.add_argument_group("sequences cut from longer ones").add_argument
     add(
-        "--out",
-        type=location,
-        help="folder of the study (default: outputs/NAME of the file)",
+        "--window",
+        type=positive,
+        help="steps of the sequences that are cut from a long series, or from each",
     )
+    add(
+        "--ahead",
+        type=positive,
+        default=1,
+        help="with --window: how many steps after it the target is (default 1)",
+    )
+    add = parser.add_argument_group("what is held out").add_argument
+    add(
+        "--group",
+        help="column of subjects or machines; each is on one side of a split only",
+    )
+    add(
+        "--split",
+        help="column that assigns sequences to train, validation or test (default: folds)",
+    )
+    add(
+        "--order",
+        choices=ORDERS,
+        help="time: judge on later sequences or groups than those of training (default with"
+        " --window); classes: each class evenly (default otherwise); random",
+    )
+    add = parser.add_argument_group("what is trained").add_argument
     add(
         "--most", type=positive, default=32, help="units of the widest net (default 32)"
     )
@@ -121,24 +136,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=2,
         help="nets of each width and fold (default 2)",
     )
-    add(
-        "--order",
-        choices=ORDERS,
-        help="time: judge on later sequences or groups than those of training (default with"
-        " --window); classes: each class evenly (default otherwise); random",
-    )
-    add(
-        "--window",
-        type=positive,
-        help="steps of the sequences that are cut from a long series, or from each",
-    )
-    add(
-        "--ahead",
-        type=positive,
-        default=1,
-        help="with --window: how many steps after it the target is (default 1)",
-    )
     add("--workers", type=positive, help="processes that train (default: one a core)")
+    add = parser.add_argument
+    add(
+        "--out",
+        type=location,
+        help="folder of the study (default: outputs/NAME of the file)",
+    )
     add(
         "--check",
         action="store_true",

@@ -63,7 +63,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 
 def shifts(point: Point) -> bool:
-    """Tell whether the task's content grows with the lag, as something new comes at every step."""
+    """Return whether the task's content grows with the lag."""
     return point.task.stream
 
 

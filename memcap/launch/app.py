@@ -278,7 +278,7 @@ def explaining(overrides: Sequence[str]) -> Generator[None]:
 
 
 def _is_hydras(error: Exception) -> bool:
-    """Tell whether an error arose while Hydra read overrides, made plug-ins, or set up its logs."""
+    """Return whether an error arose while Hydra read overrides, made plug-ins or set up logs."""
     frames = traceback.extract_tb(error.__traceback__)
     parts = Path(frames[-1].filename).parts[-4:] if frames else ()
     return not {"hydra", "omegaconf", "logging"}.isdisjoint(parts)

@@ -21,7 +21,7 @@ MOST_JOBS = 10_000  # Hydra takes 0.1 s to compose each, and makes it a folder
 
 
 def knows_all_jobs(config: DictConfig) -> bool:
-    """Tell whether the sweeper of a multirun knows all jobs before any runs."""
+    """Return whether the sweeper of a multirun knows all jobs before any runs."""
     return config.hydra.sweeper._target_.endswith(".BasicSweeper")
 
 

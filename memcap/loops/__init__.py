@@ -125,7 +125,7 @@ def choose(name: str, request: Request) -> Choice:
 
 
 def _is_here(loop: Loop) -> bool:
-    """Tell whether a loop can run; print a note if it cannot."""
+    """Return whether a loop can run; print a note if it cannot."""
     why = loop.missing()
     if why is not None:
         warn_once(

@@ -50,14 +50,14 @@ def doubts(
 
 
 def _is_order(column: pl.Series, place: pl.Series) -> bool:
-    """Tell whether numbers never fall within a sequence, and mostly rise; or never rise."""
+    """Return whether numbers never fall within a sequence, and mostly rise; or never rise."""
     steps = column.cast(pl.Float64).diff().filter(place.diff() == 0)
     signs = steps.sign().to_numpy()  # the mean of their sizes is that of equal signs
     return len(signs) >= FEWEST and abs(signs.mean()) == abs(signs).mean() > 0.5
 
 
 def _is_id(column: pl.Series, place: pl.Series) -> bool:
-    """Tell whether values differ on every line, or between sequences."""
+    """Return whether values differ on every line, or between sequences."""
     count = column.n_unique()
     sequences = place.n_unique()
     if count <= FEWEST or count == len(column):
@@ -67,7 +67,7 @@ def _is_id(column: pl.Series, place: pl.Series) -> bool:
 
 
 def _is_label(column: pl.Series, due: pl.Series) -> bool:
-    """Tell whether the answer is a function of this column on the same line."""
+    """Return whether the answer is a function of this column on the same line."""
     pairs = pl.DataFrame([column.alias("x"), due.alias("y")]).drop_nulls()
     count = pairs["x"].n_unique()
     if pairs.height < FEWEST:

@@ -179,7 +179,7 @@ class Sequences:
 
     @property
     def is_unscaled(self) -> bool:
-        """Tell whether some feature's mean is far from 0, or its spread from 1."""
+        """Return whether some feature's mean is far from 0, or its spread from 1."""
         if self.symbols is not None:
             return False
         numbers = self.inputs[:1000]

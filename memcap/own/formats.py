@@ -43,7 +43,7 @@ def is_table(path: Path) -> bool:
 
 
 def has_names(kind: Any) -> bool:
-    """Tell whether columns of a polars type hold names."""
+    """Return whether columns of a polars type hold names."""
     return kind == pl.String or isinstance(kind, (pl.Categorical, pl.Enum))
 
 
@@ -85,7 +85,9 @@ def _read_csv(
     if header.startswith("\ufffd\ufffd"):  # two bytes that no UTF-8 has
         raise UserError(f"{path}: is UTF-16; save it as UTF-8")
     if header.startswith("#"):
-        raise UserError(f"{path}: begins with #; take out comments, and name columns without #")
+        raise UserError(
+            f"{path}: begins with #; take out comments, and name columns without #"
+        )
     separator = max(SEPARATORS, key=re.sub('"[^"]*"', "", header).count)
     cells = next(csv.reader([header], delimiter=separator), [])
     names = [cell.strip() for cell in cells]

@@ -116,7 +116,7 @@ class Loss:
         return gain > chance
 
     def is_nothing_of(self, other: "Loss") -> bool:
-        """Tell whether it leaves next to nothing of another loss, as if it were 0."""
+        """Return whether it leaves next to nothing of another loss, as if it were 0."""
         return self.mean <= FORGIVEN * other.mean
 
 
@@ -199,7 +199,7 @@ class LossCurve:
     widths: tuple[WidthLoss, ...]  # the widths that have all folds, the narrowest first
 
     def is_of(self, task: Task, lag: int) -> bool:
-        """Tell whether it belongs to a task's file, at this lag."""
+        """Return whether it belongs to a task's file, at this lag."""
         return (
             isinstance(task, Data) and self.task.file == task.file and self.lag == lag
         )

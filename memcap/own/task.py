@@ -133,7 +133,7 @@ class Data(FileTask):
 
     @property
     def has_own_split(self) -> bool:
-        """Tell whether the file says which of its sequences train, and which judge."""
+        """Return whether the file says which of its sequences train, and which judge."""
         return read(self.file).split is not None
 
     @property
@@ -354,13 +354,13 @@ def _parts(task: Data) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         if by_loss:
             if folds < 3 or len(content.inputs) < FEWEST:
                 raise UserError(
-                    f"task.criterion=best: {task.file} has too few sequences or groups; it"
-                    f" takes at least {FEWEST} sequences and 3 groups"
+                    f"task.criterion=best: {task.file} has too few sequences or groups:"
+                    f" at least {FEWEST} sequences and 3 groups are needed"
                 )
             if order == TIME and count < 2 * folds:
                 raise UserError(
-                    f"task.order=time: {task.file} has {count} sequences or groups; it takes"
-                    f" at least {2 * folds}"
+                    f"task.order=time: {task.file} has {count} sequences or groups, fewer"
+                    f" than {2 * folds}"
                 )
             away = (ranks * folds // count - fold) % folds
             parts = np.select([away == 0, away == 1], [2, 1], 0)

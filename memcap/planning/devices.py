@@ -47,7 +47,7 @@ class Device:
 
     @property
     def installed(self) -> bool:
-        """Tell whether its compiler is installed."""
+        """Return whether its compiler is installed."""
         return all(
             importlib.util.find_spec(module) for module in PACKAGES[self.platform]
         )

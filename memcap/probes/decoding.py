@@ -154,7 +154,7 @@ def probe(net: Trained) -> Probed:
 
 
 def same(hidden: np.ndarray, carry: np.ndarray) -> bool:
-    """Tell whether the carry has exactly the numbers of the hidden state."""
+    """Return whether the carry has exactly the numbers of the hidden state."""
     return hidden.shape == carry.shape and np.array_equal(
         np.sort(hidden, 1), np.sort(carry, 1)
     )

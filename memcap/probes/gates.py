@@ -79,7 +79,7 @@ def quantities(net: Trained) -> dict[str, np.ndarray]:
 
 
 def is_gate(name: str) -> bool:
-    """Tell whether a map shows a gate, with values from 0 to 1."""
+    """Return whether a map shows a gate, with values from 0 to 1."""
     return name.partition(",")[0] in GATES.values()
 
 

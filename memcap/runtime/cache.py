@@ -52,7 +52,7 @@ def not_ours(path: Path) -> str | None:
 
 
 def is_others(status: os.stat_result) -> bool:
-    """Tell whether another user wrote a file in our folder, or could have before it was
+    """Return whether another user wrote a file in our folder, or could have before it was
     ours. A link counts as nobody's, and group write permission, which many umasks give,
     does not count, as the folder keeps the group out."""
     return status.st_uid != os.geteuid() or bool(status.st_mode & stat.S_IWOTH)

@@ -39,7 +39,7 @@ def names_in_data() -> Generator[None]:
 
 
 def is_import_path(name: str) -> bool:
-    """Tell whether a name has the form `module:name`."""
+    """Return whether a name has the form `module:name`."""
     return ":" in name
 
 

@@ -178,7 +178,7 @@ def look() -> None:
 
 
 def pending() -> bool:
-    """Tell whether there was a signal, so that the end of a command waits less."""
+    """Return whether there was a signal, so that the end of a command waits less."""
     return _watch is not None and _watch.number is not None
 
 

@@ -75,7 +75,7 @@ class Agents(SpanTask):
 
     @property
     def two_steps(self) -> bool:
-        """Tell whether an arm may lead to either state, which is then seen."""
+        """Return whether an arm may lead to either state, which is then seen."""
         return self.common < 1
 
     @property

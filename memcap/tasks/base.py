@@ -179,7 +179,7 @@ class Task(ABC):
 
     @property
     def reset_carry(self) -> bool:
-        """Tell whether each window starts from a zero carry; else only the gradient is
+        """Return whether each window starts from a zero carry; else only the gradient is
         cut there."""
         return False
 
@@ -221,7 +221,7 @@ class Task(ABC):
 
     @property
     def several_values(self) -> bool:
-        """Tell whether an answer is several values."""
+        """Return whether an answer is several values."""
         return self.loss == "values" and self.outputs > 1
 
     @property
@@ -278,7 +278,7 @@ class Task(ABC):
         """Return the facts of sequences of this lag and length."""
 
     def is_chance(self, score: float, lag: int, length: int) -> bool:
-        """Tell whether a score at this lag and length is about that of a net without memory."""
+        """Return whether a score at this lag and length is about that of a net without memory."""
         chance = self.facts(lag, length).chance
         perfect = float(self.higher_is_better)
         sign = 1 if self.higher_is_better else -1
@@ -295,7 +295,7 @@ class Task(ABC):
         return (lag, number) if self.stream else (number, self.length(number))
 
     def has_other_lags(self, lag: int) -> bool:
-        """Tell whether sequences of another lag ask the same question, so that a net can
+        """Return whether sequences of another lag ask the same question, so that a net can
         be tested on them; at which lags a recipe trains is another matter. In a stream,
         or if nothing in a sequence says when the answer is due, they do not: the lag is
         part of the question."""
@@ -317,7 +317,7 @@ class Task(ABC):
 
     @property
     def higher_is_better(self) -> bool:
-        """Tell whether the score is an accuracy (classes) or an error (values)."""
+        """Return whether the score is an accuracy (classes) or an error (values)."""
         return self.loss == "classes"
 
     @property

@@ -57,7 +57,7 @@ class Windows(SpanTask):
 
     @property
     def reset_carry(self) -> bool:
-        """Tell whether each window starts from a zero carry."""
+        """Return whether each window starts from a zero carry."""
         return self.carry == "reset"
 
     def sample(

@@ -175,7 +175,7 @@ def summary_of(rows: Sequence[Row]) -> Row:
 
 
 def is_by_loss(row: Row) -> bool:
-    """Tell whether a row's member is judged by its held-out loss, so that it cannot be solved."""
+    """Return whether a row's member is judged by its held-out loss, so that it cannot be solved."""
     return BY_LOSS in (row.get("knobs") or "")
 
 

@@ -208,7 +208,7 @@ class Sender:
 
 
 def has_api_key() -> bool:
-    """Tell whether credentials for the W&B server are configured, valid or not. Does
+    """Return whether credentials for the W&B server are configured, valid or not. Does
     not ask the server."""
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True

@@ -109,7 +109,7 @@ class TrainSpec:
 
     @property
     def can_pad(self) -> bool:
-        """Tell whether members of several widths can share a program, with the narrower
+        """Return whether members of several widths can share a program, with the narrower
         ones padded."""
         cell = cell_class(self.architecture.model.cell)
         return self.recipe.optimizer not in CANNOT_PAD and cell.can_pad

@@ -65,7 +65,7 @@ def memcap(folder, *arguments, status=0):
 
 
 def same(rows, others):
-    """Tell whether two tables hold the same members with the same results, to float rounding."""
+    """Return whether two tables hold the same members with the same results, to float rounding."""
     rows, others = (
         one_per_key([table]).drop(OF_A_RUN).sort("key") for table in (rows, others)
     )

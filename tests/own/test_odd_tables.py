@@ -170,7 +170,11 @@ FILES = {
         (TEXT + "\n,,,,\n", {}, "`sequence` (--sequence) is missing in"),
         (TEXT[: TEXT.index("\n")] + "\n", {}, "has no lines"),
         ("", {}, "cannot be read as CSV ("),
-        ("# a note\n" + TEXT, {}, "begins with #; take out comments, and name columns without #"),
+        (
+            "# a note\n" + TEXT,
+            {},
+            "begins with #; take out comments, and name columns without #",
+        ),
     ],
     "large numbers": [
         (odd_load(lambda x: f"{1e18 * float(x)}"), {}, "too large for float32")

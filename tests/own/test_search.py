@@ -189,7 +189,7 @@ BAD = {
     "mine.csv --target y --missing drop": "'drop'",
     "arrays --window 9": "--window 9: arrays have no columns; leave it out",
     "mine.csv --target y --check --json": "--check: prints words alone",
-    "mine.csv --target y": "too few sequences or groups; it takes at least 10",
+    "mine.csv --target y": "too few sequences or groups: at least 10",
     "one.csv --target y": "has one line a sequence, up to its answer",
 }
 

@@ -48,7 +48,7 @@ RECIPES = {path.stem for path in (recipes.ROOT / "conf" / "recipe").glob("*.yaml
 
 
 def as_it_comes(task: Task, *_: int) -> bool:
-    """Tell whether it has the default of each knob; `make test` draws from no other task."""
+    """Return whether it has the default of each knob; `make test` draws from no other task."""
     return task == type(task)()
 
 
