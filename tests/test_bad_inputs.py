@@ -314,6 +314,18 @@ def test_what_fits_into_no_memory(tmp_path, monkeypatch):
         assert done.err.splitlines()[-1] == f"memcap: {line}".strip()
 
 
+def test_on_a_gpu_the_line_says_how_to_share_its_memory(tmp_path, monkeypatch):
+    def taken(*arguments, **options):
+        raise JaxRuntimeError("INTERNAL: CUDA_ERROR_OUT_OF_MEMORY: out of memory")
+
+    monkeypatch.setattr(session, "run_study", taken)
+    monkeypatch.setattr("jax.default_backend", lambda: "gpu")
+    done = memcap(tmp_path, "train", *TINY.split())
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert "CUDA_ERROR_OUT_OF_MEMORY" in done.err
+    assert "as in XLA_CLIENT_MEM_FRACTION=0.4 (memcap docs accelerators)" in done.err
+
+
 def test_a_folder_that_is_deleted_while_its_study_trains(tmp_path, monkeypatch):
     def deleted(folder, *arguments):
         shutil.rmtree(folder)

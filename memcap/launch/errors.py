@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+import jax
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from jax.errors import JaxRuntimeError
 from omegaconf.errors import OmegaConfBaseException
@@ -33,6 +34,9 @@ MISTAKES = (
     "The --resolve flag",
     "Expecting one subcommand",
 )
+# In what XLA raises where memory is short; CUDA's own words stand there where others
+# have taken a GPU's memory.
+NO_MEMORY = ("RESOURCE_EXHAUSTED", "CUDA_ERROR_OUT_OF_MEMORY")
 SHOWN = 200  # characters shown of overrides that Hydra cannot use
 NAMED = 12  # choices that a line names, as there are ever more studies
 
@@ -115,12 +119,18 @@ def one_line(error: UserError | OSError | JaxRuntimeError) -> str | None:
     if isinstance(error, OSError):
         line = of_disk(error)
         return line and f"{line}; set out to another folder"
-    if "RESOURCE_EXHAUSTED" not in str(error):
+    if not any(words in str(error) for words in NO_MEMORY):
         return None
-    return (
+    line = (
         f"memory: {str(error).splitlines()[0]}; lower engine.lanes, recipe.batch, task.lag or"
         " model.units"
     )
+    if jax.default_backend() == "gpu":
+        line += (
+            "; or other processes use this GPU: give each its share, as in"
+            " XLA_CLIENT_MEM_FRACTION=0.4 (memcap docs accelerators)"
+        )
+    return line
 
 
 def exit_with(line: str) -> NoReturn:
