@@ -18,7 +18,7 @@ from memcap.tasks import task_classes
 from memcap.terminal.words import first_paragraph
 
 PAGE = Path(__file__).with_suffix(".md")
-HEAD = """# Knobs
+HEAD = """# Which knobs are there?
 
 `make tables` makes this page, and a test checks that it is current. `memcap tasks NAME` prints
 the knobs of a task. Set a knob as `recipe.lr=0.01` on the command line, as

@@ -61,6 +61,26 @@ TOGETHER = {  # studies that are drawn together, by the first of them and the fi
         "optimizers_fifty",
     ),
 }
+FRONT = (  # studies on which the answers to most questions rest
+    "atlas",
+    "anywhere",
+    "learned",
+    "cell_map",
+    "cell_map_steps",
+    "cell_map_bits",
+    "keys",
+    "published_layers",
+    "recall_pairs",
+)
+GROUPS = {  # of other studies, by the folder of sweeps/
+    "": "To read first",
+    "answers": "What else `memcap answer` rests on",
+    "cells": "More on cells",
+    "cells/supplement": "Supplements to the map of cells",
+    "training": "How nets were trained better",
+    "papers": "A paper at its own lags",
+    "other": "Side questions",
+}
 READ = {
     "paper": "",
     "code": " The authors' code was read, and of the text at most the abstract.",
@@ -167,14 +187,20 @@ def asked(study: str) -> list[str]:
 
 
 def index_of_studies() -> str:
-    """The studies that belong to no paper, and what they ask."""
-    lines = []
+    """The studies that belong to no paper, and what they ask: first those of `FRONT`,
+    then by the folders of sweeps/."""
+    groups: dict[str, list[tuple[str, str]]] = {name: [] for name in GROUPS}
     for study, place in shards.studies().items():
         pages = place / "README.md", place.with_suffix(".yaml")
         if study not in findings.papers() and all(page.is_file() for page in pages):
             question = re.split(r"(?<=[.?])\s", asked(study)[0])[0]
-            lines.append((f"[{study}](../sweeps/{choice(study)}/README.md)", question))
-    return table(("study", "question"), lines)
+            group = "" if study in FRONT else Path(choice(study)).parent.as_posix()
+            line = f"[{study}](../sweeps/{choice(study)}/README.md)", question
+            groups[group].append(line)
+    return "\n\n".join(
+        f"{GROUPS[group]}:\n\n{table(('study', 'question'), lines)}"
+        for group, lines in groups.items()
+    )
 
 
 def together(study: str, figure: str) -> Sequence[str]:

@@ -17,8 +17,9 @@ def test_a_pipe_gets_the_markdown(tmp_path):
     assert memcap(tmp_path, "docs", "start").out == page
     assert memcap(tmp_path, "docs", "atlas").out.startswith("# The atlas\n")
     pages = memcap(tmp_path, "docs").out
-    assert "start         Ten minutes of memcap\n" in pages
+    assert "start         What can I do in ten minutes?\n" in pages
     assert "index" not in pages
+    assert all("?" in line for line in pages.splitlines()[2:-1])  # titles are questions
 
 
 def test_a_name_that_is_nearly_right_is_guessed(tmp_path):
