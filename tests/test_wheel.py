@@ -71,7 +71,9 @@ def test_it_judges_a_papers_rows_in_an_empty_folder(run, tmp_path):
 
 
 def test_it_prints_pages_and_where_they_are_hosted(run, installed):
-    assert run("-m", "memcap", "docs", "start").startswith("# What can I do in ten minutes?\n")
+    assert run("-m", "memcap", "docs", "start").startswith(
+        "# What can I do in ten minutes?\n"
+    )
     assert "Documentation" not in run("-m", "memcap", "--help")
     (metadata,) = installed.glob("*.dist-info/METADATA")
     text = metadata.read_text()
