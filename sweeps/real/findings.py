@@ -2,6 +2,7 @@
 
 import math
 from functools import cache
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -40,13 +41,6 @@ def real_sets() -> str:
     return table((*heads, "shuffled", "predicted", "enough", "learnt"), lines)
 
 
-def real_predictions() -> str:
-    """Tabulate what each real set was said to make a net hold."""
-    rows = pl.read_csv(folder("real") / "predictions.csv").to_dicts()
-    lines = [(row["set"], row["holds"], guess(row)) for row in rows]
-    return table(("set", "what is held", "units"), lines)
-
-
 def real_in_short() -> str:
     """How well real widths were predicted."""
     sets = predicted_widths().filter(pl.col("measured").is_not_null())
@@ -83,38 +77,25 @@ def predicted_widths() -> pl.DataFrame:
 
 
 def beside_keras() -> str:
-    """Tabulate the losses of `memcap fit` and of Keras's best width on the same test sequences."""
-    lines = []
+    """Compare `memcap fit` with Keras's best width on the same test sequences."""
     above: dict[str, list[float]] = {}  # standard errors, by file
     draws = pl.read_csv(folder("real") / "beside_keras.csv")
     draws = draws.sort("file", "draw", "loss", maintain_order=True)
-    for (file, draw), nets in draws.group_by("file", "draw", maintain_order=True):
+    for (file, _), nets in draws.group_by("file", "draw", maintain_order=True):
         ours = nets.filter(by="memcap")
         enough = ours.row(by_predicate=pl.col("units") == pl.col("fit"), named=True)
-        best = ours.row(0, named=True)
         keras = nets.filter(by="keras").sort("validation").row(0, named=True)
-        errors = [
-            (net["loss"] - keras["loss"]) / keras["error"] for net in (enough, best)
-        ]
-        above.setdefault(file, []).append(errors[0])
-        lines.append(
-            (
-                f"{file}, {draw}",
-                *(f"{net['loss']:.4f} ({net['units']})" for net in (enough, best)),
-                f"{keras['loss']:.4f} ± {keras['error']:.4f} ({keras['units']})",
-                " / ".join(f"{error:+.2f}" for error in errors),
-            )
-        )
+        excess = (enough["loss"] - keras["loss"]) / keras["error"]
+        above.setdefault(file, []).append(excess)
     means = ", ".join(
         f"{np.mean(errors):+.2f} for {file}" for file, errors in above.items()
     )
-    within = sum(error <= 1 for errors in above.values() for error in errors)
-    text = filled(
-        f"**In {within} of {len(lines)} comparisons the width called enough is at most one"
+    all_errors = list(chain.from_iterable(above.values()))
+    within = sum(error <= 1 for error in all_errors)
+    return filled(
+        f"**In {within} of {len(all_errors)} comparisons the width called enough is at most one"
         f" standard error above Keras's best; the means over the draws are {means}.**"
     )
-    heads = "file, draw", "enough by memcap fit", "its best width", "Keras's best width"
-    return f"{text}\n\n{table((*heads, 'standard errors above Keras'), lines)}"
 
 
 def one_error_width(nets: pl.DataFrame) -> tuple[int, float]:
@@ -234,26 +215,8 @@ def further_beside_keras() -> str:
 
 
 def further_predicted() -> str:
-    """Tabulate what was predicted of further sets beside what was found, and how well."""
-    sets = further()
-    lines = []
-    for row in sets.to_dicts():
-        others = (row[kind] for kind in ("window", "running mean", "all steps"))
-        losses = (f"{loss:.2f}" for loss in others)
-        enough = row["verdict"]
-        if enough == "enough":
-            enough = f"{row['width']} [{row['from']}, {row['to']}]"
-        no_state = f"{row['last step']:.2f} ({row['no_state']:g})"
-        own = row["set"], row["asks"], row["holds"], guess(row), enough, row["classes"]
-        lines.append((*own, no_state, *losses))
-    heads = "set", "what is asked", "what is held", "predicted", "enough", "classes"
-    losses = "no state", "last five", "running mean", "all steps"
-    return f"{further_in_short(sets)}\n\n{table((*heads, *losses), lines)}"
-
-
-def further_in_short(sets: pl.DataFrame) -> str:
     """How well the widths of further sets were predicted, beside two that know less."""
-    sets = sets.with_columns(measured="width")
+    sets = further().with_columns(measured="width")
     known = sets.filter(verdict="enough")
     close, near, inside, _, _ = foresight(known, "measured")
     off = (sets["no_state"] / sets["last step"]).log().abs().median()
@@ -298,5 +261,4 @@ TABLES = {
     "further sets predicted": further_predicted,
     "real in short": real_in_short,
     "real sets": real_sets,
-    "real predictions": real_predictions,
 }
