@@ -449,6 +449,20 @@ def recipes_in_rows() -> str:
     )
 
 
+def bibtex() -> str:
+    """Say in BibTeX what CITATION.cff says."""
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    authors = " and ".join(f"{{{author['name']}}}" for author in cited["authors"])
+    fields = {
+        "title": f"{{{cited['title']}}}",
+        "author": authors,
+        "year": cited["date-released"].year,
+        "version": cited["version"],
+    }
+    lines = (f"  {name} = {{{value}}}," for name, value in fields.items())
+    return "\n".join(["```bibtex", "@software{memcap,", *lines, "}", "```"])
+
+
 def colab() -> str:
     """Say how to run the notebooks in Colab, which opens those of a repository on GitHub."""
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
@@ -531,6 +545,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "designs": designs,
     "tables of rows": tables_of_rows,
     "columns": columns,
+    "bibtex": bibtex,
     "notebooks": colab,
     "recipes in rows": recipes_in_rows,
     "core hours": core_hours,
