@@ -233,7 +233,8 @@ class _Chain:
         self.scatter = self.scatter[large]
         shares = shares[large]
         self.shares = shares / shares.sum()
-        self._forward()
+        self.emission = {lag: each[:, large] for lag, each in self.emission.items()}
+        self.ahead = {lag: each[..., large] for lag, each in self.ahead.items()}
         self._backward()
 
     def _forward(self) -> Floats:
@@ -299,7 +300,7 @@ def _scatter(values: Floats32, scatter: Integers) -> Floats32:
     """Blur values over mu, (M, C), by each cell's scatter."""
     rows = len(values)
     edge = int(4 * ODD_SCATTER / STEP)
-    size = 1 << (rows + 2 * edge).bit_length()
+    size = 64 * ((rows + 2 * edge) // 64 + 1)  # of small factors, so that it is fast
     after = size - rows - edge
     padded = np.pad(values, ((edge, after), (0, 0)), mode="edge")
     # normal distributions, transformed
@@ -316,13 +317,13 @@ def _scatter(values: Floats32, scatter: Integers) -> Floats32:
 
 
 def _change(message: Floats32, octaves: float) -> Floats32:
-    """Pass a message by rise over doublings of the lag, in which rises change to their
-    neighbours."""
+    """Pass a message by rise, in place, over doublings of the lag, in which rises change to
+    their neighbours."""
     steps = max(1, int(np.ceil(2 * octaves)))
     share = np.float32(CHANGES * octaves / steps / 2)
     for _ in range(steps):
-        flow = share * np.diff(message, axis=0)
-        message = message.copy()
+        flow = np.diff(message, axis=0)
+        flow *= share
         message[:-1] += flow
         message[1:] -= flow
     return message
