@@ -1,4 +1,17 @@
-"""Print the shapes of an LSTM's output and state, and why they do not depend on the length."""
+"""Print the shapes of an LSTM's output and state, and why they do not depend on the
+length; or count the state of a layer of your own.
+
+  memcap inspect --units 5 --timesteps 2
+  memcap inspect my_layers:Fast --features 3        a layer of PyTorch or Flax
+
+A layer takes inputs (B, T, F), and then a state as well, and returns its outputs and
+its state, as nn.LSTM does, or is a cell of Flax (NNX). A class is called as
+Fast(features, units). The layer runs twice, the second time from the state that it
+returned. If it has a `state_size`, a number or a method, that is printed next to what
+was counted.
+
+Read more: memcap docs measure
+"""
 
 import sys
 from argparse import ArgumentParser, Namespace
@@ -10,18 +23,20 @@ from flax import nnx
 
 from memcap.commands.arguments import add_json, layers, positive, steps
 from memcap.models.architecture import Architecture
+from memcap.models.layer_state import FLAX, LayerState, build_layer, layer_state
 from memcap.models.model import Model, cell_names
 from memcap.models.network import Network
+from memcap.runtime import jax_setup
+from memcap.runtime.plugins import import_object
 from memcap.terminal.words import fold, plural, print_json
 
 BATCH = 1  # sequences that are shown
 Shape = tuple[int, ...]
-# of the arrays of a layer's state, by their number
-NAMES = {1: ("h",), 2: ("c", "h")}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     add = parser.add_argument
+    add("net", metavar="MODULE:NAME", nargs="?", help="a layer of another library")
     add("--units", type=positive, default=5, help="hidden width (default 5)")
     add("--timesteps", type=steps, default=2, help="steps of a sequence (default 2)")
     add("--features", type=positive, default=3, help="numbers in an input (default 3)")
@@ -31,13 +46,23 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Print the shapes."""
-    model = Model(arguments.cell, arguments.units, layers=arguments.layers)
-    shapes = inspect(model, arguments.timesteps, arguments.features)
-    if arguments.json:
-        print_json(asdict(shapes))
+    """Print the shapes, or the state of a layer."""
+    timesteps = arguments.timesteps
+    features = arguments.features
+    if arguments.net:
+        jax_setup.setup()
+        net = import_object(arguments.net, "net")
+        layer = build_layer(net, features, arguments.units)
+        found = layer_state(layer, timesteps, features)
+        lines = state_sentences(arguments.net, found, timesteps)
     else:
-        for line in sentences(shapes):
+        model = Model(arguments.cell, arguments.units, layers=arguments.layers)
+        found = inspect(model, timesteps, features)
+        lines = sentences(found)
+    if arguments.json:
+        print_json(asdict(found))
+    else:
+        for line in lines:
             print(fold(line, sys.stdout))
 
 
@@ -70,7 +95,7 @@ def inspect(model: Model, timesteps: int, features: int) -> Inspection:
         carries, hidden = nnx.eval_shape(run)
         carry = {}
         for layer, leaves in enumerate(map(jax.tree.leaves, carries), 1):
-            names = NAMES.get(len(leaves), range(len(leaves)))
+            names = FLAX.get(len(leaves), range(len(leaves)))
             end = "" if model.layers == 1 else f"_{layer}"
             for name, leaf in zip(names, leaves, strict=True):
                 carry[f"{name}{end}"] = leaf.shape
@@ -125,6 +150,28 @@ def sentences(shapes: Inspection) -> list[str]:
             " seen."
         ),
     ]
+
+
+def state_sentences(name: str, state: LayerState, timesteps: int) -> list[str]:
+    """Write the state of a layer in words."""
+    sizes = [(part, n, state.bytes[part]) for part, n in state.numbers.items()]
+    total = sum(state.numbers.values())
+    longer = sum(state.longer.values())
+    sizes.append(("in all", total, sum(state.bytes.values())))
+    lines = [f"{name} hands on from one step to the next, for each sequence:"]
+    lines += [
+        f"  {part:<16}  {plural(numbers, 'number')}, {plural(size, 'byte')}"
+        for part, numbers, size in sizes
+    ]
+    if state.stated is not None:
+        lines.append(f"  its state_size    {state.stated}")
+    verdict = f"it is as large as after {timesteps}."
+    if longer != total:
+        verdict = (
+            f"it has {plural(longer, 'number')}: it grows with the length, as the cache of"
+            " attention does."
+        )
+    return [*lines, f"After {2 * timesteps} steps {verdict}"]
 
 
 def _named(shapes: dict[str, Shape]) -> str:

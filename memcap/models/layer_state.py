@@ -1,0 +1,137 @@
+"""The state that a layer of another library hands from one step to the next, counted by
+running the layer."""
+
+import math
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+
+from memcap.knobs import UserError
+from memcap.runtime.plugins import calling
+
+SEQUENCES = (2, 3)  # of two batches: what one more sequence adds is the state of one
+# of the arrays of a state of Flax or PyTorch, by their number
+FLAX = {1: ("h",), 2: ("c", "h")}
+TORCH = {1: ("h",), 2: ("h", "c")}
+
+
+@dataclass(frozen=True)
+class LayerState:
+    """The state of one sequence, by the name of each array."""
+
+    numbers: dict[str, int]  # after some steps
+    longer: dict[str, int]  # and after twice as many
+    bytes: dict[str, int]  # after some steps
+    stated: int | None  # numbers, as the layer's own `state_size` says
+
+
+def build_layer(layer: Any, features: int, units: int) -> Any:
+    """Return an object as it is; of a class, CLASS(features, units), which if it is one
+    of Flax gets `rngs`, too.
+
+    Raises:
+        UserError: the class does not take these.
+    """
+    if not isinstance(layer, type):
+        return layer
+    rngs = {"rngs": nnx.Rngs(0)} if issubclass(layer, nnx.Module) else {}
+    call = f"{layer.__name__}({features}, {units})"
+    with calling(f"net: {call}, in place of an object,", layer.__module__):
+        return layer(features, units, **rngs)
+
+
+def layer_state(layer: Any, timesteps: int, features: int) -> LayerState:
+    """Count the state of one sequence.
+
+    The layer runs twice, the second time from the state that it returned, and so for
+    batches of two sizes.
+
+    Args:
+        layer: an RNN or a cell of Flax (NNX). Or what takes inputs (B, T, F), and then
+            also a state, and returns its outputs and a state: arrays in tuples, lists
+            or dicts. One of PyTorch gets tensors.
+        timesteps: of each run, T.
+        features: numbers in an input, F.
+
+    Raises:
+        UserError: the layer fails, or returns something else.
+    """
+    runs = []
+    for sequences in SEQUENCES:
+        shape = (sequences, timesteps, features)
+        inputs = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+        state = None
+        for _ in range(2):
+            with calling(f"net: given inputs {shape}, it", type(layer).__module__):
+                state = _run(layer, inputs, state)
+            runs.append(_arrays(layer, state))
+    few, few_longer, more, more_longer = (
+        {name: math.prod(array.shape) for name, array in run.items()} for run in runs
+    )
+    numbers = {name: more[name] - few[name] for name in few}
+    first, *_ = runs
+    return LayerState(
+        numbers,
+        {name: more_longer[name] - few_longer[name] for name in few_longer},
+        {name: n * first[name].dtype.itemsize for name, n in numbers.items()},
+        _stated(layer),
+    )
+
+
+def _run(layer: Any, inputs: Any, state: Any) -> Any:
+    """Return the state after inputs (B, T, F)."""
+    if isinstance(layer, nnx.RNN):
+        state, _ = layer(inputs, initial_carry=state, return_carry=True)
+        return state
+    if isinstance(layer, nnx.RNNCellBase):
+        if state is None:
+            sequences, _, features = inputs.shape
+            state = layer.initialize_carry((sequences, features), nnx.Rngs(0))
+        for step in np.moveaxis(inputs, 1, 0):
+            state, _ = layer(state, step)
+        return state
+    if hasattr(layer, "state_dict"):
+        if getattr(layer, "batch_first", None) is False:
+            inputs = np.swapaxes(inputs, 0, 1)
+        inputs = sys.modules["torch"].from_numpy(inputs)
+    given = layer(inputs) if state is None else layer(inputs, state)
+    if not isinstance(given, (tuple, list)) or len(given) != 2:
+        raise UserError(
+            f"net: gave {type(given).__name__}; it must give a pair, its outputs and its"
+            " state, as nn.LSTM does"
+        )
+    return given[1]
+
+
+def _arrays(layer: Any, state: Any) -> dict[str, Any]:
+    """Return the arrays of a state by name."""
+    leaves, _ = jax.tree.flatten_with_path(state)
+    for _, leaf in leaves:
+        if not hasattr(leaf, "shape"):
+            raise UserError(
+                f"net: its state holds {type(leaf).__name__}; it must be arrays in tuples, lists"
+                " or dicts"
+            )
+    given = {}
+    if isinstance(layer, (nnx.RNN, nnx.RNNCellBase)):
+        given = FLAX
+    elif hasattr(layer, "proj_size"):  # an RNN of PyTorch
+        given = TORCH
+    paths = (
+        jax.tree_util.keystr(path, simple=True, separator=".") for path, _ in leaves
+    )
+    names = given.get(len(leaves), [path or "state" for path in paths])
+    return {name: leaf for name, (_, leaf) in zip(names, leaves, strict=True)}
+
+
+def _stated(layer: Any) -> int | None:
+    """Return what a layer's `state_size`, a number or a method, says; None if it has none."""
+    stated = getattr(layer, "state_size", None)
+    if callable(stated):
+        with calling("net: its state_size", type(layer).__module__):
+            stated = stated()
+    return stated
