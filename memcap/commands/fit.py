@@ -29,7 +29,6 @@ from memcap.config.member import Engine, Member
 from memcap.config.recipes import Recipe
 from memcap.knobs import UserError, names_of
 from memcap.models.model import Model
-from memcap.own import lags
 from memcap.own.fitted import best_net, remove
 from memcap.own.folds import CLASSES, ORDERS, TIME
 from memcap.own.formats import READERS, is_table
@@ -182,9 +181,6 @@ def run(arguments: Namespace) -> None:
         print_json(as_dict(curve))
     else:
         show(loss_table(curve))
-        if curve.enough and arguments.window:
-            for line in lags.sentences(search, curve):
-                show(line)
         with figures.own_style():
             picture = figures.find("held_out").draw(store.read(folder))
             path = figures.save(picture, folder / "figures", "held_out")

@@ -235,11 +235,6 @@ class LossCurve:
         return min(better, key=lambda kind: kinds[kind].mean, default=None)
 
     @cached_property
-    def leaks(self) -> list[int]:
-        """The columns of which the last step alone says the answer."""
-        return references.leaks(self.task, self.lag)
-
-    @cached_property
     def best(self) -> WidthLoss:
         """The width of the lowest loss on validation's sequences."""
         return min(self.widths, key=lambda width: width.on_validation.mean)

@@ -59,26 +59,6 @@ def losses(task: Data, lag: int, kind: str) -> tuple[float, float]:
     return min(pairs)
 
 
-def leaks(task: Data, lag: int) -> list[int]:
-    """Return the columns of numbers of which the last one alone says the answer, to a
-    hundredth of what a constant leaves open; none where symbols are one column."""
-    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
-
-    file = task.file_content
-    if file.symbols is not None or file.inputs.shape[2] == 1:
-        return []
-    tree = DecisionTreeClassifier if task.loss == "classes" else DecisionTreeRegressor
-    columns, answers, part = _table(task, lag, "last step")
-    training = part == 0
-    found = []
-    for k in range(file.inputs.shape[2]):
-        model = tree(random_state=0, min_samples_leaf=2)
-        model.fit(columns[training, k : k + 1], answers[training])
-        if model.score(columns[~training, k : k + 1], answers[~training]) > 0.99:
-            found.append(k)
-    return found
-
-
 def _table(task: Data, lag: int, kind: str) -> tuple[Any, np.ndarray, np.ndarray]:
     """Return features (A, P) before each of A answers, the answers (A,) or (A, O), and
     the place of each one's part."""

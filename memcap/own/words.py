@@ -179,15 +179,9 @@ def _no_width_helps(curve: LossCurve) -> list[str]:
         why = "no better beyond chance"
         if last.is_nothing_of(curve.references["constant"]):
             why = "and the last step leaves next to nothing open"
-        lines = [
+        return [
             f"No state is needed: by the last step alone {loss_text(last)}; {found}, {why}."
         ]
-        if curve.leaks:
-            columns = ", ".join(str(k + 1) for k in curve.leaks)
-            lines.append(
-                f"Of the last step's numbers, number {columns} alone says the answer: a leak?"
-            )
-        return lines
     if curve.memory is not None:
         verdict = "Too few sequences to tell whether a state helps"
         if curve.verdict == "did not train":

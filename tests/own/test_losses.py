@@ -98,14 +98,6 @@ def test_all_steps_of_too_many_columns_are_left_out(save):
     assert references.kinds(task, 1007) == references.KINDS[:-1]
 
 
-def test_a_column_of_the_last_step_that_says_the_answer_is_a_leak(save):
-    label = np.random.default_rng(3).integers(0, 5, (COUNT, STEPS, 1))
-    inputs = np.concatenate([NUMBERS, label], 2)
-    for targets in (label[:, -1, 0], 2.5 * label[:, -1, 0]):
-        assert references.leaks(save(inputs, targets), STEPS - 1) == [2]
-    assert references.leaks(save(inputs, label[:, -2, 0]), STEPS - 1) == []
-
-
 @pytest.fixture
 def task(save):
     return save(SYMBOLS, SYMBOLS[:, 0] % 2)
@@ -120,7 +112,7 @@ def curve_of(task, widths, state, window=0.69, steps=0.69, constant=0.7):
     others = {"constant": constant, "window": window, references.ALL: steps}
     flat = {kind: Loss((value,) * 5) for kind, value in others.items()}
     order = {kind: (flat | {"last step": state})[kind] for kind in references.KINDS}
-    vars(curve).update(references=order, leaks=[])
+    vars(curve).update(references=order)
     return curve
 
 

@@ -12,7 +12,7 @@ from study_rows import row_of
 
 from memcap import store
 from memcap.config.recipes import Recipe
-from memcap.own import lags, search as own_data
+from memcap.own import search as own_data
 from memcap.own.search import WidthSearch
 from memcap.own.table import read_folder
 from memcap.own.task import Data
@@ -93,21 +93,6 @@ def test_the_recipe_that_validation_prefers_finds_the_width(search):
     before = len(rows)
     assert make(lambda units, *_: 0.1 if units >= 11 else 0.5).run() == curve
     assert len(rows) == before  # a rerun trains nothing
-
-
-def test_how_far_back_it_matters_is_said_in_steps(search):
-    make, _ = search
-    mine = make(lambda units, *_: 0.1 if units >= 2 else 0.5)
-    words = lags.sentences(mine, mine.run())
-    losses = [0.402, 0.402, 0.102, 0.102]
-    steps = [
-        f"{step}: {loss} +- 0.00071"
-        for step, loss in zip([2, 3, 5, 6], losses, strict=True)
-    ]
-    assert words == [
-        f"Loss of 2 units by the steps that they see: {', '.join(steps)}.",
-        "Steps older than the last 5 lower it no further, beyond chance.",
-    ]
 
 
 @pytest.mark.parametrize(
