@@ -2,9 +2,8 @@
 
 The file is a CSV, TSV, Parquet or Arrow file with a line per step: columns `sequence`
 and `step`, the features that the net sees, and the target that it must predict. It can
-also be an .npz file (python -m pydoc memcap.own.task describes it), or a folder with
-the arrays of such a file as .npy files. A width is enough if its loss on sequences that
-training never saw equals the best width's within chance.
+also be an .npz file (python -m pydoc memcap.own.task describes it). A width is enough if
+its loss on sequences that training never saw equals the best width's within chance.
 
 Read more: memcap docs sequences
 """
@@ -34,7 +33,7 @@ from memcap.own.folds import CLASSES, ORDERS, TIME
 from memcap.own.formats import READERS, is_table
 from memcap.own.losses import LossCurve
 from memcap.own.search import WidthSearch, recipe_of
-from memcap.own.table import Columns, LongForm, read_folder, read_table, words_of
+from memcap.own.table import Columns, LongForm, read_table, words_of
 from memcap.own.task import Data, own_task
 from memcap.own.words import as_dict, loss_table, sentences
 from memcap.scripts import FRAMEWORKS, script
@@ -58,8 +57,7 @@ LISTS = {  # options that take a list of columns
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    kinds = f"{', '.join(READERS)}, .npz, or a folder of .npy files"
-    parser.add_argument("file", type=location, help=kinds)
+    parser.add_argument("file", type=location, help=f"{', '.join(READERS)}, or .npz")
     add = parser.add_argument_group("columns of a table").add_argument
     add("--target", help="column that the net must predict (of a table)")
     add(
@@ -211,18 +209,14 @@ def _task(arguments: Namespace, folder: Path) -> tuple[Data, LongForm]:
     file = arguments.file
     order = arguments.order or (TIME if arguments.window else CLASSES)
     if not is_table(file):
-        if file.suffix != ".npz" and not file.is_dir():
-            raise UserError(
-                f"{file}: must be a {', '.join(READERS)} or .npz file, or a folder of .npy files"
-            )
+        if file.suffix != ".npz":
+            raise UserError(f"{file}: must be a {', '.join(READERS)} or .npz file")
         for option in ("target", "split", "window"):
             value = getattr(arguments, option)
             if value is not None:
                 raise UserError(
                     f"--{option} {value}: arrays have no columns; leave it out"
                 )
-        if file.is_dir():
-            return _saved(read_folder(file), folder, order)
         task = own_task(file, order)
         return task, LongForm({}, task.file_content.words(str(file)))
     if arguments.target is None:
@@ -231,10 +225,6 @@ def _task(arguments: Namespace, folder: Path) -> tuple[Data, LongForm]:
         )
     columns = {name: getattr(arguments, name) for name in names_of(Columns)}
     form = read_table(file, Columns(**columns), arguments.decimal_comma)
-    return _saved(form, folder, order)
-
-
-def _saved(form: LongForm, folder: Path, order: str) -> tuple[Data, LongForm]:
     path = form.save(folder / f"sequences-{form.digest}.npz")
     return own_task(path, order), form
 

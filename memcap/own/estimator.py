@@ -12,7 +12,7 @@ for each sequence.
 import tempfile
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -56,6 +56,7 @@ def _value_errors() -> Generator[None]:
         raise ValueError(str(error)) from error
 
 
+@dataclass(eq=False, repr=False)
 class SequenceNet:
     """The part that classes and values share.
 
@@ -77,30 +78,17 @@ class SequenceNet:
         answer_: what `memcap fit --json` prints; None with `units`.
     """
 
-    def __init__(
-        self,
-        units: int | None = None,
-        *,
-        most: int = 32,
-        folds: int = 5,
-        seeds: int = 2,
-        order: str = CLASSES,
-        symbols: bool = False,
-        folder: str | Path | None = None,
-        workers: int = 1,
-        progress: bool = False,
-        random_state: Any = None,
-    ):
-        self.units = units
-        self.most = most
-        self.folds = folds
-        self.seeds = seeds
-        self.order = order
-        self.symbols = symbols
-        self.folder = folder
-        self.workers = workers
-        self.progress = progress
-        self.random_state = random_state
+    units: int | None = None
+    _: KW_ONLY
+    most: int = 32
+    folds: int = 5
+    seeds: int = 2
+    order: str = CLASSES
+    symbols: bool = False
+    folder: str | Path | None = None
+    workers: int = 1
+    progress: bool = False
+    random_state: Any = None
 
     def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
         """Train it.

@@ -2,9 +2,7 @@
 times."""
 
 import csv
-import gzip
 import re
-import zlib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -24,7 +22,6 @@ READERS = {
 TEXT_KINDS = (".csv", ".tsv")
 NO_VALUES = ["", "NA", "N/A", "NaN", "nan", "null", "NULL"]  # in a CSV file
 SEPARATORS = ",;\t|"  # that are found; where two are as frequent, the first
-GZIP = b"\x1f\x8b"  # with which a packed file begins, whatever its name
 # what is written as a number, whether or not it can be read as one
 NUMBER = r"^[-+\u2212]?\.?\d[\d.,' ]*([eE][-+]?\d+)?\s?%?$"
 YEAR_FIRST = r"^\d{4}-\d"
@@ -32,14 +29,9 @@ CLOCK = r"^\d\d?:"  # a time without a date
 CLOCKS = ("%H:%M", "%H:%M:%S%.f", "%I:%M %p", "%I:%M:%S %p")
 
 
-def kind_of(path: Path) -> str:
-    """Return the suffix of a file, or what is before .gz."""
-    return Path(path.name.lower().removesuffix(".gz")).suffix
-
-
 def is_table(path: Path) -> bool:
     """Tell from its name whether a file is a table."""
-    return kind_of(path) in READERS
+    return path.suffix.lower() in READERS
 
 
 def has_names(kind: Any) -> bool:
@@ -53,23 +45,23 @@ def read_frame(
     """Read a table from a CSV, TSV, Parquet or Arrow file.
 
     Args:
-        path: the file; a CSV file may be packed by gzip.
+        path: the file.
         ids: columns of names, in which 010 is not 10.
         decimal_comma: whether the numbers of a CSV file have decimal commas.
 
     Raises:
         UserError: it cannot be read; says why.
     """
-    kind = kind_of(path)
+    kind = path.suffix.lower()
     try:
         if kind in TEXT_KINDS:
             return _read_csv(path, ids, decimal_comma)
         with path.open("rb") as file:
             return READERS[kind](file)
-    except OSError as error:  # gzip's are some of these
+    except OSError as error:
         why = error.strerror or error
         raise UserError(f"{path}: cannot be read ({why})") from error
-    except (pl.exceptions.PolarsError, csv.Error, EOFError, zlib.error) as error:
+    except (pl.exceptions.PolarsError, csv.Error) as error:
         why = " ".join(str(error).split(". ")[0].split())[:200]
         if "utf-8" in why:
             why += "; save it as UTF-8"
@@ -81,7 +73,8 @@ def read_frame(
 def _read_csv(
     path: Path, ids: Collection[str | None], decimal_comma: bool
 ) -> pl.DataFrame:
-    header = _header(path)
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        header = file.readline()
     if header.startswith("\ufffd\ufffd"):  # two bytes that no UTF-8 has
         raise UserError(f"{path}: is UTF-16; save it as UTF-8")
     if header.startswith("#"):
@@ -116,15 +109,6 @@ def _read_csv(
             text = _numbers(text)
         frame = frame.with_columns(text)
     return frame
-
-
-def _header(path: Path) -> str:
-    """Return the first line of a text, which gzip may have packed."""
-    with path.open("rb") as file:
-        is_packed = file.read(len(GZIP)) == GZIP
-    opened: Any = gzip.open if is_packed else open
-    with opened(path, "rb") as file:
-        return file.readline().decode("utf-8-sig", "replace")
 
 
 def _ids(text: pl.Series) -> pl.Series:

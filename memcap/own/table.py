@@ -1,5 +1,4 @@
-"""Tables in long form, a line per step, and folders of .npy files as the arrays of an
-.npz file (`memcap.own.file`).
+"""Tables in long form, a line per step, as the arrays of an .npz file (`memcap.own.file`).
 
 sequence  step  load  weather  fault     two sequences, each with one answer at its end;
 a            0   1.5     rain     no     `weather` has names, so it becomes a number
@@ -155,23 +154,6 @@ def read_table(path: Path, columns: Columns, decimal_comma: bool = False) -> Lon
     """
     frame = read_frame(path, columns.ids, decimal_comma)
     return long_form(frame, columns, str(path))
-
-
-def read_folder(folder: Path) -> LongForm:
-    """Read a folder of .npy files, each with the name of an array of an .npz file.
-
-    Raises:
-        UserError: a file cannot be read, or the arrays have a wrong form; says what is wrong.
-    """
-    arrays = {}
-    for file in sorted(folder.glob("*.npy")):
-        try:  # a header may promise more than follows
-            arrays[file.stem] = np.lib.format.open_memmap(file, "r")
-        except (OSError, ValueError) as error:
-            why = " ".join(str(error).split())
-            raise UserError(f"{file}: cannot be read as an array ({why})") from error
-    content = checked(str(folder), arrays, "")
-    return LongForm(arrays, content.words(str(folder)))
 
 
 def array_form(

@@ -1,7 +1,6 @@
 """Odd and broken tables: ten kinds, each in ten variants. A variant holds the same as
 the table without its oddity, or is refused in one line that says what is odd."""
 
-import gzip
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -58,8 +57,6 @@ def in_a_zone(time):
 TEXT = text_of()
 QUOTED = text_of(sky=[f'"{name}"' for name in PLAIN["sky"]])
 DECIMAL = odd_load(lambda number: number.replace(".", ","), separator=";")
-PACKED = gzip.compress(TEXT.encode())
-BROKEN = PACKED[:40] + b"\0\1\2\3" + PACKED[44:]
 COMMA = {"decimal_comma": True}
 IS_TEXT = "`load` holds numbers, but '{}' in row {} (of a CSV file, line {}) is text"
 NO_ORDER = "which has no order among the others"
@@ -149,9 +146,6 @@ FILES = {
         )
     ],
     "bytes": [
-        (PACKED, {}, SAME),
-        (PACKED[:-60], {}, "cannot be read ("),
-        (BROKEN, {}, "cannot be read"),
         (TEXT.encode("utf-16"), {}, "is UTF-16; save it as UTF-8"),
         (b"PK\3\4" + TEXT.encode(), {}, "has no column `sequence`"),
         (TEXT.replace("sun", "s\xfcn").encode("latin-1"), {}, "; save it as UTF-8"),
@@ -184,8 +178,7 @@ CASES = [(kind, *case) for kind, cases in FILES.items() for case in cases]
 
 
 def form_of(tmp_path, content, decimal_comma=False, **columns):
-    is_packed = content[:2] == PACKED[:2]
-    path = tmp_path / ("t.csv.gz" if is_packed else "t.csv")
+    path = tmp_path / "t.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return read_table(path, Columns("fault", **columns), decimal_comma)
 

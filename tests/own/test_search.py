@@ -1,7 +1,6 @@
 """The search for the width of own sequences, and `memcap fit`: what it trains, says,
 and refuses."""
 
-import os
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +13,6 @@ from memcap import store
 from memcap.config.recipes import Recipe
 from memcap.own import search as own_data
 from memcap.own.search import WidthSearch
-from memcap.own.table import read_folder
 from memcap.own.task import Data
 from memcap.store.columns import columns_of
 from memcap.store.rows import frame
@@ -166,13 +164,10 @@ BAD = {
     ),
     "gone.npz": "task.file=gone.npz: cannot be read",
     "gone.npz --target y": "--target y: arrays have no columns",
-    "arrays": "arrays: has no array `inputs`",
-    "objects": "objects/inputs.npy: cannot be read as an array (",
-    "cut": "cut/inputs.npy: cannot be read as an array (",
     "large.csv --target y --folds 6": "folds=6: must be a whole number, at least 1",
     "large.csv --target y --most 100000": "most=100000: must be a whole number",
     "mine.csv --target y --missing drop": "'drop'",
-    "arrays --window 9": "--window 9: arrays have no columns; leave it out",
+    "mine.npz --window 9": "--window 9: arrays have no columns; leave it out",
     "mine.csv --target y --check --json": "--check: prints words alone",
     "mine.csv --target y": "too few sequences or groups: at least 10",
     "one.csv --target y": "has one line a sequence, up to its answer",
@@ -186,11 +181,6 @@ def test_a_mistake_is_one_line_before_anything_trains(tmp_path, words):
         tmp_path / "large.csv"
     )
     (tmp_path / "one.csv").write_text("sequence,x,y\na,1,0\nb,2,1\nc,1,0\n")
-    for name in ("arrays", "objects", "cut"):
-        (tmp_path / name).mkdir()
-    np.save(tmp_path / "objects" / "inputs.npy", np.array([{}]), allow_pickle=True)
-    np.save(tmp_path / "cut" / "inputs.npy", np.zeros(99))
-    os.truncate(tmp_path / "cut" / "inputs.npy", 300)
 
     done = memcap(tmp_path, "fit", *words.split())
     assert done.status == 2
@@ -217,22 +207,16 @@ def test_check_says_what_a_file_holds_and_no_name_in_it_steers_the_terminal(tmp_
     assert len(lines) == 15
 
 
-def test_a_folder_of_arrays_is_a_file_of_them(tmp_path):
-    arrays = {"inputs": np.arange(60).reshape(10, 6) % 3, "targets": np.arange(10) % 2}
-    (tmp_path / "mine").mkdir()
-    for name, array in arrays.items():
-        np.save(tmp_path / "mine" / f"{name}.npy", array)
-    done = memcap(tmp_path, "fit", "mine", "--check")
+def test_check_says_what_arrays_hold(tmp_path):
+    inputs = np.arange(60).reshape(10, 6) % 3
+    np.savez(tmp_path / "mine.npz", inputs=inputs, targets=np.arange(10) % 2)
+    done = memcap(tmp_path, "fit", "mine.npz", "--check")
     assert done.out == (
-        "mine: 10 sequences of 6 steps.\n"
+        "mine.npz: 10 sequences of 6 steps.\n"
         "Inputs: one of 3 symbols a step. Target: one of 2 classes.\n"
     )
     assert "10 sequences: nets will differ mostly by chance" in done.err
     assert not (tmp_path / "outputs").exists()
-    packed = read_folder(tmp_path / "mine").save(tmp_path / "packed.npz")
-    with np.load(packed) as read:
-        assert sorted(read) == sorted(arrays)
-        assert all((read[name] == array).all() for name, array in arrays.items())
 
 
 def test_a_search_without_an_answer_leaves_no_older_net(tmp_path, monkeypatch):
