@@ -36,21 +36,16 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 import polars as pl
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from memcap.figures import Drawn
 from memcap.knobs import UserError
 from memcap.rule import Stream
 from memcap.runtime import plugins
-from memcap.tasks import Batch, FileTask, Task
+from memcap.tasks import Batch, Task
 from memcap.terminal.words import plural
-from memcap.trained import Change, Trace, Trained, unchanged
+from memcap.trained import Trace, Trained
 from memcap.training.host import stream_key
-
-# of a score, and of those that run at once
-SEQUENCES = 2048
-BLOCK = 256
 
 
 class NotForThis(UserError):  # noqa: N818  # it ends the command only if no probe is left
@@ -88,12 +83,8 @@ def fresh_batch(
     """Draw sequences of the member's task on which nothing was trained or judged, at a
     lag and length, by default the member's; the same ones for the same `index`."""
     lag, length = at or (net.member.lag, net.member.length)
-    return _sample(net.member.task, key(net, index), lag, length, sequences)
-
-
-def key(net: Trained, index: int) -> np.ndarray:
-    """Return the key of a block of fresh sequences, (2,) uint32."""
-    return stream_key(net.member, Stream.PROBE, index)
+    key = stream_key(net.member, Stream.PROBE, index)
+    return _sample(net.member.task, key, lag, length, sequences)
 
 
 @partial(jax.jit, static_argnums=(0, 2, 3, 4))
@@ -101,21 +92,11 @@ def _sample(task: Task, key: jax.Array, lag: int, length: int, sequences: int) -
     return task.unseen(jax.random.wrap_key_data(key), lag, length, length, sequences)
 
 
-def trace(
-    net: Trained, batch: Batch, change: Change = unchanged, operands: Any = ()
-) -> Trace:
+def trace(net: Trained, batch: Batch) -> Trace:
     """Run a batch as an evaluation does: with the carry set to zero at windows if the
     task does so."""
     reset = batch.window_starts if net.member.task.reset_carry else None
-    return net.trace(batch.inputs, reset=reset, change=change, operands=operands)
-
-
-def blocks(net: Trained) -> list[int]:
-    """Return the sizes of the blocks of `SEQUENCES` sequences. If a file has no more
-    held-out ones, these are one block, of each of them once."""
-    task = net.member.task
-    held_out = task.part_sizes[1] if isinstance(task, FileTask) else SEQUENCES + 1
-    return [held_out] if held_out <= SEQUENCES else [BLOCK] * (SEQUENCES // BLOCK)
+    return net.trace(batch.inputs, reset=reset)
 
 
 def vectors(net: Trained, inputs: Any) -> np.ndarray:
@@ -143,14 +124,6 @@ def carry_name(net: Trained) -> str:
     model = net.member.model
     alone = (model.readout, model.layers) == ("dense", 1)
     return "(h, c)" if net.network.cell.is_lstm and alone else "carry"
-
-
-def finish(axes: Axes, net: Trained) -> None:
-    """Draw a grid and a legend, and use a logarithmic scale for squared errors."""
-    if net.member.task.loss == "values":
-        axes.set_yscale("log")
-    axes.grid(color="#dddddd", lw=0.5)
-    axes.legend(frameon=False, fontsize=8)
 
 
 def titled(figure: Figure, net: Trained, what: str, caption: str) -> Figure:

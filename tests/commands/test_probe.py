@@ -20,7 +20,7 @@ TINY = {"budget": 4, "batch": 8, "every": 2, "sequences": 16, "stretch": 1}
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     """Folder and rows of a study of two members: a latch, and the file that memcap
-    makes up, which has no longer sequences."""
+    makes up."""
     folder = tmp_path_factory.mktemp("study")
     members = face.members(
         task=["latch", "data"], lag=3, units=1, recipe="hold", **TINY
@@ -34,29 +34,38 @@ def study(tmp_path_factory):
 def test_it_prints_a_table_a_probe_and_draws_beside_the_rows(study):
     folder, rows = study
     key = rows.filter(pl.col("task") == "latch")["key"][0]
-    done = memcap(folder, "probe", key[:8], folder, "--what", "lengths", "leakage")
+    done = memcap(folder, "probe", key[:8], folder, "--what", "decoding", "gates")
     assert done.status == 0, done.err
-    assert done.out.startswith("lengths\ntimes  lag  length")
-    for name in ("lengths", "leakage"):
+    assert done.out.startswith("decoding\nstate")
+    for name in ("decoding", "gates"):
         drawn = folder / "probes" / key / name
         assert drawn.with_suffix(".png").stat().st_size > 10_000
         assert f"Figure: {drawn.with_suffix('.png')}" in done.out
-    numbers = pl.read_csv(folder / "probes" / key / "lengths.csv")
-    assert numbers["lag"].to_list() == [3, 6, 15, 30, 60]
+    numbers = pl.read_csv(folder / "probes" / key / "decoding.csv")
+    assert numbers["k"].max() == 4
 
 
 @pytest.mark.breadth
-def test_json_has_the_tables_and_what_was_left_out_and_why(study, tmp_path):
+def test_json_has_the_tables_and_what_was_left_out_and_why(
+    study, tmp_path, monkeypatch
+):
     folder, rows = study
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "not_mine").mkdir()
+    (tmp_path / "not_mine" / "mute.py").write_text(
+        "from memcap.probes import NotForThis\n"
+        "def probe(net):\n"
+        "    raise NotForThis('mute: has nothing to say')\n"
+    )
     key = rows.filter(pl.col("task") == "data")["key"][0]
-    some = "probe", key, folder, "--what", "lengths", "gates"
+    some = "probe", key, folder, "--what", "not_mine:mute", "gates"
     found = json.loads(memcap(tmp_path, *some, "-o", "here", "--json").out)
     assert found["key"] == key
     assert found["probes"]["gates"]["table"][0]["what"] == "input gate i"
-    assert list(found["left_out"]) == ["lengths"]
+    assert found["left_out"] == {"not_mine:mute": "mute: has nothing to say"}
     drawn = {path.name for path in (tmp_path / "here").iterdir()}
     assert drawn == {"gates.csv", "gates.pdf", "gates.png"}
-    assert "lengths: data has no longer sequences" in memcap(tmp_path, *some).out
+    assert "mute: has nothing to say" in memcap(tmp_path, *some).out
     assert memcap(tmp_path, *some[:-1]).status == 2  # nothing is left
 
 
