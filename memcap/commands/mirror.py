@@ -14,10 +14,10 @@ from memcap.knobs import UserError, typed
 from memcap.store import heartbeat, shards
 from memcap.store.shards import OUTPUTS, Study, is_published
 from memcap.store.status import studies
-from memcap.tracking import RUNS, WANDB_MODES, Mirror, Tracking
+from memcap.tracking import WANDB_MODES, Mirror, Tracking
 from memcap.tracking.mirror import SECONDS_BETWEEN_LOOKS
 
-OPTIONS = ("project", "entity", "wandb", "runs")  # that are knobs of tracking, too
+OPTIONS = ("project", "entity", "wandb")  # that are knobs of tracking, too
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -30,8 +30,6 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--entity", help="W&B user or team (default: the account's)")
     about = "auto: online only where a key is present (default)"
     add("--wandb", choices=WANDB_MODES, default="auto", help=about)
-    about = "a run a member or per group of seeds; auto: groups in large studies"
-    add("--runs", choices=RUNS, default="auto", help=about)
 
 
 def run(arguments: Namespace) -> None:

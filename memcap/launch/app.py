@@ -79,9 +79,7 @@ def _complain(message: str) -> NoReturn:
     if "unrecognized" in message and "=" in message:
         hint = "put options such as -m first"
     if re.search(r"unrecognized.* --\w+(\.\w+)*=", message):
-        hint = (
-            "write KEY=VALUE without dashes; a sweep of W&B does by ${args_no_hyphens}"
-        )
+        hint = "write KEY=VALUE without dashes"
     raise UserError(f"{message.removeprefix('argument ')}; {hint}")
 
 

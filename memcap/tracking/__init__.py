@@ -5,6 +5,6 @@ every few seconds, and `memcap mirror` later. Nothing is ever read back.
 """
 
 from memcap.tracking.mirror import Mirror, Tracker
-from memcap.tracking.settings import MODES, RUNS, WANDB_MODES, Tracking
+from memcap.tracking.settings import MODES, WANDB_MODES, Tracking
 
-__all__ = ["MODES", "RUNS", "WANDB_MODES", "Mirror", "Tracker", "Tracking"]
+__all__ = ["MODES", "WANDB_MODES", "Mirror", "Tracker", "Tracking"]

@@ -1,19 +1,18 @@
 """The mirror of a study: sends what its folder holds and no service has yet. It only reads."""
 
 import json
-import math
 import threading
 import time
 from collections.abc import Collection
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import polars as pl
 
 from memcap import store
 from memcap.frontiers.frontier import columns, frontier
-from memcap.knobs import UserError, grouped
+from memcap.knobs import UserError
 from memcap.own.losses import loss_curves
 from memcap.own.words import as_dict
 from memcap.runtime import signals
@@ -28,13 +27,10 @@ from memcap.tracking.runs import (
     entry,
     frontier_so_far,
     is_by_loss,
-    run_of_agent,
     run_of_member,
-    run_of_seeds,
     run_of_study,
-    summary_of,
 )
-from memcap.tracking.services import Sender, wandb_agent
+from memcap.tracking.services import Sender
 from memcap.tracking.settings import Tracking
 
 SECONDS_BETWEEN_POINTS = 10.0  # in the study's run
@@ -55,10 +51,6 @@ ENVIRONMENT = (
     "optax",
 )
 SEEN = ["key", "finished"]  # of a row that was read
-# With more members, groups of seeds have runs instead. A project of W&B holds some
-# 10,000 runs, but a run costs some 20 ms, and there may be only seconds to write them
-# if members train as fast.
-MOST_MEMBER_RUNS = 300
 
 
 class Mirror:
@@ -85,7 +77,6 @@ class Mirror:
         self.folder = self.place.parent if self.place.is_file() else self.place
         self.session = study.session
         self.trained_by = study.command  # a command; by hand that of the last job
-        self.agent = wandb_agent()
         self.sender = Sender(settings, study.name, self.folder)
         self.jobs: set[str] = set()  # tokens of jobs whose members are known
         self.live: list[str] = []  # tokens of the session's jobs that train
@@ -94,19 +85,14 @@ class Mirror:
         self.seen = rows.frame([]).select(SEEN)
         self.started = self.last_point = time.monotonic()
         if members is not None:
-            self._expect(members, is_ours=True)
+            self._expect(members)
 
     def send(self, last: bool = False) -> None:
         """Send what was not sent yet; `last`: as if nothing more will come."""
         self._look()
-        most = {"auto": MOST_MEMBER_RUNS, "member": math.inf, "seeds": 0}
-        by_seeds = len(self.members) > most[self.settings.runs]
-        if by_seeds:
-            is_news = self._send_groups(last)
-        else:
-            is_news = self._send_ended()
-            if not last:
-                is_news |= self._send_running()
+        is_news = self._send_ended()
+        if not last:
+            is_news |= self._send_running()
         if is_news:
             self._send_progress()
 
@@ -114,10 +100,6 @@ class Mirror:
         """Send the rest, with the results of the whole study unless another command
         trains on, and end all runs. Return in one line where to find them."""
         self.send(last=True)
-        ours = [member for member in self.ended if member.is_ours]
-        if self.agent and ours:
-            summary = _summary(ours) | frontier_so_far(ours)
-            self._send([], run_of_agent(self.agent, ours), {}, summary)
         if with_results and self.ended and not self.others_train:
             self._send_results()
         return self.sender.close()
@@ -129,12 +111,8 @@ class Mirror:
         count = sum(member.is_unsent for member in self.ended)
         if not (count or has_results):
             return ""
-        by_hand = self.command
-        if self.agent:  # otherwise its run would stay as it is
-            ids = f"WANDB_SWEEP_ID={self.agent.sweep} WANDB_RUN_ID={self.agent.id}"
-            by_hand = f"{ids} {by_hand}"
         what = plural(count, "member")
-        return f"tracking: {what} and the results were not sent; this sends them: {by_hand}"
+        return f"tracking: {what} and the results were not sent; this sends them: {self.command}"
 
     @property
     def ended(self) -> list[Entry]:
@@ -159,37 +137,27 @@ class Mirror:
         for job in sorted(jobs, key=attrgetter("started")):
             token = job.token
             self.trained_by = self.trained_by if self.session else job.command
-            is_ours = self._is_ours(token)
-            if token not in self.jobs and (is_ours or job.alive):
+            if token not in self.jobs and (self._is_ours(token) or job.alive):
                 self.jobs.add(token)
-                self._expect(heartbeat.read_members(self.folder, token), is_ours)
+                self._expect(heartbeat.read_members(self.folder, token))
         tables, _ = shards.read_files(self.place, below=False)
         news = [table.join(self.seen, SEEN, "anti") for table in tables.values()]
         self.seen = pl.concat([self.seen, *(table.select(SEEN) for table in news)])
         for row in shards.merge(news).filter(study=self.study).iter_rows(named=True):
-            is_ours = self._is_ours(row["population"])
-            member = self._member(row, is_ours)
+            member = self._member(row)
             member.row = row
-            member.is_unsent = is_ours
+            member.is_unsent = self._is_ours(row["population"])
 
-    def _expect(self, members: pl.DataFrame, is_ours: bool) -> None:
+    def _expect(self, members: pl.DataFrame) -> None:
         for line in members.iter_rows(named=True):
-            self._member(line, is_ours)
+            self._member(line)
 
-    def _member(self, line: Row, is_ours: bool) -> Entry:
+    def _member(self, line: Row) -> Entry:
         """Return the member of a row, or of a line of a list of members."""
         key = line["key"]
         if key not in self.members:
             self.members[key] = entry(line)
-        self.members[key].is_ours |= is_ours
         return self.members[key]
-
-    def _send(self, members: Collection[Entry], *run: Any) -> None:
-        """Send a run, after which these members are sent."""
-        self.sender.call("send", *run)
-        if self.sender.works:
-            for member in members:
-                member.is_unsent = False
 
     def _send_ended(self) -> bool:
         """Send members that have ended, each as a run; tell whether there were any."""
@@ -201,24 +169,9 @@ class Mirror:
             )
             row = json.loads(json.dumps(member.row, default=str))
             points = _after(member.step, curves_of.get(member.key, {}))
-            self._send([member], run, points, row)
+            self.sender.call("send", run, points, row)
+            member.is_unsent = not self.sender.works
         return bool(ended)
-
-    def _send_groups(self, last: bool) -> bool:
-        """Send groups of seeds, each as a run, once all have ended, or nobody will train
-        the others; tell whether there were any."""
-        of_seeds = attrgetter("config_without_seed")
-        groups = grouped(self.members.values(), of_seeds)
-        is_over = last and not self.others_train
-        are_sent = False
-        for group in groups.values():
-            ended = [member for member in group if member.row]
-            is_whole = is_over or len(ended) == len(group)
-            if is_whole and any(member.is_unsent for member in ended):
-                run = run_of_seeds(ended[0], self.study)
-                self._send(ended, run, {}, _summary(ended))
-                are_sent = True
-        return are_sent
 
     def _send_running(self) -> bool:
         """Send new points of members in training; tell whether there were any."""
@@ -229,7 +182,7 @@ class Mirror:
             member = self.members[key]
             if new := _after(member.step, points):
                 few = curves.thin(new, POINTS_AT_ONCE)
-                self._send([], run_of_member(member), few)
+                self.sender.call("send", run_of_member(member), few)
                 member.step = max(few)
         return bool(curves_of)
 
@@ -281,10 +234,6 @@ class Mirror:
 
 def _after(step: int, points: Points) -> Points:
     return {other: values for other, values in points.items() if other > step}
-
-
-def _summary(members: Collection[Entry]) -> Row:
-    return summary_of([member.row for member in members])
 
 
 def _read_points(

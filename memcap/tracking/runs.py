@@ -2,17 +2,14 @@
 
 import hashlib
 import json
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from memcap.config.member import Config
 from memcap.knobs import UserError
-from memcap.rule import Verdict
 from memcap.store.columns import Row, task_of
 from memcap.store.heartbeat import long_name
 from memcap.store.rows import BY_LOSS
@@ -20,23 +17,6 @@ from memcap.terminal.words import member_name
 
 LONGEST_TAG = 64  # most characters that W&B allows
 MOST_TAGS = 20  # of a run with many members
-QUANTILES = {"q25": 0.25, "q50": 0.5, "q75": 0.75}
-# Columns of rows of which a summary has quartiles.
-SUMMARIZED = (
-    "final",
-    "best",
-    "stretched",
-    "mean_up_to",
-    "worst_up_to",
-    "steps",
-    "steps_to_solve",
-    "steps_to_steady",
-    "steps_to_up_to",
-    "steps_to_anywhere",
-    "run_seconds",
-    "validation_loss",
-    "held_out_loss",
-)
 
 
 @dataclass(frozen=True)
@@ -45,28 +25,9 @@ class Run:
 
     id: str  # at most 64 characters
     name: str  # for people to read; need not be unique
-    kind: str  # "member", "cell" (members that differ only in the seed), "study" or "agent"
+    kind: str  # "member" or "study"
     tags: tuple[str, ...] = ()
     config: Config = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Agent:
-    """The run under which `wandb agent` started this command: the sweep looks at no other."""
-
-    id: str
-    sweep: str  # its id
-    project: str | None = None  # of the sweep, as the entity is
-    entity: str | None = None
-    config: Config = field(default_factory=dict)  # what the sweep chose
-
-    @property
-    def name(self) -> str:
-        """The values that the sweep chose, as members may differ only in these."""
-        return " ".join(
-            f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}"
-            for key, value in self.config.items()
-        )
 
 
 @dataclass(eq=False)
@@ -78,7 +39,6 @@ class Entry:
     metric: str  # of its task, as "accuracy"
     config: Config
     row: Row = field(default_factory=dict)  # empty until it has ended
-    is_ours: bool = False  # whether the command that is mirrored wants it
     is_unsent: bool = False  # whether it has ended, and its row is to be sent
     step: int = -1  # the last one that was sent while it trained
 
@@ -114,37 +74,16 @@ def run_of_member(member: Entry, about: Mapping[str, Any] | None = None) -> Run:
     return Run(member.key, member.name, "member", _tags(member.config), config)
 
 
-def run_of_seeds(member: Entry, study: str) -> Run:
-    """Return the run of all members that differ from this one only in the seed."""
-    identity = _digest(study, member.config_without_seed)
-    config = json.loads(member.config_without_seed)
-    return Run(f"cell-{identity}", member.group, "cell", _tags(config), config)
-
-
 def run_of_study(study: str, members: Collection[Entry] = (), **about: Any) -> Run:
     """Return the run of a study; its config has `about`, too."""
-    identity = f"study-{_digest(study, '')}"
+    digest = hashlib.sha256(f"{study}\0".encode()).hexdigest()[:16]
     config = {"study": study, **about, "members": len(members)}
-    return Run(identity, study, "study", _all_tags(members), config)
-
-
-def run_of_agent(agent: Agent, members: Iterable[Entry]) -> Run:
-    """Return the run of the agent whose command trains these members."""
-    return Run(agent.id, agent.name, "agent", _all_tags(members), agent.config)
-
-
-def _digest(*texts: str) -> str:
-    """Return 16 hex digits that stand for these texts."""
-    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
+    tags = _short(tag for member in members for tag in _tags(member.config))
+    return Run(f"study-{digest}", study, "study", tags[:MOST_TAGS], config)
 
 
 def _short(tags: Iterable[Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(tag)[:LONGEST_TAG] for tag in tags))
-
-
-def _all_tags(members: Iterable[Entry]) -> tuple[str, ...]:
-    tags = _short(tag for member in members for tag in _tags(member.config))
-    return tags[:MOST_TAGS]
 
 
 def _tags(config: Config) -> tuple[str, ...]:
@@ -153,25 +92,6 @@ def _tags(config: Config) -> tuple[str, ...]:
     tags = [task["name"], f"lag {task['lag']}", config["recipe"]["name"], model["cell"]]
     layers = model.get("layers", 1)
     return _short(tags + [f"{layers} layers"] * (layers > 1))
-
-
-def summary_of(rows: Sequence[Row]) -> Row:
-    """Return the number of members, the shares that passed, and quartiles of their values."""
-    summary = {
-        "members": len(rows),
-        **Counter(f"members_{row['status']}" for row in rows),
-    }
-    for name in Verdict if not all(map(is_by_loss, rows)) else ():
-        summary[f"share_{name}"] = sum(bool(row[name]) for row in rows) / len(rows)
-    for name in SUMMARIZED:
-        values = np.array([row.get(name) for row in rows], float)
-        if not np.isnan(values).all():  # existing values, as some may be infinite
-            quartiles = np.nanquantile(values, [*QUANTILES.values()], method="nearest")
-            summary |= {
-                f"{name}/{q}": float(value)
-                for q, value in zip(QUANTILES, quartiles, strict=True)
-            }
-    return summary
 
 
 def is_by_loss(row: Row) -> bool:

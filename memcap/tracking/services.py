@@ -6,21 +6,18 @@ runs on disk. Whatever W&B raises, it is then no longer used. It is imported onl
 there is something to send.
 """
 
-import contextlib
 import math
 import os
 import shlex
 import shutil
 from collections.abc import Mapping, Sequence
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from memcap.store.curves import Points
 from memcap.terminal.words import plural, warn_once
-from memcap.tracking.runs import Agent, Run
+from memcap.tracking.runs import Run
 from memcap.tracking.settings import Tracking
 
 # Runs last for milliseconds and come by the thousand: no system statistics, no code, no
@@ -41,8 +38,7 @@ LEAN = {
     "finish_timeout": 15.0,
     "finish_timeout_raises": True,
 }
-UNREADABLE = (OSError, ValueError, LookupError, AttributeError, yaml.YAMLError)
-# Set by `wandb agent`: the run, the sweep, and the file with the sweep's choices.
+# Set by `wandb agent`, whose one run all members would share.
 OF_AGENT = ("WANDB_RUN_ID", "WANDB_SWEEP_ID", "WANDB_SWEEP_PARAM_PATH")
 HEAD = 7  # bytes of a run's file that is still empty, on which `wandb sync` fails
 # What a summary has of a metric: in a column of its own each, as `train/loss.min`.
@@ -148,13 +144,6 @@ class Wandb:
                 shutil.rmtree(file.parent, ignore_errors=True)
         known = self.library.Settings.model_fields
         lean = {name: value for name, value in LEAN.items() if name in known}
-        project = self.project
-        entity = self.entity
-        agent = wandb_agent()
-        if agent is not None and run.id == agent.id:
-            project = agent.project or project
-            entity = agent.entity or entity
-            lean["sweep_id"] = agent.sweep
         opened = self.library.init(
             id=run.id,
             name=run.name or None,
@@ -167,8 +156,8 @@ class Wandb:
             reinit="create_new",
             dir=str(self.folder),
             settings=self.library.Settings(**lean),
-            project=project,
-            entity=entity,
+            project=self.project,
+            entity=self.entity,
         )
         if run.kind == "study":
             for metrics in ("study/*", "frontier/*"):
@@ -222,27 +211,9 @@ def has_api_key() -> bool:
         return True  # malformed: going online tells the user so
 
 
-@cache
-def wandb_agent() -> Agent | None:
-    """Return the run under which `wandb agent` started this process, from the
-    environment, which loses it: W&B would give its id to every run."""
-    run, sweep, parameters = (os.environ.get(name) for name in OF_AGENT)
-    if not run or not sweep:
-        return None
-    config = {}
-    with contextlib.suppress(*UNREADABLE):
-        chosen = yaml.safe_load(Path(parameters or "").read_text(encoding="utf-8"))
-        for name, value in chosen.items():
-            if isinstance(value, dict):  # not the version of the file
-                config[name] = value["value"]
-    project = os.environ.get("WANDB_PROJECT")
-    return Agent(run, sweep, project, os.environ.get("WANDB_ENTITY"), config)
-
-
 def _wandb() -> Any:
     """Return the module wandb, silenced, with settings from the environment and the
     user's files."""
-    wandb_agent()
     for name in OF_AGENT:
         os.environ.pop(name, None)
     # W&B sends reports on its own health to the server even offline; if nothing

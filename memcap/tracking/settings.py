@@ -9,7 +9,6 @@ from memcap.knobs import knob
 
 MODES = ("off", "wandb")
 WANDB_MODES = ("auto", "online", "offline")
-RUNS = ("auto", "member", "seeds")
 
 
 @dataclass(frozen=True)
@@ -21,11 +20,6 @@ class Tracking:
     entity: str | None = knob(None, "user or team of W&B; null: your default")
     wandb: str = knob(
         "auto", "auto: online only where a key is present", choices=WANDB_MODES
-    )
-    runs: str = knob(
-        "auto",
-        "a run a member or per group of seeds; auto: groups in large studies",
-        choices=RUNS,
     )
 
     @property

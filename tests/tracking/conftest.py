@@ -1,7 +1,5 @@
 import pytest
 
-from memcap.tracking.services import wandb_agent
-
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
@@ -11,6 +9,4 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setattr("memcap.tracking.mirror.SECONDS_BETWEEN_LOOKS", 0.05)
     monkeypatch.chdir(tmp_path)
-    wandb_agent.cache_clear()
-    yield tmp_path
-    wandb_agent.cache_clear()
+    return tmp_path

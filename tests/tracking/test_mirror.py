@@ -7,7 +7,6 @@ from memcap.store import curves
 from memcap.store.shards import Study
 from memcap.tracking import Tracking, mirror, services
 from memcap.tracking.mirror import Mirror
-from memcap.tracking.runs import Agent
 
 TOKEN = f"{OURS}00000000"
 NAMES = [f"latch-L5-u1-s{seed}" for seed in range(9)]
@@ -55,9 +54,9 @@ def use(monkeypatch, service):
     monkeypatch.setattr(services, "Wandb", lambda *_: service)
 
 
-def mirror_of(folder, session=OURS, seeds=range(9), runs="auto"):
+def mirror_of(folder, session=OURS, seeds=range(9)):
     study = Study(folder / "study", "study", session=session, command="a command")
-    return Mirror(Tracking("wandb", runs=runs), study, members_of(seeds))
+    return Mirror(Tracking("wandb"), study, members_of(seeds))
 
 
 def test_what_was_not_sent_is_sent_once_as_a_shard_grows(tmp_path, service):
@@ -126,37 +125,18 @@ def test_a_curve_in_training_grows_and_every_point_comes_once(tmp_path, service)
     assert (steps[0], steps[-1]) == (1, 200)
 
 
-@pytest.mark.parametrize(("runs", "most"), [("auto", 3), ("seeds", 1000)])
-def test_a_group_of_seeds_is_sent_once_its_last_seed_has_ended(
-    tmp_path, service, monkeypatch, runs, most
-):
-    monkeypatch.setattr(mirror, "MOST_MEMBER_RUNS", most)
-    put_rows(tmp_path / "study", f"{THEIRS}00000000", [0])  # an earlier command's
-    ours = mirror_of(tmp_path, seeds=range(4), runs=runs)
-    for seeds in ([1], [1, 2]):
-        put_rows(tmp_path / "study", TOKEN, seeds)
-        ours.send()
-    assert service.runs == []
-    put_rows(tmp_path / "study", TOKEN, [1, 2, 3])
-    ours.send()
-    ((run, points, summary),) = service.runs
-    assert (run.name, run.kind, points) == ("latch-L5-u1", "cell", {})
-    assert (summary["members"], summary["share_solved"]) == (4, 1)
-
-
 @pytest.mark.parametrize("others_train", [False, True])
 def test_who_sees_the_folder_whole_sends_its_results(tmp_path, service, others_train):
     """A search may have wanted no more seeds, and another command may train on."""
     put_rows(tmp_path / "study", TOKEN, [0, 1])
     if others_train:
         put_job(tmp_path / "study", f"{THEIRS}00000000", [5])
-    ours = mirror_of(tmp_path, runs="seeds")
+    ours = mirror_of(tmp_path)
     where = ours.finish()
     if others_train:
-        assert (service.runs, service.points, service.results) == ([], [], [])
-        assert ours.left().startswith("tracking: 2 members and the results")
+        assert (service.points, service.results) == ([], [])
     else:
-        assert (where, len(service.runs)) == ("1 calls", 1)
+        assert (where, len(service.runs)) == ("2 calls", 2)
         ((run, values),) = service.points
         assert (run.name, run.config["members"]) == ("study", 9)
         wanted = {"study/done": 2, "study/solved": 2, "frontier/latch-L5": 1}
@@ -209,20 +189,3 @@ def test_a_service_that_breaks_is_left_with_one_warning(
     assert capsys.readouterr().err == said
     left = "tracking: 3 members and the results were not"
     assert ours.left().startswith(left)
-
-
-@pytest.mark.parametrize("seeds", [[0], [0, 1]])
-def test_an_agents_run_has_the_summary(tmp_path, service, monkeypatch, seeds):
-    """Also of members that an earlier command trained."""
-    agent = Agent("agentrun", "sweep123", config={"lr": 0.1})
-    monkeypatch.setattr(mirror, "wandb_agent", lambda: agent)
-    put_rows(tmp_path / "study", f"{THEIRS}00000000", seeds)
-    ours = mirror_of(tmp_path, seeds=seeds)
-    ours.finish()
-    ((run, points, summary),) = service.runs
-    assert (run.id, run.name, run.tags[0]) == ("agentrun", "lr=0.1", "latch")
-    assert (run.kind, points, summary["members"]) == ("agent", {}, len(seeds))
-    assert summary["frontier/latch-L5"] == 1
-    assert ours.left(has_results=True).endswith(
-        f"WANDB_SWEEP_ID=sweep123 WANDB_RUN_ID=agentrun memcap mirror {tmp_path}/study"
-    )
