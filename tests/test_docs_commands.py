@@ -131,7 +131,6 @@ def test_the_python_lines_of_tracking(tmp_path, monkeypatch, capsys):
         f"the {curves.MOST_RUNNING} that have trained longest",
         f"rewritten every {curves.SECONDS_BETWEEN_WRITES:g} seconds",
         f"trains longer than {curves.RUNNING_AFTER:g} seconds",
-        f"more than {mirror.MOST_MEMBER_RUNS} members",
         f"every {mirror.SECONDS_BETWEEN_POINTS:g} seconds",
         f"{mirror.SECONDS_AT_THE_END:g} seconds at most",
     ],
