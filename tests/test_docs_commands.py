@@ -142,7 +142,7 @@ def test_the_page_of_tracking_says_the_numbers_of_the_code(words):
 def members(line):
     """The members of all jobs of a line, by job."""
     words = shlex.split(line)[2:]
-    choices = line.replace("population_slurm", "submitit_slurm").replace("=", "/")
+    choices = line.replace("=", "/")
     packages = [PLUGINS[choice] for choice in choices.split() if choice in PLUGINS]
     # trials of optuna are made up as they go
     if packages and ("optuna" in packages[0] or not installed(packages[0])):

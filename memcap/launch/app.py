@@ -30,7 +30,7 @@ from memcap import loops
 from memcap.config.member import Member
 from memcap.config.recipes import of_yaml
 from memcap.knobs import UserError, defaults
-from memcap.launch import launcher, slurm
+from memcap.launch import launcher
 from memcap.launch.errors import HYDRA_ERRORS, MISTAKES, SHOWN, exit_with, explain
 from memcap.launch.jobs import (
     GROUPS,
@@ -93,7 +93,6 @@ def register() -> None:
     for plugin in (TaskSource, SearchPath):
         Plugins.instance().register(plugin)
     launcher.register()
-    slurm.register()
 
 
 class CheckMembers(Callback):

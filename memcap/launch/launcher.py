@@ -10,7 +10,7 @@ import itertools
 import logging
 import sys
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -80,7 +80,7 @@ class PopulationLauncher(Launcher):
             config = self._config(overrides)
             try:
                 job = job_of(config)
-                groups[self.merge_key(job, place)][place] = job
+                groups[job.merge_key(place)][place] = job
             except Exception as error:
                 # A mistake, or a bug in a user's task: this job fails, the others go on.
                 refused[place] = error
@@ -91,7 +91,7 @@ class PopulationLauncher(Launcher):
         with env_override(dict(self.config.hydra.job.env_set)):
             # The jobs of a group end with it.
             for results in itertools.chain(
-                [refused], self.train_groups(list(groups.values()))
+                [refused], map(self._train, groups.values())
             ):
                 for place, result in results.items():
                     signals.look()
@@ -107,15 +107,6 @@ class PopulationLauncher(Launcher):
 
     def _log_as_multirun(self) -> None:
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
-
-    def merge_key(self, job: Job, place: int) -> Hashable:
-        """Return a key that jobs of the batch share if they are trained as one."""
-        return job.merge_key(place)
-
-    def train_groups(self, groups: Sequence[dict[int, Job]]) -> Iterator[Results]:
-        """Train one group of jobs after another. Yield the results of each group's jobs
-        as it ends."""
-        return map(self._train, groups)
 
     def _train(self, jobs: dict[int, Job]) -> Results:
         """Train jobs as one; if that raises, halve them until the culprit is alone, as
@@ -139,10 +130,6 @@ class PopulationLauncher(Launcher):
             pairs = list(jobs.items())
             half = len(jobs) // 2
             return self._train(dict(pairs[:half])) | self._train(dict(pairs[half:]))
-        return self.rows_by_job(jobs, rows)
-
-    def rows_by_job(self, jobs: dict[int, Job], rows: pl.DataFrame) -> Results:
-        """Split the rows of all jobs into each job's own."""
         return {
             place: rows.filter(
                 pl.col("key").is_in([member.key for member in job.members])
@@ -173,21 +160,13 @@ class PopulationLauncher(Launcher):
         )
 
 
-def register(
-    launcher: type[Launcher] = PopulationLauncher,
-    name: str = "population",
-    parameters: Sequence[str] = (),
-) -> None:
-    """Make a launcher, a class with `__module__` MODULE, known to Hydra as
-    `hydra/launcher=NAME`. It takes its `parameters` from configs of the same group."""
-    Plugins.instance().register(launcher)
+def register() -> None:
+    """Make the launcher known to Hydra."""
+    Plugins.instance().register(PopulationLauncher)
     package, _, stem = MODULE.partition(".")
     parent = sys.modules.setdefault(package, ModuleType(package))
     home = vars(parent).setdefault(stem, ModuleType(MODULE))
-    setattr(home, launcher.__qualname__, launcher)
-    node = {
-        "defaults": [*parameters, "_self_"],
-        "_target_": f"{MODULE}.{launcher.__qualname__}",
-    }
+    home.PopulationLauncher = PopulationLauncher
+    node = {"_target_": f"{MODULE}.PopulationLauncher"}
     store = ConfigStore.instance()
-    store.store(group="hydra/launcher", name=name, node=node, provider="memcap")
+    store.store(group="hydra/launcher", name="population", node=node, provider="memcap")

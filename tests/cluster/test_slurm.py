@@ -217,13 +217,12 @@ def alone(tmp_path_factory):
     return store.read(folder)
 
 
-@pytest.mark.parametrize("launcher", ["submitit_slurm", "population_slurm"])
-def test_a_multirun_through_submitit(tmp_path, alone, launcher):
+def test_a_multirun_through_submitit(tmp_path, alone):
     pytest.importorskip(
         "hydra_plugins.hydra_submitit_launcher",
         reason="pip install hydra-submitit-launcher",
     )
-    out, _ = memcap(tmp_path, "train", *SWEEP, f"hydra/launcher={launcher}")
+    out, _ = memcap(tmp_path, "train", *SWEEP, "hydra/launcher=submitit_slurm")
     same(store.read(tmp_path), alone)
     assert out.count("Training frontier") == 1
     assert "\n200 members, " in out
@@ -233,69 +232,3 @@ def test_a_multirun_through_submitit(tmp_path, alone, launcher):
     }
     assert len(tasks) == 4
     assert len(list(tmp_path.rglob(".hydra/overrides.yaml"))) == 4
-
-
-def test_of_an_array_of_populations_one_is_cancelled(tmp_path):
-    pytest.importorskip(
-        "hydra_plugins.hydra_submitit_launcher",
-        reason="pip install hydra-submitit-launcher",
-    )
-    words = [
-        "train",
-        "-m",
-        "hydra/launcher=population_slurm",
-        "task=latch,delay_line",
-        "task.lag=20",
-    ]
-    words += ["model.units=1,2", *QUICK]
-    words += ["recipe.budget=100000"]
-    with subprocess.Popen(
-        [*COMMAND, *words],
-        cwd=tmp_path,
-        env=environment(tmp_path),
-        stdout=-1,
-        stderr=-2,
-        text=True,
-    ) as command:
-        job = until(
-            lambda: ask(
-                "squeue", "--noheader", "--states=RUNNING", "--format=%F"
-            ).split()
-        )[0]
-        until(
-            lambda: (
-                set(rows(tmp_path)["task"]) == {"latch"} and rows(tmp_path).height == 2
-            )
-        )
-        until(lambda: states(f"{job}_1") == {"RUNNING"})
-        ask("scancel", f"{job}_1")
-        out, _ = command.communicate(timeout=300)
-    assert command.returncode == 2
-    assert [out.count(f"#{number} ") for number in range(4)] == [1, 1, 1, 1]
-    assert out.count("1 member, 1 solved") == 2
-    assert out.count(": failed, ") == 2
-    assert "\n2 members, 2 solved" in out
-    assert (
-        out.splitlines()[-1]
-        == f"memcap: SLURM's task {job}_1 ended as CANCELLED; the same command trains what is"
-        " missing"
-    )
-
-
-def test_what_slurm_refuses_is_said(tmp_path):
-    pytest.importorskip(
-        "hydra_plugins.hydra_submitit_launcher",
-        reason="pip install hydra-submitit-launcher",
-    )
-    words = [
-        "-m",
-        "hydra/launcher=population_slurm",
-        "hydra.launcher.cpus_per_task=1000",
-        "task=latch",
-    ]
-    words += ["model.units=1,2"]
-    _, err = memcap(tmp_path, "train", *words, status=2)
-    *sbatchs, ours = err.splitlines()
-    assert ours == f"memcap: hydra/launcher=population_slurm: {sbatchs[-1]}"
-    assert "not available" in ours
-    assert "Traceback" not in err

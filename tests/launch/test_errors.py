@@ -9,7 +9,7 @@ from command import TINY, installed, memcap, python
     ("choice", "package"),
     [
         ("launcher=joblib", "hydra-joblib-launcher"),
-        ("launcher=population_slurm", "hydra-submitit-launcher"),
+        ("launcher=submitit_slurm", "hydra-submitit-launcher"),
         ("sweeper=optuna", "hydra-optuna-sweeper"),
     ],
 )
