@@ -27,7 +27,6 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from memcap import loops
-from memcap.config.member import Member
 from memcap.config.recipes import of_yaml
 from memcap.knobs import UserError, defaults
 from memcap.launch import launcher
@@ -40,10 +39,8 @@ from memcap.launch.jobs import (
     settings,
     typed_overrides,
     typed_words,
-    use_config_folders,
     values_of,
 )
-from memcap.launch.preview import preview
 from memcap.launch.session import Session
 from memcap.launch.sources import SearchPath, TaskSource, config_dir
 from memcap.launch.sweep import jobs_of, knows_all_jobs
@@ -51,16 +48,6 @@ from memcap.runtime import ROOT
 from memcap.terminal.words import Waiting
 from memcap.training.engine import start_jax
 
-# flags beside which --cfg job is left to Hydra
-OTHERS = (
-    "hydra_help",
-    "run",
-    "multirun",
-    "shell_completion",
-    "config_path",
-    "config_name",
-    "info",
-)
 IN_PROCESS = (".PopulationLauncher", ".BasicLauncher")  # run jobs in this process
 
 
@@ -205,9 +192,6 @@ def main(arguments: Sequence[str]) -> list[Path]:
     session = Session(shlex.join(["memcap", "train", *arguments]))
     CheckMembers.session = session
     with explaining(parsed.overrides):
-        if parsed.cfg == "job" and not any(getattr(parsed, name) for name in OTHERS):
-            _print_job(parsed)
-            return []
         run = hydra.main(
             config_path=str(ROOT / "conf"), config_name="config", **_options()
         )
@@ -219,17 +203,6 @@ def main(arguments: Sequence[str]) -> list[Path]:
                 raise
             raise UserError(of_yaml(error)) from error
     return [study.folder for study in session.ledger.expected]
-
-
-def _print_job(parsed: argparse.Namespace) -> None:
-    """Print the config of a job with its members' values, even if they are mistakes."""
-    with _composed(parsed.overrides, parsed.config_dir, RunMode.RUN) as (_, config):
-        use_config_folders(config.hydra)
-        members: Sequence[Member] = ()
-        try:
-            members = job_of(config).members
-        finally:
-            print(preview(config, members, parsed.package, parsed.resolve), end="")
 
 
 def version_base() -> dict[str, Any]:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 from command import TINY, files, memcap
-from omegaconf import OmegaConf
 
 from memcap import commands, store
 from memcap.launch.app import compose_jobs
@@ -55,7 +54,7 @@ def test_cfg_job_prints_the_whole_configuration(tmp_path):
     done = memcap(tmp_path, "train", "--cfg", "job", "task=latch", "task.lag=5")
     assert done.status == 0
     for part in (
-        "task:\n  name: latch\n  lag: 5\n  length: 7\n",
+        "task:\n  name: latch\n  lag: 5\n  length: null\n",
         "units: 8",
         "successive: 2",
         "until: solved",
@@ -64,45 +63,6 @@ def test_cfg_job_prints_the_whole_configuration(tmp_path):
     ):
         assert part in done.out
     assert not list(tmp_path.iterdir())
-
-
-def test_cfg_job_prints_the_recipe_that_will_be_used(tmp_path):
-    done = memcap(
-        tmp_path,
-        "train",
-        "--cfg",
-        "job",
-        "-p",
-        "recipe",
-        "task=latch",
-        "recipe.lr=0.125",
-    )
-    ((job,),) = compose_jobs(["task=latch", "recipe.lr=0.125"])
-    (member,) = job.members
-    assert done.out == f"# @package recipe\n{OmegaConf.to_yaml(vars(member.recipe))}"
-    assert member.recipe.name == "hold"
-    axes = "axes={task: [latch, delay_line], task.lag: [5, 8]}"
-    done = memcap(tmp_path, "train", "--cfg", "job", axes, "-p", "recipe")
-    assert "name: auto\n" in done.out
-    assert "clip: 1.0\n" in done.out
-    assert done.out.partition("# Members differ in:\n")[2].startswith(
-        "# recipe.name: hold, forget_bias, curriculum_ggt\n"
-    )
-    assert "# recipe.optimizer: adam, ggt\n" in done.out
-
-
-def test_cfg_job_prints_what_cannot_be_trained_and_says_why(tmp_path):
-    done = memcap(tmp_path, "train", "--cfg", "job", "task.lag=-1")
-    assert (done.status, done.err.count("\n")) == (2, 1)
-    assert "lag: -1\n" in done.out
-    assert done.err.startswith("memcap: task.lag=-1: must be ")
-    done = memcap(tmp_path, "train", "--cfg", "job", "-p", "nope")
-    assert (done.status, done.err) == (
-        2,
-        "memcap: --package nope: no such key, or null\n",
-    )
-    done = memcap(tmp_path, "train", "--cfg", "job", "-p", "out", "--resolve")
-    assert (done.status, done.out) == (0, "outputs/adhoc\n")
 
 
 @pytest.mark.parametrize(
