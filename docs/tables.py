@@ -37,6 +37,7 @@ from memcap.findings import resample
 from memcap.findings.tables import counts, filled, table
 from memcap.rule import Criterion, Evaluation, solved_words, steady_words, up_to_words
 from memcap.store import shards
+from memcap.store.columns import EVALUATION, MODEL, RECIPE
 from memcap.store.rows import COLUMNS
 from memcap.store.shards import AGAIN, STUDIES, choice, folder, rows_file, sweeps
 
@@ -214,8 +215,23 @@ def of_checkout(study: str) -> str:
     return rows.relative_to(ROOT).as_posix()
 
 
+def found(study: str) -> tuple[list[str], str]:
+    """The paragraphs at the head of a study's YAML that its page has, and what it costs."""
+    words = []
+    cost = ""
+    for part in asked(study):
+        label, _, rest = part.partition(": ")
+        if label == "Costs":
+            cost = f" It costs {rest}"
+        elif label == "Shows":
+            words.append(rest[0].upper() + rest[1:])
+        elif label != "Expect":
+            words.append(part)
+    return words, cost
+
+
 def about(study: str) -> str:
-    """Say what a study asks, and show its figures."""
+    """Say what a study asks and shows, show its figures, and say how to train it again."""
     paper = study.partition("_")[0]  # of its full study
     pictures = []
     for path in sorted(folder(study).glob("figures/*.png")):
@@ -227,14 +243,19 @@ def about(study: str) -> str:
         for path in shards.tables().values()
         if path.is_relative_to(folder(study))
     )
-    rows = ", ".join(f"[{path}]({path})" for path in tables)
-    files = f"The [study](../{study}.yaml), and its rows: {rows}"
+    links = [f"[study](../{study}.yaml)"]
+    for path in tables:
+        words = path.with_suffix("").as_posix().replace("_", " ")
+        links.append(f"[{words}]({path})")
     if paper in findings.papers():
-        files += (
-            f", [verdicts](verdicts.csv), [the smaller study](../{paper}/README.md)"
-        )
+        links += [
+            "[verdicts](verdicts.csv)",
+            f"[the smaller study](../{paper}/README.md)",
+        ]
         pictures = ["![The paper's figure](figure.png)"]
-    return "\n\n".join([*map(filled, asked(study)), *pictures, f"{files}."])
+    paragraphs, cost = found(study)
+    again = f"To train it again: `memcap train sweeps={choice(study)}` ({', '.join(links)}).{cost}"
+    return "\n\n".join([*map(filled, paragraphs), *pictures, filled(again)])
 
 
 def of_paper(name: str) -> str:
@@ -295,7 +316,8 @@ def with_other_seeds(name: str) -> str:
     file = rows_file(f"{name}{AGAIN}")
     if not file.is_file():
         return ""
-    words = trained_by(f"{name}{AGAIN}", pl.read_parquet(file))
+    seed = pl.read_parquet(file)["seed"].min()
+    words = f"memcap train sweeps={choice(name)} seed={seed} out=outputs/{name}{AGAIN}"
     return (
         f" With other seeds: [rows](other_seeds.parquet), by `{words}`, and"
         f" [verdicts](other_seeds.csv), by `memcap reproduce {name} --rows"
@@ -381,34 +403,23 @@ def designs() -> str:
 
 
 def tables_of_rows() -> str:
-    """Each folder of published rows that is no paper's: how many, how many core hours,
-    and the command that trained them."""
+    """Each table of published rows that is no paper's: how many, and how many core hours."""
     lines = []
     for name, path in shards.tables().items():
-        if name in findings.papers():
-            continue
-        rows = pl.read_parquet(path)
-        hours = f"{rows['run_seconds'].sum() / 3600:.2f}"
-        link = f"[{name}]({path.relative_to(sweeps()).as_posix()})"
-        lines.append((link, f"{rows.height:,}", hours, f"`{trained_by(name, rows)}`"))
-    return table(("table", "rows", "core hours", "trained by"), lines)
-
-
-def trained_by(name: str, rows: pl.DataFrame) -> str:
-    """The command that trained a table."""
-    study, _, loop = name.partition("/")  # loops has a folder for each loop
-    words = f"memcap train sweeps={choice(study.removesuffix(AGAIN))}"
-    if study.endswith(AGAIN):
-        words += f" seed={rows['seed'].min()} out=outputs/{name}"
-    if loop:
-        words += f" engine.loop={loop} out=outputs/{name}"
-    return words
+        place = path.relative_to(sweeps())
+        if place.parts[0] != "papers":
+            rows = pl.read_parquet(path)
+            hours = f"{rows['run_seconds'].sum() / 3600:.2f}"
+            lines.append((f"[{name}]({place.as_posix()})", f"{rows.height:,}", hours))
+    return table(("table", "rows", "core hours"), lines)
 
 
 def columns() -> str:
-    """Each column of the rows, as polars names its type."""
+    """Each column of the rows that is no knob, as polars names its type."""
     lines = (
-        (f"`{name}`", str(column.dtype), column.doc) for name, column in COLUMNS.items()
+        (f"`{name}`", str(column.dtype), column.doc)
+        for name, column in COLUMNS.items()
+        if name not in {*MODEL, *RECIPE, *EVALUATION}
     )
     return table(("column", "type", "meaning"), lines)
 

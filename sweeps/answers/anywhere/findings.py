@@ -5,6 +5,7 @@ from memcap.findings.tables import (
     ATLAS,
     Question,
     atlas_rows,
+    filled,
     from_rows,
     label,
     passes,
@@ -13,21 +14,6 @@ from memcap.findings.tables import (
     table,
     task_of_row,
 )
-
-
-def anywhere() -> str:
-    """Nets that pass by width, up to each lag."""
-    counted = passes(rows_of("anywhere"), "task", "knobs", "lag", "units")
-    lags = sorted(counted["lag"].unique())
-    by_task: dict[str, dict[int, list[str]]] = {}
-    for task, knobs, lag, units, good, number in counted.sort("lag", "units").rows():
-        by_lag = by_task.setdefault(label(task_of_row(task, knobs)), {})
-        by_lag.setdefault(lag, []).append(f"{units}: {good}/{number}")
-    lines = [
-        (name.replace("_", " "), *(", ".join(by_lag.get(lag, [])) for lag in lags))
-        for name, by_lag in sorted(by_task.items())
-    ]
-    return table(("task, passed by units", *(f"up to {lag}" for lag in lags)), lines)
 
 
 def widths() -> str:
@@ -39,11 +25,14 @@ def widths() -> str:
         for task, knobs, units, good, nets in fresh.rows()
     }
     lines = []
+    more = []  # units
     for task in sorted({p.task for p in points_of("anywhere")}, key=label):
         units, first = (
             from_rows(atlas_rows(), Question(task, 50, at=at), ATLAS).units
             for at in ("anywhere", "up_to")
         )
+        if units and first:
+            more.append(units - first)
         passed = counts.get((task, units), "")
         less = counts.get((task, (units or 0) - 1), "")
         lines.append(
@@ -56,7 +45,11 @@ def widths() -> str:
         "with one unit less",
         "where it begins at the first step",
     )
-    return table(heads, lines)
+    text = filled(
+        f"{more.count(0)} of {len(more)} tasks need no more units than where it begins at the"
+        f" first step, the others at most {max(more)} more."
+    )
+    return f"{text}\n\n{table(heads, lines)}"
 
 
-TABLES = {"anywhere by width": anywhere, "anywhere widths": widths}
+TABLES = {"anywhere widths": widths}

@@ -11,9 +11,11 @@ from memcap.findings.tables import (
     width,
 )
 
+SHOWN = 5  # of so many lags one has a line
+
 
 def every_lag() -> str:
-    """Lags between those of the atlas, as predicted from it alone, and as measured since."""
+    """Say how the predictions between the atlas's lags did, and tabulate some of them."""
     lines = []
     inside = {0.5: 0, 0.9: 0}  # thresholds in the predicted interval, by share of seeds
     steady = []
@@ -34,13 +36,14 @@ def every_lag() -> str:
         steady.extend(rows_of("every_lag").filter(lag=p.lag, units=units)["steady"])
         lines.append((p.lag, *cells, units))
     predictions = "u50 predicted", "u90 predicted"
-    heads = "lag", *predictions, "u50 measured", "u90 measured", "width to take"
+    heads = "lag", *predictions, "u50 measured", "u90 measured", "advised"
     text = filled(
-        f"u50 lies in the predicted 95 % interval at {inside[0.5]} of these {len(lines)}"
-        f" lags, and u90 at {inside[0.9]}. Where the width to take was trained, {sum(steady)} of"
-        f" {len(steady)} seeds were steady."
+        f"u50 lies in the predicted 95 % interval at {inside[0.5]} of {len(lines)} lags, and u90"
+        f" at {inside[0.9]}. Where the advised width was trained, {sum(steady)} of {len(steady)}"
+        " seeds were steady. The table has every fifth lag (`memcap frontier"
+        " sweeps/answers/every_lag --all` prints what was measured at each)."
     )
-    return f"{table(heads, lines)}\n\n{text}"
+    return f"{text}\n\n{table(heads, lines[::SHOWN])}"
 
 
 TABLES = {"every lag": every_lag}

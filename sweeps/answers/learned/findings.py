@@ -1,5 +1,6 @@
 """Are the nets of the advice learned, or did their start hold already?"""
 
+from collections import Counter
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, NamedTuple
@@ -65,10 +66,15 @@ def controls() -> dict[tuple[str, Task, int, int], Controls]:
 
 
 def learned() -> str:
-    """Tabulate what the advised nets owe to their start: how many pass with a cell that
-    stays as it starts, from a start that knows no lag, and by luck."""
+    """Count the nets that are learned alone, and tabulate those that owe something to
+    their start or to luck: how many pass with a cell that stays as it starts, from a start
+    that knows no lag, and of untrained nets."""
     lines = []
+    plain = Counter[str]()
     for (recipe, task, lag, units), nets in controls().items():
+        if nets.verdict == "learned" and not nets.frozen[0]:
+            plain[recipe] += 1
+            continue
         counts = (
             "-" if count is None else "{}/{}".format(*count) for count in nets[:3]
         )
@@ -77,7 +83,13 @@ def learned() -> str:
         lines.append((*net, *counts, *draws, nets.verdict))
     head = "task", "lag", "units", "recipe", "as advised", "cell frozen"
     more = "from forget bias 1", "drawn", "drawn wide", "so it is"
-    return table((*head, *more), lines)
+    recipes = ", ".join(f"{number} by `{recipe}`" for recipe, number in plain.items())
+    text = filled(
+        f"{plain.total()} of {len(controls())} conditions are learned alone: no net passes with a"
+        " frozen cell, none of those drawn, and at least half from forget bias 1 (or, where that"
+        f" is the start of the recipe, as advised). These are {recipes}. The table has the others:"
+    )
+    return f"{text}\n\n{table((*head, *more), lines)}"
 
 
 def learned_in_short() -> str:

@@ -5,8 +5,11 @@ from memcap.findings.tables import marks, points_of
 
 
 def other_tasks() -> str:
-    """Every mark of the tasks that the atlas has not."""
-    return marks(points_of("other_tasks"))
+    """The mark of the longest lag of each task that the atlas has not."""
+    longest = {
+        point.label: point for point in points_of("other_tasks")
+    }  # by rising lag
+    return marks(longest.values())
 
 
 TABLES = {"other tasks": other_tasks}

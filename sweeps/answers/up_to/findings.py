@@ -15,6 +15,8 @@ from memcap.findings.tables import (
     width,
 )
 
+LAG = 50  # up to which the nets of other cells and layers are shown
+
 
 def up_to() -> str:
     """Units to take at every lag up to 50, beside those of lag 50 alone."""
@@ -32,7 +34,7 @@ def up_to() -> str:
 
 
 def up_to_by_net() -> str:
-    """Units at every lag up to one: of an LSTM, of each of its two layers, and of other cells."""
+    """Units at every lag up to 50: of an LSTM, of each of its two layers, and of other cells."""
     nets = {
         "LSTM": ("up_to", "lstm"),
         "two layers": ("up_to_layers", "lstm"),
@@ -41,19 +43,18 @@ def up_to_by_net() -> str:
     }
     first, *others = (
         {
-            (p.task, p.lag): width(p.fit.u90) if p.trains else "not trained"
+            p.task: width(p.fit.u90) if p.trains else "not trained"
             for p in points_of(study)
-            if p.model.cell == cell
+            if p.model.cell == cell and p.lag == LAG
         }
         for study, cell in nets.values()
     )
     lines = []
-    for place, units in first.items():
-        cells = [widths.get(place, "") for widths in others]
+    for task, units in first.items():
+        cells = [widths.get(task, "") for widths in others]
         if any(cells):
-            task, lag = place
-            lines.append((label(task).replace("_", " "), lag, units, *cells))
-    return table(("task", "every lag to", *nets), lines)
+            lines.append((label(task).replace("_", " "), units, *cells))
+    return table((f"task, every lag to {LAG}", *nets), lines)
 
 
 def few_units() -> str:
