@@ -57,7 +57,7 @@ def test_cfg_job_prints_the_whole_configuration(tmp_path):
         "task:\n  name: latch\n  lag: 5\n  length: null\n",
         "units: 8",
         "successive: 2",
-        "until: solved",
+        "until: null",
         "study: adhoc",
         "out: outputs/${study}",
     ):
