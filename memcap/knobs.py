@@ -39,7 +39,6 @@ Acts = Literal[
     "update",  # what a gradient does to the weights
     "batch",  # which sequences are drawn
     "layers",  # which cells there are, how wide, and what reads them
-    "carry",  # the carry before the first step
     "frozen",  # which weights are trained
 ]
 _hints = cache(get_type_hints)

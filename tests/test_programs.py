@@ -141,16 +141,6 @@ def programs():
     )
     add("parity", lags="uniform", more="uniform")
     add("latch", clip_by="element", more="element")
-    for loop, lanes in (("while", 1), ("masked", 4)):
-        add(
-            "delay_line",
-            "lstm",
-            loop,
-            lanes,
-            initial_carry="learned",
-            more="learned_carry",
-        )
-    add("windows", initial_carry="learned", more="learned_carry")
     return found
 
 

@@ -49,8 +49,6 @@ MEMBERS = {
         | DECAY
         | {"units": 2, "clip": 0.02, "clip_by": "element", "lr_width": -0.5}
     ),
-    "windows_from_a_learned_carry": WINDOWS
-    | {"budget": 100, "initial_carry": "learned"},
     "windows_reset": WINDOWS | {"budget": 400},
     "a_stream_by_a_gru": (
         DELAY | {"units": 6, "cell": "GRUCell", "recipe": "forget_bias", "budget": 600}

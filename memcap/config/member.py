@@ -169,11 +169,6 @@ class Member:
         _check_lengths(self)
         if task.rule.by_loss:
             _check_by_loss(self)
-        if model.initial_carry == "learned" and task.reset_carry:
-            raise UserError(
-                f"model.initial_carry=learned: {task.name} sets the carry to zero at each window;"
-                " take task.carry=keep, or leave it fixed"
-            )
 
     @property
     def width(self) -> int:

@@ -40,7 +40,6 @@ SERVES: tuple[Acts, ...] = (
     "update",
     "batch",
     "layers",
-    "carry",
     "frozen",
 )
 

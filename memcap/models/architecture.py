@@ -77,8 +77,6 @@ class Architecture:
                 rng, self.model.hidden, self.outputs
             ).astype(np.float32)
             weights["readout"]["bias"] = np.zeros(self.outputs, np.float32)
-        if self.model.initial_carry == "learned":
-            weights["initial_carry"] = jax.tree.map(np.asarray, _own_carry(self)())
         return weights
 
     def check(self, weights: Params) -> None:
@@ -121,9 +119,6 @@ class Architecture:
                 _fit(result[name], path, value)
         for name, leaf in weights["readout"].items():
             _fit(result["readout"], (name,), leaf)
-        for name, parts in weights.get("initial_carry", {}).items():
-            for part, leaf in parts.items():
-                _fit(result["initial_carry"], (name, part), leaf)
         return result
 
     def carry_numbers(self) -> int:
@@ -154,15 +149,12 @@ class Architecture:
 
     def matrix_mask(self) -> np.ndarray:
         """Return a mask of the flat vector, (P,) float32: 1 for matrices; 0 for vectors
-        such as biases, and for a learned initial carry, which is no weight."""
-
-        def mark(path: tuple[Any, ...], leaf: jax.ShapeDtypeStruct) -> np.ndarray:
-            weighs = len(leaf.shape) > 1 and path[0].key != "initial_carry"
-            return np.full(_reals(leaf), weighs, np.float32)
-
-        return np.concatenate(
-            jax.tree.leaves(jax.tree.map_with_path(mark, self.abstract_weights()))
-        )
+        such as biases."""
+        marks = [
+            np.full(_reals(leaf), len(leaf.shape) > 1, np.float32)
+            for leaf in jax.tree.leaves(self.abstract_weights())
+        ]
+        return np.concatenate(marks)
 
     def unflatten(self, vector: Any) -> Params:
         """Return the nested dict of weights from a (P,) vector, NumPy's or JAX's, each
@@ -182,7 +174,7 @@ def _assign(tree: Params, path: tuple[str, ...], value: np.ndarray) -> None:
 
 def _fit(tree: Any, path: tuple[str, ...], value: np.ndarray) -> None:
     """Copy an array into zeros that may have more or fewer rows: a kernel has one for
-    each hidden number of the layer below, a carry one for each unit."""
+    each hidden number of the layer below."""
     for key in path:
         tree = tree[key]
     rows = min(len(tree), len(value))
@@ -232,11 +224,4 @@ def _name(path: Any) -> str:
 def _own_init(architecture: Architecture) -> Callable[[int], nnx.State]:
     return jax.jit(
         lambda seed: nnx.split(architecture.network(jax.random.key(seed)))[1]
-    )
-
-
-@lru_cache(maxsize=16)
-def _own_carry(architecture: Architecture) -> Callable[[], Params]:
-    return jax.jit(
-        lambda: nnx.to_pure_dict(nnx.state(architecture.network().initial_carry))
     )

@@ -14,7 +14,7 @@ from memcap.models.model import Model, Params, cell_names
 
 Arrays = dict[str, np.ndarray]
 # The knobs that a layout has, or refuses in words of its own, act on these.
-SERVES: tuple[Acts, ...] = ("layers", "carry")
+SERVES: tuple[Acts, ...] = ("layers",)
 
 
 def export(model: Model, weights: Params, layout: str) -> Arrays:
@@ -25,17 +25,12 @@ def export(model: Model, weights: Params, layout: str) -> Arrays:
 
     Raises:
         UserError: no such layout; or, except for "flax", a cell that is not the
-            library's LSTM, or a learned initial carry.
+            library's LSTM.
     """
     if layout not in LAYOUTS:
         raise UserError(f"layout={layout}: no such layout; one of {', '.join(LAYOUTS)}")
     if knob := unknown_knob(SERVES, model=model):
         raise UserError(f"{knob}: no layout has such nets; memcap.load runs them")
-    if model.initial_carry == "learned" and layout != "flax":
-        raise UserError(
-            f"model.initial_carry=learned: the layers of layout {layout} have no array for it;"
-            " flax takes it"
-        )
     return LAYOUTS[layout](model, weights)
 
 
@@ -111,10 +106,6 @@ def flax(model: Model, weights: Params) -> Arrays:
         net = nnx.Dict(cell=cell, readout=nnx.Linear(U, O, rngs=rngs))
         nnx.update(net, flax.traverse_util.unflatten_dict(dict(arrays), sep="."))
         outputs = net.readout(nnx.RNN(net.cell)(inputs))
-
-    A learned initial carry is initial_carry.cell.part_0 and so on, in the order of the
-    cell's carry, for an LSTM c and h (U,). These are no arrays of `net`: repeat them
-    for each sequence and pass them to `nnx.RNN` as its `initial_carry`.
     """
     is_lstm = cell_class(model.cell) is LSTM
     readout = weights["readout"]
@@ -122,8 +113,6 @@ def flax(model: Model, weights: Params) -> Arrays:
     for name in cell_names(model):
         cell = weights[name]
         arrays |= _flax_lstm(name, *LSTM.arrays(cell)) if is_lstm else _flat(name, cell)
-    if model.initial_carry == "learned":
-        arrays |= _flat("initial_carry", weights["initial_carry"])
     if model.readout == "lstm":
         return arrays | _flax_lstm("readout", *LSTM.arrays(readout))
     return arrays | _flat("readout", readout)

@@ -16,7 +16,6 @@ from memcap import cells
 from memcap.knobs import UserError, check, knob, set_words
 
 READOUTS = ("dense", "lstm")
-INITIAL_CARRIES = ("fixed", "learned")
 MOST_UNITS = 4096
 MOST_LAYERS = 8
 Params = dict[str, Any]  # a net's weights: arrays by name, nested
@@ -28,7 +27,7 @@ class Model:
 
     The first layer sees the task's inputs, each further layer the hidden states of the
     one below it at the same step, and the read-out those of the last. `units` is the
-    width of each layer. `initial_carry` applies to all layers, and to an LSTM read-out.
+    width of each layer.
     """
 
     cell: str = knob(
@@ -55,14 +54,6 @@ class Model:
         before=1,
         acts="layers",
     )
-    initial_carry: str = knob(
-        "fixed",
-        "carry before the first step: fixed, the cell's own, which is zeros; or learned, which"
-        " starts from there and is trained like the weights",
-        choices=INITIAL_CARRIES,
-        before="fixed",
-        acts="carry",
-    )
 
     def __post_init__(self) -> None:
         check(self, "model")
@@ -87,9 +78,8 @@ class Model:
     def name(self) -> str:
         """The cell, and the other knobs that differ from their defaults, except the width."""
         layers = [f"{self.layers} layers"] * (self.layers != 1)
-        carry = ["learned initial carry"] * (self.initial_carry == "learned")
-        others = set_words(self, without=("cell", "units", "layers", "initial_carry"))
-        return ", ".join([self.cell, *layers, *carry, *others])
+        others = set_words(self, without=("cell", "units", "layers"))
+        return ", ".join([self.cell, *layers, *others])
 
     @property
     def hidden(self) -> int:

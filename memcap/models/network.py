@@ -24,7 +24,6 @@ from memcap import loops
 from memcap.cells import Cell, cell_class
 from memcap.cells.lstm import LSTM
 from memcap.loops import Pass, Readout, Sums, Targets, outputs_first
-from memcap.models.initial_carry import InitialCarry
 from memcap.models.model import Model, cell_names
 
 if TYPE_CHECKING:
@@ -42,8 +41,6 @@ class Network(nnx.Module):
 
     Attributes:
         cell: the first layer; further ones are cell_2, cell_3, ... (`cells` has all of them).
-        initial_carry: by name, an `InitialCarry` for each layer, and for an LSTM
-            read-out; None: not learned.
 
     Args:
         model: cell, units, layers and read-out.
@@ -53,7 +50,6 @@ class Network(nnx.Module):
     """
 
     cell: Cell
-    initial_carry: nnx.Dict | None
 
     def __init__(self, model: Model, features: int, outputs: int, *, rngs: nnx.Rngs):
         self.features = features
@@ -70,12 +66,6 @@ class Network(nnx.Module):
             self.readout = LSTM(hidden, outputs, rngs=rngs)
         else:
             self.readout = nnx.Linear(hidden, outputs, rngs=rngs)
-        if model.initial_carry == "learned":
-            carries = self._own_carries(1).items()
-            learned = {name: InitialCarry(carry) for name, carry in carries}
-            self.initial_carry = nnx.Dict(learned)
-        else:
-            self.initial_carry = None
 
     @property
     def cells(self) -> list[Cell]:
@@ -83,23 +73,22 @@ class Network(nnx.Module):
         return [getattr(self, name) for name in self.names]
 
     @property
-    def _stack(self) -> dict[str, Cell]:
-        """All cells by name: the layers, from the inputs up, and an LSTM read-out."""
-        cells = dict(zip(self.names, self.cells, strict=True))
-        if isinstance(self.readout, LSTM):
-            cells["readout"] = self.readout
-        return cells
+    def _stack(self) -> list[Cell]:
+        """All cells: the layers, from the inputs up, and an LSTM read-out."""
+        top = [self.readout] if isinstance(self.readout, LSTM) else []
+        return [*self.cells, *top]
 
     def carry(self, batch: int) -> Any:
         """Return the state before the first step of B sequences: the carry of the cell,
         or a tuple of those of several layers, from the inputs up; with an LSTM
         read-out, (this, the carry of the read-out).
         """
-        carries = self._own_carries(batch)
-        if self.initial_carry is not None:
-            learned = self.initial_carry
-            carries = {name: learned[name](carry) for name, carry in carries.items()}
-        return self._joined(list(carries.values()))
+        keys = nnx.Rngs(0)
+        carries = [
+            cell.initialize_carry((batch, cell.in_features), keys)
+            for cell in self._stack
+        ]
+        return self._joined(carries)
 
     def step(self, carry: Any, inputs: StepInputs) -> tuple[Any, Float[Array, "B O"]]:
         """Take one time step of a stream: symbols or reals -> carry, outputs."""
@@ -204,19 +193,15 @@ class Network(nnx.Module):
         carry = initial_carry
         if carry is None:
             carry = self.carry(over.inputs.shape[1])
-        starts = over.window_starts
-        if starts is not None and self.initial_carry is not None:
-            # A window that starts at the first step would cut the gradient of the initial carry.
-            over = replace(over, window_starts=starts.at[0].set(False))
         if isinstance(self.readout, LSTM):
             readout = {"num_units": None}
         else:
             bias = cast(nnx.Param, self.readout.bias)[...]
             readout = {"readout": Readout(self.readout.kernel[...], bias)}
-        *cells, top = self._stack.values()
+        *cells, top = self._stack
         *carries, top_carry = self._split(carry)
         carries, over = self._run_layers(cells, carries, over, loop)
-        top_loop = self._loop(top, loop, starts is not None)
+        top_loop = self._loop(top, loop, over.window_starts is not None)
         return carries, _Top(top_loop, top, top_carry, replace(over, **readout))
 
     def _run_layers(
@@ -231,15 +216,6 @@ class Network(nnx.Module):
             last.append(after)
             over = replace(over, inputs=jnp.swapaxes(hidden, 1, 2))
         return last, over
-
-    def _own_carries(self, batch: int) -> dict[str, Any]:
-        """Return, by name, the carry with which each layer, and an LSTM read-out, begins
-        if none is learned."""
-        keys = nnx.Rngs(0)
-        return {
-            name: cell.initialize_carry((batch, cell.in_features), keys)
-            for name, cell in self._stack.items()
-        }
 
     @staticmethod
     def _loop(cell: Cell, name: str, windows: bool) -> loops.Loop:

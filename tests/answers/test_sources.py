@@ -252,7 +252,6 @@ def test_only_rows_that_can_answer_are_fitted():
         {"readout": "lstm"},
         {"task": "latch"},
         {"layers": 2},
-        {"initial_carry": "learned"},
     ]
     kinds = [{"task": "delay_line", "lag": 4} | other for other in [{}, *others]]
     rows = table(*(group(**kind) for kind in kinds))

@@ -254,7 +254,6 @@ CHANGES = {
     "model.units": 9,
     "model.readout": "lstm",
     "model.layers": 2,
-    "model.initial_carry": "learned",
     "recipe.name": "chrono",
     "recipe.init": "hold",
     "recipe.forget_bias": 2.0,

@@ -70,7 +70,6 @@ def test_runs_of_recipes_that_differ_in_one_value_are_not_mixed(column, values):
         {"cell": "GRUCell"},
         {"readout": "lstm"},
         {"layers": 2},
-        {"initial_carry": "learned"},
         {"lag": 6},
     ],
 )
@@ -89,7 +88,6 @@ def test_what_was_asked_of_which_net_makes_a_point_of_its_own(other):
             {"cell": "GRUCell", "readout": "lstm", "layers": 2},
             "latch (symbols=4, GRUCell, readout=lstm, layers=2)",
         ),
-        ({}, {"initial_carry": "learned"}, "latch (initial_carry=learned)"),
     ],
 )
 def test_labels_name_what_is_not_the_default(knobs, model, name):

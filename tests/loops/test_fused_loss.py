@@ -52,8 +52,7 @@ def score(model: Model) -> tuple[Any, Any]:
 
 
 def test_a_network_s_sums_and_gradients_are_those_of_xla():
-    """Train layers that begin with a carry of their own."""
-    run, weights = score(Model(units=5, layers=2, initial_carry="learned"))
+    run, weights = score(Model(units=5, layers=2))
     found, expected = (
         quick_jit(jax.value_and_grad(partial(run, loop), has_aux=True))(weights)
         for loop in ("native", "while")

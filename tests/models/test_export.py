@@ -112,12 +112,6 @@ REFUSED = [
         "model.cell=LSTMCell: layout keras takes OptimizedLSTMCell and lstm only",
     ),
     ({"cell": "LSTMCell"}, "torch", "layout torch takes OptimizedLSTMCell and lstm"),
-    (
-        {"initial_carry": "learned"},
-        "keras",
-        "initial_carry=learned: the layers of layout keras have no array",
-    ),
-    ({"initial_carry": "learned"}, "torch", "the layers of layout torch have no array"),
     ({}, "onnx", "layout=onnx: no such layout; one of keras, torch, flax"),
 ]
 

@@ -496,7 +496,6 @@ def test_a_script_trains_on_data_of_the_user_s(tmp_path):
     assert done.stdout.splitlines()[-1].startswith("SOLVED after")
 
 
-LEARNED = Model(initial_carry="learned")
 held = partial(member, "latch", recipe="hold")
 REFUSED = [
     (held(cell="linear"), "scripts are for the cells lstm, GRUCell, SimpleCell"),
@@ -507,10 +506,6 @@ REFUSED = [
     (held(optimizer="adamw", decay=0.1), "optimizer=adamw: no script .* export"),
     (held(freeze="cell"), r"recipe\.freeze=cell: a script does not know it"),
     (member("windows", recipe="curriculum"), "sequences of one length"),
-    (
-        Member(task_of("latch", []), 8, model=LEARNED),
-        r"model\.initial_carry=learned: a script does",
-    ),
     (Member(task_of("latch", []), 8, 20), "the task's own length"),
 ]
 

@@ -285,10 +285,3 @@ def test_no_text_of_a_collected_table_is_a_formula(tmp_path, text):
 
 def test_there_is_a_wrong_value_for_each_rule():
     assert WRONG.keys() >= row_checks._rules().keys() - {"seed", "recipe"}
-
-
-def test_rows_of_a_learned_carry_pass_and_say_so():
-    (row,) = group(counts={1: (0, 1)}, initial_carry="learned", parameters=42)
-    rows = complete(table([row]))
-    check_rows(rows)
-    assert rows["initial_carry"].to_list() == ["learned"]

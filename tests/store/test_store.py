@@ -61,7 +61,6 @@ def row(name="a", **changes):
         "optimizer": "adamw",
         "lags": "uniform",
         "clip_by": "element",
-        "initial_carry": "learned",
         "freeze": "cell",
         "before": "drawn",
         "lengths": "7 9",
