@@ -288,8 +288,6 @@ OPTIMIZERS = {
 NET_OPTIMIZERS = {"muon": scale_by_muon, "soap": scale_by_soap, "ggt": scale_by_ggt}
 # Those that would mix padding and a member's own units in one basis
 CANNOT_PAD = ("soap", "ggt")
-# By `recipe.clip_by`; each takes `recipe.clip`
-CLIPPINGS = {"norm": optax.clip_by_global_norm, "element": optax.clip}
 
 
 def optimizer_of(
@@ -301,7 +299,7 @@ def optimizer_of(
         direction = OPTIMIZERS[recipe.optimizer]()
     else:
         direction = NET_OPTIMIZERS[recipe.optimizer](architecture)
-    steps = [CLIPPINGS[recipe.clip_by](recipe.clip), direction]
+    steps = [optax.clip_by_global_norm(recipe.clip), direction]
     if recipe.decay:
         decay = jnp.asarray(recipe.decay * architecture.matrix_mask())
         steps.append(optax.add_decayed_weights(decay))

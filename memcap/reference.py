@@ -66,8 +66,7 @@ def learning_rate(member: Member) -> optax.Schedule:
     peak = recipe.peak(member.lag, member.model.units)
     schedule = optax.constant_schedule(peak)
     if recipe.schedule == "cosine":
-        end = recipe.floor or 0.0  # as a share of the peak
-        schedule = optax.cosine_decay_schedule(peak, recipe.budget, end)
+        schedule = optax.cosine_decay_schedule(peak, recipe.budget)
     warmup = optax.linear_schedule(0.0, 1.0, max(recipe.warmup_steps, 1))
     return lambda step: schedule(step) * warmup(step + 1)
 
@@ -76,15 +75,13 @@ def optimizer(member: Member) -> optax.GradientTransformationExtraArgs:
     """Chain the recipe's clipping, optimizer, weight decay and learning rate."""
     recipe = member.recipe
     net = member.architecture
-    clip = optax.clip_by_global_norm
-    if recipe.clip_by == "element":
-        clip = optax.clip
+    clip = optax.clip_by_global_norm(recipe.clip)
     # All weights are one vector. The mask is 1 for those in a matrix, and 0 for biases,
     # which do not decay.
     mask = jnp.asarray(net.matrix_mask())
     # Each weight decays by its own rate: optax multiplies this vector by the weights.
     decay = optax.add_decayed_weights((recipe.decay or 0.0) * mask)
-    transform = optax.chain(clip(recipe.clip), base_optimizer(member), decay)
+    transform = optax.chain(clip, base_optimizer(member), decay)
     if recipe.freeze == "cell":
         transform = freeze_cell(net, transform)
     return optax.chain(transform, optax.scale_by_learning_rate(learning_rate(member)))

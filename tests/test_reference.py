@@ -18,7 +18,7 @@ SMALL = {"sequences": 512, "every": 50, "seed": 1}
 LATCH = {"task": "latch", "lag": 3, "units": 3, "recipe": "forget_bias", "budget": 150}
 WINDOWS = {"task": "windows", "lag": 4, "units": 2, "recipe": "hold"}
 DELAY = {"task": "delay_line", "lag": 2}
-DECAY = {"optimizer": "adamw", "decay": 0.5, "floor": 0.2, "warmup_share": 0.2}
+DECAY = {"optimizer": "adamw", "decay": 0.5, "warmup_share": 0.2}
 MEMBERS = {
     "solved_and_steady": {
         "task": "latch",
@@ -44,11 +44,7 @@ MEMBERS = {
             "freeze": "cell",
         }
     ),
-    "decay_to_a_floor": (
-        LATCH
-        | DECAY
-        | {"units": 2, "clip": 0.02, "clip_by": "element", "lr_width": -0.5}
-    ),
+    "weight_decay": (LATCH | DECAY | {"units": 2, "clip": 0.02, "lr_width": -0.5}),
     "windows_reset": WINDOWS | {"budget": 400},
     "a_stream_by_a_gru": (
         DELAY | {"units": 6, "cell": "GRUCell", "recipe": "forget_bias", "budget": 600}
@@ -76,7 +72,7 @@ MEMBERS = {
 
 
 QUICK = ("solved_and_steady", "windows_reset", "a_stream_by_a_gru", "descent_by_an_lru")
-QUICK += ("values_by_cosine_on_two_frozen_layers", "decay_to_a_floor")
+QUICK += ("values_by_cosine_on_two_frozen_layers", "weight_decay")
 NAMES = [
     *leave(QUICK, but="solved_and_steady".__eq__),
     *(

@@ -71,10 +71,7 @@ class Recipe:
         None, "sequences a step", at_least=1, at_most=1 << 20, acts="batch"
     )
     clip: float | None = knob(
-        None,
-        "bound at which a gradient is clipped, by its global norm or as `clip_by` says",
-        above=0,
-        acts="update",
+        None, "global norm at which a gradient is clipped", above=0, acts="update"
     )
     budget: int | None = knob(
         None,
@@ -134,14 +131,6 @@ class Recipe:
         before=None,
         acts="update",
     )
-    floor: float | None = knob(
-        None,
-        "share of the peak rate at which schedule=cosine ends; null: 0",
-        above=0,
-        below=1,
-        before=None,
-        acts="update",  # a static setting of programs, unlike the rest of the schedule
-    )
     warmup_share: float | None = knob(
         None,
         "share of the budget that is warmup, instead of `warmup`",
@@ -157,14 +146,6 @@ class Recipe:
         choices=("uniform",),
         before=None,
         acts="batch",
-    )
-    clip_by: str | None = knob(
-        None,
-        "quantity that `clip` bounds: the gradient's global norm, or the size of each of its"
-        " elements; null: norm",
-        choices=("norm", "element"),
-        before="norm",
-        acts="update",
     )
     lr_width: float | None = knob(
         None,
@@ -207,7 +188,6 @@ class ResolvedRecipe(Recipe):
     clip: float
     budget: int
     optimizer: str
-    clip_by: str
     lr_width: float
 
     def rate(self, units: int) -> float:
@@ -475,11 +455,6 @@ def _check_parts(recipe: ResolvedRecipe, task: Task, lag: int) -> None:
             f"recipe.decay={decay}: recipe.optimizer=adamw needs it, as in"
             " recipe.decay=0.01, and no other has it;"
             f" recipe.optimizer={recipe.optimizer}"
-        )
-    if recipe.floor is not None and recipe.schedule != "cosine":
-        raise UserError(
-            f"recipe.floor={recipe.floor}: only recipe.schedule=cosine has it, not"
-            f" {recipe.schedule}"
         )
     if recipe.warmup_share is not None and recipe.warmup:
         raise UserError(

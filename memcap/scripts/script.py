@@ -145,7 +145,6 @@ def _script(member: Member, framework: str, words: dict[str, str]) -> str:
         "outputs": task.outputs,
         "rate": f"{recipe.rate(model.units):g}",
         "warmup": recipe.warmup_steps,
-        "floor": recipe.floor or 0,
         "window": window,
         "steps": member.length if window else None,
         "metric": task.metric,
@@ -189,7 +188,6 @@ def _layer_values(
         "gains": [init.gain if role == "candidate" else 1 for role in roles],
         "gates": len(roles),
         "spread": f"{init.spread or 0:g}",
-        "clipping": "clipvalue" if recipe.clip_by == "element" else "global_clipnorm",
     }
 
 
@@ -200,7 +198,7 @@ def _layer_marks(model: Model, recipe: ResolvedRecipe, init: Init) -> set[str]:
         "together": init.together,
         "whole": recipe.optimizer in ("soap", "ggt"),
     }
-    choices = {model.cell, recipe.optimizer, recipe.clip_by}
+    choices = {model.cell, recipe.optimizer}
     return choices | {name for name, holds in conditions.items() if holds}
 
 

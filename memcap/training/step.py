@@ -189,7 +189,7 @@ class Trainer:
         """Return the learning rate after `step` steps.
 
         It is the member's rate times a linear warmup, times 1 or a cosine that falls
-        from 1 to the recipe's floor at the end of the budget, times the curriculum's
+        from 1 to 0 at the end of the budget, times the curriculum's
         factor.
 
         Args:
@@ -199,11 +199,8 @@ class Trainer:
                 members, with a leading axis (N,).
             xp: the module to compute with: jax.numpy, or NumPy outside a program.
         """
-        floor = self.spec.recipe.floor
         warm = xp.minimum(1.0, (step + 1) / xp.maximum(operands.warmup, 1))
         cosine = 0.5 * (1 + xp.cos(xp.pi * step / operands.budget))
-        if floor:
-            cosine = floor + (1 - floor) * cosine
         lr = operands.lr * warm * xp.where(operands.is_cosine, cosine, 1.0)
         if not self.spec.has_curriculum:
             return lr

@@ -269,10 +269,8 @@ CHANGES = {
     "recipe.deadline": 0.5,
     "recipe.optimizer": "sgd",
     "recipe.decay": 0.1,
-    "recipe.floor": 0.2,
     "recipe.warmup_share": 0.1,
     "recipe.lags": "uniform",
-    "recipe.clip_by": "element",
     "recipe.lr_width": 0.5,
     "recipe.freeze": "cell",
     "recipe.before": "drawn",
@@ -293,7 +291,7 @@ def changed(name):
         return values({"recipe.name": "forget_bias", name: CHANGES[name]})
     if name == "recipe.decay":
         return values({"recipe.optimizer": "adamw", name: CHANGES[name]})
-    if name in ("recipe.floor", "recipe.warmup_share"):
+    if name == "recipe.warmup_share":
         return values({"recipe.name": "forget_bias", name: CHANGES[name]})
     if name == "recipe.lags":  # a delay line's lag is part of the question
         return values({name: CHANGES[name]}, "latch")

@@ -60,7 +60,6 @@ def row(name="a", **changes):
         "stretched": 1.0,
         "optimizer": "adamw",
         "lags": "uniform",
-        "clip_by": "element",
         "freeze": "cell",
         "before": "drawn",
         "lengths": "7 9",

@@ -170,10 +170,6 @@ def test_nothing_is_asked_before_the_front_has_arrived():
             "recipe.decay=0.1: recipe.optimizer=adamw needs it, as in recipe.decay=0.01, and no",
         ),
         (
-            {"floor": 0.1},
-            "recipe.floor=0.1: only recipe.schedule=cosine has it, not arrive",
-        ),
-        (
             {"warmup_share": 0.1},
             "recipe.warmup_share=0.1: replaces recipe.warmup=400; set recipe",
         ),
