@@ -41,6 +41,8 @@ ONE_UNIT = Model(units=1)  # the network of a question that names none
 # Lags at which widths are predicted, beside the question's: each to 50, and then lags
 # 40 % apart to beyond the longest that there may be
 LAGS = (*range(1, 50), *(round(50 * 1.4**k) for k in range(30)))
+# Seeds of a width, all failed, with which a lag counts as measured
+FEWEST = 4
 # The order in which a question takes nets, by their verdict
 FOR_EVERY_LAG = {"anywhere": 0, "up_to": 1}  # then all others
 FOR_ONE_LAG = {"up_to": 1, "anywhere": 2}  # after all others
@@ -182,6 +184,9 @@ class Answer:
             have no row yet.
         fresh: published measurements of nets of the advised width, as it advises to
             train them, on seeds that chose neither recipe nor width.
+        cells: if nothing is known, the cells with rows of the task.
+        further: if most seeds failed at every width, those that passed of the published
+            runs with more units or steps, and all of these, by units and budget.
     """
 
     question: Question
@@ -197,6 +202,8 @@ class Answer:
     elsewhere: Measurement | None = None
     missing: int = 0
     fresh: tuple[Point, ...] = ()
+    cells: tuple[str, ...] = ()
+    further: Mapping[tuple[int, int], Sequence[int]] = field(default_factory=dict)
 
     @cached_property
     def kind(self) -> Kind:
@@ -207,8 +214,10 @@ class Answer:
             if self.point is not None:
                 return "measured"
             return "tested" if self.fresh else "predicted"
-        if self.point is not None:
-            return "not enough" if self.point.trains else "untrained"
+        if self.point is not None and self.point.trains:
+            return "not enough"
+        if self.point is not None and self.point.seeds >= FEWEST:
+            return "untrained"
         if self.estimate is not None:
             return "too wide"
         # an answer for one layer, where several are asked about, has another network

@@ -52,7 +52,7 @@ def measurement(answer: Answer) -> str:
     words = _start(question, question.lag)
     held = question.task.facts(question.lag, question.task.length(question.lag)).held
     point = answer.point
-    if point is not None and not point.trains:
+    if point is not None and answer.kind == "untrained":
         if answer.lacks is None:
             words += point.evaluation_words
         race = _race(question, max(point.units[-1], 2 * held, 4))
@@ -121,6 +121,8 @@ def seconds(answer: Answer) -> float | None:
     )
     answers = (answer, *answer.beside)
     points = [p for each in answers for p in each.points.values() if p.seconds]
+    if answer.elsewhere and not points:
+        points = [answer.elsewhere.point]
     if not axes or not points:
         return None
     first, last = map(int, axes.groups())

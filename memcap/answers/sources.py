@@ -11,6 +11,7 @@ import polars as pl
 from memcap import store
 from memcap.answers.answer import Answer, Measurement, Question, answer
 from memcap.cells import ALIASES
+from memcap.cells.sizes import FACTS, LSTMS
 from memcap.frontiers.frontier import (
     Point,
     fit_all_recipes,
@@ -64,6 +65,13 @@ def best_answer(question: Question) -> Answer:
             break  # so the other published studies need not be read
     answers.sort(key=attrgetter("evidence"), reverse=True)
     best, *others = answers or [Answer(question)]
+    if not best.points and question.model.cell == LSTMS[0]:
+        # Flax's LSTM has the same equations, and another start
+        other = best_answer(
+            replace(question, model=replace(question.model, cell=LSTMS[1]))
+        )
+        if other.kind not in UNTRIED:
+            return other
     if not best.points:
         best = replace(best, beside=_beside(question, tables))
     for other in others:
@@ -73,6 +81,11 @@ def best_answer(question: Question) -> Answer:
             break
     if question.rows is None and best.kind in UNTRIED:
         best = replace(best, elsewhere=_elsewhere(best))
+    if best.kind == "unknown" and best.elsewhere is None:
+        cells = {cell for rows in tables.values() for cell in rows["cell"].unique()}
+        best = replace(best, cells=tuple(sorted(cells & FACTS.keys())))
+    if question.rows is None and best.point and best.kind == "untrained":
+        best = replace(best, further=_further(question, best.point))
     if best.source not in NAMES:
         best = replace(best, missing=_missing(question))
     return best
@@ -138,8 +151,9 @@ def _beside(
                 and vars(task) | {name: value} == vars(question.task)
             }
             answers = [
-                from_rows(rows, replace(question, task=task_at[number]), source)
+                from_rows(rows, other, source)
                 for number in next_to(task_at, value)
+                if (other := _at_usual_lag(question, task_at[number]))
             ]
             with_width = tuple(each for each in answers if each.units is not None)
             best = max(best, with_width, key=len)
@@ -149,6 +163,15 @@ def _beside(
         if one_layer.units is not None:
             best = (*best, one_layer)
     return best
+
+
+def _at_usual_lag(question: Question, task: Task) -> Question | None:
+    """Ask about another task at the question's lag, or at its usual one if the question
+    is about the usual one; None if it has no such lag."""
+    lag = question.lag
+    if lag == question.task.usual_lag:
+        lag = task.usual_lag or lag
+    return replace(question, task=task, lag=lag) if lag >= task.smallest_lag else None
 
 
 def _numbers(task: Task) -> dict[str, float]:
@@ -173,15 +196,32 @@ def _elsewhere(result: Answer) -> Measurement | None:
         rows = of_network(rows, question.model)
         for point in frontier(rows, question.at, question.budget):
             others = len(knobs - vars(point.task).items())
-            steps = abs(point.lag - question.lag)
+            near = _at_usual_lag(question, point.task)
+            steps = abs(point.lag - (near or question).lag)
             if (others and result.beside) or (steps and (others or result.units)):
                 continue
             shares = {units: solved / runs for units, solved, runs in point.by_width}
             enough = point.narrowest(question.share)
             units = enough or max(shares, key=lambda width: (shares[width], width))
-            rank = (steps, others, -min(question.share, shares[units]), units)
+            passed = -min(question.share, shares[units])
+            rank = (steps, others, passed, units, -point.passed(units)[1])
             by_rank.append((rank, Measurement(name, point, units)))
     return min(by_rank, key=itemgetter(0), default=(None, None))[1]
+
+
+def _further(question: Question, tried: Point) -> dict[tuple[int, int], list[int]]:
+    """Count by units and budget the published runs that passed at the lag, and all: of
+    wider nets than those tried, and of the widest of them with more steps."""
+    found: dict[tuple[int, int], list[int]] = {}
+    rows = shards.read([*shards.tables().values()], task=question.task.name)
+    rows = rows_for(rows, question.task, question.model).filter(lag=question.lag)
+    for point in fit_all_recipes(rows, question.at, question.budget):
+        for units, *counts in point.by_width:
+            place = units, point.recipe.budget
+            if point.at == tried.at and place > (tried.units[-1], tried.recipe.budget):
+                before = found.get(place, (0, 0))
+                found[place] = [*map(sum, zip(before, counts, strict=True))]
+    return found
 
 
 def _missing(question: Question) -> int:

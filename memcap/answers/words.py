@@ -13,6 +13,7 @@ from typing import Any
 from memcap.answers.answer import Answer, Kind
 from memcap.answers.next_study import command as command_of, seconds
 from memcap.cells import cell_facts
+from memcap.cells.sizes import KEYS
 from memcap.config.member import Member
 from memcap.config.recipes import ResolvedRecipe
 from memcap.frontiers.frontier import (
@@ -36,6 +37,7 @@ from memcap.rule import SHORTER_LAGS, Evaluation
 from memcap.scripts import check_network, definition, lags_words, script
 from memcap.store.shards import ATLAS, NAMES, OUTPUTS, STUDIES
 from memcap.store.status import incomplete
+from memcap.tasks.mqar import Mqar
 from memcap.terminal.words import InWords, duration, plural
 from memcap.thresholds.falls import possible_fall
 from memcap.thresholds.lags import PROBABILITY
@@ -161,10 +163,19 @@ def _untrained(answer: Answer) -> list[str]:
     assert point is not None
     return [
         f"{_subject(answer)}: most seeds failed at every width. {sum(point.solved)} of"
-        f" {plural(sum(point.runs), 'run')} with up to {plural(point.units[-1], 'unit')} passed,"
-        f" and not more with more units ({scores_words(point)}). Train longer or change the"
-        " recipe."
+        f" {plural(sum(point.runs), 'run')} with up to {plural(point.units[-1], 'unit')} passed"
+        f" within {_budget(answer):,} steps, and not more with more units"
+        f" ({scores_words(point)}).{_further(answer)} Train longer or change the recipe."
     ]
+
+
+def _further(answer: Answer) -> str:
+    """Say how many runs with more units or steps passed, in all published studies."""
+    counts = [
+        f"{passed} of {runs} with {plural(units, 'unit')} in {budget:,} steps"
+        for (units, budget), (passed, runs) in sorted(answer.further.items())
+    ]
+    return f" Of wider nets and longer training: {', '.join(counts)}." if counts else ""
 
 
 def _too_wide(answer: Answer) -> list[str]:
@@ -187,7 +198,14 @@ def _unknown(answer: Answer) -> list[str]:
     widths = [f"{_beside(answer, other)}{_from(other)}" for other in answer.beside]
     if widths:
         return [f"{_subject(answer)}: not measured; known: {'; '.join(widths)}."]
-    return [f"{_subject(answer)}: not measured, and at too few lags for a prediction."]
+    lines = [f"{_subject(answer)}: not measured, and at too few lags for a prediction."]
+    if answer.cells:
+        question = answer.question
+        lines.append(
+            f"Cells with rows of {question.task.name}: {', '.join(answer.cells)}. memcap rank"
+            f" {question.model.cell} compares cells on the tasks of the map."
+        )
+    return lines
 
 
 SAYS: dict[Kind, Callable[[Answer], list[str]]] = {
@@ -215,6 +233,8 @@ def _width(answer: Answer) -> list[str]:
     width = plural(units, "unit")
     layers = question.model.layers
     where = "" if layers == 1 else f" in each of {layers} layers"
+    if layers == 1 and isinstance(question.task, Mqar) and question.task.vocabulary:
+        where = _in_bytes(answer, units)
     if answer.kind == "predicted":
         about = max(1, round(answer.estimate))
         width = f"about {plural(about, 'unit')}"
@@ -234,6 +254,22 @@ def _width(answer: Answer) -> list[str]:
         f" {100 * facts.least_whole:.0f} % of whole sequences of {facts.answers_due} symbols are"
         " right.",
     ]
+
+
+def _in_bytes(answer: Answer, units: int) -> str:
+    """Say what the width is in bytes of state, with the interval of what is enough."""
+    cell = answer.question.model.cell
+    facts = cell_facts(cell)
+    widths = units, answer.low or 0, answer.high or 0
+    size, low, high = (f"{facts.carry_bytes(width):,.0f}" for width in widths)
+    keys = ""
+    if facts.inputs:
+        numbers = cell.partition("+key")[2].partition("+")[0] or KEYS
+        keys = f" with keys of {numbers} numbers"
+    return (
+        f", or {size} bytes of state{keys} ({_share(answer)} runs pass at {low} to {high}"
+        " bytes: 95 % interval)"
+    )
 
 
 def _share_passed(answer: Answer, units: int) -> str:
@@ -322,6 +358,8 @@ def _subject(answer: Answer) -> str:
     lags = "every lag up to" if at in SHORTER_LAGS else "lag"
     begins_anywhere = at == "anywhere" and question.task.filler
     where = ", wherever it begins" if begins_anywhere else ""
+    if question.at not in SHORTER_LAGS and question.task.has_other_lags(question.lag):
+        where = " alone"
     return f"{name} at {lags} {question.lag}{where}"
 
 

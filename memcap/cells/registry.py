@@ -107,5 +107,8 @@ def count(name: str, features: int) -> CellFacts:
 
     one = sizes(1)
     two = sizes(2)
-    inputs = sizes(1, features + 1)[0] - one[0]
-    return CellFacts(two[0] - one[0], two[1] - one[1], cls.is_lstm, inputs)
+    more = sizes(1, features + 1)
+    constant = 2 * one[1] - two[1] - features * (more[1] - one[1])
+    return CellFacts(
+        two[0] - one[0], two[1] - one[1], cls.is_lstm, more[0] - one[0], constant
+    )

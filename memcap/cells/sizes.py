@@ -17,6 +17,11 @@ class CellFacts(NamedTuple):
     inputs: int = (
         0  # last inputs that it carries beside these, one of a cell with a matrix
     )
+    constant: int = 0  # bits of carry beside these that do not grow with the width
+
+    def carry_bytes(self, units: float) -> float:
+        """Count the bytes of a carry; a last input is a symbol, of one byte."""
+        return (units * self.bits_per_unit + self.constant) / 8 + self.inputs
 
 
 ALIASES = {"gru": "GRUCell", "elman": "SimpleCell"}  # names that people type
@@ -51,8 +56,15 @@ NUMBERS_PER_UNIT = {
 }
 LSTMS = ("lstm", "OptimizedLSTMCell")
 KEYS = 16  # numbers of a key of each cell with a matrix, and of no other cell's unit
+CONSTANT = {"mlstm": 32 * (KEYS + 1)}  # the sum of its keys, and its stabilizer
 FACTS = {
-    name: CellFacts(numbers, 32 * numbers, name in LSTMS, int(numbers == KEYS))
+    name: CellFacts(
+        numbers,
+        32 * numbers,
+        name in LSTMS,
+        int(numbers == KEYS),
+        CONSTANT.get(name, 0),
+    )
     for name, numbers in NUMBERS_PER_UNIT.items()
 }
 # bare cells, and the variant of each that is its published layer (layer_parts.py)

@@ -39,6 +39,7 @@ from memcap.commands.arguments import (
     check_code,
     layers,
     location,
+    positive,
     print_code,
     share,
     steps,
@@ -106,13 +107,19 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=0.9,
         help="share of nets that should pass, without those that pass at no width (default 0.9)",
     )
-    add_verdict(parser).add_argument(
+    verdicts = add_verdict(parser)
+    verdicts.add_argument(
         "--exactly",
         dest="at",
         action="store_const",
         const="steady",
         help="ask about this lag alone, not about shorter ones; short for --at steady",
     )
+    about = (
+        "recall of so many pairs of key and value; short for --knob pairs=N --knob symbols=32"
+        " --exactly, at lag 2 N"
+    )
+    verdicts.add_argument("--pairs", type=positive, metavar="N", help=about)
     add_code(parser, FRAMEWORKS)
     add(
         "--measure",
@@ -159,7 +166,7 @@ def run(arguments: Namespace) -> None:
         *subject,
         Model(cell_name(arguments.cell), 1, layers=arguments.layers),
         share=arguments.confidence,
-        at=arguments.at,
+        at="steady" if arguments.pairs else arguments.at,
         budget=arguments.budget,
         rows=arguments.results,
         strict=arguments.strict,
@@ -231,7 +238,7 @@ def _subject(arguments: Namespace) -> tuple[Task, int] | None:
             raise UserError(f"--config-dir {arguments.config_dir}: no such folder")
         use_config_folders([arguments.config_dir])
     if arguments.task is None:
-        if arguments.lag is not None or arguments.knob:
+        if arguments.lag is not None or arguments.knob or arguments.pairs:
             raise UserError(
                 "--task: not given; give --task and --lag, or neither to be asked"
             )
@@ -243,8 +250,12 @@ def _subject(arguments: Namespace) -> tuple[Task, int] | None:
         except EOFError as error:
             out.print()  # ends the line of the question
             raise UserError(NOBODY) from error
-    task = question_task(arguments.task, arguments.knob)
-    lag = arguments.lag or task.longest_lag
+    knobs = arguments.knob
+    if arguments.pairs:
+        # of 32 symbols all cells with a matrix were trained
+        knobs = [f"pairs={arguments.pairs}", "symbols=32", *knobs]
+    task = question_task(arguments.task, knobs)
+    lag = arguments.lag or task.usual_lag
     if lag is None:
         raise UserError(
             f"--lag: not given; how many time steps, as in: memcap answer --task {arguments.task}"

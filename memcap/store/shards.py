@@ -57,7 +57,8 @@ ATLAS = "atlas"
 # `memcap answer` reads them in this order. Tasks that were added later are a study of
 # their own, and so are nets that are right at every lag up to their own, from the first
 # step or anywhere, counts that are right when rounded, delay lines trained by Muon and by
-# GGT, and cells of the map with other seeds and by recipes of the atlas.
+# GGT, and cells of the map with other seeds, by recipes of the atlas, with more pairs to
+# recall and with other budgets.
 STUDIES = {
     ATLAS: (
         ATLAS,
@@ -73,6 +74,8 @@ STUDIES = {
     "layers": ("layers", "up_to_layers"),
     "cell_map": ("cell_map", "cell_map_again", "cell_map_recipes"),
     "cell_map_tasks": ("cell_map_tasks", "cell_map_tasks_again"),
+    "recall_pairs": ("cell_map_tasks", "cell_map_tasks_again", "recall_pairs"),
+    "cell_map_steps": ("cell_map_steps", "cell_map_budgets", "cell_map_seeds"),
 }
 NAMES = tuple(STUDIES)
 AGAIN = "_again"  # ends the name of a study's rows of other seeds

@@ -178,6 +178,11 @@ class Task(ABC):
         return None
 
     @property
+    def usual_lag(self) -> int | None:
+        """The lag that a question means if it names none; None if it must name one."""
+        return self.longest_lag
+
+    @property
     def reset_carry(self) -> bool:
         """Return whether each window starts from a zero carry; else only the gradient is
         cut there."""

@@ -121,6 +121,11 @@ class Mqar(Task):
         """N: a step for each query."""
         return self.pairs
 
+    @property
+    def usual_lag(self) -> int:
+        """2 N: half of the steps after the pairs have a query."""
+        return 2 * self.pairs
+
     def shortest(self, lag: int) -> int:
         """Count the pairs, and `lag` steps."""
         return self.steps_per_write * self.writes + lag

@@ -174,9 +174,18 @@ def test_nothing_measured():
     values, words = asked(LATCH, 50, points=[p for p in measured() if p.task != LATCH])
     assert values["units"] is values["carry_numbers"] is values["estimate"] is None
     assert words.startswith(
-        "latch at lag 50: not measured, and at too few lags for a prediction."
+        "latch at lag 50 alone: not measured, and at too few lags for a prediction."
     )
     assert values["command"] in words
+
+
+def test_a_few_seeds_that_failed_are_no_measurement():
+    few, enough = (
+        asked(DELAY, 16, group("delay_line", 16, {15: (0, seeds)})) for seeds in (3, 4)
+    )
+    assert "at lag 16: not measured" in few[1]
+    assert "design=bisect" in few[0]["command"]
+    assert "most seeds failed" in enough[1]
 
 
 @pytest.mark.parametrize("counts", [{15: (0, 8)}, {1: (1, 4), 2: (1, 4), 3: (0, 4)}])
@@ -237,7 +246,7 @@ def test_the_smallest_width_was_enough():
         2,
         "below",
     )
-    assert "latch at lag 5: 1 unit." in words
+    assert "latch at lag 5 alone: 1 unit." in words
     rows = frontier(table(group("latch", 5, {6: (8, 8), 7: (8, 8)})))
     assert answer(Question(LATCH, 5), rows).units >= 6  # nothing narrower was tried
 
@@ -527,7 +536,7 @@ def test_rows_of_every_lag_answer_before_those_of_one_lag():
     points = frontier(table(alone, everywhere), "steady")
     found = answer(Question(LATCH, 20, at="steady"), points)
     assert (found.units, found.at, found.lacks) == (4, "trained", None)
-    assert sentences(found)[0].startswith("latch at lag 20: 4 units.")
+    assert sentences(found)[0].startswith("latch at lag 20 alone: 4 units.")
 
 
 def test_rows_of_nets_that_are_right_anywhere_answer_before_others():

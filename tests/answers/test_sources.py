@@ -306,3 +306,61 @@ def test_a_count_is_asked_about_so_that_it_is_right_when_rounded(
     assert found["knobs"]["right"] == right
     task = api.answer("count", 50, "atlas", knobs=knobs).question.task
     assert task == task_class("count")(right=right)
+
+
+MATRICES = "delta_net", "gated_delta_net", "linear_attention", "mamba2", "mlstm"
+
+
+def recall(folder, pairs, *words):
+    line = ["answer", "--task", "mqar", "--pairs", pairs, *words]
+    return memcap(folder, *line).out.replace("\n", " ")
+
+
+@pytest.mark.parametrize("cell", MATRICES)
+@pytest.mark.parametrize("pairs", [4, 8, 16, 32])
+def test_pairs_have_an_answer_for_each_cell_with_a_matrix(pairs, cell, tmp_path):
+    said = recall(tmp_path, pairs, "--cell", cell)
+    knobs = "symbols=32" if pairs == 4 else f"pairs={pairs}, symbols=32"
+    begin = rf"mqar \({knobs}, {cell}\) at lag {2 * pairs} alone: (\d+) units?, or ([\d,]+) bytes"
+    units, size = re.match(begin, said).groups()
+    assert int(size.replace(",", "")) == 64 * int(units) + (
+        69 if cell == "mlstm" else 1
+    )
+    assert "with keys of 16 numbers (9 of 10 runs pass at " in said
+    assert "within 3,000 steps" in said
+    assert f"model.units={units} 'axes={{seed: 8}}'" in said
+
+
+def test_between_measured_pairs_are_those_of_equal_symbols(tmp_path):
+    said = recall(tmp_path, 12, "--cell", "mamba2")
+    assert re.search(
+        r"at lag 24 alone: between \d+ units \(pairs=8\) and \d+ units \(pairs=16\)",
+        said,
+    )
+    one = Question(task_class("mqar")(pairs=20, symbols=32), 24, Model("mamba2"))
+    assert best_answer(one).units is None  # 32 pairs have no lag of 24
+
+
+def test_of_pairs_an_lstm_says_what_was_tried(tmp_path):
+    said = recall(tmp_path, 4)
+    assert "0 of 30 runs with up to 48 units passed within 3,000 steps" in said
+    assert (
+        "longer training: 0 of 1 with 48 units in 24,000 steps, 0 of 1 with 64" in said
+    )
+    said = recall(tmp_path, 8, "--cell", "gru")
+    assert "at lag 16 alone: not measured" in said
+    assert "To measure it (very roughly " in said
+    said = recall(tmp_path, 16)
+    assert "at lag 32 alone: not measured" in said
+    assert "where 0 of 2 runs with 64 units pass (study recall_pairs)" in said
+    said = recall(tmp_path, 4, "--knob", "symbols=8", "--cell", "gru")
+    assert "8 of 8 training runs with 32 units succeed within 24,000 steps" in said
+
+
+def test_a_cell_without_rows_of_the_task_is_told_which_have_some(place):
+    publish("atlas", group("latch", 20))
+    found = best_answer(Question(LATCH, 20, Model("gated_delta_net", 1)))
+    assert sentences(found)[1] == (
+        "Cells with rows of latch: lstm. memcap rank gated_delta_net compares cells on the"
+        " tasks of the map."
+    )

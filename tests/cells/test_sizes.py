@@ -9,9 +9,11 @@ from breadth import leave
 from flax import nnx
 from lstm_reference import quick_jit
 
+from memcap import store
 from memcap.cells import CellFacts, cell_class, cell_classes, cell_facts
 from memcap.cells.registry import count
 from memcap.cells.sizes import FACTS
+from memcap.store.shards import rows_file
 
 
 @pytest.mark.parametrize("name", FACTS)
@@ -24,6 +26,17 @@ def test_a_line_of_the_table_is_what_is_counted(name):
 def test_a_cell_without_a_line_is_counted():
     assert "lstm+bfloat16" not in FACTS
     assert cell_facts("lstm+bfloat16") == CellFacts(2, 32)
+
+
+def test_bytes_are_those_of_the_carries_of_published_nets():
+    """Rows count the last input of cells with a matrix as 65 numbers; it is one symbol."""
+    nets = store.read(rows_file("recall_pairs")).select(
+        "cell", "units", "carry_numbers"
+    )
+    for cell, units, numbers in nets.unique().iter_rows():
+        facts = cell_facts(cell)
+        last = facts.inputs
+        assert facts.carry_bytes(units) == 4 * (numbers - 65 * last) + last
 
 
 @pytest.mark.parametrize("name", leave(cell_classes(), but="lstm".__eq__))
