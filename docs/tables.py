@@ -261,7 +261,7 @@ def about(study: str) -> str:
 def of_paper(name: str) -> str:
     """The claims of a paper, what its nets say to them, and how it was done."""
     module = findings.find(name)
-    question, _, protocol = inspect.cleandoc(module.__doc__).partition("\n\n")
+    protocol = inspect.cleandoc(module.__doc__).partition("\n\n")[2]
     verdicts = pl.read_csv(folder(name) / "verdicts.csv", infer_schema=False)
     lines = []
     reasons = []
@@ -292,37 +292,46 @@ def of_paper(name: str) -> str:
         "verdict",
         *["on other seeds"][: len(again)],
     )
-    cost = f"It costs {study.cost}, and needs {study.hardware}."
+    again_commands, again_links = with_other_seeds(name)
+    commands = (
+        f"memcap reproduce {name} --rows --check   # picture and verdicts, from the rows",
+        f"memcap reproduce {name}   # trains the study, too",
+        *again_commands,
+    )
+    links = (
+        "[rows](rows.parquet)",
+        "[verdicts](verdicts.csv)",
+        "[numbers drawn](figure.csv)",
+        f"[study](../{name}.yaml)",
+    )
     parts = [
         f"{escaped(study.source)}.{READ[study.read]}",
-        f"![{' '.join(question.split())} {shown}](figure.png)",
+        f"![{shown[0].upper()}{shown[1:]}](figure.png)",
         table(heads, lines if again else [line[:-1] for line in lines]),
         *(["Why not:", "\n".join(reasons)] if reasons else []),
         *(
             ["What would deny that there is no effect:", "\n".join(effects)]
             * bool(effects)
         ),
-        f"```text\nmemcap reproduce {name} --rows --check\n```",
-        "makes picture and verdicts again from the [rows](rows.parquet) ([numbers"
-        " drawn](figure.csv), [verdicts](verdicts.csv)); `memcap reproduce"
-        f" {name}` trains the [study](../{name}.yaml), too. {cost}{with_other_seeds(name)}",
+        "```text\n" + "\n".join(commands) + "\n```",
+        f"Files: {', '.join(links)}{again_links}. Cost: {study.cost}; {study.hardware}.",
         protocol.strip(),
     ]
     return "\n\n".join(parts)
 
 
-def with_other_seeds(name: str) -> str:
-    """Say how a paper's study was trained again, if it was."""
+def with_other_seeds(name: str) -> tuple[list[str], str]:
+    """Return commands and links of a paper's study with other seeds, if it has them."""
     file = rows_file(f"{name}{AGAIN}")
     if not file.is_file():
-        return ""
+        return [], ""
     seed = pl.read_parquet(file)["seed"].min()
-    words = f"memcap train sweeps={choice(name)} seed={seed} out=outputs/{name}{AGAIN}"
-    return (
-        f" With other seeds: [rows](other_seeds.parquet), by `{words}`, and"
-        f" [verdicts](other_seeds.csv), by `memcap reproduce {name} --rows"
-        f" {of_checkout(f'{name}{AGAIN}')}`."
-    )
+    commands = [
+        f"memcap train sweeps={choice(name)} seed={seed} out=outputs/{name}{AGAIN}",
+        f"memcap reproduce {name} --rows {of_checkout(f'{name}{AGAIN}')}",
+    ]
+    links = "; on other seeds [rows](other_seeds.parquet), [verdicts](other_seeds.csv)"
+    return commands, links
 
 
 def escaped(words: str) -> str:
