@@ -7,18 +7,14 @@ T + 20 steps; the figure shows the accuracy on the last ten. RMSprop at 0.0005, 
 batches of 32, 50 epochs of 10,000 sequences. For LSTMs the paper searches optimiser,
 rate, clip and forget bias.
 
-A net that knows which symbols came, but nothing of their order, has an accuracy of 0.302
-(memcap/findings/without_order.py): the figure has that line, and at T = 50 arm `theirs`
-is below it.
-
 Ours: the same sequences, always fresh, by Adam. Loss and accuracy are over the last ten
-steps, with eight classes. There are three arms of about 10,000 parameters: `theirs`
-(one number per symbol, forget bias 1), `coding` (one-hot vectors, forget bias 1) and
-`ours` (one-hot vectors, recipe `open_gate`). All have batches of 32, clip 1 and 4,000
-steps: 128,000 sequences, a quarter of the 500,000 that theirs see (10,000, fifty
-times). `theirs` and `coding` train at 0.002, which is not the rate of the paper's LSTM
-but of its convolutional nets; `ours` at its recipe's 0.005. A net stops once its
-accuracy is 0.99.
+steps, with eight classes. Three arms have about 10,000 parameters: `theirs` (one number
+per symbol, forget bias 1), `coding` (one-hot vectors, forget bias 1) and `ours`
+(one-hot vectors, recipe `open_gate`). All have batches of 32, clip 1 and 4,000 steps.
+`theirs` and `coding` train at 0.002, the rate of the paper's convolutional nets; `ours`
+at its recipe's 0.005. A net stops once its accuracy is 0.99. The figure's line at 0.302
+is a net that knows which symbols came, but nothing of their order
+(memcap/findings/without_order.py).
 """
 
 import polars as pl

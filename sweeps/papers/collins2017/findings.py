@@ -5,23 +5,18 @@ Protocol: a vector of n numbers from N(0, 1) is shown once. After a delay of bla
 the net outputs it, and the mean squared error counts. Collins et al. vary architecture
 and depth, tune every net, and draw the error against the hidden units at n = 64.
 
-Ours: n = 16 (collins2017_full.yaml: 64), one LSTM layer, one recipe for all widths and delays
-(conf/recipe/integrator.yaml), delays of 1, 10, 25 and 50 steps. The text that we read
-does not give the paper's delays. A net stops once its error is 0.02.
+Ours: n = 16 (collins2017_full.yaml: 64), one LSTM layer, one recipe for all widths and
+delays (conf/recipe/integrator.yaml), delays of 1, 10, 25 and 50 steps; the text that we
+read does not give the paper's. A net stops once its error is 0.02.
 
-Below n units the line 1 - u / n says nothing about the state: with any cell, a linear
-read-out of u hidden numbers answers in a subspace of u dimensions. The measurement is
-that nets reach the line, that the error ends at n units, and that the delay changes
-neither. So a second panel has nets whose read-out sees h and c
-(`model.cell=lstm+carry`), with the line 1 - 2 u / n: it shows what an LSTM carries
-beyond its h.
+With any cell, a linear read-out of u hidden numbers leaves at least 1 - u / n; that
+nets reach this line, at any delay, is the measurement. A second panel has nets whose
+read-out sees h and c (`model.cell=lstm+carry`), with the line 1 - 2 u / n.
 
 The weights' share: vectors of 8 random numbers have labels that were drawn by chance
-(memcap/tasks/random_labels.py), and nets are judged on what they trained on. N labels, of
-which a net says a share p, are N (1 - H(p)) bits. Of each cell and size the best of three
-N and two learning rates counts, by the median of four seeds; the paper tunes each net,
-with N among what is tuned, and trains for longer. So ours are the least that weights
-could hold, and a bound that they do not reach is not denied.
+(memcap/tasks/random_labels.py), and nets are judged on what they trained on. N labels,
+of which a net says a share p, are N (1 - H(p)) bits. Of each cell and size the best of
+three N and two learning rates counts, by the median of four seeds.
 """
 
 from functools import partial

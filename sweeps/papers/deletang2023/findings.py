@@ -3,17 +3,15 @@ and how wide are they?
 
 Protocol: even pairs, parity check, cycle navigation on a ring of five, modular
 arithmetic modulo 5. One layer of 256 units; each batch has one length, uniform from 1
-to 40; batches of 128, Adam, a million steps, the best of rates 0.0001, 0.0003 and 0.0005,
-ten seeds. A net is tested at all lengths from 41 to 500. Its mean accuracy there is the
-score, and from 0.9 on it has solved the task. Every net but the transformer solved all
-four, in all seeds.
+to 40; batches of 128, Adam, a million steps, the best of rates 0.0001, 0.0003 and
+0.0005, ten seeds. The score is the mean accuracy at lengths from 41 to 500; from 0.9 on
+a net has solved the task. Every net but the transformer solved all four, in all seeds.
 
 Ours: 1 to 32 units, batches of 64, a rate per cell, three seeds, about a hundredth of
-the steps. Lengths are drawn from the least that asks for memory (1, for even pairs 2,
-for arithmetic 5) up to a front, which rises from 6 to 40 as the net learns. For
-arithmetic they are also drawn up to 40 throughout, as the authors did. The test is at
-six lengths from 60 to 500. A net stops when five evaluations in a row at length 40 were
-right; the test does not decide when.
+the steps. Lengths are drawn from the least that asks for memory up to a front, which
+rises from 6 to 40 as the net learns; for arithmetic also up to 40 throughout, as the
+authors did. The test is at six lengths from 60 to 500. A net stops when five
+evaluations in a row at length 40 were right; the test does not decide when.
 """
 
 import math

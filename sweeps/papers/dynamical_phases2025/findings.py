@@ -1,28 +1,26 @@
 """How does the largest learning rate that trains depend on the delay?
 
-Protocol (from the authors' code and its figures; of the text only the abstract was
-read): leaky nets of 100 units, with steps of 5 ms and a time constant of 10 ms, see one
-of two cues for 30 ms. They are silent for a delay of 0 to 400 ms, and then say for 50
-ms which cue it was. Gradient descent with momentum 0.9 on 128 sequences, at learning
-rates from 0.001 to 0.3; the steps are the larger of 1,000 and 30 over the rate. Squared
-errors of sigmoid outputs, in which silence and answer weigh the same; 100 seeds each. A
-net has learned if it is right at 0.8 over the last tenth of training and does not keep
-losing it. At each rate the authors fit the delay at which nets begin to fail.
+Protocol (from the authors' code and figures; of the text only the abstract was read):
+leaky nets of 100 units, with steps of 5 ms and a time constant of 10 ms, see one of two
+cues for 30 ms, are silent for a delay of 0 to 400 ms, and then say for 50 ms which cue
+it was. Gradient descent with momentum 0.9 on 128 sequences, at learning rates from
+0.001 to 0.3; the steps are the larger of 1,000 and 30 over the rate. Squared errors of
+sigmoid outputs, in which silence and answer weigh the same; 100 seeds each. A net has
+learned if it is right at 0.8 over the last tenth of training and does not keep losing
+it.
 
 Ours: 32 units, delays of 5 to 20 steps (25 to 100 ms), about the same rates, the same
 momentum and budgets, batches of 16, 8 seeds. The loss is the cross entropy over two
-cues and silence. The state starts at zero and nothing is noisy, where theirs draws the
-state (0.1) and adds noise (0.001); no weight decay (theirs: 1e-7). A net has learned, and
-stops, if it is right at 0.99 in four successive evaluations, 50 steps apart.
+cues and silence. No noise and no weight decay; the state starts at zero. A net has
+learned, and stops, if it is right at 0.99 in four successive evaluations, 50 steps
+apart.
 
 The largest rate that trains at a delay is the one at which half of the seeds that train
-at any rate do. It comes from a logistic curve in the log of one over the rate
-(memcap/thresholds/curve.py). The power is fitted by least squares through these rates
-in logs. Its interval covers the chance of the seeds; it does not say how far the rates
-are from a power law. We do not claim which of the paper's two powers it is: our
-interval contains one and not the other, but so does that of one in seven shuffles of
-the delays, as long delays were tried only at small rates. We do not look into the nets,
-so we do not tell limit cycles from slow points.
+at any rate do, by a logistic curve (memcap/thresholds/curve.py). The power is fitted by
+least squares through these rates in logs; its interval covers the chance of the seeds,
+not how far the rates are from a power law. We do not claim which of the paper's two
+powers it is: our interval contains one and not the other, but so does that of one in
+seven shuffles of the delays.
 """
 
 from typing import NamedTuple

@@ -1,41 +1,33 @@
 """Do layers need a shift and products to recall a value by its key?
 
 Protocol: pairs of key and value come one by one, and at the end one key asks for its
-value (associative recall): 20 tokens of a vocabulary of 10, pairs may come again, and a
-random answer is right at 25 %. H3 multiplies the keys, which a shift SSM delays, by the
-values, keeps the products in a diagonal SSM, and multiplies its output by the queries:
-Q * SSM_diag(SSM_shift(K) * V), with an outer product of K and V within a head. It is
-compared with S4D, Gated State Spaces and attention: two layers of 32 numbers, with MLPs
-of 128, residuals and norms. 5,000 sequences, 200 epochs at a rate of 0.0005, weight
-decay 0.1; one accuracy a model. By the paper, the two that fail lack two capabilities:
-to remember tokens that come after an event, and to compare tokens. The text was read.
+value: 20 tokens of a vocabulary of 10, pairs may come again, and a random answer is
+right at 25 %. H3 multiplies the keys, which a shift SSM delays, by the values, keeps
+the products in a diagonal SSM, and multiplies its output by the queries. It is compared
+with S4D, Gated State Spaces and attention: two layers of 32 numbers, with MLPs of 128,
+residuals and norms. 5,000 sequences, 200 epochs at a rate of 0.0005, weight decay 0.1;
+one accuracy a model. The text was read.
 
 Ours (memcap/tasks/mqar.py): four keys, each once, and four values, none twice; then 12
-steps, at four of which a key asks, and blanks, 20 steps in all; the accuracy is that of
-all four answers, and a guess among the values is right at 25 %. Layers lie on each
-other without MLPs, residuals and norms, read by one dense layer. Fresh sequences, at
-most 6,000 steps of 32, by Adam at the better of two rates (on seed 0, in 3,000 steps);
-a net that recalls trains for 900 steps more.
+steps, at four of which a key asks, and blanks; the accuracy is that of all four
+answers, and a guess among the values is right at 25 %. Layers lie on each other without
+MLPs, residuals and norms, read by one dense layer. Fresh sequences, at most 6,000 steps
+of 32, by Adam at the better of two rates (on seed 0, in 3,000 steps); a net that
+recalls trains for 900 steps more.
 
 `linear_attention` stands for H3: keys, values and queries see this input and the one
-before, so the key of one step meets the value of the next; their outer products are
-summed, a diagonal SSM with A = 1, and read by the query. Keys and queries have length 1
-and 16 numbers, values 16, in one head; what is read is divided by its root mean square.
-H3 shifts keys alone, and learns its shift and decay. `LRU`, a complex diagonal SSM of
-32 units, stands for S4D. Without MLPs two of its layers are one linear filter, which
-cannot compare at all; so there is also `lmu` of 32 units: tanh units on a fixed
-time-invariant SSM, the Legendre memory that HiPPO and S4 came after. Its units see each
-other's past, so it is no layer of the paper's either. `selective_LRU` is the LRU with a
-step size that depends on the input, which multiplies state and values.
+before; their outer products are summed and read by the query. Keys and queries have
+length 1 and 16 numbers, values 16, in one head. H3 shifts keys alone, and learns its
+shift and decay. `LRU`, a complex diagonal SSM of 32 units, stands for S4D. Without MLPs
+two of its layers are one linear filter, which cannot compare at all; so there is also
+`lmu`, 32 tanh units on the Legendre memory, which see each other's past and so are no
+layer of the paper's either. `selective_LRU` is the LRU with a step size that depends on
+the input, which multiplies state and values.
 
-LRUs fall short by their making, which an S4D with MLPs need not, and LMUs perhaps for
-want of training: their best has 0.83 right. That selective LRUs recall far more shows
-that products help, not that a shift is needed: no cell has the products of H3 without
-its shift.
-
-Left out: the induction head, as no task has an event in the midst of like tokens; Gated
-State Spaces and attention, of which there are no cells; and language. Keys and values
-in one step (stacked) are our own: there nothing comes after an event.
+LMUs fall short perhaps for want of training: their best has 0.83 right. That selective
+LRUs recall far more than LRUs shows that products help, not that a shift is needed: no
+cell has the products of H3 without its shift. Keys and values in one step (stacked) are
+our own.
 """
 
 import polars as pl

@@ -1,32 +1,27 @@
 """How far back do N units recall a random number, with noise in each of them?
 
-Protocol: a number comes at each step, and noise in each of N units. The Fisher memory of
-k steps back is the part of the signal-to-noise ratio of the input that the state still
-has then. Summed over k it is 1 for a linear net whose matrix is normal, and at most N
-for any linear net; of saturating units it cannot exceed the square root of N. All
-three are proved or estimated, and not trained. They leave a factor open, so no lag of a
-trained net denies them, and they get no verdict here. We read the abstract alone, and that of
-White, Lee & Sompolinsky (2004), by which linear nets with orthogonal matrices recall
-farther in proportion to N.
+Protocol: a number comes at each step, and noise in each of N units. The Fisher memory
+of k steps back is the part of the signal-to-noise ratio of the input that the state
+still has then. Summed over k it is 1 for a linear net whose matrix is normal, and at
+most N for any linear net; of saturating units it cannot exceed the square root of N.
+These are proved or estimated, leave a factor open, and get no verdict here. We read the
+abstract alone, and that of White, Lee & Sompolinsky (2004), by which linear nets with
+orthogonal matrices recall farther in proportion to N.
 
-Ours: trained nets say at every step the number of L steps before, which is normal
+Ours: trained nets say at every step the normal number of L steps before
 (memcap/tasks/delay_line.py), with N(0, 0.3^2) added to each unit after each step, in
-training, too (`+noise0.3`, memcap/cells/variants.py). A net of N units recalls up to the
-lag at which the median error of its seeds passes half of the variance, where signal and
-noise are equal; between the lags that were tried the error is taken as linear. How
-this lag grows with N is the slope of a line through its logarithms. Linear units
-escape the noise, if training makes their inputs large; in the paper inputs have a fixed
-size. No linear net recalls half of a number farther back than 2 N - 1 steps
-(sweeps/papers/jaeger2001).
+training, too (`+noise0.3`, memcap/cells/variants.py). A net of N units recalls up to
+the lag at which the median error of its seeds passes half of the variance, with the
+error taken as linear between the lags tried. How this lag grows with N is the slope of
+a line through its logarithms. Linear units escape the noise, if training makes their
+inputs large; in the paper inputs have a fixed size.
 
 The limits of the slopes were written down before the nets were trained, but the study
 was changed twice after nets had been seen, with the same limits. Of tanh units with
-noise we had claimed a slope of 0.25 to 0.55, as for the square root. At the first rates
-(0.005 to 0.02, 6,000 steps) that would have held; but nets of 16 to 64 units had stopped
-at lags that training had not reached. So they have a rate of 0.001 and 16,000 steps
-here, by which it did not hold, and as the bound leaves a factor open the claim is left
-out. The others were first trained at lags in proportion to N,
-by which claims about them held in most shuffles of outcomes; now their lags are the same
+noise we had claimed a slope of 0.25 to 0.55. At the first rates (0.005 to 0.02, 6,000
+steps) that would have held, but training had not reached the lags at which nets of 16
+to 64 units stopped; at 0.001 and 16,000 steps it did not hold, and the claim is left
+out. Claims about the others first held in most shuffles; now their lags are the same
 for all N, and 2 units were added. Of 64 units with noise training still sets the end:
 the median net has an error of 1.00 at lag 24, and of 0.81 at lag 32.
 """

@@ -2,14 +2,13 @@
 
 Protocol: a net of two layers, 128 numbers wide, says whether the number of ones is odd.
 It trains on 3 to 40 bits, at the best of four rates, and is tested on 40 to 256. The
-eigenvalues of DeltaNet and of Mamba lie in [0, 1]. They lie in [-1, 1] if DeltaNet
-writes with up to twice the strength, or if Mamba's decay is doubled, less 1. The score
-is (accuracy - 0.5) / 0.5, so that chance is 0.
+eigenvalues of DeltaNet and of Mamba lie in [0, 1], or in [-1, 1] if DeltaNet writes
+with up to twice the strength, or if Mamba's decay is doubled, less 1. The score is
+(accuracy - 0.5) / 0.5, so that chance is 0.
 
 Ours: one bare layer (memcap/cells/matrix.py), 2 to 8 units, one rate. A curriculum lets
-training sequences grow to 16 bits. Tests have 16 bits, and 64; the paper has no scores
-at the trained lengths. A net trains until it is right at both, or to the end of its
-budget.
+training sequences grow to 16 bits. Tests have 16 bits, and 64. A net trains until it is
+right at both, or to the end of its budget.
 """
 
 import polars as pl

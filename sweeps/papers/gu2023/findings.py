@@ -4,15 +4,13 @@ Protocol: selective copying. 16 symbols of a vocabulary of 16 stand at random pl
 4,096 steps, with noise at all other steps; then they are due in their order. Two layers
 of 64 channels, 400,000 steps of 64 sequences at a rate of 0.0001. The recurrence is the
 same at all steps (S4), or its step size, input and read-out depend on the input (S6),
-plain or inside gated blocks. With the symbols at fixed places, the usual copying, "LTI
-SSMs (linear recurrences and global convolutions) can easily solve this".
+plain or inside gated blocks.
 
 Ours: 4 symbols of 4 among 15 blanks (memcap/tasks/selective_copy.py), and the same with
 all 4 in a row (memcap/tasks/copy.py); in both the cue lasts throughout the recall. One
 layer, read by one dense layer that is the same at all steps; seven cells of 8 to 64
 carry numbers; fresh sequences, 3,000 steps of 64, each cell at the learning rate that
-gu2023_rates.yaml found. `linear` and `LRU` stand for S4, and are time-invariant: what a
-symbol adds to the logits depends on how long ago it came, and on nothing else.
+gu2023_rates.yaml found. `linear` and `LRU` stand for S4, and are time-invariant.
 `selective_LRU` stands for S6: it is the LRU with S6's step size, and depends on the
 input in nothing else. The gates of minGRU and minLSTM see the input alone (by the
 paper's theorem 1 minGRU is S6 with one real number per channel); those of GRU and LSTM

@@ -2,9 +2,8 @@
 
 Protocol: pairs of key and value, and then their keys, whose values are due, in 128, 256
 and 512 steps, of which a quarter are pairs. Two layers of DeltaNet of one head and 32
-or 64 numbers get worse the longer the sequence is, and the same layers with states that
-grow with the log of its length do not, nor does attention (section 4.1, figure 5). The
-authors compare with DeltaNet without a gate, as of linear attentions it recalls best.
+or 64 numbers get worse the longer the sequence is; the same layers with states that
+grow with the log of its length do not, nor does attention (section 4.1, figure 5).
 10,000 sequences, 100 epochs, the best of several rates. We read the text; accuracies
 are in a figure alone.
 
@@ -12,7 +11,7 @@ Ours: 16, 32 and 64 steps (memcap/tasks/mqar.py), 32 keys and 32 values, and bla
 between the queries. One layer with the parts of the published one, keys of 8 numbers
 and values of 8, or of 16; 2,000 steps of 64 fresh sequences at one rate, three nets.
 GLA has no convolution, as published; linear attention stands for the sum rule, with a
-kernel over two inputs. Left out: states that grow, and attention.
+kernel over two inputs.
 """
 
 import itertools

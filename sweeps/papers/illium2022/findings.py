@@ -4,23 +4,18 @@ Protocol: a sequence of random numbers, of random length; at its end the net say
 number that came p steps before. Illium et al. vary p, cells, layers and the kind of
 cell (Elman, GRU, LSTM), and look for the border beyond which training fails. By a
 summary, Elman nets learn p up to 4 quickly and stay at a loss of 0.15 for p of 6 to 8,
-LSTMs still improve after 500 epochs at p = 6, and l layers of c cells reach at most
-l c - l + 1.
+LSTMs still improve after 500 epochs at p = 6, and l layers of c cells reach at most l c
+- l + 1.
 
 Ours: the delay line of normal numbers (memcap/tasks/delay_line.py), which asks at every
 step for the number of p steps before; one layer, 1 to 8 cells, p from 1 to 8, one
 recipe for all (conf/recipe/forget_bias.yaml, 1,500 steps). What was read does not give
 their range of numbers, rate and batch. A number is recalled if the mean squared error
-of the median net is at most 0.05 of the variance. A net's reach is the farthest position
-up to which it recalls every one that was tried.
+of the median net is at most 0.05 of the variance. A net's reach is the farthest
+position up to which it recalls every one that was tried.
 
-With more training steps LSTMs recall farther than they have cells: in 3,000 steps all
-seven nets of 11 cells recall 12 steps, and some of 4, 7, 14 and 15 cells recall 5, 8
-and 16 (sweeps/answers/atlas). So the border below belongs to this recipe.
-
-Jaeger's bound (2001): the squared correlations of N numbers, read linearly, with all
-past inputs add up to at most N. A few cells may still recall one far number. Only for
-linear cells is the error at least 1 - N / (p + 1).
+The border belongs to this recipe: in 3,000 steps all seven LSTMs of 11 cells recall 12
+steps, and some of 4, 7, 14 and 15 cells recall 5, 8 and 16 (sweeps/answers/atlas).
 """
 
 import math

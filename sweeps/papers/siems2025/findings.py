@@ -2,11 +2,10 @@
 
 Protocol: elements of a group come one by one, and at every step the product so far is
 due. A layer of DeltaProduct multiplies its state by n reflections an element, each of
-which may be partial; DeltaNet is the case of one. Two reflections make a rotation. The groups
-are S3, S4, A5 and S5. Layers of 12 heads of 32 numbers train on 2,000,000 sequences of
-128 elements, 100 epochs in batches of 1,024 (S3: 2,048), by AdamW at 0.001 that falls
-as a cosine, and are tested at up to 512. No curriculum. The README of the authors' code
-has a smaller example of S3: 8 heads, 100,000 sequences.
+which may be partial; DeltaNet is the case of one. The groups are S3, S4, A5 and S5.
+Layers of 12 heads of 32 numbers train on 2,000,000 sequences of 128 elements, 100
+epochs in batches of 1,024 (S3: 2,048), by AdamW at 0.001 that falls as a cosine, and
+are tested at up to 512. No curriculum.
 
 Ours: Z2 (parity, their S2), S3, and A4, the rotations of a tetrahedron. One bare layer
 of one head, keys of 16 numbers and values of 16 (memcap/cells/matrix.py), at one rate;
@@ -15,9 +14,8 @@ right if all its products are. Nets train until they are right at 64 elements, t
 to the end of their budget. We first asked all nets of two reflections to go on to twice
 the length; but a net that has not learnt 16 elements in 5,000 steps says nothing of
 that, so now three of four must. At four times the length, as far as theirs go, most of
-them have less than half of whole sequences right, as the figure shows. S5, which took
-four reflections, was not tried: no cell has more than two. Nor has any
-cell two with eigenvalues in [0, 1].
+them have less than half of whole sequences right. No cell here has more than two
+reflections, nor two with eigenvalues in [0, 1].
 """
 
 import polars as pl

@@ -10,11 +10,11 @@ paper draws training curves.
 Ours: 32 units, T = 50 and 100, Adam at 0.005, batches of 32, clip 1, 2,000 steps, the
 same for all starts. Two starts are added: `hold` (one bias for all units, by the lag)
 and `open_gate` (gates open, forget gate shut). T_max is the length of the sequence.
-Only the last ten steps of a copy are scored, where the paper averages over all: our
-plateau without memory is an accuracy of 1/8. Above it is another plateau, 0.302, that of
-a net which knows which symbols came, and how often, but nothing of their order
-(memcap/findings/without_order.py): copies are judged from there on. Rows hold no curves,
-so final scores and steps to solve are drawn.
+Only the last ten steps of a copy are scored, where the paper averages over all: the
+plateau without memory is an accuracy of 1/8. The next one, 0.302, is a net that knows
+which symbols came but nothing of their order (memcap/findings/without_order.py): copies
+are judged from there on. Rows hold no curves, so final scores and steps to solve are
+drawn.
 """
 
 import math

@@ -3,30 +3,27 @@
 Protocol: white noise below 10 Hz, and its values of 0, 1/4, 1/2, 3/4 and 1 second
 before; a second has T steps. An LSTM of 100 units with a linear read-out learns it from
 80 sequences of 2.5 seconds by Adam at 0.001, 1,000 updates of 50, from Keras's start
-(their code, experiments/capacity.ipynb, whose output gives the losses; the paper says
-that they keep the best net by its validation loss). They compare it with their own
-unit, the LMU, whose memory of 100 numbers is read by Legendre polynomials, without
-training, at T from 100 to 100,000, where the LSTM has T from 25 to 1,600. So the two
-orders of magnitude of their abstract may be of T; ours are of the error at equal T.
+(their code, experiments/capacity.ipynb, has the losses; the paper says that they keep
+the best net by its validation loss). They compare it with their own unit, the LMU,
+whose memory of 100 numbers is read by Legendre polynomials, without training, at T from
+100 to 100,000, where the LSTM has T from 25 to 1,600. So the two orders of magnitude of
+their abstract may be of T; ours are of the error at equal T.
 
 Ours: the same signal and delays (memcap/tasks/bandlimited_delay.py), always fresh. Its
-root mean square is 0.37, as theirs is once divided by its peak (0.40 at T = 25). Answers
-count from step T on; their losses also count the steps before, where the past has not
-begun and zero is due. Four arms: `theirs` (their net, start, rate and updates); `lmu`
+root mean square is 0.37, as theirs is once divided by its peak (0.40 at T = 25).
+Answers count from step T on; their losses also count the steps before, where zero is
+due. Four arms: `theirs` (their net, start, rate and updates); `lmu`
 (memcap/cells/lmu.py, whose memory of 100 numbers spans T steps, by their rate and
-updates, and with a read-out that is learned);
-`start` (as theirs, but each recurrent block is orthogonal by itself, and so twice as
-large); `ours` (10 to 40 units, recipe `forget_bias` with a bias of 2, a rate of 0.03
-that falls as a cosine, batches of 32, up to 10,000 updates, ended once a twentieth of
-the variance is left). At T = 400 each of the first two arms is one net, so none of the
-paper's claims is about that T. At T = 1,600 their loss is that of a net without memory;
-voelker2019_full.yaml has it, and was not run.
+updates, and with a read-out that is learned); `start` (as theirs, but each recurrent
+block is orthogonal by itself, and so twice as large); `ours` (10 to 40 units, recipe
+`forget_bias` with a bias of 2, a rate of 0.03 that falls as a cosine, batches of 32, up
+to 10,000 updates, ended once a twentieth of the variance is left). At T = 400 each of
+the first two arms is one net, so none of the paper's claims is about that T.
 
 Errors are shares of the error without memory: for their validation losses 0.0851, that
 of T = 1,600, at each T. The grey line is a linear code: the best n numbers of a window
-leave this much of it (Slepian's eigenvalues). At 10 cycles per window that is little
-from 20 numbers on, for any T. Nets of 10 and 15 units do worse as T grows, where their
-updates end before they have learnt.
+leave this much of it (Slepian's eigenvalues). Nets of 10 and 15 units do worse as T
+grows, where their updates end before they have learnt.
 """
 
 from collections.abc import Sequence
