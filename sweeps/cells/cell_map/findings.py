@@ -1,4 +1,4 @@
-"""How many bytes of state does each cell need: to shift a stream, to copy a list, to
+"""How many bytes of state does each cell need: to shift a sequence, to copy a list, to
 recall a value by its key, and to follow a state?"""
 
 from collections.abc import Iterator, Mapping, Sequence
