@@ -5,29 +5,26 @@ vocabulary is 8,192. Nets train on 4 to 64 pairs in 64 to 256 steps with random 
 between them, and are tested on up to 256 pairs in 1,024. Of two layers the first is a
 gated convolution over three steps, and the second is the net that is compared, but of
 Mamba-2 both are; DeltaNet and Mamba-2 also have convolutions over four steps of their
-own. AdamW, the best of four rates, one seed; 100,000 sequences of 4 pairs, 20,000 of
-each other kind. The paper has the task and the sizes of states (section 3.1, appendix
-E.2); the rest was read in the authors' code. The paper's own models (attention, a
-sliding window, Mamba, H3, Hyena, Based) are not trained here. The accuracies beside the
-claims were read by eye from the figure of that code's README (by_eye.csv), which has
-newer models.
+own. AdamW, the best of four rates, one seed. The paper has the task and the sizes of
+states (section 3.1, appendix E.2); the rest was read in the authors' code. None of the
+paper's own models is trained here. The accuracies beside the claims were read by eye
+from the figure of that code's README (by_eye.csv), which has newer models.
 
 Ours (memcap/tasks/mqar.py) is smaller: 8 or 16 pairs of 32 keys and 32 values. Key and
 value come in one step, so that one layer binds them without a convolution, and nothing
 stands between the queries. One layer with keys of 16 numbers and values of 2, 4 or 8,
 and an LSTM and a GRU of no fewer bytes; 1,000 steps of 32 sequences at one rate, not
 tuned. Bytes are those of the whole carry; a cell with a matrix also carries its last
-input, 65 numbers of no use here. Linear attention and the delta rules have keys and
-queries of length 1, GLA and Mamba-2 do not. If keys are written twice, the second value
-is due, which is our own question. LSTM and GRU come last, perhaps because of training.
+input, 65 numbers. Linear attention and the delta rules have keys and queries of length
+1, GLA and Mamba-2 do not. If keys are written twice, the second value is due, which is
+our own question. LSTM and GRU come last, perhaps because of training.
 
 We first meant to require a lead of 0.05 for the delta rule at each width with keys
 written once. Where all cells recall nearly nothing or nearly everything the lead is
 0.02, so it is judged on average over the widths.
 
 Dashed lines in the figure are not trained: random keys and values of length 1, written
-in NumPy; the answer is the value nearest to what a key reads. The delta rule has the
-better of two strengths of a write, 1/2 and 1.
+in NumPy; the delta rule has the better of two strengths of a write, 1/2 and 1.
 """
 
 import itertools

@@ -5,8 +5,8 @@ value: 20 tokens of a vocabulary of 10, pairs may come again, and a random answe
 right at 25 %. H3 multiplies the keys, which a shift SSM delays, by the values, keeps
 the products in a diagonal SSM, and multiplies its output by the queries. It is compared
 with S4D, Gated State Spaces and attention: two layers of 32 numbers, with MLPs of 128,
-residuals and norms. 5,000 sequences, 200 epochs at a rate of 0.0005, weight decay 0.1;
-one accuracy a model. The text was read.
+residuals and norms. 5,000 sequences, 200 epochs at a rate of 0.0005; one accuracy a
+model. The text was read.
 
 Ours (memcap/tasks/mqar.py): four keys, each once, and four values, none twice; then 12
 steps, at four of which a key asks, and blanks; the accuracy is that of all four
@@ -16,18 +16,15 @@ of 32, by Adam at the better of two rates (on seed 0, in 3,000 steps); a net tha
 recalls trains for 900 steps more.
 
 `linear_attention` stands for H3: keys, values and queries see this input and the one
-before; their outer products are summed and read by the query. Keys and queries have
-length 1 and 16 numbers, values 16, in one head. H3 shifts keys alone, and learns its
-shift and decay. `LRU`, a complex diagonal SSM of 32 units, stands for S4D. Without MLPs
-two of its layers are one linear filter, which cannot compare at all; so there is also
-`lmu`, 32 tanh units on the Legendre memory, which see each other's past and so are no
-layer of the paper's either. `selective_LRU` is the LRU with a step size that depends on
-the input, which multiplies state and values.
-
-LMUs fall short perhaps for want of training: their best has 0.83 right. That selective
-LRUs recall far more than LRUs shows that products help, not that a shift is needed: no
-cell has the products of H3 without its shift. Keys and values in one step (stacked) are
-our own.
+before; keys and queries have length 1 and 16 numbers, values 16, in one head. H3 shifts
+keys alone, and learns its shift and decay. `LRU`, a complex diagonal SSM of 32 units,
+stands for S4D. Without MLPs two of its layers are one linear filter, which cannot
+compare at all; so there is also `lmu`, 32 tanh units on the Legendre memory, no layer
+of the paper's either. `selective_LRU` is the LRU with a step size that depends on the
+input, which multiplies state and values. That it recalls far more shows that products
+help, not that a shift is needed: no cell has the products of H3 without its shift. LMUs
+fall short perhaps for want of training. Keys and values in one step (stacked) are our
+own.
 """
 
 import polars as pl

@@ -4,9 +4,9 @@ Protocol: a number comes at each step, and noise in each of N units. The Fisher 
 of k steps back is the part of the signal-to-noise ratio of the input that the state
 still has then. Summed over k it is 1 for a linear net whose matrix is normal, and at
 most N for any linear net; of saturating units it cannot exceed the square root of N.
-These are proved or estimated, leave a factor open, and get no verdict here. We read the
-abstract alone, and that of White, Lee & Sompolinsky (2004), by which linear nets with
-orthogonal matrices recall farther in proportion to N.
+These leave a factor open, and get no verdict here. We read the abstract alone, and that
+of White, Lee & Sompolinsky (2004), by which linear nets with orthogonal matrices recall
+farther in proportion to N.
 
 Ours: trained nets say at every step the normal number of L steps before
 (memcap/tasks/delay_line.py), with N(0, 0.3^2) added to each unit after each step, in
@@ -17,13 +17,12 @@ a line through its logarithms. Linear units escape the noise, if training makes 
 inputs large; in the paper inputs have a fixed size.
 
 The limits of the slopes were written down before the nets were trained, but the study
-was changed twice after nets had been seen, with the same limits. Of tanh units with
-noise we had claimed a slope of 0.25 to 0.55. At the first rates (0.005 to 0.02, 6,000
-steps) that would have held, but training had not reached the lags at which nets of 16
-to 64 units stopped; at 0.001 and 16,000 steps it did not hold, and the claim is left
-out. Claims about the others first held in most shuffles; now their lags are the same
-for all N, and 2 units were added. Of 64 units with noise training still sets the end:
-the median net has an error of 1.00 at lag 24, and of 0.81 at lag 32.
+was changed twice after nets had been seen, with the same limits. A claim that the slope
+of tanh units with noise is 0.25 to 0.55 would have held at the first rates (0.005 to
+0.02, 6,000 steps), which left nets of 16 to 64 units short; at 0.001 and 16,000 steps
+it did not hold, and it is left out. Claims about the others first held in most
+shuffles; now their lags are the same for all N, and 2 units were added. Of 64 units
+with noise training still sets the end.
 """
 
 import math

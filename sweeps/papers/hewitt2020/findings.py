@@ -3,18 +3,16 @@
 Protocol: words of brackets of k types, nested at most m deep. Hewitt et al. prove that
 a recurrent net needs of the order of m log k units to continue them, and that this many
 are enough. They train LSTMs of `3 m log2 k - m` units as language models: m = 3 and 5,
-k = 2 to 128, on 2e3 to 2e7 symbols in words of up to 84 symbols (for m = 3) or 180,
-tested on words up to twice as long, all longer than any in training. A net is right
-where the right close bracket has more than 0.8 of the probability of all close
-brackets. The score is a mean over the distances to the open bracket, and then the
-median of three seeds.
+k = 2 to 128, on 2e3 to 2e7 symbols, tested on words up to twice as long, all longer
+than any in training. A net is right where the right close bracket has more than 0.8 of
+the probability of all close brackets. The score is a mean over the distances to the
+open bracket, and then the median of three seeds.
 
 Ours (memcap/tasks/dyck.py): m = 3, k = 2, 8, 32. One pair of brackets spans the word,
-so that the first one is held for 20 or 80 steps. The net only says which close bracket
-comes, if its open one is out of sight. Each training step has fresh words. Adam at
-0.03, batches of 64, forget gates that hold from the start (conf/recipe/hold.yaml);
-theirs is Adam at 0.01 that halves on plateaus, with batches of 10. A net stops once it
-is right at 99 %, and then meets words of twice the length.
+so that the first one is stored for 20 or 80 steps. The net only says which close
+bracket comes, if its open one is out of sight. Each training step has fresh words. Adam
+at 0.03, batches of 64, forget gates that hold from the start (conf/recipe/hold.yaml). A
+net stops once it is right at 99 %, and then meets words of twice the length.
 """
 
 import math

@@ -8,22 +8,21 @@ gradient descent, one sequence at a time, until a long run has no wrong answer; 
 sequences until then are counted.
 
 Ours: one LSTM layer of 1 to 4 units with recipe `hold` (conf/recipe/hold.yaml: Adam,
-batches of 64), at lags up to 100 (hochreiter1997_full.yaml: 50 to 1,000). `hold` sets
-the biases by the lag, so the net is told how long to hold. Task `latch` is therefore
-also trained for up to 3,000 steps, twice the budget of `hold`, from two starts that do
-not depend on the lag: `constant` has a forget bias of 5 and an input bias of 0;
-`curriculum` has a forget bias of 1 and batches of 32, and trains on shorter lags first
-(conf/recipe/curriculum.yaml). Elman nets, with Flax's start and otherwise recipe
-`hold`, stand for the paper's plain recurrent nets.
+batches of 64), at lags up to 100. `hold` sets the biases by the lag, so the net is told
+how long to hold. Task `latch` is therefore also trained for up to 3,000 steps, twice
+the budget of `hold`, from two starts that do not depend on the lag: `constant` has a
+forget bias of 5 and an input bias of 0; `curriculum` has a forget bias of 1 and batches
+of 32, and trains on shorter lags first (conf/recipe/curriculum.yaml). Elman nets, with
+Flax's start and otherwise recipe `hold`, stand for the paper's plain recurrent nets.
 
-Our LSTM has a forget gate and biases throughout. Theirs has no forget gate, its gates
-see each other, and in experiment 2c it has no biases. So in each claim another cell
-stands for theirs. Our nets must reach an accuracy of 0.99, or for adding a squared
-error of 0.01 in the sum; theirs must err by less than 0.2 (2c), 0.04 in half the sum
-(4) and 0.3 (6a). So compare how fast the sequences to success grow; their number can be
-compared by order of magnitude at most. A lag is the longest hold that training may ask
-for: T - 1 for adding over T steps, 90 for experiment 6a. Nets are evaluated every 25
-training steps, 1,600 sequences (800 by the curriculum).
+Our LSTM has a forget gate and biases; theirs has no forget gate, its gates see each
+other, and in experiment 2c it has no biases. So in each claim another cell stands for
+theirs. Our nets must reach an accuracy of 0.99, or for adding a squared error of 0.01
+in the sum; theirs must err by less than 0.2 (2c), 0.04 in half the sum (4) and 0.3
+(6a). So compare how fast the sequences to success grow; their number can be compared by
+order of magnitude at most. A lag is the longest hold that training may ask for: T - 1
+for adding over T steps, 90 for experiment 6a. Nets are evaluated every 25 training
+steps.
 """
 
 import math

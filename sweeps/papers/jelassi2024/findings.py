@@ -1,18 +1,13 @@
 """How much state does a recurrent net need to copy a string?
 
 Protocol: repeat a string of random letters. A state of fewer than K log2 D - 1 bits,
-for K letters of D, gets more than half of the strings wrong (corollary 2.8).
-Transformers and Mamba of about 160 million parameters and an LSTM of 40 million (4
-layers of 1,024 units) are trained on 26 letters, at most 30, 50 or 300 a string,
-several strings in a context of 420 or 620 steps. Batches of 64, AdamW at 0.00005 with a
-linear decay and 300 steps of warm-up, the best of three rates for Mamba and the LSTM,
-15 epochs, and 300 for the LSTM (appendix A.2). The answer is fed back letter by letter
-(in the authors' code the true letters are), and a string is right if all its letters
-are. The LSTM learns 30 and 50 letters, with 100 times the samples of a transformer, and
-not 300 (sections 3.2 and 3.3, appendix B.1).
-
-That bound is a theorem, so it gets no verdict; all nets that copy are above its line in
-the figure by ten times and more.
+for K letters of D, gets more than half of the strings wrong (corollary 2.8); a theorem
+gets no verdict. Transformers and Mamba of about 160 million parameters and an LSTM of
+40 million (4 layers of 1,024 units) are trained on 26 letters, at most 30, 50 or 300 a
+string, in batches of 64, by AdamW at 0.00005, the best of three rates for Mamba and the
+LSTM (appendix A.2). A string is right if all its letters are. The LSTM learns 30 and 50
+letters, with 100 times the samples of a transformer, and not 300 (sections 3.2 and 3.3,
+appendix B.1).
 
 Ours: memcap's `copy` of 4 to 32 symbols of 8, or of 4 of 64, at lag 1. One layer, of
 four cells whose state is a vector and of two with a matrix; at most 2,000 steps of 64
@@ -21,8 +16,8 @@ width copies if half of the strings of its nets are right; the narrowest such wi
 gives the fewest numbers of state, of 32 bits each. After the first results widths were
 added beside these thresholds (LSTM at 16 symbols, LRU at 8, GRU and LSTM at 4 of 64).
 The claim of the two starts was then put as each net against none, because shuffled rows
-passed it. Nothing is fed in while the string is due, which is harder than with the true
-letters.
+passed it. Nothing is fed in while the string is due, which is harder than with the
+letters so far, as in the paper.
 """
 
 import math

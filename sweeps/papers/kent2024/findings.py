@@ -10,12 +10,10 @@ lengths, when training ends, whether a net goes on from the lag before, and any 
 the best.
 
 Ours: one layer of 1, 4 and 16 units. Each lag is trained anew from the cell's own
-start, in sequences of 15 + 2 lag steps with the run at a random one; batches of 64, at
-most 4,000 steps, a rate per cell, four seeds. A net has learnt a lag when its wrong
-answers are at most one per hundred that are due; with zeros throughout they are a
-hundred. Lags are 5, 20, 50 and 100 (for a tanh RNN, and for one unit, to 50). A net's
-reach ends before the first lag that its seed has not learnt, even if it has learnt a
-longer one, as two of the four GRUs of four units have.
+start, in sequences of 15 + 2 lag steps; batches of 64, at most 4,000 steps, a rate per
+cell, four seeds. A net has learnt a lag when its wrong answers are at most one per
+hundred that are due. Lags are 5, 20, 50 and 100 (for a tanh RNN, and for one unit, to
+50). A net's reach ends before the first lag that its seed has not learnt.
 
 If one unit fails here, this is no limit of its state: with a curriculum over the lag
 and up to 24,000 steps (conf/recipe/curriculum_from_one.yaml) an LSTM of one unit learns

@@ -5,16 +5,15 @@ N are odd in number. In the single-head curriculum one read-out is asked for N =
 then, once 98 % are right, for N = 3, and so on; in the multi-head one there is a
 read-out for each N so far, all asked at once. The paper's nets are 500 leaky units with
 time constants that are trained; its code has LSTMs of 500 units, too, by Adam at 0.001.
-Sequences have N + 2 to 4 N + 1 bits. By its reviews and a note, one read-out asked for
-N alone fails from N = 10 on, one that goes through all N gets to 30 or 35, and many
-read-outs to 100.
+By its reviews and a note, one read-out asked for N alone fails from N = 10 on, one that
+goes through all N gets to 30 or 35, and many read-outs to 100.
 
 Ours: LSTMs and GRUs of 32 units, in batches of 32, by Adam at a rate that was chosen on
 other seeds, at most 10,000 steps, with the largest N as lag. Answers are values of -1
-and 1 with a squared error, shorter sequences begin after zeros. `heads` is a read-out
-per N from 2 on, or one. N rises by one once the errors of all heads sum up to a fifth
-of a net's that knows nothing, or is pushed along a line to the end of the budget;
-without a curriculum all heads are asked from the first step.
+and 1 with a squared error. `heads` is a read-out per N from 2 on, or one. N rises by
+one once the errors of all heads sum up to a fifth of a net's that knows nothing, or is
+pushed along a line to the end of the budget; without a curriculum all heads are asked
+from the first step.
 """
 
 import math

@@ -2,25 +2,23 @@
 
 Protocol: at the beginning and in the middle of a sequence one of two rare symbols
 comes, and at the end the net says in which of four orders they came. Plain nets of 50
-units: sigmoid ones whose weights start at a deviation of 0.01, tanh ones at 0.1, and
-tanh ones of 15 recurrent weights a unit scaled to a spectral radius of 0.95. Gradient
-descent at 0.01 without momentum in batches of 20, for at most 5,000,000 steps, with or
-without a bound of 1 on the gradient's norm, and also with a penalty on gradients that
-vanish. Sequences have one length, or lengths drawn from 50 to 200. A net succeeds if it
-is wrong at less than 1 % of 10,000 sequences; figure 7 has the share of five nets that
-do, by length. We read the text without its supplement, and the authors' code for starts
-and positions of the symbols; the figure's numbers we do not have.
+units: sigmoid ones, tanh ones, and tanh ones of 15 recurrent weights a unit scaled to a
+spectral radius of 0.95. Gradient descent at 0.01 without momentum in batches of 20, for
+at most 5,000,000 steps, with or without a bound of 1 on the gradient's norm, and also
+with a penalty on gradients that vanish. Sequences have one length, or lengths drawn
+from 50 to 200. A net succeeds if it is wrong at less than 1 % of 10,000 sequences;
+figure 7 has the share of five nets that do, by length. We read the text without its
+supplement, and parts of the authors' code; the figure's numbers we do not have.
 
-Ours: tanh units alone, 50 of them, whose recurrent weights start orthogonal (a spectral
-radius of 1), or at a tenth of that, for their worst start, whose radius is about 0.07.
-Input weights start larger than theirs. Momentum is 0.9, so that our rate of 0.01 is one
-of 0.1 without it; 0.003 was trained, too, without a bound. At most 8,000 steps of 20
-sequences of 11 to 51 symbols, which also have a symbol to begin with and one that asks
+Ours: 50 tanh units, whose recurrent weights start orthogonal (a spectral radius of 1),
+or at a tenth of that, for their worst start, whose radius is about 0.07. Input weights
+start larger than theirs. Momentum is 0.9, so that our rate of 0.01 is one of 0.1
+without it; 0.003 was trained, too, without a bound. At most 8,000 steps of 20 sequences
+of 11 to 51 symbols, which also have a symbol to begin with and one that asks
 (memcap/tasks/temporal_order.py). Rates and lengths are from trials with another seed,
 in which 51 symbols were at the edge of what the budget allows; so the rule looks at 34.
 A net trains until it is right at 99 % of 1,024 sequences twice in a row; with lengths
-drawn from 5 to 25 symbols, until it is right at 25 times as many, too. The penalty is
-left out.
+drawn from 5 to 25 symbols, until it is right at 25 times as many, too.
 """
 
 from collections.abc import Callable

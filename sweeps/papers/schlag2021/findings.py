@@ -2,21 +2,21 @@
 
 Protocol: pairs of key and value come one by one, and the value of one key is asked for.
 A matrix is written by the sum of outer products (linear attention), or by the delta
-rule, which first takes off what the key had. Values are one-hot, the net is to read
-them, and half the squared error is the loss. In setting 1 all of S keys come, each
-once, S from 20 to 600, with keys of 64 numbers, from which kernels make 64 (ELU + 1,
-called linear), 128 to 384 (DPFP) or 128 to 1,024 (FAVOR+). In setting 2 20 keys come 40
-times, drawn with replacement, and the latest value is due. Batches of 32, Adam at
-0.001, until the loss is 0.001 or stops falling. We read the text and the authors' code;
-losses are from its logs of all runs.
+rule, which first takes off what the key had. Values are one-hot, and half the squared
+error is the loss. In setting 1 all of S keys come, each once, S from 20 to 600, with
+keys of 64 numbers, from which kernels make 64 (ELU + 1, called linear), 128 to 384
+(DPFP) or 128 to 1,024 (FAVOR+). In setting 2 20 keys come 40 times, drawn with
+replacement, and the latest value is due. Batches of 32, Adam at 0.001, until the loss
+is 0.001 or stops falling. We read the text and the authors' code; losses are from its
+logs of all runs.
 
 Theirs is the error of a vector: in setting 1 the linear kernel's is about 1/2 (1 - 64 /
-S), as if as many keys as numbers were held, and no others. Ours is the share of symbols
-that are said right, of a softmax that sees what is read (memcap/tasks/mqar.py), divided
-by its root mean square. Keys of 4 or 8 numbers, without a kernel, and values of as many
-numbers as there are symbols, or of 4. All keys are asked for. Instead of setting 2 each
-key is written twice, with keys of 16 numbers. At most 1,500 steps of 32 sequences at
-one rate.
+S), as if as many keys as numbers were stored, and no others. Ours is the share of
+symbols that are said right, of a softmax that sees what is read (memcap/tasks/mqar.py),
+divided by its root mean square. Keys of 4 or 8 numbers, without a kernel, and values of
+as many numbers as there are symbols, or of 4. All keys are asked for. Instead of
+setting 2 each key is written twice, with keys of 16 numbers. At most 1,500 steps of 32
+sequences at one rate.
 """
 
 import polars as pl

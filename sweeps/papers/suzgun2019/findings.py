@@ -4,20 +4,18 @@ Protocol: words a^n b^n, a^n b^n c^n and a^n b^n c^n d^n, n drawn from 1 to 30, 
 to 50, or from 50 to 100. An LSTM of one layer, 1 to 36 units, says at each letter which
 ones may follow; RMSprop at 0.01, one word per step, 1,000 words in each of 150 epochs,
 ten trials. Its range ends at e_1, the first n, counted up from 1, at which it is wrong
-anywhere in the word. Code, saved results and figures were read, and no tables. The mean
-ranges were read by eye from the figures (by_eye.csv), those of single trials are from
-the saved results.
+anywhere in the word. Code, saved results and figures were read; the mean ranges by eye
+(by_eye.csv).
 
 Ours (memcap/tasks/counter_language.py): n from 1 to 30, where most of theirs go to 50.
 Every word is fresh; theirs are 1,000, drawn once. The loss is the cross entropy of the
 letter that is due, where theirs is the squared error of a sigmoid for each letter, and
 the norm of our gradients is clipped at 1. Answers count from the first b on, where one
-letter is due. 2,000 steps of 64 words, nearly as many words as theirs, by Adam at 0.03
-that falls to 0; three seeds. At one width per language LSTMs also train nearly as
-theirs do: 150,000 steps of one word, RMSprop at 0.01. The test has a list of numbers,
-up to 70 in steps of 4 to 8 % and wider beyond. A net's range ends at the first of them
-at which any of 512 words, of all n up to it, has a wrong answer. GRU, minGRU and
-minLSTM are ours.
+letter is due. 2,000 steps of 64 words by Adam at 0.03 that falls to 0; three seeds. At
+one width per language LSTMs also train nearly as theirs do: 150,000 steps of one word,
+RMSprop at 0.01. The test has a list of numbers, up to 70 in steps of 4 to 8 % and wider
+beyond. A net's range ends at the first of them at which any of 512 words, of all n up
+to it, has a wrong answer. GRU, minGRU and minLSTM are ours.
 """
 
 import math

@@ -4,13 +4,12 @@ Protocol: white noise below 10 Hz, and its values of 0, 1/4, 1/2, 3/4 and 1 seco
 before; a second has T steps. An LSTM of 100 units with a linear read-out learns it from
 80 sequences of 2.5 seconds by Adam at 0.001, 1,000 updates of 50, from Keras's start
 (their code, experiments/capacity.ipynb, has the losses; the paper says that they keep
-the best net by its validation loss). They compare it with their own unit, the LMU,
-whose memory of 100 numbers is read by Legendre polynomials, without training, at T from
-100 to 100,000, where the LSTM has T from 25 to 1,600. So the two orders of magnitude of
-their abstract may be of T; ours are of the error at equal T.
+the best net by its validation loss). Their own unit, the LMU, whose memory of 100
+numbers is read without training, has T from 100 to 100,000, the LSTM T from 25 to
+1,600. So the two orders of magnitude of their abstract may be of T; ours are of the
+error at equal T.
 
-Ours: the same signal and delays (memcap/tasks/bandlimited_delay.py), always fresh. Its
-root mean square is 0.37, as theirs is once divided by its peak (0.40 at T = 25).
+Ours: the same signal and delays (memcap/tasks/bandlimited_delay.py), always fresh.
 Answers count from step T on; their losses also count the steps before, where zero is
 due. Four arms: `theirs` (their net, start, rate and updates); `lmu`
 (memcap/cells/lmu.py, whose memory of 100 numbers spans T steps, by their rate and
