@@ -20,8 +20,8 @@ to the end of its budget. The score is the mean over five lengths of the paper's
 Recall: 4 pairs of 16 keys and 16 values, whose queries come within 16 steps, by 16
 units. LSTM and sLSTM, neither with a convolution, train for 6,000 steps of 64
 sequences, eight seeds at the better of two rates; sLSTM with its convolution too, three
-seeds at the rate that is better on seed 0. mLSTM trains for at most 2,000. Our own
-claim has 32 units and 2,000 steps.
+seeds at the rate that is better on seed 0. mLSTM, which has 16 numbers of state a unit,
+trains for at most 2,000. Our own claim has 32 units and 2,000 steps.
 
 At first an sLSTM with its convolution met an LSTM without one, after 2,000 steps; the
 claim held, and told nothing of the gate. Nets that do not follow parity beyond the
