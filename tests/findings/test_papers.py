@@ -22,6 +22,7 @@ QUICK = ("hochreiter1997", "gu2023", "suzgun2019").__contains__
 SHOWN = {  # the column of the data that a figure shows, if it is not `accuracy`
     "arjovsky2016": "loss",
     "beck2024": "score",
+    "chung2026": "whole",
     "collins2017": "error",
     "dynamical_phases2025": pl.col("solved") / pl.col("seeds"),
     "ganguli2008": "error",
