@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NoReturn
 
 from memcap import __version__, commands
@@ -174,9 +174,11 @@ def _run(arguments: list[str]) -> None:
             raise UserError(f"{word}: holds a zero byte, which no name or value does")
     # a shell completes a line, or a user follows memcap train --hydra-help
     if arguments[:1] == ["-sc"]:
-        more = _complete() if arguments[-1].startswith("query=") else []
-        if more is not None:
-            _call("train", [*arguments, *more])
+        line = os.environ.get("COMP_LINE") or "memcap train "
+        program, train, overrides = line.partition(" train ")
+        if train:  # Hydra completes what comes right after the program's name
+            os.environ["COMP_LINE"] = f"{program} {overrides}"
+            _call("train", arguments)
         return
     arguments = _import_modules(arguments)
     if not arguments:
@@ -269,57 +271,3 @@ def _parser(name: str, command: commands.Command) -> CommandParser:
     )
     command.add_arguments(parser)
     return parser
-
-
-def _complete() -> list[str] | None:
-    """Complete the subcommand's name, its options, and their values. Leave a line's
-    overrides to Hydra, and return the options that it needs beside the line; None:
-    Hydra is not used."""
-    program, _, rest = os.environ.get("COMP_LINE", "").partition(" ")
-    name, space, words = rest.lstrip().partition(" ")
-    if not space:
-        print(" ".join(each for each in commands.FOLDER.names if each.startswith(name)))
-        return None
-    if name not in commands.FOLDER.names:
-        return None
-    *before, last = words.split(" ")
-    command = commands.find(name)
-    hydras = getattr(command, "options", None)
-    parser = _parser(name, command) if hydras is None else hydras()
-    options = {
-        text: action for action in parser._actions for text in action.option_strings
-    }
-    option = options.get(before[-1]) if before else None
-    if option is not None and option.nargs != 0:
-        print(
-            " ".join(
-                str(each) for each in option.choices or () if str(each).startswith(last)
-            )
-        )
-    elif last.startswith("-"):
-        print(" ".join(text for text in options if text.startswith(last)))
-    elif name in ("train", "plan"):
-        return _leave_to_hydra(program, before, last, options)
-    return None
-
-
-def _leave_to_hydra(
-    program: str, before: list[str], last: str, options: Mapping[str, argparse.Action]
-) -> list[str]:
-    """Set the line that Hydra completes, with the overrides right after the program's
-    name. Return the line's folder of configs, as an option."""
-    overrides = []
-    folder = ""
-    words = iter(before)
-    for word in words:
-        text, equals, value = word.partition("=")
-        option = options.get(text)
-        if option is None or option.dest == "multirun":
-            overrides.append(word)
-        elif option.nargs != 0:
-            value = value if equals else next(words, "")
-            folder = (
-                os.path.expanduser(value) if option.dest == "config_dir" else folder
-            )
-    os.environ["COMP_LINE"] = " ".join([program, *overrides, last])
-    return ["--config-dir", folder] if os.path.isdir(folder) else []

@@ -45,11 +45,6 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("overrides", nargs=REMAINDER)
 
 
-def options() -> ArgumentParser:
-    """Return Hydra's options, for completion."""
-    return app.hydra_parser()
-
-
 def run(arguments: Namespace) -> None:
     """Print the help, or let Hydra compose and train."""
     if "--dry-run" in arguments.overrides:
