@@ -67,7 +67,7 @@ def learning_rate(member: Member) -> optax.Schedule:
     schedule = optax.constant_schedule(peak)
     if recipe.schedule == "cosine":
         schedule = optax.cosine_decay_schedule(peak, recipe.budget)
-    warmup = optax.linear_schedule(0.0, 1.0, max(recipe.warmup_steps, 1))
+    warmup = optax.linear_schedule(0.0, 1.0, max(recipe.warmup, 1))
     return lambda step: schedule(step) * warmup(step + 1)
 
 

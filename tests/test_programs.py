@@ -136,7 +136,7 @@ def programs():
     add("latch", "OptimizedLSTMCell", recipe="descent", more="sgd")
     add("latch", recipe="hold", schedule="cosine", warmup=10, more="cosine")
     add("latch", lanes=4)
-    add("latch", optimizer="adamw", decay=0.1, warmup_share=0.1, more="adamw")
+    add("latch", optimizer="adamw", decay=0.1, more="adamw")
     add("parity", lags="uniform", more="uniform")
     return found
 

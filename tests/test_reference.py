@@ -18,7 +18,7 @@ SMALL = {"sequences": 512, "every": 50, "seed": 1}
 LATCH = {"task": "latch", "lag": 3, "units": 3, "recipe": "forget_bias", "budget": 150}
 WINDOWS = {"task": "windows", "lag": 4, "units": 2, "recipe": "hold"}
 DELAY = {"task": "delay_line", "lag": 2}
-DECAY = {"optimizer": "adamw", "decay": 0.5, "warmup_share": 0.2}
+DECAY = {"optimizer": "adamw", "decay": 0.5, "warmup": 30}
 MEMBERS = {
     "solved_and_steady": {
         "task": "latch",

@@ -131,14 +131,6 @@ class Recipe:
         before=None,
         acts="update",
     )
-    warmup_share: float | None = knob(
-        None,
-        "share of the budget that is warmup, instead of `warmup`",
-        above=0,
-        at_most=1,
-        before=None,
-        acts="schedule",
-    )
     lags: str | None = knob(
         None,
         "uniform: each batch has its own lag, drawn from the task's least to the current lag;"
@@ -198,13 +190,6 @@ class ResolvedRecipe(Recipe):
         """Return the peak learning rate at a lag (under a curriculum, its current lag)
         and a width."""
         return self.rate(units) * min(1.0, (self.falls_above or lag) / lag)
-
-    @property
-    def warmup_steps(self) -> int:
-        """Steps of linear warmup."""
-        if self.warmup_share is None:
-            return self.warmup
-        return round(self.warmup_share * self.budget)
 
     @property
     def words(self) -> list[str]:
@@ -455,11 +440,6 @@ def _check_parts(recipe: ResolvedRecipe, task: Task, lag: int) -> None:
             f"recipe.decay={decay}: recipe.optimizer=adamw needs it, as in"
             " recipe.decay=0.01, and no other has it;"
             f" recipe.optimizer={recipe.optimizer}"
-        )
-    if recipe.warmup_share is not None and recipe.warmup:
-        raise UserError(
-            f"recipe.warmup_share={recipe.warmup_share}: replaces recipe.warmup={recipe.warmup};"
-            " set recipe.warmup=0, too"
         )
     if recipe.lags is not None and not task.has_other_lags(lag):
         raise UserError(

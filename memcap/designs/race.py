@@ -139,12 +139,12 @@ class LagRace:
 
 def _budget(recipe: ResolvedRecipe, steps: int) -> int:
     """Return the budget of a recipe's nets for `steps` steps after its warmup, its own at most."""
-    return min(steps + recipe.warmup_steps, recipe.budget)
+    return min(steps + recipe.warmup, recipe.budget)
 
 
 def _rank(recipe: ResolvedRecipe, outcomes: list[Outcome]) -> tuple[float, ...]:
     """Rank most passes first, then fewest steps to them, then the best score."""
-    steps = [each.steps - recipe.warmup_steps for each in outcomes if each.passed]
+    steps = [each.steps - recipe.warmup for each in outcomes if each.passed]
     share = statistics.fmean(each.share for each in outcomes)
     return -len(steps), statistics.median(steps) if steps else 0.0, -share
 

@@ -225,7 +225,7 @@ def train_operands(trainer: Trainer, member: Member) -> TrainOperands:
         lag=np.int32(member.lag),
         length=np.int32(member.length),
         lr=np.float32(peak),
-        warmup=np.int32(recipe.warmup_steps),
+        warmup=np.int32(recipe.warmup),
         is_cosine=np.bool_(recipe.schedule == "cosine"),
         budget=np.int32(recipe.budget),
         units=np.int32(units),

@@ -269,7 +269,6 @@ CHANGES = {
     "recipe.deadline": 0.5,
     "recipe.optimizer": "sgd",
     "recipe.decay": 0.1,
-    "recipe.warmup_share": 0.1,
     "recipe.lags": "uniform",
     "recipe.lr_width": 0.5,
     "recipe.freeze": "cell",
@@ -291,8 +290,6 @@ def changed(name):
         return values({"recipe.name": "forget_bias", name: CHANGES[name]})
     if name == "recipe.decay":
         return values({"recipe.optimizer": "adamw", name: CHANGES[name]})
-    if name == "recipe.warmup_share":
-        return values({"recipe.name": "forget_bias", name: CHANGES[name]})
     if name == "recipe.lags":  # a delay line's lag is part of the question
         return values({name: CHANGES[name]}, "latch")
     if name == "recipe.before":

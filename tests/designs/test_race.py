@@ -85,7 +85,7 @@ def after_warmup(trained, name, units):
     nets = [
         m.recipe for m in trained if (m.recipe.name, m.model.units) == (name, units)
     ]
-    return sorted({recipe.budget - recipe.warmup_steps for recipe in nets})
+    return sorted({recipe.budget - recipe.warmup for recipe in nets})
 
 
 def test_recipes_train_a_narrow_width_in_turn_and_then_all_a_wide_one():

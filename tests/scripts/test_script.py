@@ -114,7 +114,6 @@ OTHER = {
     "lr": {"lr": 0.5},
     "schedule": {"schedule": "cosine"},
     "warmup": {"warmup": 7},
-    "warmup_share": {"warmup_share": 0.3},
     "batch": {"batch": 7},
     "clip": {"clip": 7.0},
     "budget": {"budget": 777},
@@ -257,7 +256,7 @@ CURRICULUM = {"recipe": "curriculum", "budget": 400}
     [
         member(recipe="hold", budget=400),
         member(recipe="open_gate", lr_width=0.5, budget=400),
-        member(recipe="forget_bias", warmup_share=0.1, budget=400),
+        member(recipe="forget_bias", warmup=40, budget=400),
         member(lag=20, **CURRICULUM),
         member(lag=20, schedule="cosine", falls_above=8, warmup=0, **CURRICULUM),
         member("count", 24, **CURRICULUM | {"curriculum": 0.3}),

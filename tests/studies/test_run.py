@@ -65,7 +65,7 @@ def test_a_cell_that_gives_no_number_is_named(capsys):
 NOT_SET = {
     *("steps_to_up_to", "mean_up_to", "worst_up_to", "worst_lag", "reason"),
     *("curriculum", "falls_above", "advance", "deadline", "decay"),
-    *("warmup_share", "lags", "freeze", "before", "lengths", "score_at_lengths"),
+    *("lags", "freeze", "before", "lengths", "score_at_lengths"),
     *("steps_to_anywhere", "exact_lags"),
     *("whole_at_lengths", "validation_loss", "held_out_loss"),
 }

@@ -169,10 +169,6 @@ def test_nothing_is_asked_before_the_front_has_arrived():
             {"decay": 0.1},
             "recipe.decay=0.1: recipe.optimizer=adamw needs it, as in recipe.decay=0.01, and no",
         ),
-        (
-            {"warmup_share": 0.1},
-            "recipe.warmup_share=0.1: replaces recipe.warmup=400; set recipe",
-        ),
     ],
 )
 def test_what_does_not_fit_is_one_line(values, says):

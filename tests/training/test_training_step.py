@@ -76,7 +76,7 @@ def plain_score(member, weights, key, blocks, size, lag=None, length=None):
 TRAINED = {
     "rms": {"seed": 8, "recipe": "hold", "lr": 0.02, "optimizer": "rmsprop"},
     "decay": {"seed": 9, "lr": 0.1, "optimizer": "adamw", "decay": 0.9}
-    | {"schedule": "cosine", "warmup": 0, "warmup_share": 0.25},
+    | {"schedule": "cosine", "warmup": 5},
     "frozen": {"seed": 11, "lr": 0.1, "optimizer": "adamw", "decay": 0.9}
     | {"clip": 0.02, "freeze": "cell"},
 }
@@ -89,7 +89,7 @@ def test_training_is_what_optax_writes(name):
     task = trained.task
     recipe = trained.recipe
     architecture = trained.architecture
-    warmup = round(20 * (recipe.warmup_share or 0))
+    warmup = recipe.warmup
     warm = optax.linear_schedule(0, 1, warmup) if warmup else lambda step: 1.0
     cosine = optax.cosine_decay_schedule(1.0, recipe.budget)
     schedule = cosine if recipe.schedule == "cosine" else lambda step: 1.0
