@@ -13,7 +13,6 @@ from memcap.knobs import UserError
 from memcap.own.losses import loss_curves
 from memcap.own.words import as_dict, loss_table
 from memcap.report import tables
-from memcap.store.rows import IS_BY_LOSS
 from memcap.store.status import incomplete, missing
 from memcap.terminal.words import Listing, print_json, show
 
@@ -35,13 +34,11 @@ def run(arguments: Namespace) -> None:
     """Print one line per task and lag, or of many only the longest lags."""
     results = arguments.results
     rows = store.read(results, arguments.strict)
-    others = store.unknown(results).filter(~IS_BY_LOSS)
-    if rows.is_empty() and others.is_empty():
+    if rows.is_empty():
         raise store.no_rows(results)
     if (task := arguments.task) is not None:
-        tasks = sorted({*rows["task"], *others["task"]})
+        tasks = sorted({*rows["task"]})
         rows = rows.filter(task=task)
-        others = others.filter(task=task)
         if task not in tasks:
             raise UserError(
                 f"--task {task}: {results} has no rows of it; one of {', '.join(tasks)}"
@@ -53,11 +50,9 @@ def run(arguments: Namespace) -> None:
         return
     for curve in curves:
         show(loss_table(curve))
-    if not others.is_empty():
-        show(tables.counts_table(others))
     if len(points) > MOST_LINES and not arguments.all:
         show(_longest_lags(points))
-    elif points or not (curves or others.height):
+    elif points or not curves:
         show(tables.frontier_table(points))
     if line := incomplete(missing(results), results):
         show(line)

@@ -251,21 +251,6 @@ def _some(texts: Mapping[Point, str | None], sign: str = ": ") -> str:
     return "; ".join(lines[:MOST_NOTES]) + "; ..." * (len(lines) > MOST_NOTES)
 
 
-def counts_table(rows: pl.DataFrame) -> Listing:
-    """Return one line per task, lag, cell and recipe, from the columns of rows whose
-    tasks or cells are unknown here."""
-    same = ["task", "knobs", "lag", "cell", "recipe"]
-    widths = rows.group_by(*same, "units", maintain_order=True).agg(
-        pl.col("solved").sum(), pl.len()
-    )
-    counts = pl.format("{}:{}/{}", "units", "solved", "len").str.join(" ")
-    lines = widths.sort(*same, "units").group_by(same, maintain_order=True).agg(counts)
-    heads = [Column(head, folds=head == "knobs") for head in (*same, "solved")]
-    note = "Their frontier is fitted, too, once what the lines on stderr name is there."
-    title = "Members whose tasks or cells are not here, as their columns describe them"
-    return Listing(title, heads, lines.rows(), ("knobs", "recipe"), [note])
-
-
 def rows_table(rows: pl.DataFrame) -> Listing:
     """Return one line per member, with the swept values, and a word if a score is at chance."""
     rows, swept = _with_swept(rows)

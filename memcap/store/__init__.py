@@ -70,12 +70,6 @@ def no_rows(results: Path) -> UserError:
     )
 
 
-def unknown(results: Path) -> pl.DataFrame:
-    """Read the rows of a folder that `read` leaves out."""
-    rows = shards.read(results)
-    return rows.join(readable(rows).select("key"), "key", "anti", maintain_order="left")
-
-
 def readable(rows: pl.DataFrame) -> pl.DataFrame:
     """Return the rows whose task, network, recipe and rule exist; say on stderr how
     many others there are."""
