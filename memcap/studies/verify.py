@@ -16,7 +16,6 @@ from memcap.store import curves, shards
 from memcap.store.files import (
     BadFileError,
     check_weights,
-    is_stale,
     read_all,
     read_npz,
     read_table,
@@ -73,8 +72,6 @@ def verify(folder: Path, rows_only: bool = False) -> VerifyReport:
     archives = sorted(folder.rglob("weights/*.npz"))
     weights, bad_weights = read_all(archives, read_weights)
     wrong += _faults(bad_weights) + _wrong_weights(rows, weights) + _faults(bad_curves)
-    if not bad:  # a bad file may have their rows
-        wrong += _without_rows(rows, tables_of_curves)
     archives = sorted(folder.rglob("checkpoints/*.npz"))
     read_states = partial(read_npz, take=states_of)
     checkpoints, bad_checkpoints = read_all(archives, read_states)
@@ -136,19 +133,6 @@ def _wrong_weights(rows: pl.DataFrame, weights: Mapping[Path, Params]) -> list[s
             lines.append(f"weights/{population}.npz: {error}")
     for population, keys in missing.items():
         lines.append(f"weights/{population}.npz: no sound weights of {_some(keys)}")
-    return lines
-
-
-def _without_rows(
-    rows: pl.DataFrame, tables_of_curves: Mapping[Path, pl.DataFrame]
-) -> list[str]:
-    """Return a line for each file with curves of members without rows, unless a job may
-    yet write them."""
-    lines = []
-    for path, table in tables_of_curves.items():
-        keys = sorted(set(table["key"]) - set(rows["key"]))
-        if keys and is_stale(path):
-            lines.append(f"{path}: curves of {_some(keys)}, of which there is no row")
     return lines
 
 
