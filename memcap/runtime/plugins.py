@@ -20,7 +20,7 @@ from types import MappingProxyType, ModuleType
 from typing import Any, Generic, TypeVar, cast
 
 from memcap.knobs import UserError, alternatives
-from memcap.terminal.words import first_paragraph, patience
+from memcap.terminal.words import Waiting, first_paragraph
 
 T = TypeVar("T")
 _in_data: ContextVar[bool] = ContextVar("in_data", default=False)
@@ -101,7 +101,7 @@ def calling(what: str, module: str) -> Generator[None]:
     """Run code of a user's module: say `what` if it takes long, and raise UserError that
     says it if the code fails."""
     try:
-        with patience(what):
+        with Waiting(f"waits for {what}"):
             yield
     except UserError:
         raise

@@ -6,14 +6,13 @@ Rich is imported only to print a table, so that commands that only read start at
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import re
 import sys
 import textwrap
 import threading
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from shutil import get_terminal_size
@@ -30,7 +29,6 @@ COMMAND = re.compile(
     r"(?s)(.*?:) (memcap .+|cd .+ && memcap .+)"
 )  # words that end in a command
 EXAMPLE = re.compile(r"( +\S.*?  +)(\S.*)")  # an indented line of two columns
-SECONDS_OF_PATIENCE = 5.0
 HANGING = 6  # characters before the words of an example that stand below it
 UNBOUNDED = 1_000_000  # characters of a line that no screen limits
 SECONDS_OF_SILENCE = 2.0
@@ -110,18 +108,6 @@ def fill(text: str, width: int, first: str = "", indent: str = "") -> str:
 def complain(line: str) -> None:
     """Print a line on stderr, marked as memcap's."""
     print(fold(f"memcap: {line}", sys.stderr), file=sys.stderr)
-
-
-@contextlib.contextmanager
-def patience(what: str) -> Generator[None]:
-    """Say on stderr what is waited for, if it takes more than some seconds."""
-    timer = threading.Timer(SECONDS_OF_PATIENCE, complain, [f"waits for {what}"])
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 @cache
