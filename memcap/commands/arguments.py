@@ -20,13 +20,11 @@ NET = (
 PLACE = "folder of a study, or of many; or atlas, the rows that memcap publishes"
 
 
-def add_results(parser: argparse.ArgumentParser, otherwise: str = "") -> None:
-    """Add the argument `results`, the place of rows; `otherwise` says what the default
-    None means."""
-    about = f"{PLACE} (default: {otherwise or OUTPUTS})"
-    default = None if otherwise else OUTPUTS
+def add_results(parser: argparse.ArgumentParser) -> None:
+    """Add the argument `results`, the place of rows."""
+    about = f"{PLACE} (default: {OUTPUTS})"
     parser.add_argument(
-        "results", type=location, nargs="?", default=default, help=about
+        "results", type=location, nargs="?", default=OUTPUTS, help=about
     )
 
 
