@@ -8,6 +8,7 @@ import pytest
 from breadth import leave
 from own_programs import program
 from polars.testing import assert_frame_equal
+from study_files import GONE
 
 from memcap import figures, store
 from memcap.config.recipes import recommended
@@ -28,12 +29,9 @@ def test_published_rows_are_read_as_they_were_written(name):
     written = pl.read_parquet(tables()[name])
     assert rows.height == written.height > 5
     assert dict(rows.schema) == SCHEMA
-    # knobs that were taken out, with the one value that every row had
-    gone = {"initial_carry": {"fixed"}, "clip_by": {"norm"}, "floor": {None}}
-    gone["warmup_share"] = {None}
     for column in set(written.columns) - set(SCHEMA):
-        assert set(written[column]) == gone[column]
-    kept = written.drop(gone, strict=False)
+        assert set(written[column]) == GONE[column]
+    kept = written.drop(GONE, strict=False)
     assert_frame_equal(rows.select(kept.columns), kept, check_row_order=False)
 
 
