@@ -25,7 +25,6 @@ SEPARATORS = ",;\t|"  # that are found; where two are as frequent, the first
 # what is written as a number, whether or not it can be read as one
 NUMBER = r"^[-+\u2212]?\.?\d[\d.,' ]*([eE][-+]?\d+)?\s?%?$"
 YEAR_FIRST = r"^\d{4}-\d"
-CLOCK = r"^\d\d?:"  # a time without a date
 CLOCKS = ("%H:%M", "%H:%M:%S%.f", "%I:%M %p", "%I:%M:%S %p")
 
 
@@ -124,11 +123,9 @@ def _numbers(text: pl.Series) -> pl.Series:
 
 
 def times_of(text: pl.Series) -> pl.Series:
-    """Return the times that texts are: the year first, or only a time of the day. If
-    not all of them are without a zone, those with one are times, in UTC; the others
-    are null."""
+    """Return the times that texts are, with the year first. If not all of them are
+    without a zone, those with one are times, in UTC; the others are null."""
     text = text.str.replace_all("/", "-", literal=True).str.replace(r"(\d)T", "$1 ")
-    text = text.str.replace(r"^(\d\d?:)", "1970-01-01 $1")
     dates = pl.when(text.str.contains(YEAR_FIRST)).then(text)
     formats = ["%Y-%m-%d", *(f"%Y-%m-%d {clock}" for clock in CLOCKS)]
     local, in_zone = (

@@ -20,7 +20,7 @@ import polars as pl
 from memcap.knobs import UserError, names_of
 from memcap.own.doubts import doubts
 from memcap.own.file import AFTER, LARGEST, MOST, PARTS, checked, float_of
-from memcap.own.formats import CLOCK, NUMBER, has_names, read_frame, times_of
+from memcap.own.formats import NUMBER, has_names, read_frame, times_of
 from memcap.own.window import BLOCK, SERIES, STEP, WINDOW, cut
 from memcap.store import files
 from memcap.terminal.words import plural
@@ -512,14 +512,6 @@ def _in_order(table: _CheckedTable) -> pl.DataFrame:
                 " must hold numbers, or times as 2026-11-29 12:00, all with a zone or none"
             )
         frame = frame.with_columns(times.alias(step))
-        falls = (pl.col(step).diff() < 0).any().over(sequence)
-        if text.str.contains(CLOCK).all():
-            for name in frame.filter(falls)[sequence].head(1):
-                raise table.wrong(
-                    f"`{step}` (--step) holds times without a date, and falls within sequence"
-                    f" {name}: past midnight? Give dates, or put the lines in order and leave"
-                    f" it out (--drop {step})"
-                )
     frame = frame.sort(sequence, step, maintain_order=True)
     twice = frame.filter(pl.struct(sequence, step).is_duplicated())
     for first in twice.head(1).rows(named=True):
