@@ -10,6 +10,7 @@ from memcap.figures.style import COLOURS, write_below
 from memcap.knobs import UserError
 from memcap.own.losses import LossCurve, loss_curves
 from memcap.own.references import WINDOW
+from memcap.own.words import as_dict
 from memcap.terminal.words import plural
 
 STYLES = "--", ":", "-.", (0, (3, 1, 1, 1))  # of references
@@ -23,19 +24,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
             "no rows with task.criterion=best: nothing to draw; train them by: memcap fit FILE"
         )
     curve = max(curves, key=lambda curve: curve.lag)  # of several, the first
-    data = pl.DataFrame(
-        [
-            {
-                "units": width.units,
-                "validation": width.on_validation.mean,
-                "loss": width.mean,
-                "error": width.error,
-                "score": width.score,
-                "enough": width in curve.within,
-            }
-            for width in curve.widths
-        ]
-    )
+    data = pl.DataFrame(as_dict(curve)["widths"])
     return Drawn(_plot(curve, data), data)
 
 
@@ -52,7 +41,7 @@ def _plot(curve: LossCurve, data: pl.DataFrame) -> Figure:
     units = data["units"].to_list()
     errors = data["error"] if len(curve.folds) > 1 else None
     axes.plot(
-        units, data["validation"], color=COLOURS[0], marker="o", label="validation"
+        units, data["validation_loss"], color=COLOURS[0], marker="o", label="validation"
     )
     axes.errorbar(
         units,
