@@ -58,13 +58,6 @@ def sentences(curve: LossCurve) -> list[str]:
     chosen = curve.within[0]
     lines.append(f"Held-out {_score(curve, chosen)}.")
     lines += _memory(curve)
-    learnt = curve.learnt
-    if learnt is not None and learnt.units < chosen.units:
-        verb = "have" if learnt.units > 1 else "has"
-        lines.append(
-            f"{plural(learnt.units, 'unit')} {verb} learnt the training sequences (loss"
-            f" {learnt.train:.2g} there): more generalise better, as more sequences may do, too."
-        )
     if curve.widest_is_best:
         lines.append(
             "The widest net tried is still the best: wider ones may be better (--most)."
@@ -156,10 +149,7 @@ def _memory(curve: LossCurve) -> list[str]:
     for kind, loss in list(losses.items())[2:]:
         if not loss.beats(curve.without_state):
             continue
-        lowest = min(width.mean for width in curve.widths)
-        if lowest >= loss.mean:
-            lines.append(f"No net beats {NAMES[kind]}: {MEANINGS[kind]}.")
-        elif loss.is_nothing_of(constant):
+        if loss.is_nothing_of(constant):
             lines.append(f"By {NAMES[kind]} next to nothing is left: {MEANINGS[kind]}.")
         elif not curve.best.beats(loss):
             lines.append(f"Nets cannot be told from {NAMES[kind]}: {MEANINGS[kind]}.")
