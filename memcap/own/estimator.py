@@ -20,7 +20,6 @@ import numpy as np
 import polars as pl
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     check_array,
@@ -43,8 +42,6 @@ from memcap.own.task import FEWEST, own_task
 from memcap.own.words import as_dict
 from memcap.store.shards import OUTPUTS
 from memcap.terminal.words import InWords, plural, warn_once
-
-MOST_STARTS = 100_000  # that `random_state` chooses among
 
 
 @contextmanager
@@ -70,7 +67,6 @@ class SequenceNet:
             nowhere.
         workers: processes that train.
         progress: whether to show progress on stderr.
-        random_state: says which starts nets have; None: always the same ones.
 
     Attributes:
         units_: units of the net; if no width is enough, those of the best one.
@@ -88,7 +84,6 @@ class SequenceNet:
     folder: str | Path | None = None
     workers: int = 1
     progress: bool = False
-    random_state: Any = None
 
     def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
         """Train it.
@@ -123,7 +118,6 @@ class SequenceNet:
                 self.seeds,
                 Engine(workers=self.workers),
                 quiet=not self.progress,
-                first=self._first(),
             )
             if self.units is None:
                 curve = search.run()
@@ -139,12 +133,6 @@ class SequenceNet:
             rows = search.final(self.units_, recipe)
             self.net_ = best_net(rows, folder / "net", form)
         return self
-
-    def _first(self) -> int:
-        """Return the number of the first start."""
-        if self.random_state is None:
-            return 0
-        return int(check_random_state(self.random_state).randint(MOST_STARTS))
 
     def _sequences(self, X: Any, y: Any = None) -> Sequence[np.ndarray]:
         """Return sequences of whole numbers (T,) or of numbers (T, F); with `y` those

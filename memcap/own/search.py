@@ -60,7 +60,6 @@ class WidthSearch:
     seeds: int = 2  # nets of each width and fold
     engine: Engine = field(default_factory=Engine)  # how members share the machine
     quiet: bool = False  # show no progress
-    first: int = 0  # number of the first start of each width and fold
 
     def __post_init__(self) -> None:
         whole(self.most, "most", 1, MOST_UNITS)
@@ -134,7 +133,7 @@ class WidthSearch:
             task.longest_lag,
             model=Model(units=units),
             recipe=recipe,
-            seed=(self.first + seed) * REPEATS + fold,
+            seed=seed * REPEATS + fold,
             evaluation=self.evaluation,
         )
 

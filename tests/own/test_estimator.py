@@ -131,14 +131,6 @@ def test_a_mistake_is_an_error_of_values_before_anything_trains(how, inputs, sai
         memcap.SequenceClassifier(**how).fit(inputs, np.arange(20) % 2)
 
 
-def test_random_state_chooses_the_starts():
-    def first(state):
-        return memcap.SequenceClassifier(random_state=state)._first()
-
-    assert first(None) == 0
-    assert first(3) == first(3) == first(np.random.RandomState(3)) != first(4)
-
-
 def test_lists_of_like_and_unlike_lengths_are_read_alike(capsys):
     net = memcap.SequenceClassifier()
     unlike = [np.ones((2, 3)), np.ones((4, 3))]
