@@ -39,14 +39,13 @@ def _plot(curve: LossCurve, data: pl.DataFrame) -> Figure:
     low = curve.best.on_validation.mean
     axes.axhspan(low, low + curve.margin, color=COLOURS[0], alpha=0.15, lw=0)
     units = data["units"].to_list()
-    errors = data["error"] if len(curve.folds) > 1 else None
     axes.plot(
         units, data["validation_loss"], color=COLOURS[0], marker="o", label="validation"
     )
     axes.errorbar(
         units,
         data["loss"],
-        errors,
+        data["error"],
         color=COLOURS[3],
         marker="s",
         capsize=3,

@@ -577,8 +577,7 @@ def _size(table: _Table) -> str:
     longest = table.shape[1]
     steps = f"{longest:,} steps"
     if shortest < longest:
-        half = int(np.median(table.lengths))
-        steps = f"{shortest:,} to {steps} (half of them at most {half:,})"
+        steps = f"{shortest:,} to {steps}"
     return f"{table.name}: {plural(table.shape[0], 'sequence')} of {steps}"
 
 

@@ -50,7 +50,7 @@ def test_lines_in_any_order_are_sequences_and_names_are_numbers():
         "class_names": ["no", "yes"],
     }
     assert form.words == (
-        "frame: 2 sequences of 2 to 3 steps (half of them at most 2).",
+        "frame: 2 sequences of 2 to 3 steps.",
         "Inputs: 4 numbers a step: x, w (3 names).",
         "Target: y, one of 2 classes at the end of a sequence: no 50.0%, yes 50.0%.",
     )
