@@ -2,8 +2,10 @@
 PyTorch or Flax."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
+import jax
 import numpy as np
 from flax import nnx
 
@@ -197,10 +199,6 @@ def _flax_lstm(
 
 def _flat(prefix: str, tree: Any) -> Arrays:
     """Return the leaves of a nested dict, with keys joined by dots."""
-    if not isinstance(tree, dict):
-        return {prefix: tree}
-    return {
-        name: leaf
-        for key, branch in tree.items()
-        for name, leaf in _flat(f"{prefix}.{key}", branch).items()
-    }
+    leaves = jax.tree.leaves_with_path({prefix: tree})
+    join = partial(jax.tree_util.keystr, simple=True, separator=".")
+    return {join(path): leaf for path, leaf in leaves}
