@@ -1,11 +1,10 @@
-"""Send a study's rows and curves to W&B, while it trains (--follow) or long
-afterwards. If a run exists already, it is continued.
+"""Send a study's rows and curves to W&B, while it trains or long afterwards. If a run
+exists already, it is continued.
 
 Read more: memcap docs tracking
 """
 
 import sys
-import time
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from memcap.store import heartbeat, shards
 from memcap.store.shards import OUTPUTS, Study, is_published
 from memcap.store.status import studies
 from memcap.tracking import WANDB_MODES, Mirror, Tracking
-from memcap.tracking.mirror import SECONDS_BETWEEN_LOOKS
 
 OPTIONS = ("project", "entity", "wandb")  # that are knobs of tracking, too
 
@@ -25,7 +23,6 @@ def add_arguments(parser: ArgumentParser) -> None:
     about = "folder of a study, or of many (default: outputs)"
     add("results", type=location, nargs="?", default=OUTPUTS, help=about)
     add_strict(parser)
-    add("--follow", action="store_true", help="go on while jobs train in the folder")
     add("--project", help="W&B project (default: WANDB_PROJECT, or memcap)")
     add("--entity", help="W&B user or team (default: the account's)")
     about = "auto: online only where a key is present (default)"
@@ -33,7 +30,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Send one study after another, or follow one."""
+    """Send one study after another."""
     place = arguments.results
     options = {name: getattr(arguments, name) for name in OPTIONS}
     settings = typed(Tracking, {"mode": "wandb", **options}, "tracking")
@@ -43,12 +40,10 @@ def run(arguments: Namespace) -> None:
         raise UserError(
             f"{place}: these published rows belong to no study that could be sent; give a folder"
         )
-    if arguments.strict or not arguments.follow:
-        rows = shards.read(place, arguments.strict)
-        if rows.is_empty() and not arguments.follow:  # before a service starts
-            raise shards.no_rows(place)
-    for folder in [place] if arguments.follow or place.is_file() else studies(place):
-        mirrors = _mirrors(settings, folder, arguments.follow)
+    if shards.read(place, arguments.strict).is_empty():  # before a service starts
+        raise shards.no_rows(place)
+    for folder in [place] if place.is_file() else studies(place):
+        mirrors = _mirrors(settings, folder)
         if not mirrors:
             raise shards.no_rows(folder)
         for mirror in mirrors:
@@ -58,18 +53,9 @@ def run(arguments: Namespace) -> None:
                 print(left, file=sys.stderr)
 
 
-def _mirrors(settings: Tracking, folder: Path, follow: bool) -> list[Mirror]:
-    """Return a mirror of each study in a folder; if it is followed, once no job trains."""
-    mirrors: dict[str, Mirror] = {}
-    while True:
-        beats = heartbeat.read(folder).values()
-        tables, _ = shards.read_files(folder, below=False)
-        names = [name for table in tables.values() for name in table["study"]]
-        for name in dict.fromkeys([*names, *(beat.study for beat in beats)]):
-            if name not in mirrors:
-                mirrors[name] = Mirror(settings, Study(folder, name))
-        if not (follow and any(beat.alive for beat in beats)):
-            return list(mirrors.values())
-        for mirror in mirrors.values():
-            mirror.send()
-        time.sleep(SECONDS_BETWEEN_LOOKS)
+def _mirrors(settings: Tracking, folder: Path) -> list[Mirror]:
+    """Return a mirror of each study in a folder."""
+    tables, _ = shards.read_files(folder, below=False)
+    names = [name for table in tables.values() for name in table["study"]]
+    names += [beat.study for beat in heartbeat.read(folder).values()]
+    return [Mirror(settings, Study(folder, name)) for name in dict.fromkeys(names)]

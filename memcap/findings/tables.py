@@ -80,7 +80,6 @@ __all__ = [
     "task_of_row",
     "u90",
     "width",
-    "wilson",
 ]
 LINE = 110  # characters of a line of a page
 
