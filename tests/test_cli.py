@@ -277,7 +277,9 @@ def test_an_answer_is_measured_where_it_was_not(tmp_path, monkeypatch, flag):
         assert asked.out == memcap(tmp_path, *words, *flag).out
         assert "trained" in asked.err
     else:
-        assert asked.out.startswith("trained\nlatch (symbols=3) at lag 7: 2 units. ")
+        assert asked.out.startswith(
+            "trained\nlatch (symbols=3) at lag 7 alone: 2 units. "
+        )
     memcap(tmp_path, *words, *flag, "--measure")
     assert len(trained) == 1
 
