@@ -17,7 +17,6 @@ import inspect
 import io
 import itertools
 import json
-import math
 import re
 import shlex
 import statistics
@@ -391,24 +390,27 @@ def studies() -> str:
 def designs() -> str:
     """Tabulate the cost of each design, and how wide and how right its intervals are."""
     report = json.loads((ROOT / "docs" / "designs.json").read_text())
-    results = pl.DataFrame(report["results"])
-    means = results.group_by("kind", "line", "design", maintain_order=True).agg(
-        pl.col("steps", "width", "held").mean()
+    of = "kind", "line", "design"
+    means = pl.DataFrame(report["results"]).group_by(*of, maintain_order=True)
+    steps = pl.col("steps") / pl.col("steps").filter(design="bisect, 8 seeds").first()
+    shown = means.agg(pl.col("steps", "width", "held").mean()).with_columns(
+        steps.over("kind", "line"), pl.col("width").exp(), pl.col("held") * 100
     )
-    names = means["design"].unique(maintain_order=True).to_list()
     lines = []
-    for (kind, line), own in means.group_by("kind", "line", maintain_order=True):
-        of = {row["design"]: row for row in own.iter_rows(named=True)}
-        base = of["bisect, 8 seeds"]["steps"]
+    for (design,), own in shown.group_by("design", maintain_order=True):
         cells = (
-            f"{of[name]['steps'] / base:.2f}, {math.exp(of[name]['width']):.2f},"
-            f" {of[name]['held']:.0%}"
-            for name in names
+            f"{own[name].min():{form}} to {own[name].max():{form}}"
+            for name, form in (("steps", ".2f"), ("width", ".2f"), ("held", ".0f"))
         )
-        lines.append((f"{line}, {kind}", *cells))
+        lines.append((design, *cells))
     plan = report["plan"]
-    count = f"{plan['simulated']} simulated and {plan['replayed']} replayed studies of each line."
-    return f"{table(('line', *names), lines)}\n\n{count}"
+    lots = shown.select("kind", "line").unique().height // 2
+    heads = "design", "steps", "ratio of the ends", "holds the truth, %"
+    count = (
+        f"Each range is over {lots} lines of the atlas, each of them simulated"
+        f" {plan['simulated']} times and replayed {plan['replayed']} times."
+    )
+    return f"{table(heads, lines)}\n\n{filled(count)}"
 
 
 def tables_of_rows() -> str:
@@ -503,23 +505,27 @@ def colab() -> str:
 
 
 def proofs() -> str:
-    """Count the verdicts on the published nets: by task, where nothing comes before what
+    """Count the nets of each task that are proved right: where nothing comes before what
     counts, and where filler may."""
     rows = pl.read_csv(folder("nets") / "proofs.csv")
-    verdicts = ("proved", "counterexample", "unknown")
     lines = []
     for (task,), nets in rows.group_by("task", maintain_order=True):
         by_net = nets.group_by("key", maintain_order=True)
         # a net that is wrong with nothing before has no second row
         parts = by_net.first(), by_net.last()
-        numbers = [
-            part.filter(verdict=each).height for part in parts for each in verdicts
-        ]
-        seconds = f"{nets['seconds'].sum():.0f}"
-        lines.append((task, len(parts[0]), *numbers, seconds))
-    heads = "proved", "wrong", "unknown"
-    wherever = "proved wherever", "wrong somewhere", "unknown"
-    return table(("task", "nets", *heads, *wherever, "seconds"), lines)
+        proved = [part.filter(verdict="proved").height for part in parts]
+        wrong = parts[1].filter(verdict="counterexample").height
+        if any(proved):
+            lines.append((task, len(parts[0]), *proved, wrong))
+    heads = "task", "nets", "proved", "proved wherever", "wrong somewhere"
+    nets = rows["key"].n_unique()
+    others = rows["task"].n_unique() - len(lines)
+    text = (
+        f"Of {nets} published nets, {sum(line[2] for line in lines)} are proved right where nothing"
+        f" comes before what counts, and {sum(line[3] for line in lines)} wherever it begins; no"
+        f" net of {others} further tasks is."
+    )
+    return f"{filled(text)}\n\n{table(heads, lines)}"
 
 
 def one_unit_proved() -> str:

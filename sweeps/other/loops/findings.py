@@ -7,14 +7,29 @@ from scipy.stats import binomtest
 from memcap.findings.tables import filled, passed_column, rows_of, table, task_label
 
 
-def loops() -> str:
-    """How often a net's verdict differs between XLA's loop and the LSTM in C on the same seeds."""
+def both_loops() -> pl.DataFrame:
+    """Return the nets with their verdicts by XLA's loop and by the LSTM in C, on the same seeds."""
     ours, native = (
         rows_of(f"loops/{loop}").with_columns(passed_column())
         for loop in ("while", "native")
     )
     native = native.select("key", "steps", "passed")
-    members = ours.join(native, "key", validate="1:1", suffix="_native")
+    return ours.join(native, "key", validate="1:1", suffix="_native")
+
+
+def in_short() -> str:
+    """Count the nets with another verdict by the other loop."""
+    members = both_loops()
+    *_, other, _ = counts_of(members)
+    return filled(
+        f"Of {members.height} nets, {other} have another verdict by XLA's loop (`while`) than by"
+        " the LSTM in C (`native`), on the same seeds."
+    )
+
+
+def loops() -> str:
+    """How often a net's verdict differs between XLA's loop and the LSTM in C on the same seeds."""
+    members = both_loops()
     lines = []
     for (task, knobs, lag), own in members.group_by(
         "task", "knobs", "lag", maintain_order=True
@@ -59,4 +74,4 @@ def counts_of(members: pl.DataFrame) -> list[int]:
     return [members.height, *(count.sum() for count in counts)]
 
 
-TABLES = {"loops": loops}
+TABLES = {"loops": loops, "loops in short": in_short}
