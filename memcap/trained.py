@@ -16,13 +16,6 @@ from memcap.runtime import jax_setup
 from memcap.tasks import Task
 from memcap.terminal.words import plural
 
-Change = Callable[[Any, jax.Array, Any], Any]
-
-
-def unchanged(carry: Any, step: jax.Array, operands: Any) -> Any:
-    """Leave the carry as it is: a `Change` of `Trained.trace`."""
-    return carry
-
 
 class Trace(NamedTuple):
     """A run with all its states. T steps, B sequences."""
@@ -56,7 +49,7 @@ class Trained:
                 inputs, initial_carry=carry, return_carry=True
             )
         )
-        self._trace = jax.jit(partial(_trace, build), static_argnums=0)
+        self._trace = jax.jit(partial(_trace, build))
 
     def __repr__(self) -> str:
         member = self.member
@@ -76,8 +69,6 @@ class Trained:
         with the batch first; an LSTM's is (c, h), and with several layers there is one
         per layer, from the inputs up."""
         return self.network.carry(batch)
-
-    zero_carry = initialize_carry  # its earlier name
 
     def run(self, inputs: Any, carry: Any = None) -> tuple[np.ndarray, Any]:
         """Run whole sequences.
@@ -117,25 +108,13 @@ class Trained:
             carry, outputs = self._step(self.weights, carry, inputs)
         return np.asarray(outputs), carry
 
-    def trace(
-        self,
-        inputs: Any,
-        carry: Any = None,
-        *,
-        reset: Any = None,
-        change: Change = unchanged,
-        operands: Any = (),
-    ) -> Trace:
+    def trace(self, inputs: Any, carry: Any = None, *, reset: Any = None) -> Trace:
         """Run whole sequences step by step, and keep every state.
 
         Args:
             inputs: as for `run`.
             carry: state to start from; None: `initialize_carry`.
             reset: (T,) bool, true at steps before which the state is set to zero; None: never.
-            change: applied to the state after each step: (carry, () int step, operands)
-                -> carry, with the same shapes and dtypes. The same function object
-                compiles once.
-            operands: a pytree of arrays for `change`.
 
         Raises:
             ValueError: inputs of another shape.
@@ -144,10 +123,8 @@ class Trained:
         carry = self._carry(carry, inputs.shape[1])
         reset = jnp.zeros(len(inputs), bool) if reset is None else jnp.asarray(reset)
         with jax_setup.precision():
-            run = self._trace(change, self.weights, carry, inputs, reset, operands)
+            run = self._trace(self.weights, carry, inputs, reset)
         return Trace(*jax.tree.map(np.asarray, run))
-
-    follow = trace  # its earlier name
 
     def _carry(self, carry: Any, batch: int) -> Any:
         """Return the given state, if it fits the number of sequences; the initial one
@@ -203,21 +180,14 @@ def of_arrays(arrays: Arrays, task: Task, lag: int) -> Trained:
 
 
 def _trace(
-    build: Callable,
-    change: Change,
-    weights: Any,
-    carry: Any,
-    inputs: jax.Array,
-    reset: Any,
-    operands: Any,
+    build: Callable, weights: Any, carry: Any, inputs: jax.Array, reset: Any
 ) -> Any:
     def step(carry: Any, row: Any) -> tuple[Any, Any]:
-        t, x, cut = row
+        x, cut = row
         carry = jax.tree.map(
             lambda leaf: jnp.where(cut, jnp.zeros_like(leaf), leaf), carry
         )
         carry, hidden, outputs = build(weights).step_with_hidden(carry, x)
-        carry = change(carry, t, operands)
         return carry, (outputs, hidden, carry)
 
-    return lax.scan(step, carry, (jnp.arange(len(inputs)), inputs, reset))[1]
+    return lax.scan(step, carry, (inputs, reset))[1]

@@ -8,4 +8,3 @@ from memcap.loops.c_library import COMPILER
 
 HAS_COMPILER = shutil.which(COMPILER) is not None
 needs_compiler = pytest.mark.skipif(not HAS_COMPILER, reason="no C compiler")
-EMPTY_PATH = {"PATH": ""}  # where no compiler is found

@@ -12,7 +12,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 from command import memcap
-from test_imports import FLOORS
 
 import memcap as face
 
@@ -132,10 +131,6 @@ def test_the_readmes_python_lines(tmp_path, monkeypatch, capsys, lag):
     assert names["outputs"][-1, 0].argmax() == 1
     said = capsys.readouterr().out
     assert f"latch at every lag up to {lag}: 1 unit." in said
-
-
-def test_the_order_of_layers_is_that_of_the_imports():
-    assert "\n".join(FLOORS) in PAGE
 
 
 def test_the_map_names_all_of_the_package():

@@ -22,9 +22,8 @@ from command import installed, memcap
 from memcap import commands, figures
 from memcap.launch.app import compose_jobs
 from memcap.launch.errors import PLUGINS
-from memcap.store import curves, shards
+from memcap.store import shards
 from memcap.tasks import task_classes
-from memcap.tracking import mirror
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
@@ -122,21 +121,6 @@ def test_the_python_lines_of_tracking(tmp_path, monkeypatch, capsys):
     short = "units=[1, 2], budget=20, sequences=16, stretch=1)"
     exec(lines.replace("units=[1, 2])", short), {})
     assert re.search(r"^W&B: \d+ runs in ", capsys.readouterr().out, re.MULTILINE)
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        f"at most {curves.MOST_POINTS} points",
-        f"the {curves.MOST_RUNNING} that have trained longest",
-        f"rewritten every {curves.SECONDS_BETWEEN_WRITES:g} seconds",
-        f"trains longer than {curves.RUNNING_AFTER:g} seconds",
-        f"every {mirror.SECONDS_BETWEEN_POINTS:g} seconds",
-        f"{mirror.SECONDS_AT_THE_END:g} seconds at most",
-    ],
-)
-def test_the_page_of_tracking_says_the_numbers_of_the_code(words):
-    assert words in " ".join(text_of("docs/tracking.md").split())
 
 
 def members(line):

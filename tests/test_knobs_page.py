@@ -8,8 +8,7 @@ import pytest
 from command import memcap
 from own_programs import program
 
-from memcap.launch.jobs import GROUPS, JOB_KEYS
-from memcap.tasks import task_classes
+from memcap.launch.jobs import GROUPS
 
 ROOT = Path(__file__).parents[1]
 OWN = """from dataclasses import dataclass
@@ -33,16 +32,6 @@ def knobs():
 def test_the_page_is_current(knobs):
     page = (ROOT / "docs" / "knobs.md").read_text(encoding="utf-8")
     assert knobs.page() == page, "run: python docs/knobs.py"
-
-
-def test_every_knob_is_there_with_a_meaning(knobs):
-    listed = [knob for group in knobs.groups().values() for knob in group]
-    assert all(all(texts) for texts in listed)
-    names = [name for name, *_ in listed]
-    classes = [*GROUPS.items(), *(("task", cls) for cls in task_classes().values())]
-    of_groups = [f"{group}.{f.name}" for group, cls in classes for f in fields(cls)]
-    alone = {*JOB_KEYS} - {"task", *GROUPS}
-    assert sorted(names) == sorted([*of_groups, "task.lag", "task.length", *alone])
 
 
 def test_the_help_of_train_names_every_key(tmp_path):

@@ -3,17 +3,11 @@
 CI has it judged by mlcroissant and cffconvert, too, which are not installed here.
 """
 
-import json
 import re
 from pathlib import Path
 
-import polars as pl
 import pytest
 from own_programs import program
-from study_files import GONE
-
-from memcap.findings import papers
-from memcap.store.shards import sweeps, tables
 
 ROOT = Path(__file__).parents[1]
 
@@ -26,29 +20,6 @@ def metadata():
 
 def test_it_is_as_its_sources_are(metadata, capsys):
     assert metadata.main(["--check"]) == 0, capsys.readouterr().out
-
-
-def test_croissant_names_each_table_and_each_column():
-    about = json.loads((ROOT / "sweeps" / "croissant.json").read_text())
-    *files, together = about["distribution"]
-    (records,) = about["recordSet"]
-    names = [file["contentUrl"] for file in files]
-    assert names == [file["@id"] for file in files] == together["includes"]
-    published = tables()
-    assert [sweeps() / name for name in names] == [
-        path for name, path in published.items() if name not in papers()
-    ]
-    types = {
-        "sc:Text": pl.String,
-        "sc:Integer": pl.Int64,
-        "sc:Float": pl.Float64,
-        "sc:Boolean": pl.Boolean,
-        "sc:DateTime": pl.Datetime("us", "UTC"),
-    }
-    fields = {field["name"]: types[field["dataType"]] for field in records["field"]}
-    for path in published.values():
-        columns = pl.read_parquet_schema(path).items()
-        assert {k: v for k, v in columns if k not in GONE} == fields, path
 
 
 def test_the_lock_has_a_hash_of_each_library_and_names_no_host():

@@ -14,7 +14,7 @@ from memcap import figures, store
 from memcap.config.recipes import recommended
 from memcap.frontiers.frontier import fit_all_recipes
 from memcap.store.rows import SCHEMA, one_per_key
-from memcap.store.shards import ATLAS, folder, rows_file, rows_files, sweeps, tables
+from memcap.store.shards import ATLAS, rows_file, rows_files, sweeps, tables
 
 DRAWN = sorted(sweeps().rglob("figures/*.csv"))
 
@@ -69,32 +69,3 @@ def test_a_delay_line_is_recommended_the_recipe_that_was_best_there():
         )
         assert chosen is not None, (task, lag)
         assert chosen.fit.u90.low <= best.fit.u90.high, (task, lag, best.recipe.name)
-
-
-LOOPS = sorted(path.parent for path in folder("loops").glob("*/rows.parquet"))
-
-
-def test_the_atlas_says_how_many_rows_it_has_what_they_cost_and_which_were_trained_in_c():
-    rows = store.read(rows_file(ATLAS))
-    text = folder(ATLAS).with_suffix(".yaml").read_text(encoding="utf-8")
-    in_c = rows.filter(kernel="native")
-    from_half, from_one = (
-        in_c.filter(recipe=name).height
-        for name in ("curriculum_chrono", "curriculum_from_one")
-    )
-    assert from_half + from_one == in_c.height
-    assert rows.filter(recipe="curriculum_from_one").height == from_one
-    sentence = (
-        f"by curriculum_chrono {from_half}, and all of curriculum_from_one, were trained by the"
-        " LSTM in C"
-    )
-    assert sentence in text
-    assert f"# Costs: {rows['run_seconds'].sum() / 3600:.0f} hours" in text
-    assert f": {rows.height:,} members.\n" in text
-
-
-def test_the_loops_were_compared_on_the_same_members():
-    assert {path.name for path in LOOPS} == {"while", "native"}
-    tables = [store.read(path) for path in LOOPS]
-    assert [set(rows["loop"]) for rows in tables] == [{path.name} for path in LOOPS]
-    assert len({frozenset(rows["key"]) for rows in tables}) == 1

@@ -107,26 +107,6 @@ def test_a_trace_has_every_state(loaded):
     assert_close(reset[4:], net.run(inputs[4:])[0])
 
 
-def test_earlier_names_of_methods_stay():
-    assert memcap.Trained.follow is memcap.Trained.trace
-    assert memcap.Trained.zero_carry is memcap.Trained.initialize_carry
-
-
-def halved_after(carry, step, last):
-    factor = jax.numpy.where(step == last, 0.5, 1)
-    return jax.tree.map(lambda leaf: factor * leaf, carry)
-
-
-def test_a_change_is_made_after_its_step(loaded):
-    member, net = loaded
-    inputs = inputs_of(member)
-    found = net.trace(inputs, change=halved_after, operands=np.int32(3))
-    first, carry = net.run(inputs[:4])
-    second, end = net.run(inputs[4:], jax.tree.map(lambda leaf: leaf / 2, carry))
-    assert_close(found.outputs, np.concatenate([first, second]))
-    assert_close(jax.tree.map(lambda leaf: leaf[-1], found.carries), end)
-
-
 NO_STEPS = "must have at least one step of one sequence"
 
 

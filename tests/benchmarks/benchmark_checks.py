@@ -1,9 +1,7 @@
 """Helpers of the benchmarks' tests: small shapes and random batches, contestants in
 this process, and a target for workers."""
 
-import os
 import pkgutil
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -73,23 +71,3 @@ class Local:
     def timed(self, method: str, *arguments: Any) -> Seconds:
         self.call(method, *arguments)
         return Seconds(1.0, 1.0)
-
-
-class Target:
-    """A target that the tests let a worker process build."""
-
-    def __init__(self, number: int):
-        self.number = number
-
-    def add(self, other: int) -> int:
-        print("a library that prints")
-        return self.number + other
-
-    def fail(self) -> None:
-        raise ValueError("no such thing")
-
-    def cores(self) -> list[int]:
-        return sorted(os.sched_getaffinity(0))
-
-    def die(self) -> None:
-        sys.exit(3)

@@ -76,26 +76,6 @@ def everywhere(name, compiling, step):
     return [Cell(name, *place, compiling, step) for place in PLAN.places]
 
 
-def test_a_bilinear_cost_is_added_up_exactly():
-    def seconds(length, units):
-        return 0.3 + 2.0 * length + 0.7 * units + 0.1 * length * units
-
-    exact = sum(seconds(t, u) for t in PLAN.lengths("delay_line") for u in PLAN.units)
-    assert PLAN.lengths("delay_line") == [12, 14, 18, 32, 64]
-    sampled = {cell: seconds(*cell) for cell in PLAN.cells("delay_line")}
-    assert PLAN.total("delay_line", sampled) == pytest.approx(exact)
-
-
-def test_a_peer_compiles_each_model_linen_each_cell_and_memcap_each_width():
-    programs = {"keras": 1920, "linen": 1920 / 8, "memcap": 2 * 24}
-    found = [cell for name in programs for cell in everywhere(name, 2.0, 1e-3)]
-    assert PLAN.runs == 1920
-    for name, number in programs.items():
-        seconds, _ = frontier.whole(PLAN, found, name)
-        assert seconds == pytest.approx(2.0 * number)
-    assert frontier.whole(PLAN, found, "keras")[1] == pytest.approx(PLAN.runs)
-
-
 def test_equal_work_is_shared_by_the_workers_and_memcap_pays_for_all_else():
     found = everywhere("keras", 0.0, 1e-3) + everywhere("memcap", 2.0, 0.5e-3)
     studies = {"sample": Study(160, wall=60.0, training=80.0, compiling=20.0)}

@@ -28,17 +28,6 @@ def test_a_wrong_gradient_is_caught():
         gate.check_gradients(workers, ours, weights(LAST), batches(LAST, 2))
 
 
-@pytest.mark.parametrize("broken", [np.nan, np.inf])
-def test_numbers_that_are_none_and_arrays_of_another_shape_are_caught(broken):
-    one, other, turned = ((1.0, weights(LAST)) for _ in range(3))
-    other[1]["readout"]["bias"][0] = broken
-    turned[1]["cell"]["kernel"] = turned[1]["cell"]["kernel"].T
-    found = {"readout/bias": other, "loss": (broken, one[1]), "cell/kernel": turned}
-    for told, values in found.items():
-        with pytest.raises(gate.GateError, match=told):
-            gate.agree("it", values, one, 5e-6)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(("lr", "clip"), [(0.011, 0.05), (0.01, 1e-7)])
 def test_another_rate_or_clip_is_caught(lr, clip):
@@ -51,12 +40,6 @@ def test_another_rate_or_clip_is_caught(lr, clip):
         worker.call("load", batches(LAST, 16))
     with pytest.raises(gate.GateError, match=r"^linen: after 16 steps"):
         gate.check_training(workers, weights(LAST), 16)
-
-
-def test_distance_is_relative_and_in_double_precision():
-    apart = gate.distance([3.0, 4.0 + 5e-13], [3.0, 4.0])
-    assert apart == pytest.approx(1e-13, rel=1e-2)
-    assert gate.flat(gate.double(weights(LAST))).dtype == np.float64
 
 
 def test_a_gradient_that_is_wrong_as_a_whole_is_caught():

@@ -115,10 +115,3 @@ def test_without_an_accelerator_nothing_is_measured(monkeypatch, tmp_path):
     with pytest.raises(SystemExit, match="no accelerator"):
         runner.main(["accelerator", "--out", str(tmp_path)])
     assert not list(tmp_path.iterdir())
-
-
-def test_a_full_run_needs_everyone(linen_alone, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        runner.main(["step"])
-    assert stopped.value.code == 1
-    assert "pip install '.[bench]'" in capsys.readouterr().err

@@ -175,62 +175,6 @@ def test_a_need_is_open_where_nine_in_ten_pass_at_no_width():
         assert need.is_met
 
 
-def test_a_number_says_how_many_steps_it_took_if_more_than_the_others_had():
-    counts = {1: (0, 8), 2: (8, 8)}
-    longer = table(of_cell("GRUCell", counts, budget=24_000))
-    (need,) = cell_map.needs(longer)
-    assert need.budget == " in 24,000 steps"
-    words = [text.get_text() for text in cell_map.draw(longer).figure.axes[0].texts]
-    assert any(text.endswith("] in 24k") for text in words)
-    (need,) = cell_map.needs(table(of_cell("GRUCell", counts, budget=3000)))
-    assert need.budget == ""
-
-
-def test_a_last_input_is_a_symbol_unless_inputs_are_numbers():
-    """Of one input, or of four by a convolution; a last number keeps its four bytes."""
-    cells = {"GRUCell": 0, "gla": 1, "gla+conv4": 3, "mlstm": 1, "slstm+conv4": 3}
-    recall = task_class("mqar")()
-    found = {cell: cell_map.last_symbols(cell, recall) for cell in cells}
-    assert found == cells
-    assert cell_map.last_symbols("gla", task_class("adding")()) == 0
-
-
-def test_what_is_followed_no_further_than_trained_has_a_place_of_its_own():
-    counts = {1: (8, 8), 2: (8, 8), 3: (8, 8)}  # at the trained length
-    judged = {"evaluation_until": "steady", "stretch": 4, "steady": {1: 0, 2: 0}}
-    needs = cell_map.needs(table(of_cell("GRUCell", counts, "parity", **judged)))
-    assert {need.place: need.point.solved for need in needs} == {
-        "parity, lag 5": (8, 8, 8),
-        "parity, lag 5, also 4 times as long": (0, 0, 8),
-    }
-
-
-def test_a_box_says_what_is_needed_and_is_dark_where_that_may_be_least(rows):
-    axes = cell_map.draw(rows).figure.axes[0]
-    cells = [text.get_text() for text in axes.get_yticklabels()][1:]
-    places = [text.get_text() for text in axes.get_xticklabels()]
-    column = places.index("latch, lag\N{NO-BREAK SPACE}5")
-    words = {}
-    for text in axes.texts:
-        x, y = text.get_position()
-        if x == column and y > -0.5 and "[" not in text.get_text():
-            words[cells[round(y)]] = text.get_text()
-    assert words == {
-        "GRUCell": "20 to 24",
-        "LRU, bare": "24 to 32",
-        "delta_net, bare": "65 to 129",  # of which one is its last input, a symbol
-        "SimpleCell": "> 32",
-        "minGRU": "no: 0.50",
-    }
-    dark = {
-        cells[round(box.get_y() + box.get_height() / 2)]
-        for box in axes.patches
-        if round(box.get_x() + box.get_width() / 2) == column
-        and sum(box.get_facecolor()[:3]) < 2
-    }
-    assert dark == {"GRUCell", "LRU, bare"}
-
-
 def test_a_guests_state_is_counted_where_it_does_not_grow_with_the_width():
     assert memcap.answer("parity", 16, cell="odd_cells:FixedCarry").units is None
 

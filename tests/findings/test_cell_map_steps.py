@@ -49,28 +49,3 @@ def test_nets_are_counted_with_other_seeds_where_these_have_the_width():
     assert narrow == (12, 96, 0, 4, 3, 4)
     assert wide == (16, 128, 2, 4, 1, 12)
     assert SEEDS.in_words(found, "_after") == "4 of 16"
-
-
-def test_a_delay_line_passes_if_it_is_right_on_longer_streams_too():
-    nets = pl.DataFrame(
-        {
-            "task": ["delay_line", "delay_line", "copy"],
-            "solved": [True, True, True],
-            "steady": [False, True, False],
-            "steps_to_solve": [100, 200, 300],
-            "steps_to_steady": [None, 250, None],
-        }
-    ).with_columns(load("cell_map").AS_ON_MAP)
-    assert nets["solved"].to_list() == [False, True, True]
-    assert nets["steps_to_solve"].to_list() == [None, 250, 300]
-
-
-def test_a_curve_has_a_gap_where_no_width_is_enough():
-    bits = {"lstm": [8, None, 32], "LRU": [8, None, 32], "gla": [None, None, None]}
-    needs = [
-        {"cell": cell, "each": 2**k, "bits": need}
-        for cell, own in bits.items()
-        for k, need in enumerate(own)
-    ]
-    found = list(STEPS.curves(pl.DataFrame(needs), "each", "bits"))
-    assert found == [("lstm", [(1, 8), (2, None), (4, 32)], "lstm, LRU")]

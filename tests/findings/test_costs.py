@@ -116,31 +116,3 @@ def test_a_cluster_that_is_off_widens_the_interval_more_than_its_points_alone_wo
 
 
 # Their figure
-
-
-def test_the_numbers_drawn_are_the_frontiers(rows):
-    points = measured(rows)
-    drawn = atlas.draw(rows)
-    marks = [x for x in drawn.figure.axes[0].lines if x.get_linestyle() == "None"]
-    seen = [pair for line in marks for pair in zip(*line.get_data(), strict=True)]
-    widths = [(p.references.bits, p.fit.u90.units) for p in points]
-    assert sorted(seen) == [pytest.approx(pair) for pair in sorted(widths)]
-    assert drawn.data["u90"].to_list() == [p.fit.u90.units for p in points]
-    slopes = {cost.family: cost.slope for cost in atlas.costs(points)}
-    assert (
-        dict(drawn.data.drop_nulls("slope").select("family", "slope").rows()) == slopes
-    )
-
-
-def test_a_familys_line_ends_where_its_marks_do(rows):
-    points = measured(rows)
-    axes = atlas.draw(rows).figure.axes[0]
-    lines = [line for line in axes.lines if line.get_label() == "_cost"]
-    named = {text.get_text() for text in axes.get_legend().texts}
-    assert len(lines) == 2
-    for cost, line in zip(atlas.costs(points), lines, strict=True):
-        bits = [p.references.bits for p in points if atlas.family(p) == cost.family]
-        x, y = line.get_data()
-        assert (x[0], x[-1]) == pytest.approx((min(bits), max(bits)))
-        assert y[-1] == pytest.approx(cost.units(max(bits)))
-        assert f"{cost.family}: {atlas.sentence(cost)}" in named

@@ -1,7 +1,5 @@
 """Every paper: a study, rows that were published, and the figure and verdicts that they give."""
 
-import ast
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -170,27 +168,3 @@ def test_what_was_read_at_second_hand_is_marked(name):
     read = "".join(claim.where for claim in paper.claims)
     second_hand = "second-hand" in read or "summaries" in read
     assert (paper.read == "notes") == second_hand
-
-
-def test_findings_import_what_strangers_import():
-    """They, and the files beside them that they import, but for the pictures, which
-    import what those of the package do."""
-    libraries = {*sys.stdlib_module_names, "matplotlib", "numpy", "polars", "scipy"}
-    ours = ("memcap.cells", "memcap.figures", "memcap.findings", "memcap.tasks")
-    files = [findings.folder(name) / "findings.py" for name in findings.names()]
-    for file in files:
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.Import):
-                modules = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module == "picture":
-                continue
-            elif isinstance(node, ast.ImportFrom) and node.level:
-                files.append(file.with_name(f"{node.module}.py"))
-                continue
-            elif isinstance(node, ast.ImportFrom):
-                modules = [node.module]
-            else:
-                continue
-            for module in modules:
-                known = module.partition(".")[0] in libraries or module == "memcap"
-                assert known or module.startswith(ours), (file, module)

@@ -12,47 +12,7 @@ from study_rows import at_lengths, group, seeds, table
 from task_checks import draw as draw_batch
 
 from memcap.findings import load, without_order
-from memcap.launch.app import compose_jobs
 from memcap.tasks.bandlimited_delay import BandlimitedDelay
-
-
-def members_of(study):
-    (job,) = (job for jobs in compose_jobs([f"sweeps=papers/{study}"]) for job in jobs)
-    return job.members
-
-
-def test_nets_of_bai2018_have_10_000_parameters():
-    """Of an LSTM with one bias a gate: 4 u (n + u + 1), and a read-out of 8 (u + 1)."""
-    sizes = {
-        (m.task.features, m.model.units): m.architecture.parameters()
-        for m in members_of("bai2018")
-    }
-    nets = (1, 48), (10, 44)
-    assert sizes == {(n, u): 4 * u * (n + u + 1) + 8 * (u + 1) for n, u in nets}
-
-
-def test_the_net_of_voelker2019_has_its_parameters():
-    """41,305, as their code prints: 4 u (1 + u + 1), and a read-out of 5 (u + 1)."""
-    theirs = [m for m in members_of("voelker2019") if m.recipe.init == "keras"]
-    assert {m.architecture.parameters() for m in theirs} == {41_305}
-    assert {(m.lag, m.length) for m in theirs} == {(25, 62), (100, 250), (400, 1000)}
-
-
-def test_all_cells_of_gu2023_have_the_same_carry_numbers():
-    numbers = {}
-    for m in members_of("gu2023"):
-        place = m.task.name, m.model.cell
-        numbers.setdefault(place, set()).add(m.architecture.carry_numbers())
-    study = load("gu2023")
-    assert set(numbers) == set(product(study.TASKS, study.NAMES))
-    assert all(sizes == {8, 16, 32, 64} for sizes in numbers.values())
-
-
-@pytest.mark.parametrize(
-    ("depth", "types", "units"), [(3, 2, 6), (3, 128, 60), (5, 8, 40), (5, 128, 100)]
-)
-def test_hewitt2020_has_the_widths_of_the_published_configurations(depth, types, units):
-    assert load("hewitt2020").width(depth, types) == units
 
 
 def recalled(cell, units, pairs, rewrites, strength=1.0, trials=300):

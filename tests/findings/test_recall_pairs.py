@@ -10,62 +10,6 @@ from memcap.findings.tables import rows_of
 RECALL = load("recall_pairs")
 
 
-def some(units, passed, nets=4, budget=3000, cell="GRUCell"):
-    """Nets of a GRU that recall four pairs, of which some pass."""
-    keys = [f"{cell}{units}.{budget}.{k}" for k in range(nets)]
-    solved = [True] * passed + [False] * (nets - passed)
-    return pl.DataFrame({"key": keys, "solved": solved}).with_columns(
-        task=pl.lit("mqar"),
-        knobs=pl.lit('{"pairs": 4, "symbols": 8}'),
-        lag=pl.lit(8),
-        length=pl.lit(16),
-        cell=pl.lit(cell),
-        carry_numbers=pl.lit(units),
-        budget=pl.lit(budget),
-        curriculum=pl.lit(0.15),
-        lr=pl.lit(0.02),
-        seed=pl.lit(0),
-    )
-
-
-def heights(drawn):
-    """The heights of the marks of the picture's first panel, by whether they are open."""
-    panel = drawn.figure.axes[0]
-    marks = [line for line in panel.lines if line.get_marker() in ("o", "s")]
-    return [(m.get_ydata()[0], m.get_markerfacecolor() == "white") for m in marks]
-
-
-def test_a_state_is_enough_for_nine_in_ten_of_three_nets_or_more():
-    rows = pl.concat(
-        [
-            some(32, 2),
-            some(48, 8, nets=8),
-            some(16, 4, cell="GRUCell+bits2"),
-            some(24, 1, nets=1, budget=24_000),
-            some(32, 29, nets=30, budget=24_000),
-        ]
-    )
-    found = RECALL.needs(rows).select("budget", "each", "bits", "fails").rows()
-    assert found == [
-        (3000, 2, 32, None),
-        (3000, 32, 1536, 1024),
-        (24_000, 32, 1024, None),
-    ]
-    assert heights(RECALL.draw(rows)) == [(1024, False), (1536, False)]
-
-
-def test_what_is_enough_nowhere_is_drawn_as_open():
-    drawn = RECALL.draw(some(48, 3))
-    assert drawn.data["bits"].to_list() == [None]
-    assert heights(drawn) == [(1536, True)]
-
-
-def test_only_the_numbers_of_symbols_and_pairs_that_are_drawn_count():
-    other = some(48, 4).with_columns(knobs=pl.lit('{"pairs": 4, "symbols": 16}'))
-    without = some(16, 4).with_columns(curriculum=pl.lit(None, pl.Float64))
-    assert RECALL.needs(pl.concat([some(32, 4), other, without]))["bits"].item() == 1024
-
-
 @pytest.fixture(scope="module")
 def published():
     return RECALL.needs(pl.concat(map(rows_of, RECALL.STUDIES), how="diagonal_relaxed"))

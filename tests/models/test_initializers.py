@@ -5,10 +5,8 @@ from dataclasses import replace
 from functools import cache
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from loop_checks import pass_over
 from model_checks import OUT, B, F, U, architecture
 from scipy.special import expit
 from scipy.stats import kstest
@@ -16,7 +14,6 @@ from study_checks import refusal
 
 from memcap.cells import Init, cell_class
 from memcap.cells.gates import orthogonal
-from memcap.loops.lstm_while import lstm_while
 from memcap.models.model import PRESETS, preset
 
 LSTMS = ("lstm", "OptimizedLSTMCell")
@@ -208,27 +205,3 @@ def test_a_wrong_preset_is_one_line(arguments, named):
     message = refusal(lambda: preset(*arguments))
     assert message.startswith(named)
     assert "forget_bias" in message
-
-
-@jax.jit
-def cell_gradient(weights, start, ends):
-    """Gradient of sum(ends * c) after 50 blank steps in the cell before them."""
-
-    def loss(c):
-        arrays = (weights["kernel"], weights["recurrent"], weights["bias"], None)
-        blank = pass_over(jnp.zeros((50, B, F)), every=False)
-        carry, _ = lstm_while(arrays, (c, jnp.zeros((U, B))), blank, None)
-        return jnp.sum(ends * carry[0])
-
-    return jax.grad(loss)(start)
-
-
-@pytest.mark.parametrize("bias", [0, 1, 3, 5, 8])
-def test_what_the_forget_bias_alone_leaves_of_a_cell_at_lag_50(bias):
-    """sigmoid(b)^50: with the candidate's loop cut, all the gradient goes through the cell."""
-    start, ends = np.random.default_rng(3).standard_normal((2, U, B)).astype(np.float32)
-    init = replace(preset("forget_bias", 50, 51, bias), gain=0.0)
-    weights = architecture().init(init, [0])["cell"]
-    gradient = cell_gradient(weights, 1e-3 * start, ends)
-    share = np.linalg.norm(gradient) / np.linalg.norm(ends)
-    assert share == pytest.approx(expit(bias) ** 50, rel=0.02)

@@ -1,17 +1,12 @@
 """Where the published studies lie, and that readers miss none of their files."""
 
 from collections import Counter
-from itertools import chain
 
 import polars as pl
-import pytest
 from study_files import NAMES, SWEEPS
 
-from memcap import findings
-from memcap.store import nets, shards
-from memcap.store.shards import AGAIN, FRESH, STUDIES, folder, studies, sweeps, tables
-
-NAMED = {*chain(*STUDIES.values()), *FRESH, *nets.STUDIES, nets.STEM}
+from memcap.store import shards
+from memcap.store.shards import AGAIN, folder, studies, sweeps, tables
 
 
 def on_disk(name):
@@ -43,23 +38,3 @@ def test_every_table_is_read_those_of_other_seeds_too():
         sum(pl.scan_parquet(path).select(pl.len()).collect().item() for path in again)
         >= 8815
     )
-
-
-def test_findings_are_those_of_the_folders():
-    assert findings.names() == sorted(p.parent.name for p in on_disk("findings.py"))
-    assert len(findings.papers()) == len(on_disk("papers/*/findings.py"))
-    judged = [name for name in findings.papers() if findings.judged_again(name)]
-    assert judged == [path.parent.name for path in on_disk("other_seeds.csv")]
-
-
-@pytest.mark.parametrize("name", sorted(NAMED))
-def test_what_is_read_by_name_is_there(name):
-    assert folder(name.removesuffix(AGAIN)) in studies().values()
-    assert name in tables() or (folder(name) / "rows").is_dir()
-
-
-@pytest.mark.parametrize(
-    "name", sorted({*STUDIES[shards.ATLAS], *STUDIES["layers"], *FRESH})
-)
-def test_what_the_advice_of_lstms_rests_on_lies_in_answers(name):
-    assert shards.choice(name) == f"answers/{name}"

@@ -6,9 +6,8 @@ import jax
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
-from training_checks import ONE, member, verdict
+from training_checks import ONE, member
 
-from memcap.config.member import Engine
 from memcap.knobs import UserError
 from memcap.rule import Stream
 from memcap.tasks import task_class
@@ -106,24 +105,3 @@ def test_lengths_are_the_tasks_and_at_its_own_lag_the_members():
 def test_by_default_it_takes_the_recipe_that_draws_lags():
     assert member("parity", 5, until="up_to").recipe.lags == "uniform"
     assert member("parity", 5).recipe.lags is None
-
-
-@pytest.mark.breadth
-def test_how_members_share_the_machine_changes_no_verdict():
-    members = [latch(units, seed, 600) for units, seed in ((1, 1), (2, 1), (2, 2))]
-    others = train(members, Engine(loop="associative", lanes=3))
-    for one, same in zip(train(members, ONE), others, strict=True):
-        assert verdict(one) == verdict(same)
-        assert (one.mean, one.worst) == pytest.approx((same.mean, same.worst), abs=0.01)
-
-
-@pytest.mark.parametrize(
-    ("task", "lag"),
-    [("latch", 50), ("copy", 50), ("parity", 50), ("latch", 200), ("adding", 12)],
-)
-def test_asking_every_lag_costs_less_than_half_of_what_is_asked_anyway(task, lag):
-    """In sequences times steps: two evaluations that solve a member, and the stretched
-    one at its end."""
-    one = member(task, lag, sequences=2048, stretch=20, until="up_to")
-    usual = 2 * 2048 * one.length + 512 * one.task.stretched(lag, 20)[1]
-    assert sum(256 * length for _, length in one.lags_up_to) <= 0.5 * usual
