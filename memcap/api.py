@@ -43,7 +43,7 @@ from memcap.scripts.sequences import MaskedBatch, batches
 from memcap.store import shards
 from memcap.store.files import BadFileError
 from memcap.store.nets import PREFIX, find_net
-from memcap.store.row_checks import check_copies
+from memcap.store.row_checks import BadRowsError, wrong_copies
 from memcap.store.rows import AT, complete
 from memcap.store.shards import OUTPUTS, Study, load_findings, rows_file
 from memcap.studies.run import run_study
@@ -611,7 +611,8 @@ def _rows(rows: pl.DataFrame | str | Path) -> pl.DataFrame:
         return store.read(_place(rows, "rows"))
     try:
         table = complete(rows)
-        check_copies(rows, table)
+        if wrong := wrong_copies(rows, table):  # who changed them meant something by it
+            raise BadRowsError(wrong)
     except (BadFileError, pl.exceptions.PolarsError) as error:
         why = " ".join(str(error).split())
         raise UserError(

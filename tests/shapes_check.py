@@ -105,12 +105,3 @@ def test_each_loop_with_windows_reals_and_an_lstm_as_read_out(values, loop):
 @pytest.mark.parametrize("suffix", ["bfloat16", "bits4", "noise0.1", "carry"])
 def test_variants(suffix):
     trace(task="latch", cell=f"lstm+{suffix}")
-
-
-def test_a_wrong_shape_is_refused():
-    network = memcap.members(task="latch", lag=3)[0].architecture.network()
-    with pytest.raises(jaxtyping.TypeCheckError):
-        network.step(network.carry(2), jax.numpy.zeros((1, 2, 3)))
-    key = jax.random.key(0)
-    batch = task_class("latch")().sample(key, 3, 4, 8, 2)
-    assert not fits(batch._replace(inputs=batch.inputs[0]))

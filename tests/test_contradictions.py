@@ -1,7 +1,6 @@
 """No published number contradicts another: a mark of two tables is one number, or a
 page says why it is not. The pages' tables are those of these rows (docs/tables.py)."""
 
-import math
 from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -206,14 +205,3 @@ def test_the_same_recipe_and_network_give_the_same_number_in_each_table(tables):
     ]
     assert len(alike) > 100
     assert [pair for pair in alike if apart(*pair[2:])] == []
-
-
-@pytest.mark.parametrize("name", sorted(MANY | PAPERS))
-def test_a_number_that_is_moved_contradicts_another(tables, name):
-    place = next(
-        place
-        for place, names, one, other in pairs(tables)
-        if name in names and math.isfinite(one.high + other.high)
-    )
-    moved = tables | {name: tables[name] | {place: [Mark(*3 * [1e9])]}}
-    assert (label(place[0]), *place[1:3]) in contradictions(moved)

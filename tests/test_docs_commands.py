@@ -30,7 +30,6 @@ pytestmark = pytest.mark.usefixtures("quick_file")
 ROOT = Path(__file__).parent.parent
 SHORT = ["recipe.budget=2", "evaluation.sequences=16", "evaluation.stretch=1"]
 PLUGGED = re.compile(r"\+?hydra[/.](launcher|sweeper)\b|.*interval\(")
-SHARE = r"memcap train [^\n]* engine\.shards=[\w$]+"
 
 
 def text_of(page):
@@ -50,9 +49,6 @@ SWEEPS = lines_of("docs/studies.md", "docs/clusters.md")
 WALKS = lines_of("docs/question.md", "docs/start.md", "docs/remember.md")
 COMMANDS = [line for line in SWEEPS + WALKS if line.startswith("memcap ")]
 TRAIN = [line for line in COMMANDS if re.match("memcap (train|plan)", line)]
-((SCRIPT, COMMAND),) = re.findall(
-    r"# file: (\S+)\n(.*?)```", text_of("docs/clusters.md"), re.DOTALL
-)
 FRONTIER = text_of("docs/frontier.md")
 TABLE = re.findall(r"^\| [^|]+ \| \d+ \|$", FRONTIER, re.MULTILINE)
 
@@ -168,30 +164,6 @@ def test_all_studies_are_run_by_one_line():
     assert len(jobs) == len(study_files.NAMES)
     tasks = [job[0].task.name for job in members("memcap train -m task=glob(*)")]
     assert sorted(tasks) == sorted(task_classes())
-
-
-def keys(lines):
-    return sorted(
-        member.key for line in lines for job in members(line) for member in job
-    )
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        *(line for line in TRAIN if "engine.shard=range" in line),
-        *re.findall(SHARE, COMMAND),
-        *leave(re.findall(SHARE, text_of("docs/accelerators.md"))),
-    ],
-)
-def test_the_shares_of_a_line_are_the_study(command):
-    """One command may name its share by a variable of a shell."""
-    (last,) = re.findall(r"--array=0-(\d+) ", COMMAND)
-    command = command.replace("$SLURM_ARRAY_TASK_COUNT", str(int(last) + 1))
-    number = int(command.rpartition("=")[2])
-    lines = {re.sub(r"\$\w+", str(share), command) for share in range(number)}
-    assert keys(lines) == keys(["memcap train sweeps=first_study"])
-    assert f"sbatch {SCRIPT}" in SWEEPS
 
 
 @pytest.mark.parametrize(

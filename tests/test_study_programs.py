@@ -1,8 +1,6 @@
 """Programs beside the rows of studies: what they say of sequences whose content is
 known, the files that they write, and nets that are drawn and not trained."""
 
-from dataclasses import replace
-
 import numpy as np
 import polars as pl
 import pytest
@@ -11,7 +9,6 @@ from own_programs import program
 import memcap
 from memcap import findings
 from memcap.config.member import task_of
-from memcap.own.table import Columns, long_form
 from memcap.own.task import Data
 from memcap.training.host import initial_state
 from memcap.training.step import Trainer, TrainSpec
@@ -20,8 +17,6 @@ pytestmark = pytest.mark.usefixtures("quick_file")
 BITS = np.random.default_rng(0).integers(0, 2, (2000, 12))
 need = program("sweeps/answers/atlas/need.py")
 known_widths = program("sweeps/answers/atlas/known_widths.py")
-choices = program("sweeps/other/agents/choices.py")
-further = program("sweeps/real/further.py")
 
 
 def written(path):
@@ -75,30 +70,7 @@ def test_a_mark_is_a_file_of_its_task_and_a_tenth_of_its_labels_is_wrong_under_n
     assert np.mean(targets[0] != targets[1]) == pytest.approx(0.1, abs=0.02)
 
 
-def test_a_read_out_of_four_numbers_does_best_with_two_classes_at_the_ends_of_each():
-    """Logits are s for a sequence's own class, -s for the other one of its number, 0
-    for the six others."""
-    s = np.linspace(0, 30, 100_001)
-    loss = np.logaddexp(np.logaddexp(s, -s), np.log(6)) - s * (0.9 - 0.1 / 7)
-    entropy = -0.9 * np.log(0.9) - 0.1 * np.log(0.1 / 7)
-    excess = loss.min() - entropy
-    assert known_widths.least_excess(4, 8) == pytest.approx(excess, abs=1e-6)
-    assert known_widths.least_excess(7, 8) == pytest.approx(0, abs=1e-4)
-
-
 # Choices of agents
-
-
-def test_an_agent_is_a_file_of_its_next_choices(tmp_path):
-    agent = choices.WORLDS["two_step"](values=2, habit=True)
-    least = choices.write(tmp_path / "agent.npz", agent, 50)
-    content = written(tmp_path / "agent.npz").file_content
-    assert content.inputs.shape == (50, choices.TRIALS)
-    assert (content.symbols, content.classes) == (8, 2)
-    assert np.array_equal(content.inputs[:, 1:] // 4, content.targets[:, :-1])
-    # of choices that are the last one again
-    share = np.mean(content.targets == content.inputs // 4)
-    assert 0 < least < -share * np.log(share) - (1 - share) * np.log(1 - share)
 
 
 # Nets that are drawn
@@ -126,24 +98,6 @@ def test_a_draw_is_the_start_of_a_member_and_passes_where_training_ends(
 
 
 # Real sequences, beside Keras
-
-
-def test_keras_gets_the_parts_of_a_fold_and_answers_of_one_weight(tmp_path):
-    steps = np.resize([2, 3], 100)
-    rng = np.random.default_rng(0)
-    frame = further.long([rng.normal(size=n) for n in steps], rng.choice(2, 100))
-    task = written(long_form(frame, Columns("answer")).save(tmp_path / "made.npz"))
-    for fold in range(5):
-        own = replace(task, fold=fold)
-        for part, places in zip(further.parts(task, fold), own.parts, strict=True):
-            inputs, targets, weights = part
-            filled = np.resize(places, further.BATCH)
-            assert np.array_equal(inputs, own.file_content.inputs[filled])
-            assert targets.shape == (*weights.shape, 1)
-            assert weights.mean() == pytest.approx(1)
-            counts = np.arange(further.BATCH) < len(places)
-            assert np.array_equal(weights.argmax(1)[counts], steps[places] - 1)
-            assert np.array_equal((weights > 0).sum(1), counts)
 
 
 def test_one_standard_error_takes_the_narrowest_width_near_the_best():

@@ -261,13 +261,6 @@ def test_its_published_rows_are_those_of_the_studies(page):
     assert (PAGE / "published.js").read_text() == page("published").published()
 
 
-def test_it_is_short():
-    texts = {path: path.read_text() for path in PAGE.glob("*.[chj]*")}
-    lines = {path.name: text.count("\n") for path, text in texts.items()}
-    assert lines.pop("index.html") + lines.pop("style.css") <= 150
-    assert sum(lines.values()) <= 500
-
-
 def test_the_command_opens_it(tmp_path, monkeypatch):
     addresses = []
     monkeypatch.setattr("webbrowser.open", addresses.append)

@@ -62,11 +62,6 @@ def draw(rows: pl.DataFrame) -> Drawn:
     )
 
 
-def shifts(point: Point) -> bool:
-    """Return whether the task's content grows with the lag."""
-    return point.task.stream
-
-
 def growth(line: Sequence[Point]) -> float:
     """Return u90 at the longest lag over u90 at the shortest; NaN if either was not reached."""
     first = line[0].fit.u90
@@ -79,7 +74,7 @@ def growth(line: Sequence[Point]) -> float:
 def _columns(point: Point) -> Row:
     return {
         "label": point.label,
-        "shifts": shifts(point),
+        "shifts": point.task.stream,
         "lag": point.lag,
         "bits": point.references.bits,
         **ends("u90", point.fit.u90),
@@ -94,10 +89,10 @@ def plot(lines: Sequence[Sequence[Point]], seed_words: str) -> Figure:
     shaded_lines = []
     key = []
     every = all(
-        p.at in SHORTER_LAGS or shifts(p) for line in lines for p in line
+        p.at in SHORTER_LAGS or p.task.stream for line in lines for p in line
     )  # then no name says so
     for kind in (True, False):
-        own = [line for line in lines if shifts(line[0]) == kind]
+        own = [line for line in lines if line[0].task.stream == kind]
         if own:
             shaded_lines += _shaded(own, SHADES[kind], every)
             times = sorted(each for each in map(growth, own) if not math.isnan(each))

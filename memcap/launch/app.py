@@ -147,8 +147,10 @@ def _composed(
         initialize_config_dir(str(ROOT / "conf"), **version_base()),
     ):
         loader = GlobalHydra.instance().config_loader()
-        with composing():
+        try:
             config = loader.load_configuration("config", list(overrides), mode)
+        except RecursionError as error:  # one of the configs nests without end
+            raise UserError(of_yaml(error)) from error
         yield loader, config
 
 
@@ -192,8 +194,12 @@ def main(arguments: Sequence[str]) -> list[Path]:
     session = Session(shlex.join(["memcap", "train", *arguments]))
     CheckMembers.session = session
     with explaining(parsed.overrides):
+        # since 1.4 Hydra asks what a config's `_target_` may run
+        options = version_base() or {
+            "execution_whitelist": ["memcap.*", "hydra.*", "hydra_plugins.*"]
+        }
         run = hydra.main(
-            config_path=str(ROOT / "conf"), config_name="config", **_options()
+            config_path=str(ROOT / "conf"), config_name="config", **options
         )
         try:
             with session:
@@ -209,14 +215,6 @@ def version_base() -> dict[str, Any]:
     """Return the `version_base`, which Hydra 1.3 requires and 1.4 does not."""
     is_new = "execution_whitelist" in inspect.signature(hydra.main).parameters
     return {} if is_new else {"version_base": "1.3"}
-
-
-def _options() -> dict[str, Any]:
-    """Return the options of `hydra.main`; since 1.4 they include what a config's
-    `_target_` may run."""
-    return version_base() or {
-        "execution_whitelist": ["memcap.*", "hydra.*", "hydra_plugins.*"]
-    }
 
 
 @contextlib.contextmanager
@@ -252,13 +250,3 @@ def _is_hydras(error: Exception) -> bool:
     frames = traceback.extract_tb(error.__traceback__)
     parts = Path(frames[-1].filename).parts[-4:] if frames else ()
     return not {"hydra", "omegaconf", "logging"}.isdisjoint(parts)
-
-
-@contextlib.contextmanager
-def composing() -> Generator[None]:
-    """Turn a recursion error into a UserError: as only configs are read, one of them
-    nests without end."""
-    try:
-        yield
-    except RecursionError as error:
-        raise UserError(of_yaml(error)) from error

@@ -35,7 +35,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import polars as pl
@@ -389,7 +389,9 @@ def loss_curves(rows: pl.DataFrame) -> list[LossCurve]:
     rows = without_failed(rows).filter(IS_BY_LOSS, measured)
     if rows.is_empty():
         return []
-    tasks = {knobs: _data(knobs) for knobs in rows["knobs"].unique()}
+    tasks = {
+        knobs: cast(Data, task_of("data", knobs)) for knobs in rows["knobs"].unique()
+    }
     files = {knobs: repr(replace(task, fold=0)) for knobs, task in tasks.items()}
     folds = {  # None: seeds are repeats
         knobs: None if task.has_own_split else task.fold
@@ -423,12 +425,6 @@ def _unit(task: Data) -> float | None:
     if task.loss == "classes":
         return None
     return 1.0 if task.outputs > 1 else float(task.file_content.target_scale.spread)
-
-
-def _data(knobs: str) -> Data:
-    task = task_of("data", knobs)
-    assert isinstance(task, Data)
-    return task
 
 
 def width_losses(rows: pl.DataFrame) -> tuple[tuple[int, ...], tuple[WidthLoss, ...]]:

@@ -78,11 +78,6 @@ def quantities(net: Trained) -> dict[str, np.ndarray]:
     return by_label
 
 
-def is_gate(name: str) -> bool:
-    """Return whether a map shows a gate, with values from 0 to 1."""
-    return name.partition(",")[0] in GATES.values()
-
-
 def _rows(name: str, values: np.ndarray) -> pl.DataFrame:
     step, unit = np.divmod(np.arange(values.size), values.shape[1])
     numbers = values.ravel().astype(np.float64)
@@ -99,7 +94,8 @@ def _plot(net: Trained, inputs: np.ndarray, maps: dict[str, np.ndarray]) -> Figu
     for axes, (name, values) in zip(panels, rows.items(), strict=True):
         most = float(np.abs(values).max()) or 1.0
         look = {"cmap": "RdBu_r", "vmin": -most, "vmax": most}
-        if is_gate(name) or (name == "input" and one_hot):
+        is_gate = name.partition(",")[0] in GATES.values()  # from 0 to 1
+        if is_gate or (name == "input" and one_hot):
             look = {"cmap": "Greys", "vmin": 0, "vmax": 1}
         image = axes.imshow(values.T, aspect="auto", interpolation="nearest", **look)
         figure.colorbar(image, ax=axes, pad=0.01, aspect=8)

@@ -212,13 +212,10 @@ def stale_files(folder: Path) -> list[Path]:
     return [
         path
         for path in folder.iterdir()
-        if path.is_file() and not path.is_symlink() and is_stale(path)
+        if path.is_file()
+        and not path.is_symlink()
+        and time.time() - path.stat().st_mtime >= STALE_AFTER
     ]
-
-
-def is_stale(path: Path) -> bool:
-    """Return whether nobody can still be writing a file."""
-    return time.time() - path.stat().st_mtime >= STALE_AFTER
 
 
 def write_weights(path: Path, weights: dict[str, Params]) -> None:

@@ -53,15 +53,6 @@ def check_rows(table: pl.DataFrame) -> None:
         raise BadRowsError(wrong)
 
 
-def check_copies(table: pl.DataFrame, completed: pl.DataFrame) -> None:
-    """Check the plain columns of a table that was passed in, as a user who changed them
-    meant something by it: raise BadRowsError if one differs from `completed`, the
-    columns that follow from the configs.
-    """
-    if wrong := wrong_copies(table, completed):
-        raise BadRowsError(wrong)
-
-
 def wrong_copies(table: pl.DataFrame, completed: pl.DataFrame) -> Complaints:
     """Return the rows of a table with a plain column that differs from `completed`."""
     wrong: Complaints = {}

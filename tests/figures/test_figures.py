@@ -130,18 +130,6 @@ def test_numbers_of_lags_have_room():
         assert len(ticks) == 12 if lags is atlas else len(ticks) > 12
 
 
-@pytest.mark.parametrize("lags", [(4,), (4, 5)])
-@pytest.mark.parametrize("widths", [(1, 1), (1.5, 1.6), (20, 30), (32, 32), (1, 64)])
-def test_each_axis_has_two_ticks_at_least(lags, widths):
-    axes = Figure().add_subplot()
-    lowest, widest = widths
-    log2_axes(axes, lags, widest, lowest, 30)
-    for axis in (axes.xaxis, axes.yaxis):
-        least, most = axis.get_view_interval()
-        assert sum(least <= tick <= most for tick in axis.get_majorticklocs()) >= 2
-    assert axes.get_ylim()[0] < lowest <= widest < axes.get_ylim()[1]
-
-
 def test_a_matplotlibrc_of_the_current_folder_and_a_dollar_in_a_name_change_nothing(
     tmp_path,
 ):

@@ -4,12 +4,10 @@ import math
 
 import polars as pl
 import pytest
-from matplotlib.figure import Figure
 from study_rows import group, table
 
 from memcap import figures
 from memcap.figures.frontier import caption, draw
-from memcap.figures.style import write_below
 from memcap.frontiers.frontier import columns, frontier
 
 LAGS = (2, 4, 16)
@@ -85,13 +83,3 @@ def test_the_numbers_lie_beside_the_picture(rows, tmp_path):
     read = pl.read_csv(picture.with_suffix(".csv"), infer_schema_length=None)
     for row, point in zip(read.to_dicts(), frontier(rows), strict=True):
         assert row == pytest.approx(columns(point))
-
-
-def test_a_caption_of_many_lines_has_a_higher_figure():
-    """As of a study with 20 cells and tasks, each of which the caption names."""
-    few, many = (Figure(figsize=(7.2, 6.4)) for _ in range(2))
-    write_below(few, "a line\n" * 3)
-    write_below(many, "a line\n" * 60)
-    assert few.get_figheight() == pytest.approx(6.4)
-    assert many.subplotpars.bottom == pytest.approx(0.5)
-    assert many.get_figheight() / 2 > 60 * 7 / 72  # lines of 7 points

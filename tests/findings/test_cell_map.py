@@ -177,23 +177,3 @@ def test_a_need_is_open_where_nine_in_ten_pass_at_no_width():
 
 def test_a_guests_state_is_counted_where_it_does_not_grow_with_the_width():
     assert memcap.answer("parity", 16, cell="odd_cells:FixedCarry").units is None
-
-
-def test_noise_and_all_shorter_lags_belong_to_the_place():
-    """An LSTM by Flax with noise is the same cell as without."""
-    counts = {1: (0, 8), 2: (8, 8)}
-    noisy = group("latch", 5, counts, cell="OptimizedLSTMCell+noise0.3")
-    judged = {"evaluation_until": "up_to", "up_to": {1: 0, 2: 8}}
-    every = group("parity", 5, counts, cell="OptimizedLSTMCell", **judged)
-    places = cell_map.by_place(cell_map.needs(table(noisy, every)))
-    assert [*places] == [
-        "latch (noise of 0.3 in the carry), lag 5",
-        "parity, every lag up to 5",
-    ]
-    assert {need.cell for needs in places.values() for need in needs} == {"lstm"}
-
-
-def test_what_the_narrowest_net_does_reaches_down_to_one_unit():
-    rows = table(of_cell("GRUCell", {2: (16, 16), 3: (16, 16)}))
-    row = cell_map.draw(rows).data.row(0, named=True)
-    assert (row["u90_censored"], row["bytes_u90_low"]) == ("below", pytest.approx(4))

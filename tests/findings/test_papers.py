@@ -141,27 +141,6 @@ def test_a_mark_has_a_bar_to_each_extreme():
     assert bars.get_segments()[0][:, 1].tolist() == pytest.approx([0.4, 0.7])
 
 
-def test_a_share_has_a_bar_of_its_interval():
-    _, axes = marks.panels((4, 3))
-    marks.share_bars(axes, [4, 8], [2, 8], [8, 8], "red")
-    bars = [(line.get_xdata().tolist(), line.get_ydata()) for line in axes.lines]
-    assert [x for x, _ in bars] == [[4, 4], [8, 8]]
-    # by Wilson's formula
-    assert [*bars[0][1], *bars[1][1]] == pytest.approx(
-        [0.0715, 0.5907, 0.6756, 1], abs=1e-4
-    )
-
-
-def test_a_line_goes_through_medians_with_a_mark_for_each_net():
-    nets = pl.DataFrame({"pairs": [4, 2, 4, 4], "score": [0.9, 0.5, 0.1, 0.2]})
-    _, axes = marks.panels((4, 3))
-    marks.with_nets(axes, nets, "pairs", "score", 0, "LSTM", beside=2)
-    (line,) = axes.lines
-    assert line.get_xydata().tolist() == [[4, 0.5], [8, 0.2]]
-    (dots,) = axes.collections
-    assert dots.get_offsets().tolist() == [[8, 0.9], [4, 0.5], [8, 0.1], [8, 0.2]]
-
-
 @each_paper
 def test_what_was_read_at_second_hand_is_marked(name):
     paper = findings.find(name).PAPER

@@ -6,7 +6,6 @@ from collections import Counter
 from itertools import product
 
 import numpy as np
-import polars as pl
 import pytest
 from study_rows import at_lengths, group, seeds, table
 from task_checks import draw as draw_batch
@@ -206,25 +205,6 @@ def test_deletang2023_judges_the_widest_nets_at_the_rate_whose_poorest_seed_is_b
     assert study.at_widest(data, "even_pairs", "SimpleCell").is_empty()
 
 
-def test_the_largest_rate_lies_where_seeds_cease_to_train():
-    study = load("dynamical_phases2025")
-    fits = study.posteriors(study.counts(phases(stuck=4)))
-    ten = study.critical(fits).row(by_predicate=pl.col("lag") == 10, named=True)
-    assert 0.01 < ten["low"] < ten["rate"] < ten["high"] < 0.018
-    assert ten["lapse"] == pytest.approx(4 / 16, abs=0.08)
-    far = study.posteriors(study.counts(phases(lags=(5, 10, 100))))
-    assert study.critical(far)["censored"].to_list() == ["no", "no", "above"]
-    assert study.power(far) is None
-
-
-def test_nets_that_diverged_have_recalled_nothing():
-    columns = {"cell": "selective_LRU", "carry_numbers": 16}
-    columns |= {"knobs": {"items": 4, "symbols": 4}, "diverged": 2}
-    lost = group("selective_copy", 16, {16: (0, 3)}, **columns)
-    curves = load("gu2023").curves(table(lost))
-    assert curves.select("accuracy", "greatest", "seeds").row(0) == (0.0, 0.5, 3)
-
-
 def copies(cell, units, items, *shares, symbols=8, numbers=None):
     """Nets, one a seed, by their share of strings right."""
     outcomes = (at_lengths([1], [share]) for share in shares)
@@ -249,29 +229,6 @@ def test_the_fewest_numbers_are_those_of_the_narrowest_width_with_half_of_all_st
     assert study.fewest(study.PAPER.table(rows)) == least
 
 
-def recall(lr, *finals, cell="delta_net"):
-    knobs = {"symbols": 32, "pairs": 8, "layout": "stacked"}
-    outcomes = ({"final": final} for final in finals)
-    return seeds("mqar", 8, *outcomes, units=4, knobs=knobs, cell=cell, lr=lr)
-
-
-def test_revisiting2025_counts_what_diverged():
-    study = load("revisiting2025")
-    finals = zip(WINDOW, (0.08, 0.8, 0.79, None), strict=True)
-    data = study.nets(table(*(recall(*net) for net in finals)))
-    assert study.windows(study.curves(data))["delta_net"].high < 0.2
-
-
-def test_windows_are_compared_seed_by_seed():
-    delta = [recall(lr, 0.8, 0.8) for lr in WINDOW]
-    narrow = {0.001: 0.08, 0.01: 0.8, 0.1: 0.08, 1.0: 0.08}
-    for second, holds in ((narrow, True), (dict.fromkeys(WINDOW, 0.8), False)):
-        mamba = [recall(lr, narrow[lr], second[lr], cell="mamba2") for lr in WINDOW]
-        found = load("revisiting2025").PAPER.findings(table(*delta, *mamba))[0]
-        assert found.holds is holds
-        assert found.ours.startswith(f"in {1 + holds} of 2 seeds; ")
-
-
 def test_a_net_fails_at_the_first_number_with_a_wrong_word_whatever_its_answers_score():
     lengths = [30, 33, 36, 40, 50, 60, 100, 1000]
     outcomes = []
@@ -284,19 +241,3 @@ def test_a_net_fails_at_the_first_number_with_a_wrong_word_whatever_its_answers_
     assert data["fails_at"].to_list() == [50, 30, None]
     assert data["right_to"].to_list() == [40, 0, 1000]
     assert data["learnt"].to_list() == [True, False, True]
-
-
-@pytest.mark.parametrize(
-    ("solved", "words"),
-    [
-        ({20: 1, 40: 2}, "40 at T = 25"),
-        ({15: 2, 20: 1, 40: 2}, "40 at T = 25"),
-        ({20: 2, 40: 1}, "none tried at T = 25"),
-    ],
-)
-def test_a_width_is_enough_only_where_every_seed_of_it_and_of_wider_ones_solves(
-    solved, words
-):
-    counts = {units: (number, 2) for units, number in solved.items()}
-    rows = table(group("bandlimited_delay", 25, counts, knobs={"rms": 1.0}))
-    assert load("voelker2019").PAPER.findings(rows)[4].ours == words

@@ -32,10 +32,3 @@ def test_a_step_reads_and_writes_its_own_row_of_a_buffer(task, cell):
     """It selects and copies no buffer: that would make each step cost as much as the
     sequence is long."""
     assert of_the_buffer(task, cell, ("associative", True)) == set()
-
-
-@pytest.mark.parametrize("cell", ["lstm", "GRUCell"])
-def test_a_trip_count_a_member_selects_and_copies_whole_buffers(cell):
-    """A loop of as many steps as a member's length, under `vmap`: a check on the test
-    above."""
-    assert {"select", "copy"} <= of_the_buffer("latch", cell, ("while", False))

@@ -70,21 +70,6 @@ def test_lags_of_a_curriculum_come_back(tmp_path):
     assert curves.points(curves.read(tmp_path), "accuracy") == points
 
 
-def test_a_damaged_file_is_named_and_passed_over(tmp_path, capsys):
-    second = {"train/loss": 0.5, "train/mse": 1.0, "eval/mse": 2.0}
-    points = {1: {"train/loss": np.inf}, 2: second}
-    for name in ("whole", "damaged"):
-        curves.write(tmp_path, name, {name: points})
-    (path,) = (tmp_path / "curves").glob("damaged.*")
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-    found = curves.read(tmp_path)
-    assert found["key"].to_list() == ["whole", "whole"]
-    assert f"{path}: damaged" in capsys.readouterr().err
-    assert curves.points(found, "mse") == points
-
-
 def test_a_file_that_cannot_be_read_is_named_once(tmp_path, capsys):
     (tmp_path / "curves" / "folder.parquet").mkdir(parents=True)
     (tmp_path / "curves" / "text.parquet").write_text("no table")

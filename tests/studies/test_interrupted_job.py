@@ -11,7 +11,6 @@ from command import python
 from polars.testing import assert_frame_equal
 from study_checks import ONE_LANE, small_job
 from study_rows import fake
-from watching import Watcher, run_watched
 
 from memcap import store
 from memcap.designs.axes import members
@@ -27,18 +26,6 @@ from memcap.training.engine import CurveChunk, Result, train
 from memcap.training.program import Program, way_of
 
 
-class StopsAt(Watcher):
-    """An interrupt as the n-th member ends."""
-
-    def __init__(self, count):
-        self.left = count
-
-    def member(self, key, config, row):
-        self.left -= 1
-        if not self.left:
-            raise KeyboardInterrupt
-
-
 def remaining(found, folder, monkeypatch):
     """What the same job still trains, and the rows that it ends with."""
     asked = []
@@ -50,22 +37,6 @@ def remaining(found, folder, monkeypatch):
     monkeypatch.setattr(run, "train", counted)
     rows = run_study(found, ONE_LANE, Study(folder, "small"))
     return [m.key for m in asked], rows
-
-
-def test_an_interrupted_job_keeps_what_had_ended(tmp_path, monkeypatch):
-    found = members(small_job({"seed": 5}))
-    # So that only the interrupt can write.
-    monkeypatch.setattr("memcap.studies.writer.SECONDS_BETWEEN_WRITES", 1e12)
-    with pytest.raises(KeyboardInterrupt):
-        run_watched(StopsAt(3), found, ONE_LANE, Study(tmp_path, "small"))
-    kept = store.read(tmp_path)
-    assert sorted(kept["key"]) == sorted(m.key for m in found[:3])
-    for each in kept.iter_rows(named=True):
-        assert store.weights_of(tmp_path, each)
-    asked, rows = remaining(found, tmp_path, monkeypatch)
-    assert asked == [m.key for m in found[3:]]
-    assert sorted(rows["key"]) == sorted(m.key for m in found)
-    assert_frame_equal(rows.join(kept, "key", "semi"), kept, check_row_order=False)
 
 
 KILLED = """

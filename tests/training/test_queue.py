@@ -85,22 +85,6 @@ def test_members_that_were_trained_before_leave_the_programs_as_they_were():
         assert program.lanes == lanes  # no more than there is to train
 
 
-def test_a_dead_workers_members_wait_again():
-    members = wide(2, 4)
-    queue = Queue(members, ONE, 2)
-    program = queue.claim_program(1)
-    held = queue.take_members(1, program, 9)
-    assert queue.worker_died(1, "died") == (held, [])
-    assert len(held) == 2
-    assert queue.claim_program(1) == program  # nobody else has it now
-    found = []
-    for _ in range(4):
-        (one,) = queue.take_members(1, program, 9)[:1]
-        found.append(one)
-        queue.finish(1, program, [ended(one)])
-    assert sorted(m.seed for m in found) == [0, 1, 2, 3]
-
-
 def test_a_member_that_has_killed_a_worker_is_not_trained_by_this_process():
     """It may kill the next one, too. Once the others have ended, a suspect is all that
     is left, and this process waits."""
