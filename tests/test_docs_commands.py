@@ -83,13 +83,6 @@ def follow(line, folder, monkeypatch):
     return done.out + done.err
 
 
-def test_the_readme_has_its_two_commands():
-    assert [line for line in README if line.startswith("make ")] == [
-        "make study",
-        "make test",
-    ]
-
-
 @pytest.mark.parametrize("line", README)
 def test_a_command_of_the_readme(line, folder, monkeypatch):
     if line.startswith("make "):

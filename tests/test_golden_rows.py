@@ -238,19 +238,6 @@ def differences(then, now):
     }
 
 
-def test_the_golden_rows_show_what_they_should():
-    """Members that end in all usual ways, and a search that leaves members out."""
-    rows = golden()
-    assert set(rows["study"]) == set(CASES)
-    assert set(rows["status"]) == {"solved", "unsolved", "diverged"}
-    assert rows["steady"].any()
-    assert rows["steps_to_solve"].n_unique() > 4
-    assert rows["curriculum"].is_not_null().any()
-    search = rows.filter(study="search")
-    assert 4 < search.height < 16
-    assert set(search["status"]) == {"solved", "unsolved"}
-
-
 if __name__ == "__main__":
     cases, word = (sys.argv[1:2], f" {sys.argv[2]}") if sys.argv[1:] else (CASES, "")
     tables = [golden()] if word else []

@@ -24,11 +24,6 @@ def test_an_unknown_block_is_refused(tables):
         tables.renewed("<!-- nonsense -->\n<!-- end -->")
 
 
-def test_the_studies_to_read_first_exist(tables):
-    for study in tables.FRONT:
-        assert f"[{study}]" in tables.index_of_studies().split("\n\n")[1]
-
-
 def test_notebooks_open_in_colab_once_the_project_is_on_github(
     tables, tmp_path, monkeypatch
 ):

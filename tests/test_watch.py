@@ -257,10 +257,6 @@ def test_its_sequences_are_the_tasks(run):
         assert targets == [-1, -1, *map(int, inputs[:-2])]
 
 
-def test_its_published_rows_are_those_of_the_studies(page):
-    assert (PAGE / "published.js").read_text() == page("published").published()
-
-
 def test_the_command_opens_it(tmp_path, monkeypatch):
     addresses = []
     monkeypatch.setattr("webbrowser.open", addresses.append)

@@ -285,11 +285,6 @@ CUT = EXACT._replace(windows=True)
 PLAIN = loops.resolve("plain", loops.Request(cell_class("lstm"), "cpu", False))
 
 
-def test_each_loop_serves_a_cell_of_these():
-    found = {loop for name in CELLS for loop in serving(name, EXACT)}
-    assert found == {loop for loop in loops.loops() if not loop.missing()}
-
-
 class Simple(nnx.SimpleCell):
     """Flax's, which would compute in float32 whatever its weights are."""
 

@@ -281,7 +281,3 @@ def test_no_text_of_a_collected_table_is_a_formula(tmp_path, text):
     write(tmp_path, group(counts={1: (0, 1)}, device=text))
     assert memcap(tmp_path, "collect", ".", "--csv").status == 0
     assert pl.read_csv(tmp_path / "rows.csv")["device"].to_list() == [f"'{text}"]
-
-
-def test_there_is_a_wrong_value_for_each_rule():
-    assert WRONG.keys() >= row_checks._rules().keys() - {"seed", "recipe"}
