@@ -11,7 +11,30 @@ from study_rows import at_lengths, group, seeds, table
 from task_checks import draw as draw_batch
 
 from memcap.findings import load, without_order
+from memcap.launch.app import compose_jobs
 from memcap.tasks.bandlimited_delay import BandlimitedDelay
+
+
+@pytest.mark.parametrize(
+    ("study", "init", "sizes"),
+    [
+        # 4 u (n + u + 1) and 8 (u + 1) of 48 units that see 1 number, or 44 that see 10
+        ("bai2018", "forget_bias", {9992, 10_040}),
+        ("voelker2019", "keras", {41_305}),  # as their code prints
+    ],
+)
+def test_nets_have_the_parameters_of_the_papers(study, init, sizes):
+    ((job,),) = compose_jobs([f"sweeps=papers/{study}"])
+    nets = [m.architecture for m in job.members if m.recipe.init == init]
+    assert {net.parameters() for net in nets} == sizes
+
+
+def test_all_cells_of_gu2023_have_the_same_carry_numbers():
+    ((job,),) = compose_jobs(["sweeps=papers/gu2023"])
+    numbers = {cell: set() for cell in load("gu2023").NAMES}
+    for m in job.members:
+        numbers[m.model.cell].add(m.architecture.carry_numbers())
+    assert all(sizes == {8, 16, 32, 64} for sizes in numbers.values())
 
 
 def recalled(cell, units, pairs, rewrites, strength=1.0, trials=300):
