@@ -16,7 +16,7 @@ from memcap.answers.judge import FIRST_STEP, KEEPS_STATE, Judgement, outputs_of
 from memcap.answers.sources import best_answer
 from memcap.loops import Targets, loss_and_score_sums
 from memcap.models.export import read_model
-from memcap.models.model import hold
+from memcap.models.model import preset
 from memcap.tasks import chance
 from memcap.trained import Trained, of_arrays
 
@@ -103,7 +103,7 @@ def diagnose(
     text = FAULTS["numbers"] | FAULTS[fault]
     facts = {
         "net": now.member,
-        "bias": hold(lag, length).forget,
+        "bias": preset("hold", lag, length).forget,
         "advice": advice,
         "change": change,
         "hold": holds,

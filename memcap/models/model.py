@@ -93,74 +93,36 @@ def cell_names(model: Model) -> tuple[str, ...]:
     return "cell", *(f"cell_{layer}" for layer in range(2, model.layers + 1))
 
 
-def forget_bias(lag: int, length: int) -> cells.Init:
-    """Set forget bias 1, as is usual (Jozefowicz et al., 2015); a recipe may set another bias."""
-    return cells.Init(forget=1.0)
-
-
-def keras(lag: int, length: int) -> cells.Init:
-    """Start an LSTM as Keras does: forget bias 1, and recurrent blocks drawn together
-    as one orthogonal matrix, so half as large as with forget_bias.
-
-    With a window of 400 steps, 1,000 updates leave 0.67 of the error from this start,
-    and 0.07 from forget_bias (one seed each, sweeps/papers/voelker2019).
-    """
-    return cells.Init(forget=1.0, together=True)
-
-
-def open_gate(lag: int, length: int) -> cells.Init:
-    """Shut the forget gate and open the input and output gates, with a candidate loop
-    gain of sigmoid(2)^2 * 1.5 = 1.16: an echo state network at the start.
-
-    With it a delay line of lag 50 trains in seconds.
-    """
-    return cells.Init(input=2.0, forget=-6.0, output=2.0, gain=1.5)
-
-
-def open_gate_relaxed(lag: int, length: int) -> cells.Init:
-    """Open the input and output gates and half open the forget gate, with gain 1: for
-    delay lines of short lag."""
-    return cells.Init(input=2.0, forget=0.0, output=2.0)
-
-
-def half_open(lag: int, length: int) -> cells.Init:
-    """Open the input and output gates and shut the forget gate a little, with a gain a
-    little above 1: for the curriculum."""
-    return cells.Init(input=2.0, forget=-1.0, output=2.0, gain=1.1)
-
-
-def integrator(lag: int, length: int) -> cells.Init:
-    """Set forget bias 5 and a small recurrent block for the candidate: each cell sums
-    its inputs, hardly disturbed by the others."""
-    return cells.Init(forget=5.0, gain=0.1)
-
-
-def hold(lag: int, length: int) -> cells.Init:
-    """Set forget bias log(lag + 1) + 1 and input bias its negative: one unit latches a
-    bit at every lag tried."""
+def presets(lag: int, length: int) -> dict[str, cells.Init]:
+    """Return the named starts of the weights at a lag, and a length of sequences."""
     bias = math.log(lag + 1) + 1
-    return cells.Init(input=-bias, forget=bias)
+    return {
+        # usual (Jozefowicz et al., 2015); a recipe may set another bias
+        "forget_bias": cells.Init(forget=1.0),
+        # An LSTM of Keras: the recurrent blocks are drawn together as one orthogonal
+        # matrix, so half as large as with forget_bias. With a window of 400 steps, 1,000
+        # updates leave 0.67 of the error from this start, and 0.07 from forget_bias (one
+        # seed each, sweeps/papers/voelker2019).
+        "keras": cells.Init(forget=1.0, together=True),
+        # The forget gate is shut, input and output gates are open, with a candidate loop
+        # gain of sigmoid(2)^2 * 1.5 = 1.16: an echo state network at the start. With it a
+        # delay line of lag 50 trains in seconds.
+        "open_gate": cells.Init(input=2.0, forget=-6.0, output=2.0, gain=1.5),
+        # the forget gate is half open: for delay lines of short lag
+        "open_gate_relaxed": cells.Init(input=2.0, forget=0.0, output=2.0),
+        # It is shut a little, with a gain a little above 1: for the curriculum.
+        "half_open": cells.Init(input=2.0, forget=-1.0, output=2.0, gain=1.1),
+        # each cell sums its inputs, hardly disturbed by the others
+        "integrator": cells.Init(forget=5.0, gain=0.1),
+        # one unit latches a bit at every lag tried
+        "hold": cells.Init(input=-bias, forget=bias),
+        # Forget biases are log U(1, T - 1), with T the length, and input biases their
+        # negatives (Tallec & Ollivier, 2018).
+        "chrono": cells.Init(spread=float(max(length - 1, 2))),
+    }
 
 
-def chrono(lag: int, length: int) -> cells.Init:
-    """Draw forget biases log U(1, T - 1), input biases their negatives (Tallec &
-    Ollivier, 2018), with T the sequence's length."""
-    return cells.Init(spread=float(max(length - 1, 2)))
-
-
-PRESETS = {
-    f.__name__: f
-    for f in (
-        forget_bias,
-        keras,
-        open_gate,
-        open_gate_relaxed,
-        half_open,
-        integrator,
-        hold,
-        chrono,
-    )
-}
+PRESETS = tuple(presets(1, 2))
 
 
 def preset(name: str, lag: int, length: int, bias: float | None = None) -> cells.Init:
@@ -175,5 +137,5 @@ def preset(name: str, lag: int, length: int, bias: float | None = None) -> cells
             f"recipe.forget_bias={bias}: only recipe.init=forget_bias takes it, not"
             f" recipe.init={name}"
         )
-    init = PRESETS[name](lag, length)
+    init = presets(lag, length)[name]
     return init if bias is None else replace(init, forget=bias)

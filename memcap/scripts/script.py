@@ -91,7 +91,7 @@ def definition(
     marks = _layer_marks(model, recipe, init) | {"answer"}
     _, *parts = _template(framework).split(DEFINITION)
     text = "".join(line for part in parts[::2] for line in _lines(dedent(part), marks))
-    values = _layer_values(framework, model, recipe, init)
+    values = _layer_values(framework, model, init)
     numbers = {
         "UNITS": model.units,
         "RATE": f"{recipe.peak(lag, model.units):g}",
@@ -132,7 +132,7 @@ def _script(member: Member, framework: str, words: dict[str, str]) -> str:
     criterion = member.criterion
     init = _init(task, member.lag, model, recipe)
     values = {
-        **_layer_values(framework, model, recipe, init),
+        **_layer_values(framework, model, init),
         **words,
         "heading": words["heading"] or f"The recipe is memcap's `{recipe.name}`.",
         "size": several if model.layers > 1 else size,
@@ -169,9 +169,7 @@ def _init(task: Task, lag: int, model: Model, recipe: ResolvedRecipe) -> Init:
     return replace(init, spread=None) if model.cell == "SimpleCell" else init
 
 
-def _layer_values(
-    framework: str, model: Model, recipe: ResolvedRecipe, init: Init
-) -> dict[str, Any]:
+def _layer_values(framework: str, model: Model, init: Init) -> dict[str, Any]:
     """Return the names of a cell and its optimizer in a framework, and the start of its
     gates in the framework's order."""
     words, *layers = CELLS[model.cell]
