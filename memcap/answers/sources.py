@@ -27,6 +27,7 @@ from memcap.store.shards import (
     FRESH,
     NAMES,
     OUTPUTS,
+    STUDIES,
     is_published,
     rows_file,
     rows_files,
@@ -61,7 +62,7 @@ def best_answer(question: Question) -> Answer:
         answers.append(from_rows(rows, question, source))
         evidence = answers[-1].evidence
         is_enough = evidence.is_about_every_lag and evidence.is_conclusive
-        if source != str(OUTPUTS) and is_enough:
+        if source != str(OUTPUTS) and is_enough and not _has_more(source):
             break  # so the other published studies need not be read
     answers.sort(key=attrgetter("evidence"), reverse=True)
     best, *others = answers or [Answer(question)]
@@ -132,6 +133,12 @@ def _sources(question: Question) -> Iterator[tuple[str | None, pl.DataFrame]]:
         for name in NAMES:
             if published := rows_files(name):
                 yield name, shards.read(published, question.strict, question.task.name)
+
+
+def _has_more(source: str | None) -> bool:
+    """Check whether another name of `NAMES` has all rows of a source, and further ones."""
+    own = set(STUDIES.get(source or "", ()))
+    return bool(own) and any(own < set(studies) for studies in STUDIES.values())
 
 
 def _beside(

@@ -331,13 +331,22 @@ def test_pairs_have_an_answer_for_each_cell_with_a_matrix(pairs, cell, tmp_path)
     assert f"model.units={units} 'axes={{seed: 8}}'" in said
 
 
+@pytest.mark.parametrize("cell", MATRICES)
+@pytest.mark.parametrize("pairs", [16, 32])
+def test_eight_seeds_of_all_studies_decide_the_recall_of_many_pairs(pairs, cell):
+    task = task_class("mqar")(pairs=pairs, symbols=32)
+    found = best_answer(Question(task, 2 * pairs, Model(cell, 1), at="steady"))
+    assert found.source == "recall_pairs"
+    assert all(found.point.passed(units)[1] == 8 for units in (8, 12, 16))
+
+
 def test_between_measured_pairs_are_those_of_equal_symbols(tmp_path):
     said = recall(tmp_path, 12, "--cell", "mamba2")
     assert re.search(
         r"at lag 24 alone: between \d+ units \(pairs=8\) and \d+ units \(pairs=16\)",
         said,
     )
-    one = Question(task_class("mqar")(pairs=20, symbols=32), 24, Model("mamba2"))
+    one = Question(task_class("mqar")(pairs=20, symbols=32), 24, Model("mamba2", 1))
     assert best_answer(one).units is None  # 32 pairs have no lag of 24
 
 
