@@ -7,12 +7,15 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from memcap import Model, UserError
+from memcap.answers.answer import Question
+from memcap.answers.sources import best_answer
+from memcap.cells import cell_facts
 from memcap.figures import Drawn
 from memcap.findings import load
 from memcap.findings.claims import knob
 from memcap.findings.marks import finish, look, number_x, panels
 from memcap.findings.tables import Architecture, rows_of, table, task_of_row
-from memcap.tasks import least_bits
+from memcap.tasks import Task, least_bits, task_class
 
 # Of two numbers of symbols: on the map of cells, and where up to 32 pairs were trained.
 STUDIES = (
@@ -43,6 +46,8 @@ MATRICES = (
     "gated_delta_net",
     "delta_product",
 )
+# about which `memcap answer --pairs` is asked
+ASKED = "gated_delta_net", "delta_net", "mlstm", "linear_attention", "mamba2"
 SMALL_KEYS = tuple(f"{cell}+key{keys}" for cell in MATRICES for keys in (2, 4, 8))
 FAMILIES = {
     "matrices,\nkeys of 16": MATRICES,
@@ -99,6 +104,26 @@ def pairs_table() -> str:
     ]
     heads = [f"{pairs} pairs, lag {2 * pairs}" for pairs in PAIRS]
     return table(("bytes of state", *heads), lines)
+
+
+def answers_table() -> str:
+    """Tabulate what `memcap answer` says of each cell with rows at every number of
+    pairs: units, their bytes, and the 95 % interval in bytes."""
+    heads = [f"{pairs} pairs" for pairs in PAIRS]
+    lines = [
+        (f"`{cell}`", *(_advised(cell, pairs) for pairs in PAIRS)) for cell in ASKED
+    ]
+    return table(("cell", *heads), lines)
+
+
+def _advised(cell: str, pairs: int) -> str:
+    task: Task = task_class("mqar")(pairs=pairs, symbols=MANY)
+    found = best_answer(Question(task, 2 * pairs, Model(cell, 1), at="steady"))
+    widths = found.units, found.low, found.high
+    size, low, high = (
+        f"{cell_facts(cell).carry_bytes(width):,.0f}" for width in widths
+    )
+    return f"{found.units}: {size} [{low}, {high}]"
 
 
 def needs(rows: pl.DataFrame) -> pl.DataFrame:
@@ -307,4 +332,4 @@ def _signs() -> list[Line2D]:
     return [*marks, band, open_end, *bounds]
 
 
-TABLES = {"recall pairs": pairs_table}
+TABLES = {"recall pairs": pairs_table, "recall answers": answers_table}
