@@ -175,23 +175,16 @@ def delay_line(task: DelayLine, lag: int) -> Constructed:
     """
     units = shift_register(lag)
     if task.reals:
-        levels = np.ones(1)
-        tolerance = 1e-4
+        levels, gain = np.ones(1), 1.0
+        scale = math.sqrt(1.5 * 1e-4 / units)
+        readout = np.array([1 / scale]), np.zeros(1)
     else:
-        levels = np.linspace(-1, 1, task.symbols)
-        tolerance = 0.25 / (task.symbols - 1)
-    two = task.outputs == 2
-    gain, scale = (20.0, 20.0) if two else (1.0, math.sqrt(1.5 * tolerance / units))
+        levels, gain, scale, readout = copied(task.symbols, units)
     kernel = np.zeros((len(levels), 4, units))
     kernel[:, 2, 0] = scale * levels
     recurrent = np.zeros((units, 4, units))
     recurrent[:, 2] = gain * np.eye(units, k=1)
     bias = np.repeat([OPEN, SHUT, 0.0, OPEN], units)
-    readout = (
-        (np.array([1 / scale]), np.zeros(1))
-        if task.reals
-        else nearest(math.tanh(1) * levels if two else scale * levels)
-    )
     return network(
         kernel.reshape(-1, 4 * units), recurrent.reshape(units, -1), bias, readout
     )
@@ -209,13 +202,7 @@ def selective_copy(task: SelectiveCopy, lag: int) -> Constructed:
     nearly linear copy.
     """
     units = task.items + 2
-    levels = np.linspace(-1, 1, task.symbols)
-    two = task.symbols == 2
-    gain, scale = (
-        (20.0, 20.0)
-        if two
-        else (1.0, math.sqrt(1.5 * 0.25 / (task.symbols - 1) / units))
-    )
+    levels, gain, scale, readout = copied(task.symbols, units)
     kernel = np.zeros((task.vocabulary, 4, units))
     kernel[: task.symbols, 2, 1] = scale * levels
     kernel[: task.symbols, :2, 1:] = [[OPEN - SHUT], [SHUT - OPEN]]
@@ -224,10 +211,21 @@ def selective_copy(task: SelectiveCopy, lag: int) -> Constructed:
     recurrent[1:, 2, 1:] = gain * np.eye(units - 1, k=1)
     recurrent[0, :2, 1:] = np.array([[OPEN - SHUT], [SHUT - OPEN]]) / math.tanh(0.8)
     bias = np.repeat(KEEP, units)
-    readout = nearest(math.tanh(1) * levels if two else scale * levels)
     return network(
         kernel.reshape(-1, 4 * units), recurrent.reshape(units, -1), bias, readout
     )
+
+
+def copied(
+    symbols: int, units: int
+) -> tuple[np.ndarray, float, float, tuple[np.ndarray, np.ndarray]]:
+    """Return the levels of symbols that a chain of units copies, the gain of a copy, the
+    scale of the levels, and the read-out; see `delay_line`."""
+    levels = np.linspace(-1, 1, symbols)
+    if symbols == 2:
+        return levels, 20.0, 20.0, nearest(math.tanh(1) * levels)
+    scale = math.sqrt(1.5 * 0.25 / (symbols - 1) / units)
+    return levels, 1.0, scale, nearest(scale * levels)
 
 
 def add(value: float) -> tuple[float, float, float, float]:
