@@ -18,17 +18,25 @@ lag. `first_step` is the score where what counts begins at the first step, and `
 the length of these sequences. `exact` says whether all sequences that there are were
 tried.
 
-Read more: memcap docs train
+  memcap judge examples/golf/one_bit --golf
+
+scores an entry of memory golf, a folder: the state, and how many of its nets are right.
+Its `entry.py` says the task and the lag, and its code runs.
+
+Read more: memcap docs train; memcap docs golf
 """
 
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 
 import polars as pl
 
+from memcap.answers import golf
 from memcap.answers.judge import Judgement
 from memcap.api import judge
 from memcap.commands.arguments import add_json, add_knobs, positive, steps
 from memcap.config.member import task_of
+from memcap.knobs import UserError
 from memcap.runtime.plugins import import_object
 from memcap.terminal.words import Listing, NumberColumn, print_json, show
 
@@ -36,8 +44,9 @@ from memcap.terminal.words import Listing, NumberColumn, print_json, show
 def add_arguments(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add("net", metavar="MODULE:NAME", help="a function, or a model that can be called")
-    add("--task", required=True, help="name of a task, as in `memcap tasks`")
-    add("--lag", type=steps, required=True, help="time steps")
+    add("--golf", action="store_true", help="MODULE:NAME is an entry, a folder")
+    add("--task", help="name of a task, as in `memcap tasks`")
+    add("--lag", type=steps, help="time steps")
     add_knobs(parser)
     add(
         "--indices",
@@ -57,7 +66,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Print the score at each lag, and the verdict."""
+    """Print the score at each lag, and the verdict; of an entry its line on the board."""
+    if arguments.golf:
+        _golf(arguments)
+        return
+    if arguments.task is None or arguments.lag is None:
+        raise UserError("judge: needs --task and --lag; `memcap tasks` lists the tasks")
     task = task_of(arguments.task, arguments.knob)
     net = import_object(arguments.net, "net")
     judgement = judge(
@@ -78,6 +92,20 @@ def run(arguments: Namespace) -> None:
     columns = [NumberColumn(head) for head in table.columns]
     show(Listing(f"{arguments.net} on {task.name}", columns, table.rows()))
     for line in str(judgement).splitlines():
+        show(line)
+
+
+def _golf(arguments: Namespace) -> None:
+    """Print an entry's line on the board, and the verdict on each of its nets."""
+    if arguments.task or arguments.lag or arguments.knob:
+        raise UserError("--golf: entry.py says the task; no --task, --lag or --knob")
+    score, judgements = golf.score(Path(arguments.net), arguments.seed)
+    if arguments.json:
+        print_json(score._asdict())
+        return
+    columns = [NumberColumn(head) for head in score._fields]
+    show(Listing(arguments.net, columns, [score]))
+    for line in dict.fromkeys(map(str, judgements)):
         show(line)
 
 

@@ -66,9 +66,8 @@ def layer_state(layer: Any, timesteps: int, features: int) -> LayerState:
         inputs = np.random.default_rng(0).normal(size=shape).astype(np.float32)
         state = None
         for _ in range(2):
-            with calling(f"net: given inputs {shape}, it", type(layer).__module__):
-                state = _run(layer, inputs, state)
-            runs.append(_arrays(layer, state))
+            _, state = call_layer(layer, inputs, state)
+            runs.append(arrays_of(layer, state))
     few, few_longer, more, more_longer = (
         {name: math.prod(array.shape) for name, array in run.items()} for run in runs
     )
@@ -82,33 +81,63 @@ def layer_state(layer: Any, timesteps: int, features: int) -> LayerState:
     )
 
 
-def _run(layer: Any, inputs: Any, state: Any) -> Any:
-    """Return the state after inputs (B, T, F)."""
-    if isinstance(layer, nnx.RNN):
-        state, _ = layer(inputs, initial_carry=state, return_carry=True)
-        return state
-    if isinstance(layer, nnx.RNNCellBase):
+def call_layer(layer: Any, inputs: np.ndarray, state: Any = None) -> tuple[Any, Any]:
+    """Return the outputs (B, T, O) of a layer for inputs (B, T, F) and its state after
+    them.
+
+    Args:
+        layer: as for `layer_state`.
+        state: the state before the inputs, as an earlier call returned it; None: the
+            layer's own first one.
+
+    Raises:
+        UserError: the layer fails, or returns something else.
+    """
+    with calling(f"net: given inputs {inputs.shape}, it", type(layer).__module__):
+        if hasattr(layer, "state_dict"):
+            with sys.modules["torch"].no_grad():
+                return _call_torch(layer, inputs, state)
+        if isinstance(layer, nnx.RNN):
+            state, outputs = layer(inputs, initial_carry=state, return_carry=True)
+            return outputs, state
+        if not isinstance(layer, nnx.RNNCellBase):
+            return _call(layer, inputs, state)
         if state is None:
             sequences, _, features = inputs.shape
             state = layer.initialize_carry((sequences, features), nnx.Rngs(0))
+        outputs = []
         for step in np.moveaxis(inputs, 1, 0):
-            state, _ = layer(state, step)
-        return state
-    if hasattr(layer, "state_dict"):
-        if getattr(layer, "batch_first", None) is False:
-            inputs = np.swapaxes(inputs, 0, 1)
-        inputs = sys.modules["torch"].from_numpy(inputs)
+            state, output = layer(state, step)
+            outputs.append(output)
+        return np.stack(outputs, 1), state
+
+
+def _call_torch(layer: Any, inputs: np.ndarray, state: Any) -> tuple[Any, Any]:
+    """Return what a layer of PyTorch gives, the sequences first."""
+    steps_first = getattr(layer, "batch_first", None) is False
+    tensor = sys.modules["torch"].from_numpy(inputs)
+    outputs, state = _call(
+        layer, tensor.swapaxes(0, 1) if steps_first else tensor, state
+    )
+    return outputs.swapaxes(0, 1) if steps_first else outputs, state
+
+
+def _call(layer: Any, inputs: Any, state: Any) -> tuple[Any, Any]:
     given = layer(inputs) if state is None else layer(inputs, state)
     if not isinstance(given, (tuple, list)) or len(given) != 2:
         raise UserError(
             f"net: gave {type(given).__name__}; it must give a pair, its outputs and its"
             " state, as nn.LSTM does"
         )
-    return given[1]
+    return given[0], given[1]
 
 
-def _arrays(layer: Any, state: Any) -> dict[str, Any]:
-    """Return the arrays of a state by name."""
+def arrays_of(layer: Any, state: Any) -> dict[str, Any]:
+    """Return the arrays of a layer's state by name.
+
+    Raises:
+        UserError: the state holds something else.
+    """
     leaves, _ = jax.tree.flatten_with_path(state)
     for _, leaf in leaves:
         if not hasattr(leaf, "shape"):
