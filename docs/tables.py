@@ -543,6 +543,20 @@ def one_unit_proved() -> str:
     ).replace("e+", "e")
 
 
+def golf(weights: str) -> str:
+    """List the entries of memory golf, by task, the fewest bytes of state first."""
+    heads = "task", "lag", "bytes", "numbers", "units", "parameters"
+    board = pl.read_csv(ROOT / "examples" / "golf" / "board.csv").filter(
+        weights=weights
+    )
+    lines = []
+    for entry in board.sort("task", "bytes").iter_rows(named=True):
+        link = f"[{entry['entry']}](../examples/golf/{entry['entry']}/entry.py)"
+        counts = [f"{entry[each]} of {entry['nets']}" for each in ("right", "proved")]
+        lines.append((link, *(entry[each] for each in heads), *counts))
+    return table(("entry", *heads, "right", "proved"), lines)
+
+
 def core_hours() -> str:
     """Say what all published rows took."""
     rows = trained_rows()
@@ -576,6 +590,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "recipes in rows": recipes_in_rows,
     "core hours": core_hours,
     "proofs": proofs,
+    "golf trained": lambda: golf("trained"),
+    "golf by hand": lambda: golf("by hand"),
     "one unit proved": one_unit_proved,
 }
 
