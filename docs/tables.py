@@ -61,17 +61,7 @@ TOGETHER = {  # studies that are drawn together, by the first of them and the fi
         "optimizers_fifty",
     ),
 }
-FRONT = (  # studies on which the answers to most questions rest
-    "atlas",
-    "anywhere",
-    "learned",
-    "cell_map",
-    "cell_map_steps",
-    "cell_map_bits",
-    "keys",
-    "published_layers",
-    "recall_pairs",
-)
+FRONT = yaml.safe_load((ROOT / "docs" / "shelf.yaml").read_text("utf-8"))["front"]
 GROUPS = {  # of other studies, by the folder of sweeps/
     "": "To read first",
     "answers": "What else `memcap answer` rests on",
@@ -186,21 +176,31 @@ def asked(study: str) -> list[str]:
     return [" ".join(part.split()) for part in re.split(r"\n\n|\n(?=[A-Z]\w*: )", text)]
 
 
+def question_of(study: str) -> str:
+    """What a study asks, in a sentence: that of its paper, of its YAML, or its page's title."""
+    if study in findings.papers():
+        return findings.papers()[study]
+    if folder(study).with_suffix(".yaml").is_file():
+        return re.split(r"(?<=[.?])\s", asked(study)[0])[0]
+    page = (folder(study) / "README.md").read_text(encoding="utf-8")
+    return page.partition("\n")[0].removeprefix("# ")
+
+
 def index_of_studies() -> str:
-    """The studies that belong to no paper, and what they ask: first those of `FRONT`,
-    then by the folders of sweeps/."""
-    groups: dict[str, list[tuple[str, str]]] = {name: [] for name in GROUPS}
+    """The studies and what they ask: first those of `FRONT`, then by the folders of
+    sweeps/ the others that belong to no paper."""
+    groups: dict[str, list[str]] = {"": FRONT} | {name: [] for name in GROUPS if name}
     for study, place in shards.studies().items():
         pages = place / "README.md", place.with_suffix(".yaml")
-        if study not in findings.papers() and all(page.is_file() for page in pages):
-            question = re.split(r"(?<=[.?])\s", asked(study)[0])[0]
-            group = "" if study in FRONT else Path(choice(study)).parent.as_posix()
-            line = f"[{study}](../sweeps/{choice(study)}/README.md)", question
-            groups[group].append(line)
-    return "\n\n".join(
-        f"{GROUPS[group]}:\n\n{table(('study', 'question'), lines)}"
-        for group, lines in groups.items()
-    )
+        known = {*FRONT, *findings.papers()}
+        if study not in known and all(page.is_file() for page in pages):
+            groups[Path(choice(study)).parent.as_posix()].append(study)
+    parts = []
+    for group, studies in groups.items():
+        links = (f"[{name}](../sweeps/{choice(name)}/README.md)" for name in studies)
+        lines = zip(links, map(question_of, studies), strict=True)
+        parts.append(f"{GROUPS[group]}:\n\n{table(('study', 'question'), [*lines])}")
+    return "\n\n".join(parts)
 
 
 def together(study: str, figure: str) -> Sequence[str]:

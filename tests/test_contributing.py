@@ -82,7 +82,7 @@ def test_worker_processes_find_them_too(outside):
 @pytest.mark.slow
 def test_the_same_files_inside_the_package(tmp_path):
     no_bytecode = shutil.ignore_patterns("__pycache__")
-    for part in ("memcap", "conf", "sweeps"):
+    for part in ("memcap", "conf", "docs", "sweeps"):
         shutil.copytree(ROOT / part, tmp_path / part, ignore=no_bytecode)
     for name, place in PACKAGE.items():
         text = FILES[name].replace("my_tasks:Pulses", "pulses")

@@ -3,7 +3,11 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from own_programs import program
+
+from memcap.findings import find, papers
+from memcap.store.shards import studies
 
 ROOT = Path(__file__).parents[1]
 
@@ -22,6 +26,16 @@ def test_every_page_is_as_its_rows_are(tables, capsys):
 def test_an_unknown_block_is_refused(tables):
     with pytest.raises(KeyError, match="nonsense"):
         tables.renewed("<!-- nonsense -->\n<!-- end -->")
+
+
+def test_the_shelf_names_studies_once(tables):
+    """The archive is all side questions, and the studies after a paper known from notes."""
+    shelf = yaml.safe_load((ROOT / "docs" / "shelf.yaml").read_text())
+    names = [name for part in shelf.values() for name in part]
+    assert sorted({*names} & {*studies()}) == sorted(names)
+    other = {path.stem for path in (ROOT / "sweeps" / "other").glob("*.yaml")}
+    notes = {n for n in papers() if find(n).PAPER.read == "notes"}
+    assert {*shelf["archive"]} == other | notes
 
 
 def test_notebooks_open_in_colab_once_the_project_is_on_github(

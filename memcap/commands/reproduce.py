@@ -5,7 +5,8 @@ Each paper is a study, sweeps/papers/NAME.yaml, with its claims and published ro
 sweeps/papers/NAME.
 
   memcap reproduce --list
-      print question, source, cost and hardware of each paper
+      print question, source, cost and hardware of papers: first those on which the most
+      rests; with --all also studies after a paper that we know from notes of others
   memcap reproduce collins2017
       train its study into outputs/collins2017, draw, compare
   memcap reproduce collins2017 --rows --check
@@ -31,6 +32,7 @@ from operator import attrgetter
 from pathlib import Path
 
 import polars as pl
+import yaml
 
 from memcap import figures, findings
 from memcap.api import train
@@ -97,6 +99,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     about = "overrides for training, as `memcap train` takes them"
     add("overrides", nargs="*", metavar="KEY=VALUE", help=about)
     add("--list", action="store_true", help="list the papers")
+    add("--all", action="store_true", help="with --list, also what is side questions")
     size = parser.add_mutually_exclusive_group()
     about = "train some members for some steps, to see whether all parts work"
     size.add_argument("--tiny", action="store_true", help=about)
@@ -140,7 +143,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> None:
     """Train, draw, compare, and print one line per claim."""
     if arguments.list:
-        _list()
+        _list(arguments.all)
         return
     if arguments.name is None:
         raise UserError(
@@ -275,22 +278,28 @@ def tiny(members: Sequence[Member]) -> list[Member]:
     return few
 
 
-def _list() -> None:
+def _list(everything: bool) -> None:
+    """List the papers of the front first, and those of the archive last, if at all."""
+    shelf = yaml.safe_load((ROOT / "docs" / "shelf.yaml").read_text(encoding="utf-8"))
+    front, archive = shelf["front"], shelf["archive"]
+    papers = findings.papers()
     rows = []
     after = 0
-    for name, question in findings.papers().items():
+    for name in sorted(papers, key=lambda n: (n in archive, n not in front)):
         paper = findings.find(name).PAPER
         after += paper.read == "notes"
+        if name in archive and not everything:
+            continue
         known = (getattr(paper, column.head) for column in LISTED[5:])
-        rows.append([name, question, *findings.counts(name).values(), *known])
+        rows.append([name, papers[name], *findings.counts(name).values(), *known])
     title = "Papers that memcap redraws: memcap reproduce NAME"
     totals = ", ".join(
         f"{whose} {held} of {of}" for whose, (held, of) in findings.totals().items()
     )
     notes = [
         (
-            f"{len(rows) - after} papers redrawn, and {after} studies after a paper, known from"
-            " notes of others."
+            f"{len(papers) - after} papers redrawn, and {after} studies after a paper, known from"
+            " notes of others (--all)."
         ),
         findings.strict_count(),
         f"Claims that hold here, by whose they are: {totals}.",

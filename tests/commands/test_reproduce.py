@@ -122,8 +122,29 @@ def own_verdicts(name, verdicts):
     return verdicts.join(same, on="claim", how="semi")["verdict"].to_list()
 
 
+def test_the_list_begins_with_the_front_and_leaves_out_the_archive(tmp_path):
+    listed = memcap(tmp_path, "reproduce", "--list")
+    named = re.findall(r"^([a-z_]+\d{4}) ", listed.out, re.MULTILINE)
+    assert named[:2] == ["arora2024", "beck2024"]
+    assert {*named[:7]} == {
+        "arora2024",
+        "beck2024",
+        "collins2017",
+        "grazzi2024",
+        "hochreiter1997",
+        "merrill2024",
+        "siems2025",
+    }
+    assert "bai2018" in named[7:]
+    everything = memcap(tmp_path, "reproduce", "--list", "--all")
+    whole = re.findall(r"^([a-z_]+\d{4}) ", everything.out, re.MULTILINE)
+    assert whole[: len(named)] == named
+    notes = {n for n in whole if findings.find(n).PAPER.read == "notes"}
+    assert {*whole[len(named) :]} == notes
+
+
 def test_the_list_has_all_papers_and_counts_apart_what_notes_alone_say(tmp_path):
-    done = memcap(tmp_path, "reproduce", "--list")
+    done = memcap(tmp_path, "reproduce", "--list", "--all")
     papers = findings.papers()
     after = [name for name in papers if findings.find(name).PAPER.read == "notes"]
     assert {"chung2026", "jaeger2001", "zyxue2018"} < {*after}
