@@ -18,7 +18,7 @@ lag. `first_step` is the score where what counts begins at the first step, and `
 the length of these sequences. `exact` says whether all sequences that there are were
 tried.
 
-  memcap judge examples/golf/one_bit --golf
+  memcap judge my_entry --golf
 
 scores an entry of memory golf, a folder: the state, and how many of its nets are right.
 Its `entry.py` says the task and the lag, and its code runs.
