@@ -348,18 +348,6 @@ def four_symbols() -> str:
     return table(("units", *p.units), [("steady", *steady)])
 
 
-def state_in_use() -> str:
-    """How much of a state is used."""
-    at_50 = point("delay_line", 50)
-    bits = at_50.references.bits
-    units = at_50.fit.u90.units
-    return filled(
-        f"A delay line of lag 50 must hold {bits:g} bits. It takes {units:.1f} units, which have"
-        f" {2 * units:.0f} numbers of state, or {2 * units / bits:.1f} for each bit (u90; `memcap"
-        " frontier atlas`)."
-    )
-
-
 def need_in_short() -> str:
     """Say how many widths are predicted."""
     marks = marks_of_need()
@@ -482,5 +470,4 @@ TABLES = {
     "lag and width": lag_and_width,
     "need in short": need_in_short,
     "known widths": known_widths,
-    "state in use": state_in_use,
 }

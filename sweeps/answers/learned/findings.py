@@ -9,15 +9,7 @@ import polars as pl
 
 from memcap import Task
 from memcap.findings import folder
-from memcap.findings.tables import (
-    filled,
-    label,
-    passes,
-    rows_of,
-    table,
-    task_of,
-    task_of_row,
-)
+from memcap.findings.tables import filled, label, passes, rows_of, table, task_of_row
 
 CONTROLS = "advised", "frozen", "bias"
 
@@ -92,24 +84,6 @@ def learned() -> str:
     return f"{text}\n\n{table((*head, *more), lines)}"
 
 
-def learned_in_short() -> str:
-    """Say what the one unit of a latch owes to its start."""
-    place = task_of("latch", []), 50, 1
-    latch = controls()["uniform", *place]
-    alone = controls()["hold", *place]
-    counts = latch.advised, latch.bias, alone.bias, latch.frozen
-    passed = [f"{good} of {nets}" for good, nets in counts]
-    return filled(
-        f"With the advised recipe {passed[0]} nets of one unit latch a bit up to lag 50. From"
-        f" forget bias 1, which knows no lag and forgets within a few steps, {passed[1]} do where"
-        f" the training begins with short lags (recipe `uniform`), and {passed[2]} at lag 50 alone"
-        " (recipe `hold`). If only the read-out trains and the cell stays as it starts,"
-        f" {passed[3]} do. Of"
-        f" {latch.draws:,} untrained nets {latch.by_recipe} pass as the recipe draws them, and"
-        f" {latch.wide} with weights from -100 to 100."
-    )
-
-
 def counts_by_control() -> Mapping[tuple[Any, ...], tuple[int, int]]:
     """How many nets passed, and how many there were, by recipe, task, lag, units and control."""
     studies = "learned", "up_to_fresh_seeds", "advice_fresh_seeds"
@@ -131,4 +105,4 @@ def counts_by_control() -> Mapping[tuple[Any, ...], tuple[int, int]]:
     }
 
 
-TABLES = {"learned or inherited": learned, "learned in short": learned_in_short}
+TABLES = {"learned or inherited": learned}

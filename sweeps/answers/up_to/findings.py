@@ -6,7 +6,6 @@ from memcap.findings.tables import (
     ATLAS,
     Question,
     atlas_rows,
-    filled,
     from_rows,
     label,
     outcome,
@@ -57,24 +56,9 @@ def up_to_by_net() -> str:
     return table((f"task, every lag to {LAG}", *nets), lines)
 
 
-def few_units() -> str:
-    """Tasks that few units are enough for."""
-    answers = [from_rows(atlas_rows(), Question(task, 50)) for task, _ in tasks()]
-    few = sum(found.units is not None and found.units <= 4 for found in answers)
-    return filled(
-        f"For {few} of {len(answers)} synthetic tasks up to lag 50, memcap advises four units or"
-        " fewer ([all tasks](../sweeps/answers/up_to/README.md); `memcap answer --task TASK --lag"
-        " 50`)."
-    )
-
-
 def tasks() -> list[tuple[Task, str]]:
     """The tasks of the study, with their names."""
     return list(dict.fromkeys((p.task, p.subject) for p in points_of("up_to")))
 
 
-TABLES = {
-    "every lag up to": up_to,
-    "every lag by net": up_to_by_net,
-    "few units": few_units,
-}
+TABLES = {"every lag up to": up_to, "every lag by net": up_to_by_net}
