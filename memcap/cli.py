@@ -188,7 +188,8 @@ def _run(arguments: list[str]) -> None:
     if plugins.is_import_path(name):
         jax_setup.setup()  # its module may use JAX on import
     elif name.startswith("-"):
-        _top().parse_args(arguments[:1])  # prints the help or the version, or complains
+        # prints the help or the version, or complains
+        parser(options=False).parse_args(arguments[:1])
     _call(name, arguments[1:])
 
 
@@ -206,8 +207,9 @@ def _import_modules(arguments: list[str]) -> list[str]:
     return arguments
 
 
-def _top() -> CommandParser:
-    """Make the parser of the first word: a command's name, --help or --version."""
+def parser(options: bool = True) -> CommandParser:
+    """Make the parser of all commands, as shtab completes them; without `options`, of the
+    first word alone."""
     parser = CommandParser(
         prog="memcap",
         description="\n\n".join([ABOUT, *_groups()]),
@@ -219,8 +221,11 @@ def _top() -> CommandParser:
     names = parser.add_subparsers(
         required=True, metavar="COMMAND", help="memcap COMMAND --help says more"
     )
-    for name in commands.summaries():
-        names.add_parser(name)
+    for name, summary in commands.summaries().items():
+        if options:
+            commands.find(name).add_arguments(names.add_parser(name, help=summary))
+        else:
+            names.add_parser(name)
     return parser
 
 

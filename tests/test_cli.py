@@ -479,3 +479,8 @@ def test_a_variable_that_jax_does_not_take_is_one_line(tmp_path, monkeypatch):
     assert (done.status, done.err.count("\n")) == (2, 1)
     assert "JAX_ENABLE_X64=perhaps" in done.err
     assert "JAX does not take it (invalid truth value" in done.err
+
+
+def test_the_parser_of_all_commands_knows_the_options_of_each():
+    found = cli.parser().parse_args(["judge", "my:net", "--task", "latch", "--golf"])
+    assert (found.task, found.golf) == ("latch", True)
