@@ -235,8 +235,12 @@ def about(study: str) -> str:
     pictures = []
     for path in sorted(folder(study).glob("figures/*.png")):
         rows = " ".join(map(of_checkout, together(study, path.stem)))
-        drawn = f"`memcap figure {path.stem} {rows}` draws it."
-        pictures += [f"![{figures.summaries()[path.stem]}](figures/{path.name})", drawn]
+        drawn = f"`memcap figure {path.stem} {rows}` draws"
+        if pictures:
+            pictures.append(f"{drawn} [another](figures/{path.name}).")
+        else:
+            alt = figures.summaries()[path.stem]
+            pictures = [f"![{alt}](figures/{path.name})", f"{drawn} it."]
     tables = (
         path.relative_to(folder(study))
         for path in shards.tables().values()

@@ -11,6 +11,13 @@ and word lists are Debian's: apt install PACKAGE, or without root: apt download 
 dpkg -x FILE here, and --debian here.
 
 With --shuffle the steps of each sequence stand in random order: what is told then needs no order.
+
+Licences of data, to check before anything of them is published: vowels and power, package
+BSD-3, UCI and UCR archive, for research; digits, BSD-3, UCI; mnist_rows, BSD-3; splice,
+GPL-2, UCI; language, each word list its own; syllables and spelling, dictionary BSD-like,
+package GPL-3+; lives, package BSD-3, data of McVicar and Anyadike-Danes (2002), as in
+TraMineR; metre and melody, package BSD-3, songs by permission for non-commercial use;
+choices, GPL-3, its example data, and it does not say whose choices they are.
 """
 
 import argparse

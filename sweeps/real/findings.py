@@ -2,7 +2,6 @@
 
 import math
 from functools import cache
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -45,16 +44,13 @@ def real_in_short() -> str:
     """How well real widths were predicted."""
     sets = predicted_widths().filter(pl.col("measured").is_not_null())
     close, near, inside, miss, rank = foresight(sets, "measured")
-    first = foresight(sets, "one_error")
     constant, of_constant = best_constant(sets["measured"])
     return filled(
         f"**Of {sets.height} widths, {close} were predicted within a factor of 1.5 and {near}"
         f" within 2; {inside} lie in the predicted range.** The typical miss is a factor of"
         f" {miss:.1f}; the best constant, {constant} for every set, misses by"
         f" {of_constant:.1f}. The order of the sets was predicted with a rank"
-        f" correlation of {rank:.2f}. (By the first rule: {first[0]} within 1.5,"
-        f" {first[1]} within 2, {first[2]} in the range; a factor of"
-        f" {first[3]:.1f}; {first[4]:.2f}.)"
+        f" correlation of {rank:.2f}."
     )
 
 
@@ -74,28 +70,6 @@ def foresight(sets: pl.DataFrame, column: str) -> tuple[int, int, int, float, fl
 def predicted_widths() -> pl.DataFrame:
     """Predicted and measured widths of real sets, as sweeps/real/real.py compares them."""
     return pl.read_csv(folder("real") / "predicted.csv")
-
-
-def beside_keras() -> str:
-    """Compare `memcap fit` with Keras's best width on the same test sequences."""
-    above: dict[str, list[float]] = {}  # standard errors, by file
-    draws = pl.read_csv(folder("real") / "beside_keras.csv")
-    draws = draws.sort("file", "draw", "loss", maintain_order=True)
-    for (file, _), nets in draws.group_by("file", "draw", maintain_order=True):
-        ours = nets.filter(by="memcap")
-        enough = ours.row(by_predicate=pl.col("units") == pl.col("fit"), named=True)
-        keras = nets.filter(by="keras").sort("validation").row(0, named=True)
-        excess = (enough["loss"] - keras["loss"]) / keras["error"]
-        above.setdefault(file, []).append(excess)
-    means = ", ".join(
-        f"{np.mean(errors):+.2f} for {file}" for file, errors in above.items()
-    )
-    all_errors = list(chain.from_iterable(above.values()))
-    within = sum(error <= 1 for error in all_errors)
-    return filled(
-        f"**In {within} of {len(all_errors)} comparisons the width called enough is at most one"
-        f" standard error above Keras's best; the means over the draws are {means}.**"
-    )
 
 
 def one_error_width(nets: pl.DataFrame) -> tuple[int, float]:
@@ -164,54 +138,22 @@ def lower_than_keras(nets: pl.DataFrame) -> pl.Series:
 
 
 def further_beside_keras() -> str:
-    """Tabulate the widths and losses of memcap fit and of Keras's loop on further sets."""
+    """Compare the widths and losses of memcap fit and of Keras's loop on further sets."""
     sets = further()
-    asked = sets.filter(pl.col("width").is_not_null())
-    same = asked.filter(pl.col("width") == pl.col("keras")).height
-    good = asked.filter(pl.col("excess") <= 1).height
     none = sets.filter(pl.col("width").is_null(), pl.col("agrees")).height
     later = sets.filter(choice="after the recipes")
     few = sets.filter(verdict="too few to tell").height
     ratio = (sets["keras_seconds"] / sets["memcap_seconds"]).median()
     lower = lower_than_keras(pl.read_csv(folder("real") / "further_nets.csv"))
-    text = filled(
+    return filled(
         f"**For {sets['agrees'].sum()} of {sets.height} sets `memcap fit` names a width whose"
         f" loss lies within one standard error of that of Keras's choice, or neither gains by"
         f" state ({none}); of the {later.height} that have chosen no recipe, for"
         f" {later['agrees'].sum()}.** For {few} it says that there are too few sequences to tell,"
-        f" where Keras's rule always names a width. Keras's loop chooses the same width for {same}"
-        f" of {asked.height}; memcap's nets of its width lose at most one standard error more on"
-        f" held-out sequences for {good}, and Keras's nets of it are within the error on"
-        f" validation for {asked['in_keras'].sum()}. At equal width nets of `memcap fit` have the"
+        f" where Keras's rule always names a width. At equal width nets of `memcap fit` have the"
         f" lower held-out loss in {lower.sum()} of {lower.len()} pairs. Keras's loop takes"
         f" {ratio:.1f} times the CPU time of `memcap fit` (the median)."
     )
-    lines = []
-    for row in sets.to_dicts():
-        cells = [""] * 4
-        if row["width"] is not None:
-            cells = [
-                f"{row['width']} [{row['from']}, {row['to']}]",
-                f"{row['loss']:.3f}",
-                f"{row['excess']:+.1f}",
-                "yes" if row["in_keras"] else "no",
-            ]
-        width, loss, excess, in_keras = cells
-        theirs = f"{row['keras_loss']:.3f} ± {row['keras_error']:.2g} ({row['keras']})"
-        seconds = f"{row['memcap_seconds']:.0f}, {row['keras_seconds']:.0f}"
-        own = row["set"], f"{row['sequences']:,}, {row['steps']}", row["verdict"], width
-        others = in_keras, row["by_one_error"], seconds
-        lines.append((*own, loss, theirs, excess, *others))
-    heads = (
-        "set",
-        "sequences, steps",
-        "memcap fit",
-        "narrowest",
-        "its loss",
-        "Keras's choice",
-    )
-    others = "errors above", "good in Keras", "memcap's by Keras's rule", "CPU seconds"
-    return f"{text}\n\n{table((*heads, *others), lines)}"
 
 
 def further_predicted() -> str:
@@ -219,25 +161,20 @@ def further_predicted() -> str:
     sets = further().with_columns(measured="width")
     known = sets.filter(verdict="enough")
     close, near, inside, _, _ = foresight(known, "measured")
-    off = (sets["no_state"] / sets["last step"]).log().abs().median()
-    every = sets.filter(pl.col("width").is_not_null())
     return filled(
         f"**{close} of {known.height} widths lie within a factor of 1.5 of the prediction, {near}"
-        f" within 2, and {inside} in the predicted range.** {misses(known)} If the"
-        f" narrowest width no worse than the best counts where there are too few sequences to"
-        f" tell ({every.height} sets): {misses(every, 'the')} The loss without state was"
-        f" predicted within {np.expm1(off):.0%} (the median)."
+        f" within 2, and {inside} in the predicted range.** {misses(known)}"
     )
 
 
-def misses(known: pl.DataFrame, the: str = "The") -> str:
+def misses(known: pl.DataFrame) -> str:
     """By which typical factor the prediction misses, and the number of classes, and a constant."""
     classes = known.with_columns(predicted="classes")
     miss, rank = foresight(known, "measured")[3:]
     of_classes, rank_of_classes = foresight(classes, "measured")[3:]
     constant, of_constant = best_constant(known["measured"])
     return (
-        f"{the} typical miss is a factor of {miss:.1f}, with a rank correlation of {rank:.2f}; of"
+        f"The typical miss is a factor of {miss:.1f}, with a rank correlation of {rank:.2f}; of"
         f" the number of classes (1 for values) {of_classes:.1f}, with {rank_of_classes:.2f}; of"
         f" the best constant, {constant} units, {of_constant:.1f}."
     )
@@ -256,7 +193,6 @@ def guess(row: dict[str, Any]) -> str:
 
 
 TABLES = {
-    "beside Keras": beside_keras,
     "further sets beside Keras": further_beside_keras,
     "further sets predicted": further_predicted,
     "real in short": real_in_short,

@@ -14,13 +14,11 @@ from memcap.findings.tables import (
     Point,
     Question,
     atlas_rows,
-    best_recipes,
     filled,
     from_rows,
     frontier,
     label,
     marks,
-    number,
     outcome,
     passes,
     point,
@@ -35,7 +33,7 @@ from memcap.findings.tables import (
     width,
 )
 
-from .costs import content, costs, family, sentence
+from .costs import costs, sentence
 from .picture import of_rows
 
 QUESTIONS = {  # what must be known after 50 steps: task, knobs
@@ -61,9 +59,7 @@ DEFINITIONS = (
 
 
 BEST = ("atlas", "muon", "ggt")
-HELD = (("pattern",), ("latch", "symbols=8"), ("latch", "symbols=32"))
 COPIES = tuple(("copy", f"items={items}") for items in (2, 4, 8, 16))
-CURRICULA = ("curriculum_chrono", "curriculum_from_one")
 STRICTEST = ("anywhere", "up_to", "steady", "trained")
 
 
@@ -253,29 +249,6 @@ def gap_in_short() -> str:
     )
 
 
-def costs_by_family() -> str:
-    """Tabulate the cost of each family of tasks."""
-    points = points_of(*BEST)
-    lines = []
-    for cost in costs(points):
-        own = [p for p in points if p.measured and family(p) == cost.family]
-        contents = [content(p) for p in own]
-        lags = [p.lag for p in own]
-        interval = "too few"
-        if math.isfinite(cost.low):
-            interval = f"[{cost.low:.2f}, {cost.high:.2f}]"
-        lines.append(
-            (
-                cost.family.replace("_", " "),
-                f"{cost.slope:.2f} {interval}",
-                f"units per {cost.unit}",
-                f"{min(contents):g} to {max(contents):g} {cost.unit}s,"
-                f" lags {min(lags)} to {max(lags)}",
-            )
-        )
-    return table(("family", "cost", "in", "measured at"), lines)
-
-
 def costs_in_short() -> str:
     """Say what differs between the families."""
     by_family = {cost.family: cost for cost in costs(points_of(*BEST))}
@@ -288,26 +261,6 @@ def costs_in_short() -> str:
         f" costs {sentence(by_family['delay_line (reals=True)'])}. One slope for all of them"
         " would mean nothing."
     )
-
-
-def hidden() -> str:
-    """Holding tasks at their shortest and longest lag, by the recipes of before and
-    under the curricula."""
-    lines = []
-    for task, *knobs in (*HELD, *COPIES):
-        name = label(task_of(task, knobs))
-        for lag in (1, 50):
-            points = [p for p in recipes_of("atlas") if (p.label, p.lag) == (name, lag)]
-            (before,) = best_recipes(
-                p for p in points if not p.recipe.name.startswith("curriculum")
-            )
-            recipe = f"({before.recipe.name}, {before.recipe.budget:,})"
-            by = {p.recipe.name: width(p.fit.u90) for p in points}
-            curricula = (by.get(recipe, "not in the atlas") for recipe in CURRICULA)
-            lines.append((name, lag, f"{width(before.fit.u90)} {recipe}", *curricula))
-    before = "u90 without a curriculum (recipe, steps)"
-    heads = "task", "lag", before, "from half of the lag on", "from lag 1 on"
-    return table(heads, lines)
 
 
 def delay_line() -> str:
@@ -352,22 +305,13 @@ def need_in_short() -> str:
     """Say how many widths are predicted."""
     marks = marks_of_need()
     is_within = pl.col("verdict") == "within"
-    number = dict(marks["verdict"].value_counts().rows())
-    unknown, off, wrong = (
-        number.get(verdict, 0) for verdict in ("unknown", "off", "wrong")
-    )
-    wider = marks.filter(pl.col("u90") >= 1.5)
-    within = wider.filter(is_within).height
-    said = wider.filter(pl.col("verdict") != "unknown").height
+    within = marks.filter(is_within).height
     by_line = marks.group_by("line").agg(is_within.mean())["verdict"].mean()
     ones = marks.filter(pl.col("u90") <= 1.5).height
     return filled(
-        f"The prediction is within a factor of 1.5 at {number['within']} of {marks.height} marks"
-        f" ({number['within'] / marks.height:.0%}), or at {by_line:.0%} if each line counts"
-        f" alike. It is unknown at {unknown} marks, off by more at {off}, and wrong beyond doubt"
-        f" at {wrong}. A constant of one unit is within the factor at {ones} marks"
-        f" ({ones / marks.height:.0%}). {wider.height} marks take 1.5 units or more: the"
-        f" prediction says something at {said} of them, and is within the factor at {within}."
+        f"The prediction is within a factor of 1.5 at {within} of {marks.height} marks"
+        f" ({within / marks.height:.0%}), or at {by_line:.0%} if each line counts"
+        f" alike. A constant of one unit is within it at {ones} marks ({ones / marks.height:.0%})."
     )
 
 
@@ -379,37 +323,26 @@ def marks_of_need() -> pl.DataFrame:
 
 
 def known_widths() -> str:
-    """Count the widths of the atlas that `memcap fit` finds in sequences, and tabulate the
-    others."""
+    """Count the widths of the atlas that `memcap fit` finds in sequences."""
     mark = "task", "knobs", "lag", "labels"
     rows = pl.read_csv(
         folder("atlas") / "known_widths.csv", schema_overrides={"knobs": pl.String}
     ).sort(pl.col("labels") != "true", maintain_order=True)
-    lines = []
     hits = {"true": [], "noisy": []}  # whether each rule is in the atlas's interval
     for (task, knobs, lag, labels), nets in rows.group_by(mark, maintain_order=True):
         kind = task_of(task, knobs.split(",") if knobs else ())
-        units, below = nets.select("fit", "below").row(0)
+        units = nets["fit"][0]
         score = nets.filter(units=units or nets["units"][0])["score"][0]
-        answer = units or "no width helps"
-        if below:
-            answer = f"{units}, more than {below}"
         least = 1
         if kind.loss == "classes":
             least = score - (score * (1 - score) / SEQUENCES_OF_MARKS) ** 0.5
         often = nets.filter(pl.col("score") >= least)["units"].min() if units else None
-        atlas = ""
         if labels in hits:
             u90 = point(label(kind), lag).fit.u90
             low = math.ceil(u90.low)
             high = math.ceil(u90.high)
-            atlas = f"{max(1, math.ceil(u90.units))} [{low}, {high}]"
             widths = units or 0, often or units or 0
             hits[labels].append([low <= width <= high for width in widths])
-        if all(hits.get(labels, [(False,)])[-1]):  # both widths are as the atlas has it
-            continue
-        net = f"{label(kind)}, lag {lag}", labels, atlas
-        lines.append((*net, answer, often or "", number(score)))
     rules = []
     for rule, true, noisy in zip(
         ("by loss", "by how often the class is right"),
@@ -421,12 +354,10 @@ def known_widths() -> str:
             f"{rule} {sum(true)} of {len(true)} marks, and {sum(noisy)} of {len(noisy)}"
             " with noise"
         )
-    head = ("sequences of", "labels", "atlas", "memcap fit", "right as often", "score")
-    text = filled(
-        f"**Within the atlas's interval are {'; '.join(rules)}.** The others"
-        " ([known_widths.csv](known_widths.csv) has all):"
+    return filled(
+        f"**Within the atlas's interval are {'; '.join(rules)}**"
+        " ([known_widths.csv](known_widths.csv))."
     )
-    return f"{text}\n\n{table(head, lines)}"
 
 
 def advice(task: str) -> str:
@@ -461,9 +392,7 @@ TABLES = {
     "questions": questions,
     "atlas": whole_atlas,
     "gap": gap_in_short,
-    "costs": costs_by_family,
     "costs in short": costs_in_short,
-    "what training hid": hidden,
     "delay line": delay_line,
     "latch": latch,
     "four symbols": four_symbols,

@@ -14,7 +14,6 @@ LAYER_TASKS = {
 }
 
 STEPS = 2000
-MORE_STEPS = 24_000
 
 
 # the layers that have all combinations of parts
@@ -32,23 +31,6 @@ def layers_that_pass(own: pl.DataFrame, task: str) -> str:
     best = "" if passed.height == own.height else f", {own[score].max():.2f}"
     short = f"; {trained} at the trained length" if trained > passed.height else ""
     return f"{passed.height} of {own.height}{steps or best}{short}"
-
-
-def layers_with_clocks() -> str:
-    """Count the nets of one layer with a clock that pass."""
-    lines: dict[str, dict[str, str]] = {}
-    rows = (
-        load("cell_map")
-        .in_bytes(rows_of("published_layers"))
-        .filter(pl.col("cell").str.contains("clock"))
-    )
-    for (cell, task), own in rows.group_by("cell", "task"):
-        lines.setdefault(cell, {})[task] = layers_that_pass(own, task)
-    cells = (
-        (f"`{cell}`", *(lines[cell].get(task, "") for task in LAYER_TASKS))
-        for cell in sorted(lines, key=lambda name: (name.partition("+")[0], len(name)))
-    )
-    return table(("cell", *LAYER_TASKS.values()), cells)
 
 
 def parts_of_layers() -> str:
@@ -81,26 +63,4 @@ def parts_of_layers() -> str:
     return table((*first, *heads.values()), cells)
 
 
-def more_steps() -> str:
-    """Count the nets without a convolution that shift and copy, in fewer steps and in more."""
-    rows = load("cell_map").in_bytes(rows_of("published_layers")).filter(WITH_PARTS)
-    longer = rows.filter(budget=MORE_STEPS)
-    nets = longer.select("task", "cell").unique().sort("cell")
-    lines = []
-    for task, words in LAYER_TASKS.items():
-        for cell in nets.filter(task=task)["cell"]:
-            own = rows.filter(task=task, cell=cell)
-            counts = (
-                layers_that_pass(own.filter(budget=steps), task)
-                for steps in (STEPS, MORE_STEPS)
-            )
-            lines.append((words, f"`{cell}`", *counts))
-    heads = (f"in {steps:,} steps" for steps in (STEPS, MORE_STEPS))
-    return table(("task", "cell", *heads), lines)
-
-
-TABLES = {
-    "layers with clocks": layers_with_clocks,
-    "parts of layers": parts_of_layers,
-    "layers by steps": more_steps,
-}
+TABLES = {"parts of layers": parts_of_layers}

@@ -22,7 +22,6 @@ import polars as pl
 from memcap.figures import Drawn
 from memcap.findings import Finding, OurClaim, Paper, StandIn, marks, over_lengths
 from memcap.findings.claims import all_of, below, compare, each, having, pick, share_of
-from memcap.findings.tables import rows_of, table
 
 GROUPS = {"parity": "parity", "word_problem": "S3"}
 DELTA_NET = "signed_delta_net"
@@ -184,23 +183,3 @@ PAPER = Paper(
         ),
     ),
 )
-
-
-def horizons_by_cell() -> str:
-    """How far the nets of each cell follow parity and S3."""
-    nets = horizons(rows_of("chung2026"))
-    followed = 1, 4, FAR, 64
-    lines = []
-    for task, group in GROUPS.items():
-        for cell, name in CELLS.items():
-            own = nets.filter(task=task, cell=cell)
-            for budget in own["budget"].unique().sort():
-                far = own.filter(budget=budget)["horizon"]
-                passed = (f"{(far >= times).sum()} of {len(far)}" for times in followed)
-                lines.append((group, name, f"{budget:,}", *passed, f"{far.median():g}"))
-    times = (f"{n} times" for n in followed[1:])
-    head = "", "cell", "steps, at most", "learn", *times, "median horizon"
-    return table(head, lines)
-
-
-TABLES = {"horizons": horizons_by_cell}

@@ -2,41 +2,12 @@
 
 import polars as pl
 
-from memcap.findings import load
-from memcap.findings.tables import counts, filled, passed, rows_of, table
+from memcap.findings.tables import counts, filled, passed, table
 
 FRESH_SEEDS = 8400  # of sweeps/training/rates.yaml: these and later ones chose no rate
 
 
-VERDICTS = {
-    "solved": "one lag alone",
-    "steady": "steady",
-    "up_to": "every lag up to one",
-}
-
-
 def rates() -> str:
-    """How many nets passed at each learning rate: a table for each recipe and verdict, by
-    `uniform` of copies alone, as the last table has all tasks; and fresh seeds."""
-    passed_by_optimizer = load("optimizers").passed_by_optimizer
-    by = "recipe", "evaluation_until"
-    rows = rows_of("rates").sort(by)
-    chose = pl.col("seed") < FRESH_SEEDS
-    parts = []
-    shown = chose & ((pl.col("recipe") != "uniform") | (pl.col("task") == "copy"))
-    for (recipe, until), nets in rows.filter(shown).group_by(by, maintain_order=True):
-        parts += [f"By `{recipe}`, {VERDICTS[until]}:", passed_by_optimizer(nets)]
-    parts += [
-        "On seeds that did not choose the rate (delay lines by `curriculum`, a copy by"
-        " `uniform`):",
-        passed_by_optimizer(rows.filter(~chose)),
-        "By `uniform`, all tasks together:",
-        rates_of_narrow_and_wide(),
-    ]
-    return "\n\n".join(parts)
-
-
-def rates_of_narrow_and_wide() -> str:
     """How many nets passed by `uniform` at each rate, of the narrowest of each task and
     of all wider ones."""
     nets = counts("rates", "seed", "lag", "what", "units", "lr", recipe="uniform")
