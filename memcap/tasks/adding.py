@@ -1,4 +1,4 @@
-"""Adding problem: say the sum of the two marked numbers of a long list."""
+"""Adding problem."""
 
 import math
 from dataclasses import dataclass
@@ -13,14 +13,12 @@ class Adding(SpanTask):
 
     Example (marked with *): 0.3 0.9* 0.2 0.5 0.4* 0.7 | lag 5 -> 1.3.
 
-    One marker falls in each half of the last `lag` + 1 steps, so the first number is
-    held for `lag` steps at most. The last step can itself be marked, which a net
-    without memory can use: `chance` is a little below 1/6, the variance of the sum and
-    the baseline that papers quote.
+    One marker falls in each half of the last `lag` + 1 steps. A net without memory can
+    use the last one where it is marked: `chance` is a little below 1/6, the variance of
+    the sum and the baseline that papers quote.
 
     Source: Hochreiter & Schmidhuber (1997), experiment 4; the form with one marker a
-    half is that of Arjovsky, Shah & Bengio (2016), sec. 4.2.
-    """
+    half is that of Arjovsky, Shah & Bengio (2016), sec. 4.2."""
 
     name = "adding"
     filler = "numbers without a marker"
@@ -33,8 +31,6 @@ class Adding(SpanTask):
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
-        """Draw inputs (T, B, 2), targets (B,). In a sequence longer than lag + 1 the
-        first steps are never marked."""
         import jax
         import jax.numpy as jnp
 
@@ -51,12 +47,10 @@ class Adding(SpanTask):
         return Batch(inputs, total[0] + total[1])
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold one number, the running sum, of variance 1/6; solved at a mean squared
-        error of 0.01, as in most papers.
+        """Hold the running sum; solved at an error of 0.01, as in most papers.
 
         Chance is 1/6, less the 1/12 that is seen when the last step is marked, once in
-        ceil((lag + 1) / 2) sequences.
-        """
+        ceil((lag + 1) / 2) sequences."""
         chance = 1 / 6 - 1 / 12 / (lag + 1 - (lag + 1) // 2)
         error = 0.01
         bits = 0.5 * math.log2(1 / 6 / error)

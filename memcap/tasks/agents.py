@@ -1,5 +1,4 @@
-"""Agents that choose between two arms, with a known number of variables; the base of
-the tasks about choices."""
+"""Agents that choose between two arms: the base of the tasks about choices."""
 
 from __future__ import annotations
 
@@ -40,15 +39,12 @@ class Agents(SpanTask):
     the log odds of the next choice.
 
     A session has `lag` + 1 trials; in a longer one answers are due at the last `lag` +
-    1. The net is to output the agent's own log odds; choices drawn from them would
-    teach the same, more slowly. So the score is a distance from the agent, 0 at best:
-    in nats, the log loss of the choices that a net predicts exceeds the agent's own by
-    at most an eighth of the squared error.
+    1. The answer is the agent's log odds, as choices drawn from them would teach the
+    same more slowly. The log loss of predicted choices, in nats, exceeds the agent's
+    own by at most an eighth of the squared error.
 
-    The agent carries `values` numbers from trial to trial, and one more with `habit`.
-    Its trace of choices fades more slowly than it learns values: at one rate both would
-    be a single number.
-    """
+    The trace of choices with `habit` fades more slowly than the agent learns: at one
+    rate both would be a single number."""
 
     values: int = knob(
         1,
@@ -75,7 +71,6 @@ class Agents(SpanTask):
 
     @property
     def two_steps(self) -> bool:
-        """Return whether an arm may lead to either state, which is then seen."""
         return self.common < 1
 
     @property
@@ -85,7 +80,6 @@ class Agents(SpanTask):
 
     @property
     def rates(self) -> Rates:
-        """The rates of the subject."""
         rng = np.random.default_rng(self.subject)
         learn, slope, repeat, fade = rng.random(4).tolist()
         return Rates(
@@ -99,10 +93,10 @@ class Agents(SpanTask):
         """Run a trial of B sessions, with arrays of JAX or of NumPy.
 
         Args:
-            carry: two values, the trace, whether arm 1 is the better one, and the log
-                odds of choosing it, (B,) each.
-            row: (B,) each: a logistic variable, below which log odds choose arm 0; and
-                uniform variables for a reversal, the state and the reward.
+            carry: two values, the trace, whether arm 1 is better, and its log odds,
+                (B,) each.
+            row: a logistic variable, below which log odds choose arm 0, and uniform
+                ones for a reversal, the state and the reward, (B,) each.
 
         Returns:
             The new carry, the symbol that is seen, and the log odds of the next choice.
@@ -129,7 +123,6 @@ class Agents(SpanTask):
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
-        """Draw inputs, targets and mask (T, B)."""
         import jax
         import jax.numpy as jnp
         from jax import lax
@@ -153,9 +146,8 @@ class Agents(SpanTask):
     def facts(self, lag: int, length: int) -> Facts:
         """Hold the agent's variables, to a thousandth of the variance.
 
-        Chance knows the last trial. It is measured on sessions that NumPy draws, and
-        rounded, as a criterion is part of a member's key.
-        """
+        Chance knows the last trial. It is measured, and rounded, as a criterion is part
+        of a member's key."""
         trials = np.minimum(np.arange(length - 1 - lag, length), TRIALS - 1)
         number, total, squares = _moments(self)[trials].sum(0)
         chance = float(f"{(squares - total**2 / number).sum() / number.sum():.4g}")
@@ -165,15 +157,13 @@ class Agents(SpanTask):
 
 
 def _start(zero: Any, better: Any) -> Any:
-    """Return the carry of `Agents.trial` before the first trial: values of one half, no
-    choices so far."""
     return zero + 0.5, zero + 0.5, zero, better, zero
 
 
 def play(
     agent: Agents, sessions: int, trials: int, seed: int
 ) -> tuple[Int[np.ndarray, "T N"], Float[np.ndarray, "T N"]]:
-    """Draw what `Agents.sample` draws, by NumPy: symbols, and the log odds of the next choice."""
+    """Draw what `Agents.sample` draws, by NumPy: symbols, and log odds."""
     rng = np.random.default_rng(seed)
     carry = _start(np.zeros(sessions), rng.random(sessions) < 0.5)
     symbols = np.zeros((trials, sessions), np.int64)
@@ -186,8 +176,8 @@ def play(
 
 @lru_cache(maxsize=256)
 def _moments(agent: Agents) -> Float[np.ndarray, "T 3 V"]:
-    """Return, for each trial and each symbol seen there, its count in `SESSIONS`
-    sessions, and the sums of the next choice's log odds and of their squares."""
+    """Return, for each trial and symbol, its count, and the sums of the log odds and
+    of their squares."""
     moments = np.zeros((TRIALS, 3, agent.vocabulary))
     symbols, odds = play(agent, SESSIONS, TRIALS, seed=1)
     for power in range(3):

@@ -1,5 +1,4 @@
-"""Bandit: predict the next choice of an agent that learns which of two arms is rewarded
-more often."""
+"""Bandit task."""
 
 from dataclasses import dataclass
 
@@ -13,13 +12,10 @@ class Bandit(Agents):
 
     Example (one value, learnt by half, slope 4): arm 1, 1, 0, all rewarded | lag 2 -> 2 3 -0.5.
 
-    The better arm is rewarded at 4 of 5 choices, the other one at 1 of 5, throughout a
-    session. `values` and `habit` say which agent it is, and how many numbers it carries
-    from trial to trial.
+    The better arm is rewarded at 4 of 5 choices, the other one at 1 of 5.
 
     Source: Ji-An, Benna & Mattar (2025), "Discovering cognitive strategies with tiny
     recurrent neural networks", fit nets of one to four units to choices of animals and
-    people, in tasks such as `reversal` and `two_step`; a bandit is the simplest.
-    """
+    people, in tasks such as `reversal` and `two_step`; a bandit is the simplest."""
 
     name = "bandit"

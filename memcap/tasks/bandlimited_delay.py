@@ -1,5 +1,4 @@
-"""Band-limited delay: say at every step what a smooth signal was at five points of a
-sliding window of `lag` steps."""
+"""Band-limited delay."""
 
 import math
 from dataclasses import dataclass
@@ -33,22 +32,18 @@ class BandlimitedDelay(StreamTask):
 
     Example: 0.1 0.7 0.9 0.4 -0.3 | lag 4 -> . . . . (-0.3 0.4 0.9 0.7 0.1) (a dot: no answer).
 
-    The cut-off is at c cycles per window of `lag` steps. More steps are denser samples
-    of the same signal: at any lag, a window has about 2 c degrees of freedom (Landau &
-    Pollak, 1962). In windows of up to 2 c steps the cut-off is at half the sampling
-    rate, so the noise is white and each step counts.
+    The cut-off is at c cycles per window of `lag` steps: more steps are denser samples
+    of the same signal, with about 2 c degrees of freedom (Landau & Pollak, 1962). In
+    windows of up to 2 c steps the noise is white.
 
     A sequence is a sum of K = max(32, 4 c) waves of one amplitude, one in each of K
-    equal bands below the cut-off: phase, and frequency within the band, are uniform
-    (Rice, 1944). So each has the same power, its spectrum ends at the cut-off, it never
-    repeats, and its autocorrelation is exactly that of band-limited white noise, sinc(2
-    c s / lag).
+    equal bands below the cut-off, with uniform phase and frequency (Rice, 1944). So its
+    autocorrelation is exactly sinc(2 c s / lag).
 
     Source: Voelker, Kajic & Eliasmith (2019), after their code
     (experiments/capacity.ipynb). There the signal has a period of 2.5 windows and
     Gaussian amplitudes, each sequence is divided by its greatest absolute value, and in
-    training answers count from the first step on, as zeros until there are any.
-    """
+    training answers count from the first step on."""
 
     cycles: int = knob(
         10,
@@ -70,7 +65,6 @@ class BandlimitedDelay(StreamTask):
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
-        """Draw inputs (T, B, 1), targets (5, T, B), mask (T, B)."""
         import jax
         import jax.numpy as jnp
 
@@ -108,12 +102,10 @@ class BandlimitedDelay(StreamTask):
         return Batch(x[:, :, None], due, mask)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Count a number for each degree of freedom, min(lag, 2 c), and the current
-        one; solved at 5 % of the variance.
+        """Hold a number per degree of freedom, min(lag, 2 c), and the current one.
 
         Chance: the best guess of x(t - s) is r(s) x(t), with r the autocorrelation, and
-        leaves 1 - r(s)^2 of the variance.
-        """
+        leaves 1 - r(s)^2 of the variance."""
         cutoff = min(self.cycles / lag, 0.5)
         delays = np.arange(DELAYS) * lag // (DELAYS - 1)
         correlations = np.sinc(2 * cutoff * (delays[:, None] - delays))

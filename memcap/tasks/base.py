@@ -1,11 +1,6 @@
-"""The interface of a task: a generator of sequences with a `lag`, and its facts, which
-are known before training.
+"""The interface of a task: a generator of sequences with a `lag`, and its facts.
 
-A task is a frozen dataclass whose fields are its knobs. It is pure: `sample` draws from
-a key, and `lag` and `length` may be traced integers, so that one compiled program
-serves every lag up to its buffer's size. Axis letters: T time, B batch, V symbols, F
-features, O outputs.
-"""
+Axis letters: T time, B batch, V symbols, F features, O outputs."""
 
 from __future__ import annotations
 
@@ -40,25 +35,20 @@ class Facts:
     """Facts of a task at a lag and a length, known before anything is trained.
 
     Args:
-        held: the greatest number of symbols (or reals) that matter while one step is
-            read: those read before, and the current one if an answer depends on it
-            later.
-        bits: the most bits that the state must carry from one step to the next. For
-            reals: at the precision that the criterion asks for.
-        chance: the best expected score of a predictor that sees only the current input,
-            without memory or clock. It is taken over the steps where an answer is due:
+        held: most symbols (or reals) that matter at one step: earlier ones, and the
+            current one if a later answer depends on it.
+        bits: most bits that the state must carry between steps; for reals at the
+            precision of the criterion.
+        chance: best expected score without memory or clock, where answers are due:
             accuracy for classes, mean squared error for values.
-        threshold: the criterion: a net is solved with an accuracy of at least this; for
-            values, with a mean squared error of at most this.
-        data: digest of the file that the sequences come from, so that another file
-            makes other members; "" if there is none.
-        answers_due: number of answers due per sequence, if a user wants them right as a
-            whole; else 1.
+        threshold: the criterion: least accuracy, or greatest mean squared error.
+        data: digest of the file of the sequences, so that another file makes other
+            members; "" if there is none.
+        answers_due: answers due per sequence, if all of them should be right; else 1.
         independent: whether the held values are drawn independently, uniform or
-            Gaussian, and each is asked for: then `bits` is an entropy, and a bound
-            follows from it (`least_bits`).
-        variances: of an answer of several values, its variances along their principal
-            axes, the largest first; () if unknown.
+            Gaussian, and each is asked for; `least_bits` then uses `bits`.
+        variances: of an answer of several values, along its principal axes, the largest
+            first; () if unknown.
     """
 
     held: int
@@ -72,8 +62,7 @@ class Facts:
 
     @property
     def least_whole(self) -> float:
-        """Least share of whole sequences that are right at an accuracy at the
-        threshold, however the mistakes are spread."""
+        """Least share of sequences that are right as a whole at the threshold."""
         return max(0.0, 1 - self.answers_due * (1 - self.threshold))
 
 
@@ -83,12 +72,11 @@ class Batch(NamedTuple):
     Args:
         inputs: int32 symbols below `task.vocabulary`, or float32.
         targets: int32 classes or float32 values; (B,) where `task.answers` is "last",
-            else (T, B). The values of a task with several outputs O have that axis
-            first, as the read-out does: (O, B) or (O, T, B).
+            else (T, B). An axis of several values O comes first.
         mask: true where an answer is due, never after `length`; None where
             `task.answers` is "last".
-        window_starts: true at the first step of each window; the carry enters there with its
-            gradient stopped (or is reset, see `Task.reset_carry`). None: one window.
+        window_starts: true where a window begins and the carry's gradient stops (or the
+            carry is reset, see `Task.reset_carry`). None: one window.
     """
 
     inputs: Int[Array, "T B"] | Float[Array, "T B F"]
@@ -98,12 +86,11 @@ class Batch(NamedTuple):
 
 
 class Machine(NamedTuple):
-    """A finite automaton that reads the sequences of a task, of all lags and lengths, and
-    knows their answers. It begins in the state "start".
+    """A finite automaton that reads a task's sequences of all lags and answers them.
 
     Args:
-        edges: a state, a symbol that may come next, and the state after it. Edges from
-            "start" to itself are of filler.
+        edges: (state, symbol, next state), from the first state "start"; edges from
+            there to itself are of filler.
         answers: the class that is due in each state in which a sequence ends.
     """
 
@@ -112,12 +99,11 @@ class Machine(NamedTuple):
 
     @property
     def without_filler(self) -> Machine:
-        """The machine of the sequences in which nothing comes before what counts."""
         edges = [edge for edge in self.edges if edge[2] != "start"]
         return Machine(edges, self.answers)
 
     def paths(self, steps: int) -> float:
-        """Count the sequences within so many steps, as far as a float goes."""
+        """Count the sequences within so many steps."""
         total = 0.0
         ways = defaultdict(float, start=1.0)
         for _ in range(steps):
@@ -134,9 +120,7 @@ class Task(ABC):
     """Base of all tasks. A subclass sets `name`, its knobs as fields, and the methods
     below; nothing else needs to know it.
 
-    A task outside memcap is called `module:Class`, as `task_class` finds it; a
-    `name` of its own is not needed.
-    """
+    A frozen dataclass. Outside memcap it is called `module:Class`, without a `name`."""
 
     name: ClassVar[str]
     # read out at the last step only, or at every step (masked)
@@ -174,25 +158,24 @@ class Task(ABC):
 
     @property
     def longest_lag(self) -> int | None:
-        """The lag that covers a whole sequence; None if sequences can have any lag."""
+        """The lag that covers a whole sequence; None if any lag is possible."""
         return None
 
     @property
     def usual_lag(self) -> int | None:
-        """The lag that a question means if it names none; None if it must name one."""
+        """The lag of a question that names none; None if it must name one."""
         return self.longest_lag
 
     @property
     def reset_carry(self) -> bool:
-        """Return whether each window starts from a zero carry; else only the gradient is
-        cut there."""
+        """Whether a window starts from a zero carry, not only a cut gradient."""
         return False
 
     @property
     def filler(self) -> str:
-        """Name what may come before what counts, in the steps by which a sequence is longer
-        than the shortest: a noun, as "blanks". No answer is due there, and none depends
-        on it. "": nothing, as what counts begins at the first step."""
+        """What may come before what counts, as "blanks"; "" if nothing.
+
+        No answer is due there, and none depends on it."""
         return ""
 
     @property
@@ -202,7 +185,7 @@ class Task(ABC):
 
     @property
     def features(self) -> int:
-        """Size of the network's input at a step: V (one-hot) for symbols, F for reals."""
+        """Size of the network's input at a step: V (one-hot), or F for reals."""
         if self.vocabulary is None:
             raise NotImplementedError(
                 f"{type(self).__name__} has real inputs and must say how many features"
@@ -210,8 +193,9 @@ class Task(ABC):
         return self.vocabulary
 
     def encoded(self, inputs: np.ndarray, one_hot: bool) -> np.ndarray:
-        """Return inputs as a network of any library reads them: values as float32,
-        symbols as int64, or one-hot as vectors of V float32."""
+        """Return inputs for a network of any library.
+
+        Values are float32; symbols int64, or float32 vectors of V if `one_hot`."""
         if self.vocabulary is None:
             return inputs.astype(np.float32)
         if one_hot:
@@ -221,17 +205,15 @@ class Task(ABC):
     @property
     @abstractmethod
     def outputs(self) -> int:
-        """Width O of the read-out: number of classes, or of values, whose mean squared
-        error counts."""
+        """Width O of the read-out: number of classes, or of values."""
 
     @property
     def several_values(self) -> bool:
-        """Return whether an answer is several values."""
         return self.loss == "values" and self.outputs > 1
 
     @property
     def smallest_lag(self) -> int:
-        """The least lag at which the task can be built and can't be solved without memory."""
+        """Least lag that can be built, and not solved without memory."""
         return 1
 
     @abstractmethod
@@ -246,28 +228,24 @@ class Task(ABC):
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
-        """Draw `batch` sequences of `length` steps into buffers of `steps` >= `length` steps.
+        """Draw `batch` sequences of `length` steps into buffers of `steps` >= `length`.
 
-        The first `length` steps don't depend on `steps`: a member's data are the same
-        in any population.
-        """
+        `lag` and `length` may be traced. What is drawn must not depend on `steps`."""
 
     def unseen(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
-        """Draw sequences for an evaluation, which training never sees. Generated ones
-        are fresh under another key."""
+        """Draw sequences for an evaluation, which training never sees."""
         return self.sample(key, lag, length, steps, batch)
 
     def sequences_in_all(self, lag: int, length: int) -> int | None:
-        """Return the number of different sequences of this lag and length, which
-        `sample` draws equally often; None if they cannot be numbered."""
+        """Return how many sequences are drawn, equally often; None if not numbered."""
         return None
 
     def enumerated(
         self, numbers: Int[Array, " B"], lag: Operand, length: Operand, steps: int
     ) -> Batch:
-        """Return the sequences with these numbers, laid out as `sample` lays them out.
+        """Return the sequences with these numbers, laid out as by `sample`.
 
         Args:
             numbers: (B,) int32, from 0 and below `sequences_in_all`.
@@ -283,46 +261,45 @@ class Task(ABC):
         """Return the facts of sequences of this lag and length."""
 
     def is_chance(self, score: float, lag: int, length: int) -> bool:
-        """Return whether a score at this lag and length is about that of a net without memory."""
+        """Return whether a score is about that of a net without memory."""
         chance = self.facts(lag, length).chance
         perfect = float(self.higher_is_better)
         sign = 1 if self.higher_is_better else -1
         return sign * (score - chance) <= BEYOND_CHANCE * sign * (perfect - chance)
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
-        """Return the (lag, length) that asks `factor` times as much memory of a net
-        trained at `lag`."""
+        """Return the (lag, length) that asks `factor` times as much memory."""
         return lag * factor, self.length(lag * factor)
 
     def at_number(self, lag: int, number: int) -> tuple[int, int]:
-        """Return the (lag, length) that a `number` of `evaluation.lengths` means for a
-        net trained at `lag`."""
+        """Return the (lag, length) that a number of `evaluation.lengths` means."""
         return (lag, number) if self.stream else (number, self.length(number))
 
     def has_other_lags(self, lag: int) -> bool:
-        """Return whether sequences of another lag ask the same question, so that a net can
-        be tested on them; at which lags a recipe trains is another matter. In a stream,
-        or if nothing in a sequence says when the answer is due, they do not: the lag is
+        """Return whether a net can be tested at other lags than its own.
+
+        Not in a stream, or if nothing says when the answer is due: there the lag is
         part of the question."""
         longer, length = self.stretched(lag, 2)
         is_longer = longer == 2 * lag and length == self.length(longer)
         return is_longer and not self.stream
 
     def lags_up_to(self, lag: int) -> tuple[int, ...]:
-        """Return the lags at which to evaluate whether a net is right up to a lag,
-        ascending to that lag: all to 8, then about eight per doubling."""
+        """Return the lags at which to test a net up to a lag, ascending.
+
+        All to 8, then about eight per doubling."""
         above = (round(8 * 2 ** (k / 8)) for k in range(8 * lag.bit_length()))
         lags = sorted({*range(1, 8), *above, lag})
         return tuple(other for other in lags if self.smallest_lag <= other <= lag)
 
     @property
     def machine(self) -> Machine | None:
-        """The automaton whose paths are the task's sequences; None: none is written."""
+        """The automaton whose paths are the task's sequences; None if not written."""
         return None
 
     @property
     def higher_is_better(self) -> bool:
-        """Return whether the score is an accuracy (classes) or an error (values)."""
+        """Whether the score is an accuracy."""
         return self.loss == "classes"
 
     @property
@@ -335,7 +312,6 @@ class SpanTask(Task):
     """Base of the tasks whose sequences are a first step, and `lag` steps after it."""
 
     def shortest(self, lag: int) -> int:
-        """Return lag + 1."""
         return lag + 1
 
 
@@ -347,13 +323,11 @@ class StreamTask(Task):
     stream = True
 
     def shortest(self, lag: int) -> int:
-        """Return 2 lag + 1: after the first lag + 1 steps, lag + 1 of them matter at
-        once, and the last of them is due as an answer lag steps later."""
+        """Return 2 lag + 1: of lag + 1 symbols held at once, the last is due then."""
         return 2 * lag + 1
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
-        """Keep the lag in a sequence of factor * lag steps (not factor times the usual
-        length), which tests whether the net needs its zero start state."""
+        """Keep the lag in a longer sequence, as a test of the need for a zero start."""
         return lag, max(factor * lag, self.length(lag))
 
 
@@ -375,13 +349,11 @@ class LetterTask(SpanTask):
         lag: Operand,
         length: Operand,
     ) -> Batch:
-        """Return the sequences whose letters are those of the `lag` steps before the
-        last one."""
+        """Return sequences with the letters of the `lag` steps before the last one."""
 
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
-        """Draw inputs (T, B), targets (B,)."""
         import jax.numpy as jnp
 
         step = jnp.arange(steps)[:, None]
@@ -389,13 +361,11 @@ class LetterTask(SpanTask):
         return self._layout(step, letters, lag, length)
 
     def sequences_in_all(self, lag: int, length: int) -> int:
-        """Return A^lag, of A letters."""
         return self.letters**lag
 
     def enumerated(
         self, numbers: Int[Array, " B"], lag: Operand, length: Operand, steps: int
     ) -> Batch:
-        """Return the sequences whose letters are the digits of these numbers."""
         import jax.numpy as jnp
 
         letters = digits(numbers, self.letters, length - 1 - lag, steps)
@@ -403,7 +373,7 @@ class LetterTask(SpanTask):
 
 
 class FileTask(Task):
-    """A task whose sequences lie in a file, so that there are only so many."""
+    """A task whose sequences lie in a file."""
 
     mend_unsolved: ClassVar[str]  # what to do where no net meets the criterion
     mend_criterion: ClassVar[str]  # and where one without memory meets it
@@ -411,12 +381,12 @@ class FileTask(Task):
     @property
     @abstractmethod
     def constant_bytes(self) -> int:
-        """The bytes of arrays that are constants of each program."""
+        """Bytes of arrays that are constants of each program."""
 
     @property
     @abstractmethod
     def part_sizes(self) -> tuple[int, int]:
-        """The numbers of validation's and of held-out sequences."""
+        """Numbers of validation's and of held-out sequences."""
 
     @abstractmethod
     def part(
@@ -428,27 +398,23 @@ class FileTask(Task):
         steps: int,
         batch: int,
     ) -> tuple[Batch, Bool[Array, " B"]]:
-        """Return a block of validation's sequences (`side` 0) or of the held-out ones
-        (1), and a mask of those that count, as the last block may be short."""
+        """Return a block of validation's sequences (`side` 0) or held-out ones (1).
+
+        With it, which of them count, as the last block may be short."""
 
     @abstractmethod
     def doubts(self, longest_lag: int) -> list[str]:
-        """Return what may be a mistake of the user's, a line each; `longest_lag` is
-        that of the members to train."""
+        """Return what may be a user's mistake, a line each."""
 
 
 def least_bits(task: Task, facts: Facts) -> float:
-    """Return the bits of state without which no network meets the criterion, whatever
-    its cell or training.
+    """Return the bits of state without which no network meets the criterion.
 
-    Two theorems; the larger bound counts. A network of n states is right at most n
-    times as often as one that sees only the current input, as in each state it can do
-    no better than answer by that input: n >= threshold / chance, and 2 for values. And
-    if the held symbols are independent, answers reveal all but Fano's share of them:
-    one of O symbols, wrong at rate e, hides at most H(e) + e log2(O - 1) bits. For
-    Gaussian reals `bits` is the rate-distortion function at the criterion's error, and
-    nothing is hidden.
-    """
+    The larger of two bounds. A network of n states is right at most n times as often as
+    one that sees only the current input: n >= threshold / chance, and 2 for values. By
+    Fano's inequality, at error rate e an answer about independent symbols hides at most
+    H(e) + e log2(O - 1) bits; for Gaussian reals `bits` is the rate-distortion
+    function."""
     if task.loss == "values":
         return facts.bits if facts.independent else 1.0
     states = math.log2(math.ceil(facts.threshold / facts.chance))
@@ -459,8 +425,7 @@ def least_bits(task: Task, facts: Facts) -> float:
 
 
 def fano(error: float, symbols: int) -> float:
-    """Return the most bits about one of `symbols` symbols that answers with this error
-    rate can hide."""
+    """Return the most bits about a symbol that answers hide at this error rate."""
     hidden = error * math.log2(max(symbols - 1, 1))
     if not 0 < error < 1:
         return hidden
@@ -469,31 +434,28 @@ def fano(error: float, symbols: int) -> float:
 
 
 def information_floor(task: Task, facts: Facts, bits_per_unit: int) -> int:
-    """Return the fewest units whose carry has the least bits (`least_bits`): a hard
-    limit, far below what training finds. A unit has 32 bits for each float32 number; if
-    the carry does not grow with the width, 0, and the result is 1."""
+    """Return the fewest units whose carry has `least_bits`.
+
+    1 where `bits_per_unit` is 0: the carry does not grow with the width."""
     if not bits_per_unit:
         return 1
     return max(1, math.ceil(least_bits(task, facts) / bits_per_unit))
 
 
 def least_rank(variances: Sequence[float], error: float) -> int:
-    """Return the fewest numbers of which values with these principal variances can be a
-    linear function up to a mean squared error, at least 1.
+    """Return the fewest numbers, at least 1, of which values can be linear functions.
 
-    What is linear in n numbers lies in an n-dimensional space, so the error is at least
-    the mean of the variances with the n largest left out.
-    """
+    With n numbers the mean squared error, which may be `error`, is at least the mean of
+    the principal variances with the n largest left out."""
     left = np.cumsum(variances[::-1]) / max(len(variances), 1)
     return max(1, int(np.sum(left > error)))
 
 
 def one_per_number(facts: Facts, numbers_per_unit: int) -> int:
-    """Return the units that own one carry number for each symbol held at the worst moment.
+    """Return the units that own one carry number for each symbol held at once.
 
-    A reference line, not a floor; for linear cells and reals it is one, but for the
-    error that is allowed (`least_rank`). 1 if the carry does not grow with the width.
-    """
+    No floor, but for linear cells and reals (`least_rank`). 1 if the carry does not
+    grow with the width."""
     if not numbers_per_unit:
         return 1
     return max(1, math.ceil(facts.held / numbers_per_unit))
@@ -512,7 +474,7 @@ def answer_mask(
 def digits(
     numbers: Int[Array, " B"], base: int, first: Operand, steps: int
 ) -> Int[Array, "T B"]:
-    """Write (B,) int32 numbers with (T, B) digits in a base, the lowest at step `first`."""
+    """Write int32 numbers with (T, B) digits in a base, the lowest at step `first`."""
     import jax.numpy as jnp
 
     largest = np.iinfo(np.int32).max  # beyond it no number has a digit
@@ -522,7 +484,6 @@ def digits(
 
 
 def random_key(seed: Operand, *parts: Operand) -> RandomKey:
-    """Return a key that depends on a seed and all parts."""
     import jax
 
     return reduce(jax.random.fold_in, parts, jax.random.key(seed))
@@ -534,12 +495,9 @@ def integers(
     least: Operand | UInt32[Array, ...],
     end: Operand | UInt32[Array, ...],
 ) -> Int[Array, ...]:
-    """Draw int32 uniformly from [least, end), which may be traced; no value is favoured
-    by more than (end - least) / 2^32.
+    """Draw int32 from [least, end), uniform up to (end - least) / 2^32.
 
-    Takes one pass of random bits instead of the two of `jax.random.randint`: half the
-    time to compile and to run.
-    """
+    One pass of random bits takes half the time of `jax.random.randint`."""
     import jax
     import jax.numpy as jnp
 

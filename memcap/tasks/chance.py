@@ -1,4 +1,4 @@
-"""The score of a net without memory, measured on drawn sequences: a check of a task's facts."""
+"""The score of a net without memory, measured on drawn sequences."""
 
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -25,11 +25,9 @@ class Measured:
 def sequences(
     task: Task, batch: Batch, length: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return inputs (B, length, ...), targets and mask (B, length): one form for both
-    kinds of answers.
+    """Return inputs (B, length, ...), targets and mask (B, length) for all tasks.
 
-    Targets with several values per answer are (B, length, O).
-    """
+    Targets with several values per answer are (B, length, O)."""
     inputs = np.asarray(batch.inputs)[:length].swapaxes(0, 1)
     answers = np.asarray(batch.targets)
     if task.several_values:
@@ -47,8 +45,7 @@ def sequences(
 def score(
     task: Task, guess: np.ndarray, targets: np.ndarray, mask: np.ndarray
 ) -> Measured:
-    """Return the task's own score over all answers that are due, with a standard error
-    for which each sequence is one observation."""
+    """Score all answers that are due; each sequence is one observation."""
     numbers = mask.sum(1)
     sums = errors(task, guess, targets, mask).sum(1)
     mean = sums.sum() / numbers.sum()
@@ -62,8 +59,7 @@ def score(
 def errors(
     task: Task, guess: np.ndarray, targets: np.ndarray, mask: np.ndarray
 ) -> np.ndarray:
-    """Return the error of each answer, (B, T): 1 for a wrong class, or the squared error
-    of a value; 0 where none is due."""
+    """Return the error of each answer, (B, T); 0 where none is due."""
     each = (guess != targets) if task.loss == "classes" else (guess - targets) ** 2
     if task.several_values:
         each = each.mean(-1)
@@ -74,8 +70,9 @@ def errors(
 def without_memory(
     task: Task, lag: int, length: int, batch: int = 4096, seed: int = 1
 ) -> Measured:
-    """Apply `best_map` to as many drawn sequences as `batch`, for both halves together;
-    raise UserError if the task breaks its contract (`memcap.tasks.contract`)."""
+    """Score `best_map` on drawn sequences, half of `batch` to fit it.
+
+    Raise UserError if the task breaks its contract (`memcap.tasks.contract`)."""
     jax_setup.limit_threads()
     # few sizes, so that a task compiles few samplers
     steps = 1 << (length - 1).bit_length()
@@ -98,7 +95,6 @@ def without_memory(
 def _draw(
     task: Task, method: str, seed: int, lag: int, length: int, steps: int, batch: int
 ) -> Any:
-    """Draw `batch` sequences as arrays of NumPy."""
     import jax
 
     with calling(f"task {task.name}: {method}", type(task).__module__):
@@ -109,12 +105,9 @@ def _draw(
 def best_map(
     task: Task, inputs: np.ndarray, targets: np.ndarray, mask: np.ndarray
 ) -> Measured:
-    """Fit the best map from the current input to the answer on one half of some
-    sequences, and score it on the other half.
+    """Fit the best map from input to answer on one half, score it on the other.
 
-    A table for symbols; for reals a quadratic form. A constant answer is among these
-    maps. Arrays are as from `sequences`, (B, length, ...) and (B, length).
-    """
+    A table for symbols, for reals a quadratic form. Arrays are as from `sequences`."""
     half = len(inputs) // 2
     seen = inputs[:half][mask[:half]]
     answers = targets[:half][mask[:half]]

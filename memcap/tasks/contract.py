@@ -1,8 +1,6 @@
-"""The contract of a user's own task: what each of its values and arrays must be. An
-error is one line with the task, the method, its result and what is expected.
+"""The contract of a user's own task: what each of its values and arrays must be.
 
-memcap's own tasks are tested (tests/tasks/test_interface.py), so they are not checked here.
-"""
+memcap's own tasks are tested (tests/tasks/test_interface.py), not checked here."""
 
 import math
 from typing import Any
@@ -18,23 +16,20 @@ KINDS = {"int32": "iu", "float32": "f", "bool": "b"}  # of NumPy's dtypes
 
 
 def wrong(task: Task, method: str, came: str, expected: str) -> UserError:
-    """Return the error for a wrong result of a task's method."""
     return UserError(
         f"task {task.name}: {method} {came}; it must be {expected} (memcap/tasks/base.py)"
     )
 
 
 def call(task: Task, method: str, *arguments: Any) -> Any:
-    """Call a method, or read a property, and return the result; raise UserError, with
-    its place, for any other error."""
+    """Call a method, or read a property; raise UserError, with its place."""
     with calling(f"task {task.name}: {method}", type(task).__module__):
         value = getattr(task, method)
         return value(*arguments) if callable(value) else value
 
 
 def check_sizes(task: Task, lag: int) -> None:
-    """Check a task's sizes before any sequence is drawn; raise UserError for the first
-    wrong one."""
+    """Check a task's sizes before any sequence is drawn."""
     for name, choices in CHOICES.items():
         value = call(task, name)
         if value not in choices:
@@ -95,9 +90,10 @@ def facts_of(task: Task, lag: int, length: int) -> Facts:
 
 
 def check_keys(task: Task, again: Batch, first: Batch, *others: Batch) -> None:
-    """Raise UserError if `again`, drawn with the key of `first`, is another batch, or if
-    those with other keys are the same: training would see one batch for ever. A task
-    with a single sequence passes. Batches have arrays of NumPy."""
+    """Raise UserError unless sequences depend on the key, and on it alone.
+
+    `again` is drawn with the key of `first`, the others with other keys. A task with a
+    single sequence passes."""
 
     def is_first(draw: Batch) -> bool:
         return all(map(np.array_equal, first[:2], draw[:2]))
@@ -113,14 +109,10 @@ def check_keys(task: Task, again: Batch, first: Batch, *others: Batch) -> None:
 def check_batch(
     task: Task, method: str, result: Any, length: int, steps: int, batch: int
 ) -> None:
-    """Check sequences that a task drew by `sample` or `unseen`, with arrays of NumPy,
-    when it was asked for this length, these steps and this batch; raise UserError for
-    the first thing that is wrong.
+    """Check sequences that a task drew for these sizes, as arrays of NumPy.
 
-    The table has, for each array, its shape, its dtype, the end of its whole numbers
-    from 0 (None: any finite numbers) and the place of the numbers that count: the steps
-    of the sequence, or where an answer is due.
-    """
+    The table has each array's shape, dtype, end of its whole numbers (None: any finite
+    numbers) and place of the numbers that count."""
     if not isinstance(result, Batch):
         raise wrong(task, method, f"gives {type(result).__name__}", "memcap.Batch")
     whole = (steps, batch)

@@ -1,4 +1,4 @@
-"""Copy: read K symbols, wait, then say them all in order."""
+"""Copy task."""
 
 from __future__ import annotations
 
@@ -41,25 +41,21 @@ class Recall(Task):
 
     @property
     def filler(self) -> str:
-        """Distractors, or blanks."""
         return "distractors" if self.distractors else "blanks"
 
     @property
     def cue_symbol(self) -> int:
-        """The cue, which comes after the symbols and the distractors (or one blank)."""
+        """The cue, after the symbols and the distractors (or one blank)."""
         return self.symbols + max(self.distractors, 1)
 
     @property
     def outputs(self) -> int:
-        """One logit per symbol."""
         return self.symbols
 
     def shortest(self, lag: int) -> int:
-        """Return 2 K + lag."""
         return 2 * self.items + lag
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold K symbols, K log2 A bits, whatever the lag; chance is 1 / A."""
         return Facts(
             self.items,
             bits=self.items * math.log2(self.symbols),
@@ -77,21 +73,18 @@ class Copy(Recall):
     Example (K = 3, A = 2, blank _, cue !): 1 0 1 _ _ ! _ _ _ | lag 3 -> . . . . . . 1 0
     1 (no answer is due at a dot).
 
-    The cue is the last of the `lag` steps, so the length is 2 K + lag, and each symbol
-    is held for K + lag steps. With `distractors`, all blanks are random symbols of an
-    alphabet of their own. A fixed blank lag teaches a clock: a net trained on it often
+    The cue is the last of the `lag` steps. With `distractors`, blanks are random
+    symbols of an alphabet of their own: a fixed blank lag teaches a clock, which often
     fails at a lag two steps longer. With `waits` = drawn, each sequence waits for 1 to
-    `lag` steps, with the rest of the blanks before its symbols.
+    `lag` steps, after the rest of the blanks.
 
-    With `coding` = number a step is not a one-hot vector but one number: 0 a blank (from 0 on the
-    distractors), then the symbols, then the cue. The example is then 2 1 2 0 0 3 0 0 0.
+    With `coding` = number a step is one number: 0 a blank (from 0 on the distractors),
+    then the symbols, then the cue. The example is then 2 1 2 0 0 3 0 0 0.
 
     Source: Hochreiter & Schmidhuber (1997); in this layout Arjovsky, Shah & Bengio
-    (2016), sec. 4.1, where T is the lag, K = 10, A = 8, and the loss is averaged over
-    all steps; here only the K recall steps count. The code of Bai, Kolter & Koltun (2018)
-    shows the symbols as numbers, and the cue throughout; drawn waits are the variable copy of
-    Tallec & Ollivier (2018).
-    """
+    (2016), sec. 4.1, with K = 10, A = 8, and a loss over all steps, not only recall.
+    Bai, Kolter & Koltun (2018) show the symbols as numbers, and the cue throughout;
+    drawn waits are the variable copy of Tallec & Ollivier (2018)."""
 
     waits: str = knob(
         "fixed",
@@ -110,20 +103,16 @@ class Copy(Recall):
 
     @property
     def vocabulary(self) -> int | None:
-        """A symbols, the distractors (or one blank), and the cue, in that order; None
-        where a number stands for each."""
+        """A symbols, the distractors (or one blank), the cue; None for numbers."""
         return self.cue_symbol + 1 if self.coding == "one_hot" else None
 
     @property
     def features(self) -> int:
-        """One-hot, or the one number."""
         return self.vocabulary or 1
 
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
-        """Draw inputs, targets and mask (T, B). In a sequence longer than 2 K + lag the
-        symbols come later, after filler."""
         import jax
 
         symbol_key, filler_key = jax.random.split(key)
@@ -143,8 +132,9 @@ class Copy(Recall):
     def enumerated(
         self, numbers: Int[Array, " B"], lag: Operand, length: Operand, steps: int
     ) -> Batch:
-        """Return the sequences whose symbols are the lowest K digits of these numbers;
-        the rest of the number says how long a drawn wait is."""
+        """Return the sequences whose symbols are the lowest K digits of these numbers.
+
+        The rest of the number says how long a drawn wait is."""
         import jax.numpy as jnp
 
         symbols = digits(numbers, self.symbols, 0, self.items)

@@ -1,4 +1,4 @@
-"""Count: say at every step how many steps, or how many ones, have gone by."""
+"""Counting task."""
 
 from __future__ import annotations
 
@@ -28,15 +28,11 @@ class Count(Task):
 
     Examples: time 1 1 1 1 | scale 4 -> 0.25 0.5 0.75 1; tokens 0 1 1 0 | scale 4 -> 0 0.25 0.5 0.5.
 
-    "time" is f(t) = t from a constant input: does the net know where in the sequence it
-    is? "tokens" counts the ones among fair coin flips. `lag` is how far the net counts,
-    and the length. Without a `scale` the count is divided by the lag, so that no net
-    can be right at two lags.
+    "time" is f(t) = t from a constant input; "tokens" counts the ones among fair coin
+    flips. `lag` is how far the net counts. Without a `scale` the count is divided by
+    the lag, so that no net can be right at two lags.
 
-    Source: f(t) = t is the usual first question about a net's memory; counting of
-    tokens by LSTMs: Gers & Schmidhuber (2001), "LSTM recurrent networks learn simple
-    context-free and context-sensitive languages".
-    """
+    Source: for tokens Gers & Schmidhuber (2001), as in `counter_language`."""
 
     kind: str = knob(
         "time",
@@ -70,18 +66,14 @@ class Count(Task):
 
     @property
     def vocabulary(self) -> int:
-        """One symbol, whose one-hot code is the constant 1; or two."""
         return 1 if self.kind == "time" else 2
 
     def shortest(self, lag: int) -> int:
-        """Return the lag."""
         return lag
 
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
-        """Draw inputs, targets and mask (T, B). In a sequence longer than lag the
-        counting goes on, above 1."""
         import jax.numpy as jnp
 
         if self.kind == "time":
@@ -97,7 +89,6 @@ class Count(Task):
     def enumerated(
         self, numbers: Int[Array, " B"], lag: Operand, length: Operand, steps: int
     ) -> Batch:
-        """Return the sequences whose bits are those of these numbers."""
         return self._layout(digits(numbers, 2, 0, steps), lag, length)
 
     def _layout(
@@ -110,21 +101,15 @@ class Count(Task):
         return Batch(inputs, targets, answer_mask(targets, 0, length))
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold one number, up to `length` counts; solved at a root mean squared error
-        of half a count, or at one that is so small that at least the share `right` of
-        the counts is right when they are rounded. It is the precision of `bits`.
+        """Hold one number, up to `length` counts.
 
-        A count is wrong when rounded if its error is half a count or more. By Markov's
-        inequality the share of those is at most the mean squared error in units of a
-        quarter, so at most 1 - right at this criterion.
+        Solved at a root mean squared error of half a count; with `right` at 1 - right
+        times that squared error, so that by Markov's inequality at least the share
+        `right` of rounded counts is right.
 
-        Chance, with T the length. Time: (T^2 - 1) / 12 counts squared, the variance of
-        t uniform on 1..T. Tokens: (T - 1) / 8 + (T^2 - 1) / 48. There the best answer
-        from the current bit x is x + (T - 1) / 4 counts, and the number of ones in the
-        t - 1 earlier steps stays unknown, Binomial(t - 1, 1/2): its variance is the
-        mean of the variance, (T - 1) / 8, plus the variance of the mean, (T^2 - 1) /
-        48.
-        """
+        Chance, in counts squared for T steps. Time: (T^2 - 1) / 12. Tokens, where the
+        current bit is known: (T - 1) / 8, the mean variance of Binomial(t - 1, 1/2),
+        plus (T^2 - 1) / 48, the variance of its mean."""
         scale = self.scale or lag
         if self.kind == "time":
             chance = (length**2 - 1) / 12 / scale**2

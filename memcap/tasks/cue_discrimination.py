@@ -1,5 +1,4 @@
-"""Delayed cue discrimination: be silent for a while, then say which of two cues was
-shown. Nothing tells when."""
+"""Delayed cue discrimination."""
 
 from dataclasses import dataclass
 
@@ -15,14 +14,12 @@ class CueDiscrimination(Task):
     Example (cue of 2 steps, answer of 3): a a . . . . . . . | lag 4 -> . . silent
     silent silent silent a a a.
 
-    During the delay silence is due, a third class, and no symbol ends the delay: the
-    net must keep the cue and the time. Only as many steps of the delay count as the
-    answer has (all, if it has fewer), spread evenly and drawn anew for each sequence:
-    so silence and answer weigh the same at every lag, as in the source's loss.
+    Silence is a third class, and no symbol ends the delay: the net must keep the time,
+    too. As many steps of the delay count as the answer has, spread evenly and drawn
+    anew for each sequence, so that both weigh the same, as in the source's loss.
 
     Source: Kurtkaya, Dinc et al., Dynamical phases of short-term memory mechanisms in
-    RNNs, ICML 2025 (2502.17433), and its code.
-    """
+    RNNs, ICML 2025 (2502.17433), and its code."""
 
     cue: int = knob(6, "steps for which the cue is shown", at_least=1, at_most=1000)
     response: int = knob(
@@ -35,18 +32,15 @@ class CueDiscrimination(Task):
     outputs = 3  # two cues and silence, in that order
 
     def shortest(self, lag: int) -> int:
-        """Count cue, delay, answer."""
         return self.cue + lag + self.response
 
     def has_other_lags(self, lag: int) -> bool:
-        """Return false: no symbol ends the delay, so the lag is part of the question."""
+        """Return false: no symbol ends the delay."""
         return False
 
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
-        """Draw inputs, targets and mask (T, B). In a longer sequence more blanks come
-        before the cue, where nothing is due."""
         import jax
         import jax.numpy as jnp
 
@@ -71,8 +65,9 @@ class CueDiscrimination(Task):
         return Batch(inputs, jnp.where(answer, cue, 2), silent | answer)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold one bit, the cue; the time is not counted. A blank is best answered by
-        silence, or by a cue if silence is rare."""
+        """Hold one bit, the cue; the time is not counted.
+
+        A blank is best answered by silence, or by a cue if silence is rare."""
         silent = min(self.response, lag)
         chance = max(silent, self.response / 2) / (silent + self.response)
         return Facts(held=1, bits=1.0, chance=chance)

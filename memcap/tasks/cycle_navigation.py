@@ -1,4 +1,4 @@
-"""Cycle navigation: walk on a ring of places, and say where the walk ends."""
+"""Cycle navigation."""
 
 from __future__ import annotations
 
@@ -25,11 +25,8 @@ class CycleNavigation(LetterTask):
 
     Example (5 places; = stays, + goes forward, - back): + + = - + + + _ | lag 7 -> 4.
 
-    `lag` is the number of moves: steps from the first of them to the answer. In a
-    longer sequence blanks come before.
-
-    Source: Delétang et al. (2023), "Neural networks and the Chomsky hierarchy", on a ring of 5.
-    """
+    Source: Delétang et al. (2023), "Neural networks and the Chomsky hierarchy", on a
+    ring of 5."""
 
     places: int = knob(5, "number of places on the ring", at_least=3, at_most=1024)
     name = "cycle_navigation"
@@ -38,7 +35,6 @@ class CycleNavigation(LetterTask):
 
     @property
     def outputs(self) -> int:
-        """One logit per place."""
         return self.places
 
     def _layout(
@@ -56,8 +52,7 @@ class CycleNavigation(LetterTask):
         return Batch(inputs, jnp.sum(by, axis=0) % self.places)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold one place at any lag. Chance is the probability of the likeliest place,
-        0: 1/3 after one move, and soon hardly more than 1 / places."""
+        """Hold one place. Chance is the probability of the likeliest place, 0."""
         chance = _share_of_the_likeliest(self.places, lag)
         bits = math.log2(min(self.places, 2 * lag + 1))
         return Facts(held=1, bits=bits, chance=chance)
@@ -65,7 +60,6 @@ class CycleNavigation(LetterTask):
 
 @lru_cache(maxsize=256)
 def _share_of_the_likeliest(places: int, moves: int) -> float:
-    """Return the probability of the likeliest place after `moves` moves: the walk's
-    Fourier sum at place 0."""
+    """Return the probability of place 0: the walk's Fourier sum there."""
     waves = (1 + 2 * np.cos(2 * np.pi * np.arange(places) / places)) / _MOVES
     return float(np.mean(waves**moves))

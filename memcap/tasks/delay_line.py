@@ -1,4 +1,4 @@
-"""Delay line (n-back): say at every step what was seen `lag` steps ago."""
+"""Delay line (n-back)."""
 
 import math
 from dataclasses import dataclass
@@ -21,17 +21,14 @@ class DelayLine(StreamTask):
     """Each step shows a fresh symbol, and the answer is the symbol of `lag` steps before.
 
     Example (S = 2): 0 1 1 0 1 | lag 2 -> . . 0 1 1 (no answer is due at a dot).
-    All symbols since then are still to be asked for, so the net holds them, too. The last
-    20 symbols, this step's among them, are lag 19.
+    The net holds all symbols in between, too. The last 20 symbols, this step's among
+    them, are lag 19.
 
-    The state must carry the last `lag` symbols from each step to the next: "one entry per
-    time step" is the right intuition here. With the symbol that is being read, lag + 1
-    matter at once. A sequence of fewer than 2 lag + 1 steps is refused, as it ends
-    before all these symbols are due as answers.
+    The state carries the last `lag` symbols. A sequence of fewer than 2 lag + 1 steps
+    is refused, as it ends before all that matter at once are due.
 
     Source: the pure delay of Jaeger (2001), "Short term memory in echo state networks";
-    n-back in psychology.
-    """
+    n-back in psychology."""
 
     symbols: int = knob(2, "size S of the alphabet", at_least=2, at_most=1024)
     reals: bool = knob(
@@ -45,37 +42,27 @@ class DelayLine(StreamTask):
 
     @property
     def loss(self) -> Literal["classes", "values"]:
-        """Squared error for reals, cross entropy for symbols."""
         return "values" if self.reals else "classes"
 
     @property
     def vocabulary(self) -> int | None:
-        """S symbols, or none for reals."""
         return None if self.reals else self.symbols
 
     @property
     def features(self) -> int:
-        """S, or the one real number."""
         return 1 if self.reals else self.symbols
 
     @property
     def outputs(self) -> int:
-        """One logit per symbol, or the one real number."""
         return self.features
 
     def length(self, lag: int) -> int:
-        """Return 4 lag, long enough that a net cannot rely on its zero start state; at
-        least 2 lag + 10 for short lags."""
+        """Return 4 lag, too long to rely on the zero start state; more if lag < 5."""
         return max(4 * lag, 2 * lag + 10)
 
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
-        """Draw inputs (T, B), or (T, B, 1) for reals; targets and mask (T, B).
-
-        T is `steps`, the size of the buffer, not of training: the sequence is its first
-        `length` steps. The mask is true from step `lag` to the end of the sequence.
-        """
         import jax
         import jax.numpy as jnp
 
@@ -89,15 +76,10 @@ class DelayLine(StreamTask):
         return Batch(x[:, :, None] if self.reals else x, targets, mask)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Return the facts: while a step is read, lag + 1 symbols matter (`held`). The
-        oldest of them is the answer at this step. The other lag symbols are carried to
-        the next step, and `bits` is the information in these. They are drawn
-        independently, and each is asked for (`independent`).
+        """Hold lag + 1 symbols: the answer, which is the oldest, and those in `bits`.
 
-        Chance is 1 / S, and the criterion is the usual accuracy, 0.99. For reals chance
-        is the variance, 1, and the criterion is a squared error of 0.05. To know a normal
-        number of variance 1 up to a squared error e takes log2(1 / e) / 2 bits.
-        """
+        For reals chance is the variance, 1, and the criterion 0.05: a normal number
+        known up to a squared error e takes log2(1 / e) / 2 bits."""
         if self.reals:
             error = 0.05
             bits = lag * (0.5 * math.log2(1 / error))

@@ -1,4 +1,4 @@
-"""Dyck: close nested brackets of several types in the right order."""
+"""Dyck words."""
 
 import math
 from dataclasses import dataclass
@@ -16,21 +16,16 @@ class Dyck(SpanTask):
     next, its type is due.
 
     Example (k = 2, types ( and [, m = 3): ( [ ( ) ] ( ) | lag 6 -> . . . [ . . ( (no
-    answer is due at a dot): the fourth symbol is followed by the close of [, the last
-    one by that of the first bracket. Where a close follows its own bracket at once,
-    what is due is in sight, and does not count.
+    answer is due at a dot). A close right after its own bracket is in sight and does
+    not count.
 
-    The first bracket is the outermost one, and its close is due at the last step: `lag`
-    steps later, the longest that a bracket of the word is held. What is inside is drawn
-    evenly from all words of its length that nest at most m - 1 deep; types are drawn
-    evenly. Brackets match over even numbers of steps only, so at an odd lag a blank
-    follows the first bracket.
+    The close of the first bracket is due at the last step, `lag` steps later. Words
+    that nest at most m deep are drawn evenly, types too. At an odd lag a blank follows
+    the first bracket, as brackets match over even numbers of steps.
 
     Source: Hewitt, Hahn, Ganguli, Liang & Manning (2020). There a net predicts every
-    next symbol, and a prediction is right if the right close has more than 0.8 of the
-    probability of all close brackets; here the k types of close brackets are all that
-    it predicts, and the likeliest must be the right one.
-    """
+    next symbol, and is right if the right close has more than 0.8 of the probability of
+    all closes; here the likeliest of the k closes must be right."""
 
     types: int = knob(2, "number k of bracket types", at_least=2, at_most=1024)
     depth: int = knob(3, "greatest depth m of nesting", at_least=2, at_most=64)
@@ -42,19 +37,16 @@ class Dyck(SpanTask):
 
     @property
     def vocabulary(self) -> int:
-        """K open brackets, k close brackets, and a blank, in that order."""
+        """The k open brackets, k close brackets, blank."""
         return 2 * self.types + 1
 
     @property
     def outputs(self) -> int:
-        """One logit per type."""
         return self.types
 
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
-        """Draw inputs, targets and mask (T, B). In a sequence longer than lag + 1
-        blanks come before the first bracket."""
         import jax
         import jax.numpy as jnp
         from jax import lax
@@ -101,11 +93,9 @@ class Dyck(SpanTask):
         return Batch(inputs, jnp.where(mask, top, 0), mask)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Count the brackets open at the deepest place, of which all but the one just
-        read cross from step to step.
+        """Hold the most open brackets, of which all but the one just read are carried.
 
-        The paper counts m log2 k bits, with the bracket just read. Chance is 1 / k.
-        """
+        The paper counts m log2 k bits, with the bracket just read."""
         held = 1 + min(self.depth - 1, lag // 2)
         bits = max(1, held - 1) * math.log2(self.types)
         return Facts(held, bits, chance=1 / self.types)
@@ -113,8 +103,9 @@ class Dyck(SpanTask):
 
 @lru_cache(maxsize=64)
 def _open_chances(depth: int, steps: int) -> np.ndarray:
-    """Return (steps, m + 1): the chance that a bracket opens at a depth if so many come
-    after it, all words being equally likely."""
+    """Return (steps, m + 1): the chance of an open bracket, by steps left and depth.
+
+    All words are equally likely."""
     table = np.zeros((steps, depth + 1))
     words = np.eye(depth + 1)[0]
     for after in range(steps):

@@ -1,5 +1,4 @@
-"""Even pairs: say whether two neighbours differ an even number of times, so whether the
-ends are alike."""
+"""Even pairs."""
 
 from __future__ import annotations
 
@@ -21,12 +20,10 @@ class EvenPairs(LetterTask):
 
     Example: 0 0 1 0 _ | lag 4 -> 1: one pair 01 and one 10.
 
-    They do if and only if the first and the last bit are equal, so one bit must be
-    latched, and nothing marks it. `lag` is the number of bits: steps from the first of
-    them to the answer. In a longer sequence blanks come before.
+    It is even if and only if the first and the last bit are equal: one bit must be
+    latched, and nothing marks it. `lag` is the number of bits.
 
-    Source: Delétang et al. (2023), "Neural networks and the Chomsky hierarchy".
-    """
+    Source: Delétang et al. (2023), "Neural networks and the Chomsky hierarchy"."""
 
     name = "even_pairs"
     letters = 2  # the bits
@@ -50,6 +47,5 @@ class EvenPairs(LetterTask):
         return Batch(inputs, (first == last).astype(jnp.int32))
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold one bit, whatever the lag, for a net that knows when the last one comes:
-        before it, the first bit; after it, whether they are alike. Chance is 1/2."""
+        """Hold one bit: the first one, then whether it is like the last."""
         return Facts(held=1, bits=1.0, chance=0.5)

@@ -1,5 +1,4 @@
-"""Fading kernel: say at every step the sum of all values so far, weighted by a power of
-their age."""
+"""Fading kernel."""
 
 import math
 from dataclasses import dataclass
@@ -17,14 +16,12 @@ class FadingKernel(SpanTask):
 
     Example (p = 1): 6 0 0 -2 | lag 3 -> 6 3 2 -0.5.
 
-    `lag` is the greatest age that counts, and a sequence has `lag` + 1 steps, so a
-    shorter one asks the same. No single gate holds this: a unit's memory fades by a
-    factor per step, an exponential, and a power law is a sum of several, one for each
-    scale of time. So the width grows with the lag, but more slowly.
+    `lag` is the greatest age that counts. A gate's memory fades exponentially, and a
+    power law is a sum of exponentials, one for each scale of time: the width grows with
+    the lag, but more slowly.
 
     Source: Li, Han, E & Li (2021), "On the curse of memory in recurrent neural
-    networks: approximation and optimization analysis", whose kernels have no end.
-    """
+    networks: approximation and optimization analysis", whose kernels have no end."""
 
     power: float = knob(1.0, "power p by which the weights fade", above=0, at_most=10)
     name = "fading_kernel"
@@ -38,8 +35,6 @@ class FadingKernel(SpanTask):
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
-        """Draw inputs (T, B, 1), targets and mask (T, B). In a sequence longer than lag
-        + 1 what is older than `lag` counts no more."""
         import jax
         import jax.numpy as jnp
 
@@ -59,14 +54,10 @@ class FadingKernel(SpanTask):
         return Batch(x[:, :, None], targets, answer_mask(targets, 0, length))
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold at least one number, what is known of the next answer, to a thousandth
-        of the variance. How many it takes is the question, as each answer weighs all
-        values anew.
+        """Hold at least one number, to a thousandth of the variance.
 
-        The weight w(s) counts at length - s of the steps. Chance knows x(t), of weight
-        1, and leaves the variance of the rest: the sum of w(s)^2 over s from 1 on, its
-        mean over steps.
-        """
+        Chance knows x(t) and leaves the sum of w(s)^2 over s >= 1, where w(s) counts at
+        length - s of the steps."""
         past = 0.0
         # sum() rounds by Python's version, but this is part of a key
         for s in range(1, lag + 1):

@@ -1,4 +1,4 @@
-"""Latch: hold one symbol through distractors and say it at the end."""
+"""Latch."""
 
 from __future__ import annotations
 
@@ -20,12 +20,10 @@ class Latch(Task):
     Example (S = 2, 4 distractors d-g, trigger ?): 1 f d g ? | lag 3 -> 1.
 
     Distractors come from another alphabet. With `distractors` = 0 the lag is blank,
-    which teaches a clock rather than a memory: a net trained on a fixed blank lag often
-    fails at every other lag. With `noise` one number is seen at each step: -1 to 1 for
-    the symbol, then Gaussian ones; there is no trigger.
+    which teaches a clock that often fails at other lags. With `noise` a step is one
+    number: -1 to 1 for the symbol, then Gaussian; there is no trigger.
 
-    Source: Hochreiter & Schmidhuber (1997), experiment 2; Bengio et al. (1994).
-    """
+    Source: Hochreiter & Schmidhuber (1997), experiment 2; Bengio et al. (1994)."""
 
     symbols: int = knob(
         2, "number S of symbols to tell apart", at_least=2, at_most=1024
@@ -47,36 +45,29 @@ class Latch(Task):
 
     @property
     def filler(self) -> str:
-        """Distractors, blanks, or noise."""
         if self.noise:
             return "noise"
         return "distractors" if self.distractors else "blanks"
 
     @property
     def vocabulary(self) -> int | None:
-        """S symbols, the distractors (or one blank), and the trigger, in that order;
-        none of numbers."""
+        """S symbols, the distractors (or one blank), the trigger; None for noise."""
         return None if self.noise else self.symbols + max(self.distractors, 1) + 1
 
     @property
     def features(self) -> int:
-        """One number per symbol, or the one that is seen under noise."""
         return self.vocabulary or 1
 
     @property
     def outputs(self) -> int:
-        """One logit per symbol."""
         return self.symbols
 
     def shortest(self, lag: int) -> int:
-        """Count symbol, lag distractors, trigger; under noise there is none."""
         return lag + (1 if self.noise else 2)
 
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
-        """Draw inputs (T, B), or (T, B, 1) under noise; targets (B,). In a longer
-        sequence the symbol comes later, after distractors."""
         import jax
         import jax.numpy as jnp
 
@@ -102,7 +93,6 @@ class Latch(Task):
     def enumerated(
         self, numbers: Int[Array, " B"], lag: Operand, length: Operand, steps: int
     ) -> Batch:
-        """Return the sequences with these symbols."""
         import jax.numpy as jnp
 
         blanks = jnp.full((steps, len(numbers)), self.symbols)
@@ -124,8 +114,7 @@ class Latch(Task):
 
     @property
     def machine(self) -> Machine | None:
-        """Read distractors up to the symbol, hold it from the first distractor on, and
-        answer after the trigger."""
+        """Read distractors up to the symbol, hold it, answer after the trigger."""
         if self.noise:
             return None
         trigger = self.features - 1
@@ -139,5 +128,4 @@ class Latch(Task):
         return Machine(edges, {f"due {s}": s for s in symbols})
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold one symbol, log2 S bits, whatever the lag; chance is 1 / S."""
         return Facts(held=1, bits=math.log2(self.symbols), chance=1 / self.symbols)

@@ -1,4 +1,4 @@
-"""Modular arithmetic: work out a sum of products, modulo a prime."""
+"""Modular arithmetic."""
 
 from __future__ import annotations
 
@@ -26,13 +26,10 @@ class ModularArithmetic(SpanTask):
     Example (m = 5): 2 + 3 x 4 - 1 _ | lag 7 -> 2 + 12 - 1 = 13, so 3.
 
     `lag` is the steps from the first digit to the answer. An expression has an odd
-    number of symbols, so at an even lag a blank comes first. In a longer sequence
-    blanks come before.
+    number of symbols, so at an even lag a blank comes first.
 
     Source: Delétang et al. (2023), "Neural networks and the Chomsky hierarchy", modulo
-    5 (the code lowers an even length by one, as here). Grazzi et al. (2025) ask the
-    same of linear RNNs.
-    """
+    5. Grazzi et al. (2025) ask the same of linear RNNs."""
 
     modulus: int = knob(5, "the prime m", choices=(3, 5, 7))
     name = "modular_arithmetic"
@@ -41,18 +38,16 @@ class ModularArithmetic(SpanTask):
 
     @property
     def vocabulary(self) -> int:
-        """The m digits, plus, minus, times, and the blank, in that order."""
+        """The m digits, plus, minus, times, blank."""
         return self.modulus + _OPERATORS + 1
 
     @property
     def outputs(self) -> int:
-        """One logit per digit."""
         return self.modulus
 
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
-        """Draw inputs (T, B), targets (B,)."""
         import jax
         import jax.numpy as jnp
         from jax import lax
@@ -88,9 +83,9 @@ class ModularArithmetic(SpanTask):
         return Batch(inputs, (total + product) % self.modulus)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Count a sum and an unfinished product, a digit each: after an operator all
-        m^2 pairs differ, as a sign is a product of 1 or -1. Chance is the probability
-        of the likeliest value, 0, as products are 0 more often."""
+        """Hold a sum and an unfinished product, a digit each: all m^2 pairs differ.
+
+        Chance is the probability of the likeliest value, 0."""
         bits = 2 * math.log2(self.modulus)
         chance = _share_of_the_likeliest(self.modulus, (lag + 1) // 2)
         return Facts(held=2, bits=bits, chance=chance)
@@ -98,8 +93,7 @@ class ModularArithmetic(SpanTask):
 
 @lru_cache(maxsize=256)
 def _share_of_the_likeliest(modulus: int, digits: int) -> float:
-    """Return the probability of the likeliest value of an expression with `digits` digits, from the
-    distribution over all pairs of sum and product."""
+    """Return the probability of the likeliest value of an expression."""
     shares = np.zeros((modulus, modulus))  # of each (sum, product)
     shares[0, 1] = 1
     for left in reversed(range(digits)):

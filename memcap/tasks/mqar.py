@@ -1,5 +1,4 @@
-"""Multi-query associative recall: read pairs of keys and values, then say the value of
-each key that is shown again."""
+"""Multi-query associative recall."""
 
 from __future__ import annotations
 
@@ -26,29 +25,24 @@ class Mqar(Task):
     Example (N = 2, keys a-d, values 0-3): a 2 c 0 _ c _ _ a | lag 5 -> . . . . . 0 . .
     2 (no answer is due at a dot).
 
-    `lag` is the number of steps from the last value to the last query, which is at the
-    end; the other queries come soon after the pairs, with gaps of a power law. Keys and
-    values are drawn without replacement, each from V symbols of its own.
+    `lag` is the number of steps from the last value to the last query, at the end; the
+    other queries come soon after the pairs, with gaps of a power law. Keys and values
+    are drawn without replacement, each from V symbols of its own.
 
-    With R `rewrites` each key is written R + 1 times, each time with another value, and
-    the latest is due; all N (R + 1) writes come in random order, so that neither the
-    step nor the age of a value tells which is the latest: a 2 c 0 c 3 a 1 _ c a -> . .
-    . . . . . . . 3 1. In the `layout` "stacked" a pair takes one step: its input is the
-    sum of the one-hot vectors of key and value, a query's that of a key: a2 c0 _ c a ->
-    . . . 0 2.
+    With R `rewrites` each key is written R + 1 times, with different values, of which
+    the latest is due; the writes come in random order, so that neither step nor age
+    tells it: a 2 c 0 c 3 a 1 _ c a -> . . . . . . . . . 3 1. In the `layout` "stacked"
+    a pair takes one step, the sum of two one-hot vectors: a2 c0 _ c a -> . . . 0 2.
 
     With `fillers` = random a random key or value stands at each step after the pairs
-    that has no query: a 2 c 0 d c a 3 a -> . . . . . 0 . . 2. Some look like a query,
-    but no answer to them is due, or together with the next one like a pair: only the
-    real pairs count, and the net must know where these end.
+    that has no query: a 2 c 0 d c a 3 a -> . . . . . 0 . . 2. Some look like a query or
+    a pair, so the net must know where the real pairs end.
 
-    Source: Arora et al. (2024), "Zoology". Their generator: a vocabulary of 8,192,
-    queries at every other step only, none of them set to the end, and random symbols
-    between them, unless they are switched off. Of 32 symbols more look like queries:
-    each filler is one of the N keys with probability N / (2 V). Stacked pairs are in
-    their later code (zoology/data/stacked_mqar.py), as two embeddings side by side;
-    rewrites are not.
-    """
+    Source: Arora et al. (2024), "Zoology". Their generator has a vocabulary of 8,192,
+    queries at every other step only, none set to the end, and random symbols between
+    them by default; of 32 symbols more look like queries, as each is one of the N keys
+    with probability N / (2 V). Stacked pairs are in their later code
+    (zoology/data/stacked_mqar.py), side by side; rewrites are not."""
 
     pairs: int = knob(4, "number N of pairs, at most V", at_least=1, at_most=1024)
     symbols: int = knob(16, "number V of keys, and of values", at_least=4, at_most=4096)
@@ -93,27 +87,23 @@ class Mqar(Task):
 
     @property
     def writes(self) -> int:
-        """N (R + 1)."""
         return self.pairs * (1 + self.rewrites)
 
     @property
     def steps_per_write(self) -> int:
-        """Key and value at two steps, or at one."""
         return 1 if self.layout == "stacked" else 2
 
     @property
     def vocabulary(self) -> int | None:
-        """V keys, V values, and a blank, in that order; None where two of them come at one step."""
+        """V keys, V values, blank; None where two of them come at one step."""
         return None if self.layout == "stacked" else self.features
 
     @property
     def features(self) -> int:
-        """One number per symbol."""
         return 2 * self.symbols + 1
 
     @property
     def outputs(self) -> int:
-        """One logit per value."""
         return self.symbols
 
     @property
@@ -127,14 +117,11 @@ class Mqar(Task):
         return 2 * self.pairs
 
     def shortest(self, lag: int) -> int:
-        """Count the pairs, and `lag` steps."""
         return self.steps_per_write * self.writes + lag
 
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
-        """Draw inputs (T, B), stacked (T, B, 2 V + 1); targets and mask (T, B). In a
-        sequence longer than the shortest blanks come before the pairs."""
         import jax
         import jax.numpy as jnp
         from jax import lax
@@ -157,8 +144,7 @@ class Mqar(Task):
         )
 
         def put(symbols: Int[Array, "K B"], at: Int[Array, "K _"]) -> Int[Array, "T B"]:
-            """Put these symbols (N, B), plus one, at their steps (N, B) or (N, 1), and
-            0 elsewhere."""
+            """Put symbols (N, B), plus one, at their steps (N, B) or (N, 1); else 0."""
             return jnp.sum(jnp.where(step == at[:, None], symbols[:, None] + 1, 0), 0)
 
         start = (
@@ -196,19 +182,17 @@ class Mqar(Task):
         return Batch(inputs, jnp.maximum(due - 1, 0), due > 0)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold N keys and their N latest values, at any lag, layout and fillers. Chance is 1 / V.
+        """Hold N keys and their N latest values; `bits` counts the values only.
 
-        The bits are those of the values, whose keys are asked for: a state need not
-        know which keys came. A table of both has log2 C(V, N) more: 26 bits instead of
-        15 for 4 pairs of 16 symbols.
-        """
+        A state need not know which keys came. A table of both has log2 C(V, N) more: 26
+        bits, not 15, for 4 pairs of 16 symbols."""
         held = 2 * self.pairs
         bits = sum(math.log2(self.symbols - i) for i in range(self.pairs))
         return Facts(held, bits, chance=1 / self.symbols, independent=True)
 
 
 def _some(key: RandomKey, symbols: int, count: int, batch: int) -> Int[Array, "K B"]:
-    """Draw (count, B) of the symbols 0 to `symbols` - 1, without replacement, in random order."""
+    """Draw (count, B) symbols below `symbols` without replacement, in random order."""
     import jax
     from jax import lax
 

@@ -1,4 +1,4 @@
-"""Parity: say whether the ones among the bits so far are odd in number."""
+"""Parity task."""
 
 from __future__ import annotations
 
@@ -19,14 +19,10 @@ class Parity(LetterTask):
 
     Example: 1 0 1 1 _ | lag 4 -> 1.
 
-    `lag` is the number of bits, each of which counts: the steps from the first of them
-    to the answer. In a longer sequence blanks come before.
-
     Source: the parity check of Delétang et al. (2023), "Neural networks and the Chomsky
     hierarchy"; that no recurrence whose eigenvalues are all positive learns it: Grazzi
     et al. (2025), "Unlocking state-tracking in linear RNNs through negative
-    eigenvalues".
-    """
+    eigenvalues"."""
 
     name = "parity"
     question = "whether something came an odd or an even number of times"
@@ -48,5 +44,4 @@ class Parity(LetterTask):
         return Batch(inputs, jnp.sum(jnp.where(counts, letters, 0), axis=0) % 2)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold one bit, whatever the lag; chance is 1/2."""
         return Facts(held=1, bits=1.0, chance=0.5)

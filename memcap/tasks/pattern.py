@@ -1,4 +1,4 @@
-"""Pattern: tell apart sequences that differ in their first and last bit."""
+"""Pattern task."""
 
 from __future__ import annotations
 
@@ -19,18 +19,14 @@ class Pattern(SpanTask):
     Examples: 1 0 0 0 | lag 3 -> 1; 1 0 0 1 -> 2; 0 0 0 1 -> 3; with `classes` = 4 also
     0 0 0 0 -> 0.
 
-    The classes are drawn equally often, and the read-out has four logits in either
-    case. One bit must be held: the last is in sight. So a net without memory knows
-    whether the class is in {0, 1} or in {2, 3}, and is right half of the time with four
-    classes, and 2/3 of the time with three (class 1 always, 2 and 3 half of the time),
-    not 1/4 or 1/3.
+    The classes are drawn equally often; the read-out always has four logits. As the
+    last bit is in sight, a net without memory is right half of the time with four
+    classes, and 2/3 of the time with three.
 
     With `middle` = "random" nothing marks the bit that counts: the net must also know
-    where in the sequence it is. Long patterns of either kind want a forget gate that
-    holds from the start.
+    the time.
 
-    Source: the example that users of LSTM layers often ask about, made longer.
-    """
+    Source: the example that users of LSTM layers often ask about, made longer."""
 
     classes: int = knob(
         4,
@@ -48,14 +44,12 @@ class Pattern(SpanTask):
 
     @property
     def filler(self) -> str:
-        """Zeros; of random bits only the time tells which one counts, so nothing can."""
+        """Zeros; among random bits nothing, as only the time tells which one counts."""
         return "zeros" if self.middle == "zeros" else ""
 
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
-        """Draw inputs (T, B), targets (B,). In a sequence longer than lag + 1 the steps
-        before are like the middle."""
         import jax
 
         class_key, middle_key = jax.random.split(key)
@@ -66,13 +60,11 @@ class Pattern(SpanTask):
         return self._layout(label, inputs, lag, length)
 
     def sequences_in_all(self, lag: int, length: int) -> int | None:
-        """Return the number of classes, if the other bits are zeros."""
         return self.classes if self.middle == "zeros" else None
 
     def enumerated(
         self, numbers: Int[Array, " B"], lag: Operand, length: Operand, steps: int
     ) -> Batch:
-        """Return the sequences of these classes."""
         import jax.numpy as jnp
 
         label = 4 - self.classes + numbers
@@ -95,6 +87,5 @@ class Pattern(SpanTask):
         return Batch(jnp.where(step == length - 1, last, inputs), label)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold one bit, whatever the lag. Chance is 1/2 with four classes, 2/3 with
-        three: the last bit is in sight."""
+        """Hold one bit. Chance is 1/2, or 2/3 with three classes."""
         return Facts(held=1, bits=1.0, chance=2 / self.classes)

@@ -1,4 +1,4 @@
-"""Random labels: say the label that was drawn once, by chance, for each of N vectors."""
+"""Random labels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @cache
 def _pairs(items: int, numbers: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the vectors (N, numbers) from N(0, 1), and their labels (N,): always the same."""
+    """Return the vectors (N, numbers) and their labels (N,): always the same."""
     rng = np.random.default_rng([items, numbers])
     vectors = rng.standard_normal((items, numbers), np.float32)
     return vectors, rng.integers(0, 2, items)
@@ -30,13 +30,11 @@ class RandomLabels(SpanTask):
 
     Example (two numbers): (0.3, -1.2) (0, 0) (0, 0) | lag 2 -> 1.
 
-    Nothing tells the labels but the weights, which have learnt all N of them: nets are
-    judged on what they trained on. So this asks what the weights hold, N bits; the
-    state has to hold one.
+    Nets are judged on what they trained on: this asks what the weights hold, N bits;
+    the state has to hold one.
 
     Source: Collins, Sohl-Dickstein & Sussillo (2017), sec. 2.1: "per-parameter capacity
-    to store task information".
-    """
+    to store task information"."""
 
     items: int = knob(256, "N vectors with a label", at_least=2, at_most=65536)
     numbers: int = knob(8, "numbers of a vector", at_least=1, at_most=1024)
@@ -47,25 +45,20 @@ class RandomLabels(SpanTask):
 
     @property
     def features(self) -> int:
-        """The numbers of a vector."""
         return self.numbers
 
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
-        """Draw inputs (T, B, F), targets (B,). In a longer sequence zeros come before the
-        vector."""
         which = integers(key, (batch,), 0, self.items)
         return self.enumerated(which, lag, length, steps)
 
     def sequences_in_all(self, lag: int, length: int) -> int:
-        """Return the number of vectors."""
         return self.items
 
     def enumerated(
         self, numbers: Int[Array, " B"], lag: Operand, length: Operand, steps: int
     ) -> Batch:
-        """Return the sequences of these vectors."""
         import jax.numpy as jnp
 
         vectors, labels = _pairs(self.items, self.numbers)
@@ -74,7 +67,7 @@ class RandomLabels(SpanTask):
         return Batch(shown, jnp.asarray(labels)[numbers])
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold a bit. Without state the answer is the label that more vectors have."""
+        """Hold a bit. Chance is the label that more vectors have."""
         labels = _pairs(self.items, self.numbers)[1]
         ones = float(labels.mean())
         return Facts(held=1, bits=1.0, chance=max(ones, 1 - ones))

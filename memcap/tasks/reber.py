@@ -1,4 +1,4 @@
-"""Embedded Reber grammar: after a word of a small grammar, say the symbol that came before it."""
+"""Embedded Reber grammar."""
 
 from dataclasses import dataclass
 
@@ -17,8 +17,7 @@ _FAR = 128
 
 
 def words_left(most: int) -> np.ndarray:
-    """Return (most, 8): by number of symbols left, 0 to most - 1, and by state, the
-    number of words that end so, as a share of those from all states."""
+    """Return (most, 8): the number of words by symbols left and by state, as shares."""
     rows = [np.eye(8)[7]]
     while len(rows) < most:
         more = rows[-1][_NEXT].sum(1) * (np.arange(8) < 7)
@@ -36,14 +35,11 @@ class Reber(Task):
 
     Example: B P B T S S X S E | lag 7 -> P.
 
-    The word itself is full of T and P, so the symbol to hold must be told from others
-    that look the same. All words of one length are equally likely, as in the grammar,
-    whose branches have equal odds.
+    The word is full of T and P that look like the one to hold. All words of one length
+    are equally likely.
 
-    Source: Hochreiter & Schmidhuber (1997), experiment 1. There a net predicts every
-    next symbol of words of any length; here one batch has one length, and only the
-    symbol with the long lag is judged.
-    """
+    Source: Hochreiter & Schmidhuber (1997), experiment 1, where a net predicts every
+    next symbol of words of any length; here only that with the long lag is judged."""
 
     name = "reber"
     filler = "repeats of the begin"
@@ -52,13 +48,11 @@ class Reber(Task):
     smallest_lag = 5  # the shortest words are BTXSE and BPVVE
 
     def shortest(self, lag: int) -> int:
-        """Count the begin, the symbol, the word."""
         return lag + 2
 
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
-        """Draw inputs (T, B), targets (B,). In a longer sequence the begin is repeated."""
         import jax
         import jax.numpy as jnp
         from jax import lax
@@ -91,6 +85,5 @@ class Reber(Task):
         return Batch(inputs.astype(jnp.int32), symbol)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold one symbol, one bit, at any lag; the end of the word, which is all that
-        is in sight, says nothing."""
+        """Hold one bit; the end of the word, all that is in sight, says nothing."""
         return Facts(held=1, bits=1.0, chance=1 / 2)

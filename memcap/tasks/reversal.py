@@ -1,5 +1,4 @@
-"""Reversal learning: predict the next choice of an agent whose better arm becomes the
-worse one now and then."""
+"""Reversal learning."""
 
 from dataclasses import dataclass
 

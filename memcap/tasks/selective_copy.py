@@ -1,5 +1,4 @@
-"""Selective copy: read K symbols that come at random steps among blanks, then say them
-all in order."""
+"""Selective copy."""
 
 from dataclasses import dataclass
 
@@ -15,32 +14,25 @@ class SelectiveCopy(Recall):
     Example (K = 3, A = 2, blank _, cue !): _ 1 _ 0 1 ! _ _ _ | lag 3 -> . . . . . . 1 0
     1 (no answer is due at a dot).
 
-    It has the symbols, blanks, cue and length 2 K + lag of `copy`, which shows its
-    symbols in a row: there the answer is the symbol of K + lag steps ago, here the net
-    must see at which steps the symbols come. All sets of places are equally likely. At
-    lag 1 there are no blanks, and the two tasks are the same. With `distractors`, all
-    blanks are random symbols of an alphabet of their own. With `cue` = throughout the
-    recall looks different from the wait: otherwise gates that see only the input cannot
-    keep a state at a blank of the wait and move it on at one of the recall.
+    Unlike in `copy`, the net must see at which steps the symbols come; at lag 1 the two
+    tasks are the same. With `cue` = throughout the recall looks different from the
+    wait: otherwise gates that see only the input cannot keep a state at a blank of the
+    wait and move it on at one of the recall.
 
     Source: Jing et al. (2019), "Gated orthogonal recurrent units", as the denoise task;
-    Gu & Dao (2023), "Mamba", sec. 4.1.1 and app. E.1, with K = 16 in 4,096 steps, of a
-    vocabulary of 16 with the blank.
-    """
+    Gu & Dao (2023), "Mamba", sec. 4.1.1 and app. E.1, with K = 16 in 4,096 steps."""
 
     name = "selective_copy"
     question = "several things out of many, in their order, until they are asked for"
 
     @property
     def vocabulary(self) -> int:
-        """A symbols, the distractors (or one blank), and the cue, in that order."""
+        """A symbols, the distractors (or one blank), the cue."""
         return self.cue_symbol + 1
 
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
-        """Draw inputs, targets and mask (T, B). In a sequence longer than 2 K + lag
-        more filler comes first."""
         import jax
         import jax.numpy as jnp
         from jax import lax

@@ -1,4 +1,4 @@
-"""Square wave: say a run of ones again, a fixed time after it has ended."""
+"""Square wave."""
 
 import math
 from dataclasses import dataclass
@@ -25,19 +25,14 @@ class SquareWave(Task):
     Example (d = 2): 0 1 1 0 0 0 0 0 0 0 | lag 2 -> 0 0 0 0 0 1 1 0 0 0. An answer is
     due at every step.
 
-    The run comes once, at a random step, so a clock alone says nothing. Its place need
-    not be held, only how long ago it was: this is one event and a count.
+    The run comes once, at a random step: the net must hold how long ago it was.
 
-    Most answers are zeros, and a net that outputs only zeros is right at 1 - d / T of T
-    steps: accuracies are near 1 throughout, and a curriculum's `advance` must be above
-    that. So solved does not mean 0.99, but at most a hundredth of the errors of a net
-    that outputs zeros, which leaves at least 1 - d / 100 of the sequences without any
-    error.
+    A net that outputs only zeros is right at 1 - d / T of T steps, and a curriculum's
+    `advance` must be above that. Solved means at most a hundredth of its errors, so at
+    least 1 - d / 100 of the sequences without any.
 
     Source: Kent & Murray (2024), "A technical note on the architectural effects on
-    maximum dependency lengths of recurrent neural networks", with d = 5, from a
-    summary, which does not say how long their sequences are.
-    """
+    maximum dependency lengths of recurrent neural networks", d = 5, from a summary."""
 
     ones: int = knob(5, "number d of ones in the run", at_least=1, at_most=1024)
     name = "square_wave"
@@ -47,15 +42,13 @@ class SquareWave(Task):
     outputs = 2  # one logit each
 
     def shortest(self, lag: int) -> int:
-        """Return 3 d + 2 lag, so that at one moment the run may be at every place that
-        must be told apart."""
+        """Return 3 d + 2 lag, so that the run may be at every place to tell apart."""
         return 3 * self.ones + 2 * lag
 
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
-        """Draw inputs, targets and mask (T, B). All starts that leave room for the
-        answer are equally likely."""
+        """Draw a batch; starts that leave room for the answer are equally likely."""
         import jax.numpy as jnp
 
         start = integers(key, (batch,), 0, length - 2 * self.ones - lag + 1)
@@ -66,15 +59,14 @@ class SquareWave(Task):
         return Batch(inputs, targets, answer_mask(inputs, 0, length))
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold one count: zero to d + lag - 1 steps since the run was last seen, or
-        that there is nothing to wait for: d + lag + 1 states that see the same inputs
-        but differ in what is due. Chance is 1 - d / T.
-        """
+        """Hold one of d + lag + 1 states: nothing due, or the steps since the run was
+        seen.
+
+        Chance is 1 - d / T."""
         share = self.ones / length
         bits = math.log2(self.ones + lag + 1)
         return Facts(held=1, bits=bits, chance=1 - share, threshold=1 - _WRONG * share)
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
-        """Keep the lag in a sequence `factor` times as long, in which the run may come
-        late, as no batch tells its lag."""
+        """Keep the lag, which no batch tells; the run may come later."""
         return lag, factor * self.length(lag)

@@ -1,5 +1,4 @@
-"""Temporal order: say in which order two or three rare symbols came, far apart among
-distractors."""
+"""Temporal order."""
 
 from dataclasses import dataclass
 
@@ -24,15 +23,12 @@ class TemporalOrder(Task):
     Example (start E, distractors a-d, trigger B): E c a X d b d a Y b c a d B | lag 11
     -> XY, class 1 of XX XY YX YY.
 
-    `lag` is the number of steps from the first step that may hold a relevant symbol to
-    the trigger. The places are the paper's, scaled by lag / 90: the windows open at 0
-    and 4/9 of the lag (with three symbols at 0, 0.26 and 0.62), each stays open for 1/9
-    of it, and about lag / 9 distractors come before. The paper also draws the length,
-    from 100 to 110; here a batch has one length.
+    `lag` is the number of steps from the first that may hold a relevant symbol to the
+    trigger. The places are the paper's, scaled by lag / 90: windows open at 0 and 4/9
+    of the lag (with three symbols at 0, 0.26 and 0.62), each for 1/9 of it.
 
     Source: Hochreiter & Schmidhuber (1997), experiments 6a (two symbols, 4 classes) and
-    6b (three, 8 classes).
-    """
+    6b (three, 8 classes)."""
 
     relevant: int = knob(2, "number of relevant symbols in a sequence", choices=(2, 3))
     name = "temporal_order"
@@ -43,8 +39,7 @@ class TemporalOrder(Task):
 
     @property
     def outputs(self) -> int:
-        """One logit per order: 4 or 8, read as a binary number with X = 0, Y = 1 and
-        the earliest symbol first."""
+        """One logit per order, a binary number: X = 0, Y = 1, the earliest first."""
         return 2**self.relevant
 
     @property
@@ -53,18 +48,15 @@ class TemporalOrder(Task):
         return self.relevant + 1
 
     def shortest(self, lag: int) -> int:
-        """Count the start symbol, then lag + 1 steps."""
         return lag + 2
 
     def length(self, lag: int) -> int:
-        """Let a ninth of the lag pass before the first window opens: 56 steps for lag 50."""
+        """Let a ninth of the lag pass before the first window opens."""
         return max(1, lag // 9) + lag + 1
 
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
-        """Draw inputs (T, B), targets (B,). In a longer sequence more distractors come
-        before the first window."""
         import jax
         import jax.numpy as jnp
 
@@ -87,7 +79,6 @@ class TemporalOrder(Task):
         return Batch(inputs, order)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Count the relevant symbols, a bit each, whatever the lag. Chance is 1/4 or
-        1/8: the trigger tells nothing."""
+        """Hold the relevant symbols, a bit each; the trigger tells nothing."""
         bits = float(self.relevant)
         return Facts(held=self.relevant, bits=bits, chance=1 / self.outputs)

@@ -1,5 +1,4 @@
-"""Two-step task: predict the next choice of an agent whose arms mostly lead to a state
-of their own, where it is rewarded or not."""
+"""Two-step task."""
 
 from dataclasses import dataclass
 
@@ -15,13 +14,12 @@ class TwoStep(Agents):
     Example (one value, learnt by half, slope 4): arm 1 leads to state 1, then to state
     0, both rewarded | lag 1 -> 2 -1.
 
-    So the agent is model-based: it prefers the arm that mostly leads to the state it values more.
+    So the agent is model-based.
 
     Source: Daw, Gershman, Seymour, Dayan & Dolan (2011), "Model-based influences on
     humans' choices and striatal prediction errors"; without a choice at the second
     step, as rats had it in Miller, Botvinick & Brody (2017), "Dorsal hippocampus
-    contributes to model-based planning".
-    """
+    contributes to model-based planning"."""
 
     name = "two_step"
     reversal = 0.05

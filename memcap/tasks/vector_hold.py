@@ -1,4 +1,4 @@
-"""Vector hold: say a vector again that was shown `lag` steps ago, with nothing in between."""
+"""Vector hold."""
 
 import math
 from dataclasses import dataclass
@@ -29,19 +29,15 @@ class VectorHold(SpanTask):
 
     @property
     def features(self) -> int:
-        """The N numbers."""
         return self.numbers
 
     @property
     def outputs(self) -> int:
-        """The same."""
         return self.numbers
 
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
-        """Draw inputs (T, B, N), targets (N, B), or (B,) if N is 1. In a longer
-        sequence zeros come before the vector."""
         import jax
         import jax.numpy as jnp
 
@@ -53,7 +49,7 @@ class VectorHold(SpanTask):
         )
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold N reals of variance 1, which is chance; solved at a mean squared error of 0.02."""
+        """Hold N reals of variance 1; solved at a mean squared error of 0.02."""
         error = 0.02
         bits = self.numbers * 0.5 * math.log2(1 / error)
         return Facts(

@@ -1,5 +1,4 @@
-"""Window parity: say whether the ones among the last N bits are odd in number, for one
-N or many at once."""
+"""Window parity."""
 
 from dataclasses import dataclass
 
@@ -16,18 +15,16 @@ class WindowParity(Task):
 
     Example: 1 -1 1 1 1 -1 | lag 4 -> 1: three of the last four are ones.
 
-    With `heads` = `lag` - 1 each N from 2 to `lag` has a read-out of its own, and all
-    are asked at once. At a smaller lag, as under a curriculum, the heads for more bits
-    than the lag should answer 0; at a larger one the last head answers for `lag` bits.
+    With `heads` = `lag` - 1 each N from 2 to `lag` has a read-out of its own. At a
+    smaller lag, as under a curriculum, the heads for more bits should answer 0; at a
+    larger one the last head answers for `lag` bits.
 
-    Each sequence has `lag` + 2 to 4 `lag` + 1 bits, a number drawn at random, after
-    zeros. Nothing tells a net that the end is near, so it has to hold the whole window.
-    The lag is part of what is asked.
+    Each sequence has `lag` + 2 to 4 `lag` + 1 bits, after zeros, so the net cannot know
+    that the end is near.
 
     Source: the N-parity task of Khajehabdollahi, Zeraati et al. (2024), "Emergent
     mechanisms for long timescales depend on training curriculum and affect performance
-    in memory tasks", ICLR, and its code.
-    """
+    in memory tasks", ICLR, and its code."""
 
     heads: int = knob(
         1,
@@ -44,25 +41,20 @@ class WindowParity(Task):
 
     @property
     def outputs(self) -> int:
-        """One number per head."""
         return self.heads
 
     def shortest(self, lag: int) -> int:
-        """Count the most bits that a sequence has."""
         return 4 * lag + 1
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
-        """Return the same window, in a sequence `factor` times as long."""
         return lag, factor * self.length(lag)
 
     def at_number(self, lag: int, number: int) -> tuple[int, int]:
-        """Return the same window, in a sequence of so many steps."""
         return lag, number
 
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
-        """Draw inputs (T, B, 1), targets (H, B), or (B,) of one head."""
         import jax
         import jax.numpy as jnp
 
@@ -80,10 +72,9 @@ class WindowParity(Task):
         return Batch(inputs, targets if self.several_values else targets[0])
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold the last `lag` bits. A net without memory knows nothing of a parity, so
-        that its squared error is 1 for each head that is asked. A net is solved when
-        its heads' errors add up to no more than that of one head that gets 2 % of its
-        answers wrong."""
+        """Hold the last `lag` bits; chance is an error of 1 per head that is asked.
+
+        The heads' errors may add up to that of one head with 2 % wrong answers."""
         due = max(1, min(self.heads, lag - 1))
         error = 4 * _WRONG / self.heads
         return Facts(lag, bits=float(lag), chance=due / self.heads, threshold=error)

@@ -1,4 +1,4 @@
-"""Word problem: multiply elements of a group, and say the product at every step."""
+"""Word problem of finite groups."""
 
 from __future__ import annotations
 
@@ -33,16 +33,14 @@ class WordProblem(SpanTask):
     Example (Z6, whose product is the sum modulo 6): 3 5 4 | lag 2 -> . 2 0 (no answer
     is due at a dot).
 
-    `lag` is the steps from the first element to the last. In a longer sequence blanks
-    come before. S3 and S5 are all permutations of 3 and 5 things, A4 and A5 the even
-    ones of 4 and 5; Z2 (parity), Z6, Z12 and Z60 are sums modulo 2, 6, 12, 60. Nets
-    that track states in general must solve A5 and S5, which are not solvable groups; S3
-    and A4 do not commute; cyclic groups are counting.
+    S3 and S5 are all permutations of 3 and 5 things, A4 and A5 the even ones of 4 and
+    5; Z2 (parity), Z6, Z12 and Z60 are sums modulo 2, 6, 12, 60. Nets that track states
+    in general must solve A5 and S5, which are not solvable groups; S3 and A4 do not
+    commute; cyclic groups are counting.
 
     Source: Merrill, Petty & Sabharwal (2024), "The illusion of state in state-space
-    models", with A5, A4 x Z5 and Z60, up to 20 elements, and sequences of two elements
-    among those that are trained. Swaps as the only generators: Grazzi et al. (2025).
-    """
+    models", with A5, A4 x Z5 and Z60, and up to 20 elements. Swaps as the only
+    generators: Grazzi et al. (2025)."""
 
     group: str = knob(
         "S3", "the group", choices=("S3", "Z6", "A4", "Z12", "A5", "Z60", "S5", "Z2")
@@ -65,18 +63,16 @@ class WordProblem(SpanTask):
 
     @property
     def vocabulary(self) -> int:
-        """One symbol per element that may come, and a blank."""
+        """One symbol per element that may come, then a blank."""
         return len(_generators(self.group, self.generators)) + 1
 
     @property
     def outputs(self) -> int:
-        """One logit per element of the group."""
         return len(_table(self.group))
 
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
-        """Draw inputs, targets and mask (T, B)."""
         import jax.numpy as jnp
         from jax import lax
 
@@ -99,13 +95,9 @@ class WordProblem(SpanTask):
         return Batch(inputs, products, answer_mask(products, first + 1, length))
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold one element at any lag. With swaps, only half of the group can be
-        reached in a given number of steps, so a net that knows the time holds a bit
-        less.
+        """Hold one element; with swaps a net that knows the time holds a bit less.
 
-        Chance is the probability of the likeliest product, given the element just read;
-        1 / order if all elements come.
-        """
+        Chance is the likeliest product, given the element just read."""
         order = self.outputs
         if self.generators == "all":
             return Facts(held=1, bits=math.log2(order), chance=1 / order)
@@ -116,8 +108,7 @@ class WordProblem(SpanTask):
 
 @lru_cache(maxsize=16)
 def _permutations(group: str) -> np.ndarray:
-    """Return (order, n): all permutations of n things in lexicographic order, so that
-    the first is the identity; for a group A the even ones."""
+    """Return (order, n) permutations, the identity first; for a group A even ones."""
     n = int(group[1:])
     rows = np.array(list(permutations(range(n))))
     inversions = np.sum(np.triu(rows[:, :, None] > rows[:, None, :]), axis=(1, 2))
@@ -126,8 +117,7 @@ def _permutations(group: str) -> np.ndarray:
 
 @lru_cache(maxsize=16)
 def _table(group: str) -> np.ndarray:
-    """Return (order, order) int32: the product of two elements, the left one first; 0
-    is the identity."""
+    """Return (order, order) int32: the product of two elements, the left one first."""
     n = int(group[1:])
     if group[0] == "Z":
         return ((np.arange(n)[:, None] + np.arange(n)) % n).astype(np.int32)
@@ -139,7 +129,6 @@ def _table(group: str) -> np.ndarray:
 
 @lru_cache(maxsize=16)
 def _generators(group: str, kind: str) -> np.ndarray:
-    """Return (V,) int32: the elements that come."""
     if kind == "all":
         return np.arange(len(_table(group)), dtype=np.int32)
     rows = _permutations(group)
@@ -149,7 +138,6 @@ def _generators(group: str, kind: str) -> np.ndarray:
 
 @lru_cache(maxsize=256)
 def _chance_by_swaps(group: str, lag: int) -> float:
-    """Score the likeliest product after each swap, over the `lag` steps after the first."""
     table = _table(group)
     swaps = _generators(group, "swaps")
     before = np.zeros(len(table))
