@@ -1,10 +1,5 @@
-"""Readers of a study's folder: the rows whose task and cell can be imported, and one
-member's row, config and weights.
-
-A study of your own task may lie beside others (`memcap frontier` reads all of
-outputs/), and be read where the task's module is missing. Its rows are still good, but
-nothing can say what they ask of memory.
-"""
+"""Read a study's folder: rows whose task and cell can be imported, and one member's
+row, config and weights."""
 
 import json
 from pathlib import Path
@@ -43,15 +38,14 @@ KIND += [name for name in EVALUATION if name != "lengths"]
 
 def read(folder: Path, strict: bool = False) -> pl.DataFrame:
     """Read the rows at or below a folder, or of one Parquet file, whose task, network,
-    recipe and rule exist, as those of all published rows do. For `strict` and errors
-    see `memcap.store.shards.read`."""
+    recipe and rule exist. For `strict` and errors see `memcap.store.shards.read`."""
     rows = shards.read(folder, strict)
     return rows if shards.is_published(folder) else readable(rows)
 
 
 def rows_of(results: Path, strict: bool = False) -> pl.DataFrame:
-    """Read the rows of a folder or file that a user named, as `read` does; refuse a
-    place without rows, and say on stderr if members have none yet."""
+    """Read the rows of a place that a user named; refuse one without rows, and say on
+    stderr if members have none yet."""
     rows = read(results, strict)
     if rows.is_empty():
         raise no_rows(results)
@@ -61,7 +55,6 @@ def rows_of(results: Path, strict: bool = False) -> pl.DataFrame:
 
 
 def no_rows(results: Path) -> UserError:
-    """Return the error for a place that has no rows, or none that can be read here."""
     count = shards.read(results).height
     if not count:
         return shards.no_rows(results)
@@ -72,7 +65,7 @@ def no_rows(results: Path) -> UserError:
 
 def readable(rows: pl.DataFrame) -> pl.DataFrame:
     """Return the rows whose task, network, recipe and rule exist; say on stderr how
-    many others there are."""
+    many do not."""
     kinds = rows.group_by(KIND, maintain_order=True).len()
     problems = [_problem(kind) for kind in kinds.iter_rows(named=True)]
     problem = pl.Series("problem", problems, pl.String)
@@ -87,7 +80,6 @@ def readable(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _problem(kind: Row) -> str | None:
-    """Return why the task, network, recipe or rule cannot be made; None if they can."""
     try:
         task_of(kind["task"], kind["knobs"])
         model_of(kind)
@@ -105,7 +97,7 @@ def _problem(kind: Row) -> str | None:
 
 
 def find_row(folder: Path, key: str) -> Row:
-    """Return the row of the one member whose key begins with `key`; refuse none, and several."""
+    """Return the row of the one member whose key begins with `key`."""
     rows = shards.read(folder).filter(pl.col("key").str.starts_with(key))
     if rows.height != 1 or not key:
         raise UserError(
@@ -116,5 +108,4 @@ def find_row(folder: Path, key: str) -> Row:
 
 
 def config_of(row: Row) -> dict[str, Any]:
-    """Return the whole config of a row's member."""
     return json.loads(row["config"])

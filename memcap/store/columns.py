@@ -1,8 +1,7 @@
 """The plain columns of a row, derived from its member's config. Needs no JAX.
 
-Each knob of the network, the recipe and the evaluation is a column, named by its
-dataclass: a new knob becomes a column without an edit here. A file may hold these
-columns for other readers; memcap reads only the config.
+Each knob of the network, the recipe and the evaluation is a column. memcap reads only
+the config; the columns in a file are for other readers.
 """
 
 import json
@@ -32,7 +31,6 @@ class RowColumn(NamedTuple):
 
     @property
     def dtype(self) -> Any:
-        """Its type in polars."""
         return DTYPES[self.kind]
 
 
@@ -52,7 +50,6 @@ OPTIONAL = {"before": None}  # limits of a column that may be null
 
 
 def _knobs(cls: Any, without: Collection[str] = ()) -> Columns:
-    """Return a column for each knob of a dataclass."""
     hints = get_type_hints(cls)
     kinds = {f.name: (*get_args(hints[f.name]), hints[f.name])[0] for f in fields(cls)}
     own = [f for f in fields(cls) if f.name not in without]
@@ -128,10 +125,11 @@ IDENTITY = [name for name in DERIVED if name not in ("units", "lengths")]
 
 
 def columns_of(config: Mapping[str, Any]) -> Row:
-    """Return the columns of `DERIVED` for a member's config, with or without its seed.
+    """Return the columns of `DERIVED` for a config, with or without its seed.
 
     Raises:
-        KeyError, TypeError, AttributeError, ValueError, OverflowError: it is not a member's config.
+        KeyError, TypeError, AttributeError, ValueError, OverflowError: it is no
+            member's config.
     """
     task = dict(config["task"])
     columns = {
@@ -162,12 +160,8 @@ def columns_of(config: Mapping[str, Any]) -> Row:
 
 
 def derive(configs: pl.Series) -> pl.DataFrame:
-    """Return the columns of `DERIVED`, and the seed, for configs as text; nulls if one
-    is not a member's.
-
-    Configs that differ only in the seed are parsed once: the 11,000 rows of the atlas
-    have 1,700 of them.
-    """
+    """Return the columns of `DERIVED`, and the seed, for configs as text; nulls where
+    one is not a member's. Configs that differ only in the seed are parsed once."""
     texts = pl.DataFrame({"text": configs.str.replace(SEED, "")})
     different = texts["text"].unique(maintain_order=True)
     lines = [_line(text) for text in different]
@@ -199,14 +193,14 @@ def _line(text: str | None) -> Row:
 
 
 def task_of(task: str, knobs: str) -> Task:
-    """Return the task of a row, given its columns `task` and `knobs`. Nothing is imported."""
+    """Return the task of a row; nothing is imported."""
     with names_in_data():
         cls = task_class(task)
     return typed(cls, completed(cls, json.loads(knobs)), "task")
 
 
 def model_of(row: Row) -> Model:
-    """Return the network of a row, at one unit. Nothing is imported."""
+    """Return the network of a row, at one unit."""
     with names_in_data():
         return typed(
             Model,
@@ -216,8 +210,7 @@ def model_of(row: Row) -> Model:
 
 
 def recipe_of(row: Row) -> ResolvedRecipe:
-    """Return the recipe of a row; raise UserError, as for task and network, if it is
-    not of this version."""
+    """Return the recipe of a row; raise UserError if it is not of this version."""
     values = {name: row[name] for name in RECIPE if name != "recipe"}
     forget_bias = row["forget_bias"] if row["init"] == "forget_bias" else None
     return typed(
@@ -228,8 +221,7 @@ def recipe_of(row: Row) -> ResolvedRecipe:
 
 
 def evaluation_of(row: Row) -> Evaluation:
-    """Return the evaluation of a row's member, without the lengths at which it was
-    scored at the end."""
+    """Return the evaluation of a row's member, without its further lengths."""
     values = {
         name.removeprefix(PREFIX): row[name] for name in EVALUATION if name != "lengths"
     }

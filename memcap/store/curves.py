@@ -1,16 +1,11 @@
-"""Curves of a study's members on disk, thinned: a Parquet file per shard of rows, one
-line per point.
+"""Thinned curves of a study's members: a Parquet file per shard of rows, a line per
+point.
 
-    DIR/curves/SHARD.parquet            of members that have ended, beside DIR/rows/SHARD.parquet
-    DIR/curves/TOKEN.running.parquet    of members that a job trains just now, every 10
-                                        seconds: of those 300 that have trained longest,
-                                        and for at least 10 seconds; gone at its end,
-                                        or, if it was killed, removed by the next job in
-                                        the folder
-    DIR/curves.parquet                  those of ended members folded into one, by `memcap collect`
+    DIR/curves/SHARD.parquet          of members that have ended
+    DIR/curves/TOKEN.running.parquet  of members in training, every 10 seconds
+    DIR/curves.parquet                of ended members, by `memcap collect`
 
-They are only for looking at: nothing that memcap says about a study rests on them, and
-a study without them is complete. Needs no JAX.
+They are only for looking at; a study without them is complete. Needs no JAX.
 """
 
 from bisect import bisect_right
@@ -58,14 +53,12 @@ Points = dict[int, dict[str, Any]]
 
 
 def write(folder: Path, name: str, curves: Mapping[str, Points]) -> None:
-    """Write the curves of a shard's members by key."""
     path = folder / "curves" / f"{name}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     files.write_sealed(path, table(curves))
 
 
 def table(curves: Mapping[str, Points]) -> pl.DataFrame:
-    """Return curves by key as a table with the columns of `SCHEMA`."""
     lines = [
         _line(key, step, values)
         for key, curve in curves.items()
@@ -85,8 +78,8 @@ def _line(key: str, step: int, values: Mapping[str, float]) -> tuple:
 
 
 def read(folder: Path) -> pl.DataFrame:
-    """Read the curves of ended members at or below a folder, as in `SCHEMA`; name bad
-    files on stderr."""
+    """Read the curves of ended members at or below a folder; name bad files on
+    stderr."""
     tables, bad = read_files(folder)
     for path, why in bad.items():
         warn_once(f"{path}: {why}; these curves are skipped")
@@ -99,24 +92,23 @@ def read(folder: Path) -> pl.DataFrame:
 def read_files(
     folder: Path,
 ) -> tuple[dict[Path, pl.DataFrame], dict[Path, BadFileError]]:
-    """Read each file of curves of ended members at or below a folder; also return the
-    faults of bad ones."""
+    """Read the curves of ended members by file; also return the faults of bad files."""
     shards = (path for path in folder.rglob("curves/*.parquet") if not is_running(path))
     paths = [*sorted(folder.rglob("curves.parquet")), *sorted(shards)]
     return files.read_all(paths, read_file)
 
 
 def read_file(path: Path) -> pl.DataFrame:
-    """Read the curves of one file; raise BadFileError if it is damaged, or no table of curves."""
+    """Read the curves of one file; raise BadFileError if it is bad."""
     with files.reading(TABLE):
         lines = files.read_table(path, TABLE)
         return lines.select(pl.col(n).cast(dtype) for n, dtype in SCHEMA.items())
 
 
 def points(lines: pl.DataFrame, metric: str) -> Points:
-    """Return the curve of one member for a tracking service, given its lines, as `read`
-    returns them, and its task's metric; without scores where there are none, as before
-    a curriculum has arrived."""
+    """Return the curve of one member for a tracking service, given its lines and its
+    task's metric; without scores where there are none, as before a curriculum has
+    arrived."""
     names = OWN_NAMES | {"train_score": f"train/{metric}", "held_out": f"eval/{metric}"}
     return {
         line["step"]: {
@@ -131,8 +123,8 @@ def points(lines: pl.DataFrame, metric: str) -> Points:
 
 
 def collect(folder: Path) -> Path | None:
-    """Fold all curves of a study into DIR/curves.parquet. Return its path; None if
-    there are no curves."""
+    """Fold all curves of a study into DIR/curves.parquet; return its path, or None if
+    there are none."""
     curves = read(folder)
     if curves.is_empty():
         return None
@@ -142,19 +134,16 @@ def collect(folder: Path) -> Path | None:
 
 
 def running_path(folder: Path, token: str) -> Path:
-    """Return the path to which a job writes the curves of members in training."""
     return folder / "curves" / f"{token}.running.parquet"
 
 
 def is_running(path: Path) -> bool:
-    """Return whether a file has curves of members in training."""
     return path.name.endswith(".running.parquet")
 
 
 def write_running(folder: Path, token: str, curves: Mapping[str, Points]) -> None:
-    """Write the curves of members in training by key, replacing those written before;
-    if there are none, remove the file. It need not survive a crash of the machine, so
-    nothing waits for the disk."""
+    """Write the curves of members in training by key, or remove the file if there are
+    none. Nothing waits for the disk, as the file need not survive a crash."""
     path = running_path(folder, token)
     if not curves:
         path.unlink(missing_ok=True)
@@ -164,8 +153,8 @@ def write_running(folder: Path, token: str, curves: Mapping[str, Points]) -> Non
 
 
 def add_point(points: Points, step: int, values: Mapping[str, Any]) -> None:
-    """Add `values` at `step`, in place. Several calls for one step share a point; later
-    values win."""
+    """Add `values` at `step`, in place; of several calls for a step, later values
+    win."""
     points.setdefault(step, {}).update(values)
     if len(points) > MOST_HELD:
         subset = _coarse(points, 2 * MOST_POINTS)
@@ -174,12 +163,10 @@ def add_point(points: Points, step: int, values: Mapping[str, Any]) -> None:
 
 
 def thin(points: Points, most: int = MOST_POINTS) -> Points:
-    """Return at most `most` (2 or more) of the points, evenly spread over the steps and
-    in their order.
+    """Return at most `most` (2 or more) of the points, evenly spread over the steps.
 
-    The first and the last are always kept. A metric that is logged often does not crowd
-    out one that is logged seldom: the points are shared among the sets of metrics that
-    appear together.
+    The first and the last are kept. The points are shared among the sets of metrics
+    that appear together, so that a frequent metric does not crowd out a rare one.
     """
     steps = sorted(points)
     if len(steps) > most:
@@ -197,12 +184,8 @@ def _groups(points: Points) -> list[list[int]]:
 
 
 def _coarse(points: Points, most: int) -> Points:
-    """Return at most about `most` of the points: the first of each stretch of steps,
-    and the very last one.
-
-    Stretches have lengths of powers of two, so that a curve thinned repeatedly does not
-    become uneven.
-    """
+    """Return about `most` of the points: the first of each stretch of steps, and the
+    last. Stretches are powers of two long, so that repeated thinning stays even."""
     groups = _groups(points)
     share = max(2, most // len(groups))
     subset = {max(points)}
@@ -218,7 +201,7 @@ def _coarse(points: Points, most: int) -> Points:
 
 
 def spread(steps: Sequence[int], most: int = MOST_POINTS) -> Sequence[int]:
-    """Return at most `most` of the sorted `steps`: the last at or before each of evenly
+    """Return at most `most` of the sorted `steps`: the last before each of evenly
     spaced marks."""
     if len(steps) <= most:
         return steps

@@ -1,11 +1,9 @@
-"""Files of a study, tables and weights: written whole or not at all. What a file holds
-is on the disk before it has its name.
+"""Files of a study: written whole or not at all, and on the disk before they have
+names.
 
-Tables of a study have a digest of their bytes in their names, as STEM.DIGEST.parquet.
-One whose bytes are others is damaged, and is not parsed. It is no proof of who wrote
-the file: whoever makes files can make digests.
-
-Weights are npz files, one for each shard of rows, with arrays under KEY/path/of/array.
+Tables are STEM.DIGEST.parquet; one whose bytes do not have this digest is not parsed.
+The digest does not prove who wrote it. Weights are npz files with arrays under
+KEY/path/of/array.
 """
 
 import contextlib
@@ -45,14 +43,13 @@ State = tuple[Path, int, int, int]  # of a file, which changes when the file doe
 
 
 class BadFileError(Exception):
-    """A file that is damaged or not of the expected kind. The message says why, without
-    the file's name."""
+    """A file that is damaged or not of the expected kind; the message does not name
+    it."""
 
 
 @contextlib.contextmanager
 def reading(kind: str) -> Generator[None]:
-    """Turn every error in reading a file into a BadFileError; `kind` says what the file
-    should be."""
+    """Turn every error in reading a file of some `kind` into a BadFileError."""
     try:
         yield
     except BadFileError:
@@ -81,17 +78,14 @@ def read_all(
 
 
 def state_of(path: Path) -> State:
-    """Return the state of a file; raise BadFileError if it cannot be read."""
     with reading("a file"):
         status = path.stat()
     return path, status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def read_table(path: Path, kind: str, columns: list[str] | None = None) -> pl.DataFrame:
-    """Read a Parquet file, or those of some columns that it has, after a look at its
-    digest.
-
-    A file that has just been replaced by one of the same stem is read there.
+    """Read a Parquet file, or some of its columns, if its digest is right. If it has
+    just been replaced by one of the same stem, read that.
 
     Raises:
         BadFileError: it is damaged, or not of this kind.
@@ -118,20 +112,18 @@ def stem(path: Path) -> str:
 
 
 def digest_of(path: Path) -> str | None:
-    """Return the digest in the name of a table, if it has one."""
     match = SEALED.fullmatch(path.name)
     return match[2] if match else None
 
 
 def write_table(path: Path, table: pl.DataFrame) -> None:
-    """Write a Parquet file, whole or not at all."""
     content = parquet(table)
     write(path, lambda file: file.write(content))
 
 
 def write_sealed(path: Path, table: pl.DataFrame) -> None:
-    """Write a Parquet file as `write_table` does, with its digest in its name; then
-    remove older files of its stem. Readers survive both of them, and neither."""
+    """Write a Parquet file with its digest in its name; then remove older files of its
+    stem. Readers survive both of them, and neither."""
     content = parquet(table)
     sealed = path.with_name(f"{path.stem}.{_digest(content)}.parquet")
     write(sealed, lambda file: file.write(content))
@@ -141,14 +133,12 @@ def write_sealed(path: Path, table: pl.DataFrame) -> None:
 
 
 def of_stem(path: Path) -> list[Path]:
-    """Find the tables of a path's stem."""
     name = stem(path)
     likely = path.parent.glob(f"{glob.escape(name)}*.parquet")
     return [other for other in likely if stem(other) == name]
 
 
 def parquet(table: pl.DataFrame) -> bytes:
-    """Return a table as the bytes of a Parquet file."""
     content = BytesIO()  # polars itself would raise errors of its own on a full disk
     table.write_parquet(content, metadata={"memcap_schema": SCHEMA_VERSION})
     return content.getvalue()
@@ -159,12 +149,11 @@ def _digest(content: bytes) -> str:
 
 
 def write(path: Path, fill: Callable[[IO[bytes]], Any]) -> None:
-    """Write a file whole or not at all; its content is on disk when this returns.
-    `fill` writes the content into the open file.
+    """Write a file whole or not at all, by `fill`; return once it is on the disk.
 
     Raises:
-        OSError: it cannot be written; an older file is unchanged. A device or a FIFO is
-        never replaced.
+        OSError: it cannot be written; an older file is unchanged. A device or a FIFO
+            is never replaced.
     """
     if path.is_dir() or not path.name:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -195,8 +184,7 @@ def _write(path: Path, fill: Callable[[IO[bytes]], Any], sync: bool) -> None:
 
 @contextlib.contextmanager
 def output_of(path: Path, mend: str = "choose another file with -o") -> Generator[None]:
-    """Turn errors in writing a file that the user asked for into a UserError, which
-    says how to `mend` it."""
+    """Turn errors in writing a file that the user asked for into a UserError."""
     try:
         yield
     except OSError as error:
@@ -205,8 +193,8 @@ def output_of(path: Path, mend: str = "choose another file with -o") -> Generato
 
 
 def stale_files(folder: Path) -> list[Path]:
-    """Find the regular files in a folder that nobody can still be writing; none behind
-    a link."""
+    """Find the regular files in a folder that nobody can still be writing; follow no
+    link."""
     if folder.is_symlink() or not folder.is_dir():
         return []
     return [
@@ -219,19 +207,17 @@ def stale_files(folder: Path) -> list[Path]:
 
 
 def write_weights(path: Path, weights: dict[str, Params]) -> None:
-    """Write the nested weights of members by key, whole or not at all."""
     from flax.traverse_util import flatten_dict
 
     write_npz(path, flatten_dict(weights, sep="/"))
 
 
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write an npz file, whole or not at all."""
     write(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write an npz file for another library, whole or not at all.
+    """Write an npz file for another library.
 
     Raises:
         UserError: its name does not end in .npz, or it cannot be written.
@@ -244,9 +230,9 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def read_npz(path: Path, take: Callable[[Any], T], most: int | None = None) -> T:
-    """Return what `take` returns for the open archive; raise BadFileError if the file
-    is damaged, cannot be read, or lacks what `take` expects; or, before anything is
-    unpacked, if its arrays would take more than `most` bytes as float32."""
+    """Return what `take` returns for the open archive. Raise BadFileError if the file
+    is bad, or before unpacking if its arrays would take more than `most` bytes as
+    float32."""
     with (
         reading("a readable npz file"),
         path.open("rb") as file,
@@ -270,8 +256,7 @@ def _bytes(archive: Any) -> int:
 
 
 def read_weights(path: Path) -> Params:
-    """Read the nested weights of all members in a file, by key. Errors are those of
-    `read_npz`."""
+    """Read the nested weights of all members in a file, by key."""
     return read_npz(path, lambda npz: _nested(dict(npz)))
 
 
@@ -282,14 +267,12 @@ def _nested(arrays: dict[str, np.ndarray]) -> Params:
 
 
 def _of_member(npz: Any, key: str) -> Params:
-    """Return the nested weights of a member in an open archive; none if it has none."""
     names = [name for name in npz.files if name.startswith(f"{key}/")]
     return _nested({name: npz[name] for name in names}).get(key, {})
 
 
 def weights_of(folder: Path, row: Row) -> Params:
-    """Return the nested weights of one row's member; refuse a folder without them, or a
-    bad file."""
+    """Return the nested weights of a row's member; refuse a bad or missing file."""
     key = row["key"]
     name = f"{row['population']}.npz"
     wrong = f"{folder}: holds no weights of member {key} (weights/{name})"
@@ -306,7 +289,7 @@ def weights_of(folder: Path, row: Row) -> Params:
 
 
 def sound_weights_of(folder: Path, row: Row) -> Params:
-    """Return weights as `weights_of` does; refuse those of another net, too."""
+    """Return `weights_of`; refuse those of another net, too."""
     weights = weights_of(folder, row)
     try:
         check_weights(row, weights)
@@ -319,8 +302,8 @@ def sound_weights_of(folder: Path, row: Row) -> Params:
 
 
 def check_weights(row: Row, weights: Params) -> None:
-    """Raise BadFileError if weights are not those of the row's net, in all arrays,
-    shapes and types, or not finite."""
+    """Raise BadFileError unless weights are finite and have the arrays, shapes and
+    types of the row's net."""
     member = member_of(json.loads(row["config"]))
     try:
         member.architecture.check(weights)

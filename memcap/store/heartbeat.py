@@ -1,12 +1,10 @@
-"""The progress of a job: counted as it trains, written every couple of seconds, and
-read by everything that shows it. Needs no JAX.
+"""The progress of a job, written every couple of seconds. Needs no JAX.
 
     DIR/jobs/TOKEN.json             its heartbeat: who it is and how far
-    DIR/jobs/TOKEN.members.parquet  the members that it may train, written once as it
-                                    begins (`MEMBERS`)
+    DIR/jobs/TOKEN.members.parquet  the members that it may train (`MEMBERS`)
 
-The rows are the truth; heartbeats say which jobs still train. A job that was killed
-leaves its files behind, with the time of its last heartbeat.
+Rows say what is done; heartbeats say which jobs still train. A job that was killed
+leaves its files behind.
 """
 
 import contextlib
@@ -46,8 +44,7 @@ MEMBERS = dict.fromkeys(("key", "name", "metric", "config"), pl.String)
 
 
 def long_name(task: Task, lag: int, units: int, seed: int) -> str:
-    """Return the name of a member with the knobs that are not the default, such as
-    delay_line(symbols=4)-L8-u7-s3."""
+    """Return the name of a member, as delay_line(symbols=4)-L8-u7-s3."""
     knobs = ",".join(set_words(task))
     name = f"{task.name}({knobs})" if knobs else task.name
     return member_name(name, lag, units, seed)
@@ -118,8 +115,8 @@ class Heartbeat:
 
     @property
     def alive(self) -> bool:
-        """True if it has not ended, its process exists, and its date is within
-        `HEARTBEAT_TIMEOUT` of now."""
+        """True if it has not ended, its process exists, and its date is near enough to
+        now."""
         apart = max(self.age, self.ahead)
         return self.ended is None and self.exists and apart < HEARTBEAT_TIMEOUT
 
@@ -140,20 +137,17 @@ class _Training:
         return (self.step - since) / (self.budget or self.step or 1)
 
     def report(self, key: str, now: float) -> Running:
-        """Return how far the member is."""
         seconds = now - self.first_time
         return Running(key, self.name, self.step, self.budget, self.loss, seconds)
 
 
 class JobProgress:
-    """The counts of a job, from which its heartbeat is made; thread-safe. It takes only
-    plain values.
+    """The counts of a job, from which its heartbeat is made; thread-safe.
 
     Args:
         to_come: most members that the job may train.
         study: the study that it trains.
-        before, solved_before: number of the job's members that already had rows, and of
-            those solved.
+        before, solved_before: members that had rows before, and of those solved.
     """
 
     def __init__(
@@ -189,9 +183,8 @@ class JobProgress:
         step: int,
         loss: float | None,
     ) -> None:
-        """Record a chunk of a member's training: steps taken before and after it, equal
-        if the member was only evaluated again, and the mean loss, None without
-        steps."""
+        """Record a chunk of a member's training: the steps taken before and after it,
+        equal if it was only evaluated, and the mean loss, None without steps."""
         now = time.monotonic()
         with self.lock:
             member = self.training.get(key)
@@ -203,7 +196,6 @@ class JobProgress:
                 member.loss = loss
 
     def ended(self, key: str, status: str, solved: bool) -> None:
-        """Count one more member that has ended."""
         with self.lock:
             self.training.pop(key, None)
             self.done += 1
@@ -212,11 +204,11 @@ class JobProgress:
             self.counts[status] += 1
 
     def expect(self, to_come: int) -> None:
-        """Set the most members that are still to come, for a design that finds out as it goes."""
+        """Set the most members still to come, for a design that finds out as it
+        goes."""
         self.to_come = to_come
 
     def heartbeat(self) -> Heartbeat:
-        """Return the job's heartbeat as of now."""
         with self.lock:
             return Heartbeat(
                 token=self.token,
@@ -239,15 +231,15 @@ class JobProgress:
             )
 
     def longest(self, most: int, seconds: float = 0.0) -> list[Running]:
-        """Return the `most` members that have trained longest, of those that have
-        trained for `seconds`."""
+        """Return the `most` members that have trained longest, and for `seconds`."""
         now = time.monotonic()
         reports = [member.report(key, now) for key, member in [*self.training.items()]]
         old = (report for report in reports if report.seconds >= seconds)
         return heapq.nlargest(most, old, key=attrgetter("seconds"))
 
     def _seconds_left(self) -> float | None:
-        """Estimate the seconds left. Members in training count by the share of their budgets."""
+        """Estimate the seconds left; members in training count by the share of their
+        budgets."""
         if self.done < ENOUGH:
             return None
         # Only what this job has trained shows its pace: a member may have been
@@ -260,12 +252,11 @@ class JobProgress:
 
 @contextlib.contextmanager
 def writing(progress: JobProgress, members: pl.DataFrame) -> Generator[None]:
-    """Write the job's heartbeat from a thread every couple of seconds, within the
-    context; the last one says how the job ended. This does not slow the job down.
+    """Write the job's heartbeat from a thread within the context; the last one says how
+    the job ended.
 
     If something cannot be written, training goes on without it. Files of earlier jobs
-    that this one replaces are deleted. Without a folder, or members to train (as in
-    `MEMBERS`), nothing is written.
+    that this one replaces are deleted. Without a folder or members nothing is written.
     """
     folder = progress.study.folder
     if folder is None or members.is_empty():
@@ -305,8 +296,8 @@ def writing(progress: JobProgress, members: pl.DataFrame) -> Generator[None]:
 
 
 def read(folder: Path) -> dict[str, Heartbeat]:
-    """Read the last heartbeats of the jobs in a study's folder, by token; skip what
-    cannot be read."""
+    """Read the last heartbeats in a study's folder, by token; skip what cannot be
+    read."""
     heartbeats = {}
     for path in sorted((folder / "jobs").glob("[!.]*.json")):
         bad = OSError, ValueError, TypeError, LookupError, RecursionError
@@ -324,7 +315,6 @@ def _dataclass_of(kind: type[Any], stored: dict[str, Any]) -> Any:
 
 
 def write_members(folder: Path, token: str, members: pl.DataFrame) -> None:
-    """Write the members that a job may train, with the columns of `MEMBERS`."""
     path = members_path(folder, token)
     path.parent.mkdir(parents=True, exist_ok=True)
     files.write_table(path, members.select(*MEMBERS))
@@ -333,8 +323,8 @@ def write_members(folder: Path, token: str, members: pl.DataFrame) -> None:
 def read_members(
     folder: Path, token: str, columns: Sequence[str] = tuple(MEMBERS)
 ) -> pl.DataFrame:
-    """Read the members that a job may train (for a search, all that it may ask for),
-    with the columns of `MEMBERS`; none without a readable file."""
+    """Read the members that a job may train, as in `MEMBERS`; none without a readable
+    file."""
     try:
         path = members_path(folder, token)
         return files.read_table(path, "a table of members", list(columns))
@@ -343,12 +333,11 @@ def read_members(
 
 
 def members_path(folder: Path, token: str) -> Path:
-    """Return the path of the members that a job may train."""
     return folder / "jobs" / f"{token}.members.parquet"
 
 
 def _remove_old(folder: Path, keys: frozenset[str]) -> None:
-    """Delete the files of jobs that are done, or that are gone and wanted only these members."""
+    """Delete the files of jobs that are done, or gone and wanted only these members."""
     for token, job in read(folder).items():
         wanted = frozenset(read_members(folder, token, ["key"])["key"])
         if job.ended == "done" or (not job.alive and wanted <= keys):

@@ -1,5 +1,5 @@
-"""Scores over lengths: a trained net's scores at lags, or lengths of a stream, at which
-it was not trained (`evaluation.lengths`), read from rows."""
+"""A net's scores at lags or lengths at which it was not trained
+(`evaluation.lengths`)."""
 
 import json
 from functools import lru_cache
@@ -46,10 +46,9 @@ def over_lengths(rows: pl.DataFrame) -> pl.DataFrame:
 def first_failures(
     rows: pl.DataFrame, by: str = "score", least: float | None = None
 ) -> pl.DataFrame:
-    """Return the rows with lengths, and a column `fails_at`: the first length at which
-    `by` (`score`, `scaled` or `whole`) is below `least`, or the score fails the
-    member's criterion; null if none does.
-    """
+    """Return the rows with lengths, and `fails_at`: the first length at which `by`
+    (`score`, `scaled` or `whole`) is below `least`, or the score fails the criterion;
+    null if none."""
     lines = over_lengths(rows)
     fails = ~pl.col("passes")
     if least is not None:

@@ -1,5 +1,4 @@
-"""Trained nets that memcap publishes, by name: `atlas:delay_line-L50` passed at that
-task and lag, with the width advised at the time."""
+"""Trained nets that memcap publishes, by name, such as `atlas:delay_line-L50`."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -20,18 +19,17 @@ STEM = "nets"  # of the folder and its two files, rows/nets.parquet and weights/
 
 
 def folder() -> Path:
-    """Return the folder of the nets, with the layout of a study's; it need not exist."""
+    """Return the folder of the nets, laid out as a study's; it need not exist."""
     return shards.folder(STEM)
 
 
 def name_of(task: Task, lag: int) -> str:
-    """Return a net's name: the task, the knobs that differ from their defaults, and the lag."""
     return PREFIX + "-".join([task.name, *set_words(task), f"L{lag}"])
 
 
 def names() -> dict[str, dict[str, Any]]:
-    """Return the row of each net by its name, in the order of tasks and lags; none
-    without the folder."""
+    """Return the row of each net by its name, by task and lag; none without the
+    folder."""
     if not folder().exists():
         return {}
     rows = store.read(folder()).sort("task", "knobs", "lag").to_dicts()
@@ -43,8 +41,7 @@ def names() -> dict[str, dict[str, Any]]:
 
 
 def _there_are(run: str, published: Sequence[str]) -> str:
-    """Suggest nets in place of one that does not exist: those of its task, or the tasks
-    that have some."""
+    """Suggest published nets of the task, or else the tasks that have some."""
     if not published:
         return "none is published with this memcap"
     task = run.partition("-")[0]
@@ -61,10 +58,8 @@ def _there_are(run: str, published: Sequence[str]) -> str:
 
 
 def find_net(results: Path, run: str) -> tuple[Path, Row]:
-    """Find the folder and the row of a member that a user names: by its key, or the
-    first digits, in the folder of a study, or of several; or by the name of a published
-    net. Refuse a net that does not exist.
-    """
+    """Find the folder and the row of a member, by its key or the key's first digits
+    below a folder, or by the name of a published net."""
     if not run.startswith(PREFIX):
         if is_published(results):
             raise UserError(

@@ -1,10 +1,4 @@
-"""The rules that rows obey. Needs no JAX.
-
-A digest vouches for a file, and a key for a row's config, from which its plain columns
-follow (`memcap.store.columns`). Neither helps with a table that somebody made by hand.
-So this file checks that its configs are those of members, and that its results obey the
-rules by which a job writes them.
-"""
+"""The rules that rows obey, so that a table made by hand is found out. Needs no JAX."""
 
 import json
 from collections.abc import Sequence
@@ -32,8 +26,8 @@ NO_CONFIG = "its config is not a member's"
 
 
 class BadRowsError(BadFileError):
-    """A table with rows that do not belong to their members; `rows` has the fault of
-    each, by key."""
+    """Rows that do not belong to their members; `rows` has the fault of each, by
+    key."""
 
     def __init__(self, rows: Complaints):
         self.rows = rows
@@ -43,9 +37,9 @@ class BadRowsError(BadFileError):
 
 
 def check_rows(table: pl.DataFrame) -> None:
-    """Check rows with all columns of `memcap.store.rows.SCHEMA`; raise BadRowsError if
-    one has the config of another, a config with a value out of range, a result that no
-    training gives, or one that contradicts its member or another row of its key."""
+    """Check rows with all columns of `memcap.store.rows.SCHEMA`. Raise BadRowsError if
+    a config is another's or out of range, or a result is impossible, or contradicts its
+    member or another row of its key."""
     wrong = _against_rules(table) | _out_of_range(table) | _of_others(table)
     others = table.filter(~pl.col("key").is_in(list(wrong)))
     wrong |= _with_two_verdicts(others) | _against_members(others)
@@ -54,7 +48,7 @@ def check_rows(table: pl.DataFrame) -> None:
 
 
 def wrong_copies(table: pl.DataFrame, completed: pl.DataFrame) -> Complaints:
-    """Return the rows of a table with a plain column that differs from `completed`."""
+    """Return the rows with a plain column that differs from `completed`."""
     wrong: Complaints = {}
     for name in (name for name in (*DERIVED, "seed") if name in table.columns):
         given = table[name].cast(completed[name].dtype)
@@ -72,8 +66,8 @@ def _of_others(table: pl.DataFrame) -> Complaints:
 
 
 def _against_members(table: pl.DataFrame) -> Complaints:
-    """Return rows that say of their member what is not so. Members that differ only in
-    the seed are looked at once."""
+    """Return rows that contradict their members; those that differ only in the seed are
+    looked at once."""
     kinds = table.with_columns(kind=pl.col("config").str.replace(SEED, ""))
     kind = ["kind", "metric", "parameters", "carry_numbers"]
     wrong: Complaints = {}
@@ -84,8 +78,8 @@ def _against_members(table: pl.DataFrame) -> Complaints:
 
 
 def _contradiction(config: Config, results: Sequence[Any]) -> str | None:
-    """Say what a row's metric, parameters and carry numbers, or its config, contradict;
-    None if the task, its data or the cell is not here."""
+    """Say what in a config, or in a row's metric, parameters and carry numbers, is
+    wrong; None if the task, its data or the cell is not here."""
     try:
         member = member_of(config)
     except UserError as error:
@@ -147,7 +141,6 @@ def _breaches(
 
 
 def _range(name: str, column: RowColumn) -> pl.Expr:
-    """Return the rule of a column that follows from the config."""
     value = pl.col(name)
     limits = column.limits
     rules = [
@@ -203,8 +196,8 @@ def _rules() -> dict[str, pl.Expr]:
     worst_lag = pl.col("worst_lag")
 
     def score(name: str, passed: pl.Expr) -> pl.Expr:
-        """Return the rule of a score: it may be null, and must meet the criterion where
-        `passed` holds."""
+        """Return the rule of a score: null, or meeting the criterion where `passed`
+        holds."""
         value = pl.col(name)
         threshold = pl.col("threshold")
         meets = pl.when(accuracy).then(value >= threshold).otherwise(value <= threshold)
@@ -213,8 +206,7 @@ def _rules() -> dict[str, pl.Expr]:
         return possible & (~passed | meets.fill_null(False))
 
     def at_lengths(name: str, number: str) -> pl.Expr:
-        """Return the rule of a JSON list with a number or null per length; null if the
-        member failed."""
+        """Return the rule of a JSON list with a number or null per length."""
         values = pl.col(name)
         spaces = pl.col("lengths").str.count_matches(" ")
         alike = values.str.contains(rf"^\[(?:{number}|null)(?:, (?:{number}|null))*\]$")

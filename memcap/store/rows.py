@@ -1,9 +1,7 @@
 """Rows: one per member, with what was trained, how it was judged and what came of it.
 
-The row is the wall. On one side nets are trained and rows written (tasks, cells, loops,
-models, config, training, thresholds, designs, store, studies); nothing there imports
-what reads them (frontiers, answers, figures, the words of own, report), and that needs
-no JAX. `tests/test_imports.py` holds it.
+What trains nets and writes rows imports nothing that reads them, and what reads them
+needs no JAX (`tests/test_imports.py`).
 """
 
 from collections.abc import Sequence
@@ -173,8 +171,8 @@ def frame(rows: Sequence[Row]) -> pl.DataFrame:
 
 
 def complete(table: pl.DataFrame) -> pl.DataFrame:
-    """Return a table of rows with all columns of `SCHEMA`: its results, and the columns
-    that follow from the configs, even if the table has other values for those.
+    """Return a table with all columns of `SCHEMA`: its results, and the columns that
+    follow from the configs, whatever the table says there.
 
     Raises:
         BadFileError: it lacks a result.
@@ -185,8 +183,8 @@ def complete(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def results(table: pl.DataFrame) -> pl.DataFrame:
-    """Return the columns `RESULTS` of a table of rows. A column that came later has its
-    value `before` in an older table. Raises as `complete` does."""
+    """Return the columns `RESULTS`; one that an older table lacks has its value
+    `before`. Raises as `complete` does."""
     missing = [name for name in RESULTS if name not in table.columns]
     if never := [name for name in missing if "before" not in COLUMNS[name].limits]:
         raise BadFileError(f"no column {never[0]}; not a table of rows")
@@ -196,8 +194,7 @@ def results(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def stack(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Stack the rows of any number of tables. Thousands are stacked in groups, which is
-    faster in polars."""
+    """Stack tables of rows, thousands of them in groups, which is faster in polars."""
     some = range(0, len(tables), STACKED)
     stacked = [
         pl.concat(tables[first : first + STACKED], rechunk=True) for first in some
@@ -206,8 +203,7 @@ def stack(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
 
 
 def one_per_key(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Merge the rows of several tables; for each key keep the last row in the order of
-    `PREFERENCE`."""
+    """Merge tables; for each key keep the last row in the order of `PREFERENCE`."""
     rows = stack(tables)
     # sort places and gather rows once, because most columns play no part in the order
     places = rows.select(
@@ -220,21 +216,20 @@ def one_per_key(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
 
 
 def without_failed(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows without failed members, which measure nothing; a rerun trains them again."""
+    """Leave out failed members, which measure nothing."""
     return rows.filter(pl.col("status") != "failed")
 
 
 def right_at_every_lag(rows: pl.DataFrame) -> int | None:
     """Count the members that are right at every lag up to their own; None if none was
-    tested for this."""
+    tested."""
     rows = rows.filter(pl.col("evaluation_until").is_in(SHORTER_LAGS))
     right = rows["up_to"] | rows["anywhere"]
     return None if rows.is_empty() else int(right.sum())
 
 
 def passed_column() -> pl.Expr:
-    """Return a column, `passed`: whether a member reached the verdict of
-    `memcap.config.member.Evaluation.until`."""
+    """Return `passed`: whether a member reached the verdict of `Evaluation.until`."""
     until = pl.col("evaluation_until")
     return pl.coalesce(
         pl.when(until == verdict.value).then(verdict.value) for verdict in Verdict

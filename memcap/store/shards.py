@@ -1,25 +1,17 @@
-"""Studies in their folders: shards of rows, written whole or not at all, and the
-weights beside them. Needs no JAX.
+"""Studies in their folders: shards of rows, and the weights beside them. Needs no JAX.
 
-    DIR/rows/PROGRAM-TOKEN-N.DIGEST.parquet    rows of one program's members in one job,
-                                               written anew as they end
+    DIR/rows/PROGRAM-TOKEN-N.DIGEST.parquet    rows of one program in one job
     DIR/weights/PROGRAM-TOKEN-N.npz            weights, under KEY/path/of/array
     DIR/curves/PROGRAM-TOKEN-N.DIGEST.parquet  curves (curves.py)
-    DIR/rows.parquet                           all shards in one, by `memcap collect`
-    DIR/jobs/TOKEN.*                           heartbeat and members (heartbeat.py)
+    DIR/rows.parquet                           all shards, by `memcap collect`
+    DIR/jobs/TOKEN.*                           heartbeat, members (heartbeat.py)
     DIR/checkpoints/TOKEN.npz                  members in training (checkpoints.py)
 
-PROGRAM has 16 hexadecimal digits. TOKEN has 8 digits for the session, which all jobs of
-one command share, and 8 for the job, so two jobs in one folder never write the same
-file.
+PROGRAM has 16 hexadecimal digits, TOKEN 8 for the session, which all jobs of a command
+share, and 8 for the job. A member's key is the hash of its config and seed, so a rerun
+replaces its row. A damaged file is skipped, and a rerun trains its members again.
 
-A member's key is the hash of its whole config and seed, so a rerun replaces its row and
-never adds one. A damaged file is named, left where it is and skipped, so a rerun trains
-again, into new files, the members that only this file had.
-
-memcap publishes studies with its code, in groups: sweeps/GROUP/NAME.yaml is what a study
-trains, and beside it sweeps/GROUP/NAME has its rows, what was found in them (findings.py,
-README.md) and its figures. `studies` says where each one lies.
+Published studies: sweeps/GROUP/NAME.yaml, and sweeps/GROUP/NAME with rows and findings.
 """
 
 import contextlib
@@ -89,7 +81,8 @@ FRESH = ("anywhere_fresh_seeds", "up_to_fresh_seeds", "advice_fresh_seeds")
 
 @dataclass(frozen=True)
 class Study:
-    """The place and the name of a study, and the design by which its members are trained.
+    """The place and the name of a study, and the design by which its members are
+    trained.
 
     Raises:
         UserError: the precision is no share, or the design has none.
@@ -129,13 +122,12 @@ class Study:
 
 
 def sweeps() -> Path:
-    """Return the folder of all studies."""
     return ROOT / "sweeps"
 
 
 def studies() -> dict[str, Path]:
-    """Return the folder of each published study by the study's name. FOLDER.yaml says
-    what it trains; without rows there is no folder yet."""
+    """Return the folder of each published study by its name; without rows there is none
+    yet."""
     return _studies(sweeps())
 
 
@@ -175,15 +167,15 @@ def choices() -> list[str]:
 
 
 def rows_file(study: str) -> Path:
-    """Return the file of a study's rows, those of other seeds for NAME_again; it need
-    not exist."""
+    """Return the file of a study's rows, of other seeds for NAME_again; it need not
+    exist."""
     name = study.removesuffix(AGAIN)
     return folder(name) / f"{ROWS[study.removeprefix(name)]}.parquet"
 
 
 def tables() -> dict[str, Path]:
-    """Return all published tables of rows by their names: a study, NAME_again with its
-    other seeds, or a part of it, as loops/native."""
+    """Return all published tables of rows by name: a study, NAME_again with other
+    seeds, or a part, as loops/native."""
     files = {
         Path(study, path.parent.relative_to(place)).as_posix() + end: path
         for study, place in studies().items()
@@ -206,7 +198,6 @@ def with_findings() -> list[str]:
 
 @cache
 def load_findings(study: str) -> Any:
-    """Import the findings.py of a study."""
     return plugins.import_file(folder(study) / "findings.py", f"findings_of_{study}")
 
 
@@ -216,30 +207,27 @@ def is_published(place: Path) -> bool:
 
 
 def new_session() -> str:
-    """Draw the 8 hexadecimal digits with which the tokens of all jobs of a command begin."""
+    """Draw the 8 hexadecimal digits with which all tokens of a command begin."""
     return secrets.token_hex(SESSION_DIGITS // 2)
 
 
 def new_token(session: str = "") -> str:
-    """Draw 16 hexadecimal digits, with those of the session first, for the files of one
-    run of a job."""
+    """Draw 16 hexadecimal digits, those of the session first, for one run of a job."""
     return (session or new_session()) + secrets.token_hex(SESSION_DIGITS // 2)
 
 
 def session_of(name: str) -> str:
-    """Return the session of a token or a shard's name; "" if no job made the name."""
+    """Return the session of a token or a shard's name; "" if no job made it."""
     token = token_of(name) or name
     return token[:SESSION_DIGITS] if len(token) == 2 * SESSION_DIGITS else ""
 
 
 def token_of(name: str) -> str:
-    """Return the token of the job that wrote a shard, from the shard's name; "" if no
-    job made the name."""
+    """Return the token in a shard's name; "" if no job made it."""
     return name.split("-")[1] if NAME.fullmatch(name) else ""
 
 
 def shard_name(program: str, token: str, number: int) -> str:
-    """Return the stem of a shard's files."""
     return f"{program}-{token}-{number}"
 
 
@@ -255,8 +243,8 @@ def check_study(name: str) -> None:
 
 
 def prepare(folder: Path) -> None:
-    """Make the folder, refuse one that cannot be written, and remove the files that
-    killed jobs left."""
+    """Make the folder, refuse one that cannot be written, and remove what killed jobs
+    left."""
     try:
         for part in ("rows", "weights"):
             (folder / part).mkdir(parents=True, exist_ok=True)
@@ -279,7 +267,6 @@ def write(
 
 
 def no_rows(folder: Path) -> UserError:
-    """Return the error for a place without rows."""
     if (folder / "jobs").is_dir():
         return UserError(
             f"{folder}: holds no rows yet; what its training does: memcap status {folder}"
@@ -290,9 +277,8 @@ def no_rows(folder: Path) -> UserError:
 
 
 def paths(folder: Path, below: bool = True) -> list[Path]:
-    """Find all files of rows in a study's folder and, unless `below` is false, in the
-    folders below it: folded files, then shards. The path of a file is returned as it
-    is."""
+    """Find all files of rows in a folder, and below it if `below`: folded files, then
+    shards. The path of a file is returned as it is."""
     if is_published(folder):
         return rows_files(str(folder))
     if folder.is_file():
@@ -306,13 +292,12 @@ def paths(folder: Path, below: bool = True) -> list[Path]:
 def read(
     folder: Path | list[Path], strict: bool = False, task: str | None = None
 ) -> pl.DataFrame:
-    """Read all rows at or below a folder, one per key (`memcap.store.rows.PREFERENCE`).
-    They include rows of tasks and cells that cannot be imported, which
-    `memcap.store.read` leaves out.
+    """Read all rows at or below a folder, one per key. They include rows of tasks and
+    cells that cannot be imported.
 
     Args:
-        folder: folder of a study or of several, or one Parquet file; or a name of
-            `NAMES`, such as `atlas`; or Parquet files.
+        folder: folder of studies, one Parquet file, or a list of these files; or a
+            name of `NAMES`, such as `atlas`.
         strict: refuse a bad file; otherwise refuse only `folder` itself, and name bad
             files on stderr.
         task: the only task of which rows are read, which is faster.
@@ -345,7 +330,7 @@ def read(
 def read_files(
     folder: Path | list[Path], below: bool = True
 ) -> tuple[dict[Path, pl.DataFrame], dict[Path, BadFileError]]:
-    """Read all files of rows, those of `paths`; return the results in the sound files,
+    """Read all files of rows, those of `paths`; return the results in the sound ones,
     and the errors of the bad ones. Raise UserError if the folder does not exist."""
     if isinstance(folder, list):
         return files.read_all(folder, _results)
@@ -358,8 +343,7 @@ def read_files(
 
 
 def _results(path: Path) -> pl.DataFrame:
-    """Read the results in a file, unless they were read before and are the same. A
-    digest in its name says that they are."""
+    """Read the results in a file, cached by its digest or its state."""
     return _read_once(path, None if files.digest_of(path) else files.state_of(path))
 
 
@@ -369,14 +353,12 @@ def _read_once(path: Path, version: State | None) -> pl.DataFrame:
 
 
 def read_results(path: Path) -> pl.DataFrame:
-    """Read the columns of one file that do not follow from the configs; raise
-    BadFileError if it is damaged, or no table of rows."""
+    """Read the results in a file; raise BadFileError if it is bad."""
     with files.reading(TABLE):
         return results(files.read_table(path, TABLE, RESULTS))
 
 
 def every_row(tables: Iterable[pl.DataFrame]) -> pl.DataFrame:
-    """Return all rows of tables with the results of rows."""
     return complete(stack([frame([]).select(RESULTS), *tables]))
 
 
@@ -386,10 +368,8 @@ def merge(tables: Iterable[pl.DataFrame]) -> pl.DataFrame:
 
 
 def collect(folder: Path, strict: bool = False) -> tuple[Path, pl.DataFrame]:
-    """Fold all shards of a study into DIR/rows.parquet. The shards stay; folding again
-    gives the same rows. Refuse a folder without rows, a bad rows.parquet, which would
-    be overwritten, and what `read` refuses.
-    """
+    """Fold all shards of a study into DIR/rows.parquet; the shards stay. Refuse a bad
+    rows.parquet, which would be overwritten, and what `read` refuses."""
     path = folder / "rows.parquet"
     if folder.is_file() or is_published(folder):
         raise UserError(f"{folder}: cannot be written into; give the folder of a study")
@@ -408,10 +388,10 @@ def collect(folder: Path, strict: bool = False) -> tuple[Path, pl.DataFrame]:
 
 def remove_stale_files(folder: Path) -> None:
     """Remove what killed jobs left: unfinished files, weights and curves without rows,
-    curves of members that no job trains any more, and Hydra's empty folders.
+    curves of members in no training, and Hydra's empty folders.
 
-    Files stay if they are younger than `files.STALE_AFTER`, or if they may not be
-    removed. No link is followed, and nothing is removed that memcap did not name.
+    Files younger than `files.STALE_AFTER` stay. No link is followed, and nothing is
+    removed that memcap did not name.
     """
     with contextlib.suppress(OSError):
         for part in PARTS:

@@ -1,8 +1,6 @@
-"""The progress of a study, seen from outside: from the rows in its folder and from its
-jobs' heartbeats. Needs no JAX.
+"""The progress of a study, from the rows and heartbeats in its folder. Needs no JAX.
 
-Several jobs may share a folder (an array of jobs, `engine.shard`) or run one after
-another; their members are counted once, by key.
+Members are counted once, by key, though several jobs may share a folder.
 """
 
 import shlex
@@ -37,10 +35,9 @@ class Status:
 
     Args:
         folder: the study's folder.
-        done: members with rows that measure something. Among them, solved: those that
-            were solved; up_to: those right at every lag up to their own, None if not
-            evaluated; diverged: unsolved ones that diverged; by_loss: those judged by
-            their held-out loss, of which none counts as solved.
+        done: members with rows that measure something. Among them, solved; up_to:
+            right at every lag up to their own, None if not evaluated; diverged:
+            unsolved ones that diverged; by_loss: judged by their held-out loss.
         failed: members that could not be trained, unless a job is training them again.
         running: members in training.
         waiting: members that a living job has yet to train; for a search, the most.
@@ -49,10 +46,9 @@ class Status:
         left: seconds to the end of the last living job; None if unknown.
         longest: the members in training that have trained longest.
         jobs: heartbeats of the study's jobs, the latest last.
-        unfinished: those of jobs that are gone, with members that failed or that no job
-            is training.
+        unfinished: those of jobs that are gone, with members left to train.
         unreadable: files of rows that cannot be read.
-        names: those of the tasks and cells of its rows.
+        names: the tasks and cells of its rows.
     """
 
     folder: Path
@@ -75,18 +71,14 @@ class Status:
 
     @property
     def members(self) -> int:
-        """The number of all known members."""
         return (
             self.done + len(self.failed) + self.running + self.waiting + self.left_over
         )
 
 
 def studies(place: Path) -> list[Path]:
-    """Find the folders of studies at or below a place.
-
-    Raises:
-        UserError: there is none.
-    """
+    """Find the folders of studies at or below a place; raise UserError if there is
+    none."""
     if is_published(place):
         return [place]
     if not place.is_dir():
@@ -100,7 +92,6 @@ def studies(place: Path) -> list[Path]:
 
 
 def status(folder: Path) -> Status:
-    """Read the progress of the study in this folder."""
     tables, bad = shards.read_files(folder, below=False)
     rows = shards.merge(tables.values())
     measured = without_failed(rows)
@@ -159,9 +150,8 @@ def status(folder: Path) -> Status:
 
 
 def missing(place: Path, prefix: str = "") -> int:
-    """Count the members that have no row yet, of jobs that have not ended well, in the
-    studies at or below a place. Of a search, count the most that it may yet train.
-    `prefix` begins the members' names, as "latch-L50-"."""
+    """Count the members without a row of jobs that have not ended well, below a place;
+    of a search, the most that it may train. `prefix` begins the members' names."""
     count = 0
     for folder in {path.parent.parent for path in place.rglob("jobs/*.json")}:
         heartbeats = heartbeat.read(folder).items()
@@ -178,7 +168,6 @@ def missing(place: Path, prefix: str = "") -> int:
 
 
 def incomplete(count: int, place: Path) -> str:
-    """Say that so many members at a place have no row yet; "" if none lacks one."""
     if not count:
         return ""
     members = plural(count, "member")
@@ -189,12 +178,8 @@ def incomplete(count: int, place: Path) -> str:
 def _failures(
     rows: pl.DataFrame, in_hand: dict[str, frozenset[str]]
 ) -> tuple[Failure, ...]:
-    """Return the members that failed, unless a living job is training them again.
-
-    Args:
-        rows: the study's rows.
-        in_hand: keys of the members of the living jobs, by token.
-    """
+    """Return the members that failed, unless a living job, of those whose keys are
+    `in_hand` by token, is training them again."""
     columns = ("key", "task", "lag", "units", "seed", "reason", "population")
     failures = []
     for key, *member, reason, population in (
