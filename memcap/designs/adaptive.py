@@ -1,32 +1,18 @@
 """The design `adaptive`: trains the members that say most about u90 per training step,
-until u90 of every lag is known as precisely as the user wants.
+until u90 of every lag is known to `precision`.
 
-The lags of one task, network and recipe are a line. Its counts are read by the model of
-all lags (`memcap.thresholds.lags`), as in `memcap answer`: lags share their trend,
-steepness and lapse, so that after two or three lags the next one is predicted to some
-10 %, and few members settle it.
+All lags of a task, network and recipe are read by one model (`memcap.thresholds.lags`).
+Members come in rounds, chosen from the results of earlier rounds: first at lags near a
+shorter one whose u50 is known, then wherever u90 is not precise enough. Each lag gets
+`BATCH` members at a time, at the widths expected to reduce the variance of log u90 most
+per step. Nets that fail take their whole budget, so widths above the threshold are
+often worth more.
 
-Members come in rounds, each chosen from the results of all earlier rounds. At first a
-round has every lag that is near enough to a shorter one whose u50 is known, until the
-u50 of all lags is known; then every lag whose u90 is not yet known to `precision`. Each
-such lag gets `BATCH` members, one by one: at the width whose next seed is expected to
-reduce the variance of log u90 most per training step, as if the members chosen before
-it had come out as expected. Nets that fail take their whole budget, so widths somewhat
-above the threshold are often worth more. Seeds of one width are alike, so each further
-one counts for less.
+A study that was killed repeats its rounds with the rows that exist. The choice depends
+only on results, so the likelihood of the model holds unchanged.
 
-A lag ends when the 95 % interval of its u90 lies within a factor of 1 + `precision` of
-its middle, or within one unit, and enough members were trained (`LEAST_WIDTHS`); when
-no remaining member would tell much; when the widest nets have used up their seeds and
-u90 lies beyond them; or after the seeds of `MOST_WIDTHS` widths.
-
-Rows of other designs are used. A study that was killed asks for the same members again:
-it repeats its rounds with the rows that exist, up to the first round that lacks some.
-
-The choice of members depends only on results, so the likelihood of
-`memcap.thresholds.lags` holds unchanged. Choosing by expected information, one trial at
-a time, is from Kontsevich & Tyler (1999) and QUEST+ (Watson, 2017). docs/decides.md
-compares its cost with that of `bisect` and the grid.
+Sources: Kontsevich & Tyler (1999) and QUEST+ (Watson, 2017), for choosing trials by
+expected information.
 """
 
 from collections.abc import Iterable, Mapping
@@ -110,15 +96,14 @@ class LagLine(Generic[C]):
         self._u90: dict[int, Floats] = {}  # ends and middle, of the lags with results
 
     def record(self, member: C, outcome: Outcome) -> None:
-        """Count one result."""
         self._ended.add(member)
         self.searches[member.lag].record(member.width, outcome.passed)
         if outcome.passed:
             self._pass_steps[member.lag].append(outcome.steps / member.recipe.budget)
 
     def advance(self) -> list[C]:
-        """Go through the rounds for which the store has outcomes; return the members
-        missing in the next one."""
+        """Go through the rounds that the store has; return the members missing in the
+        next one."""
         while chosen := self._next_round():
             stored = [member for member in chosen if member in self._stored]
             missing = [member for member in chosen if member not in self._stored]
@@ -134,8 +119,7 @@ class LagLine(Generic[C]):
         return []
 
     def _next_round(self) -> list[C]:
-        """Return the members of the next round, by the results so far; empty once all
-        lags are done."""
+        """Return the members of the next round; empty once all lags are done."""
         lags = list(self.searches)
         beliefs = believe(self._counts(), lags, NEGLIGIBLE)
         u50 = {lag: beliefs[lag].quantiles(0.5, ENDS) for lag in lags}
@@ -160,8 +144,7 @@ class LagLine(Generic[C]):
 
     @property
     def frontier(self) -> str:
-        """The 95 % interval of u90 by now of each lag with results, in a line; empty
-        before the first results."""
+        """The interval of u90 by now at each lag with results, in a line."""
         intervals = [
             f"{low:.2g} to {high:.2g} at lag {lag}"
             for lag, (low, _, high) in self._u90.items()
@@ -170,7 +153,6 @@ class LagLine(Generic[C]):
 
     @property
     def most_left(self) -> int:
-        """The most further members that it may take."""
         return sum(_most(search) - search.total for search in self._open_searches)
 
     @property
@@ -187,9 +169,8 @@ class LagLine(Generic[C]):
         return [self.searches[lag] for lag in self._open]
 
     def _counts(self) -> dict[int, Counts]:
-        """Return the counts of the lags with results, by lag; the shortest lag with its
-        outermost widths even without results, so that the model knows how wide nets may
-        be."""
+        """Return the counts of the lags with results, and always the outermost widths
+        of the shortest lag, from which the model knows how wide nets may be."""
         counts = {}
         for lag, search in self.searches.items():
             tried = search.runs > 0
@@ -220,7 +201,6 @@ class LagLine(Generic[C]):
     def _batch(
         self, lag: int, belief: Belief, lowest: float, highest: float
     ) -> list[C]:
-        """Choose the next members of one lag."""
         search = self.searches[lag]
         widths = np.array(search.widths)
         first = max(int(np.searchsorted(widths, LOWER_MARGIN * lowest)) - 1, 0)
@@ -280,12 +260,11 @@ class LagLine(Generic[C]):
 
 
 def _most(search: Search) -> int:
-    """Return the most seeds that a search takes."""
     return min(MOST_WIDTHS, len(search.widths)) * search.seeds
 
 
 class Adaptive(Design[C]):
-    """The design `adaptive` of one job, with arguments and errors as of `Bisect` and `LagLine`."""
+    """The design `adaptive` of one job, with arguments and errors as of `LagLine`."""
 
     def __init__(
         self,
@@ -304,11 +283,9 @@ class Adaptive(Design[C]):
         self._lines = list(dict.fromkeys(self._line_of.values()))
 
     def first_members(self) -> list[C]:
-        """Return the members to begin with."""
         return [member for line in self._lines for member in line.advance()]
 
     def next_members(self, member: C, outcome: Outcome) -> list[C]:
-        """Return the members wanted now."""
         line = self._line_of[member]
         line.in_training.remove(member)
         line.record(member, outcome)
@@ -316,7 +293,6 @@ class Adaptive(Design[C]):
 
     @property
     def frontier(self) -> list[str]:
-        """The units that 90 % of the seeds need, by 95 % intervals."""
         return [
             f"{line.name}, units: {line.frontier}"
             for line in self._lines
@@ -325,10 +301,8 @@ class Adaptive(Design[C]):
 
     @property
     def estimate(self) -> int:
-        """The most members that are still to end."""
         return sum(line.most_left for line in self._lines)
 
     @property
     def usual(self) -> int:
-        """The number of members still to end in most simulated studies."""
         return sum(line.usual_left for line in self._lines)

@@ -1,14 +1,11 @@
 """The members of a job, from one composed config: axes multiply, grids add up.
 
     axes: {task.lag: [1, 2, 4], model.units: [1, 2, 3], seed: 4}    36 members
-    axes: [{...}, {...}]                                            those of one grid, then of the
-                                                                    next
+    axes: [{...}, {...}]                                            of both grids
 
-An axis is a field of the config with a list of values, or with a range of integers,
-`1..64`. `seed: 4` means four seeds from the config's own seed on. `task` and `recipe`
-take names. Another task has its default knobs, and the lag and length of the config
-where they are not those of every config; another recipe has the values of its file in
-conf/recipe/, and the values that the config sets on top of its own recipe.
+An axis is a field with a list of values, or with a range, `1..64`. `seed: 4` means four
+seeds from the config's own on. Another task has its default knobs; another recipe has
+the values of its file, and those that the config sets on top of its own recipe.
 """
 
 import itertools
@@ -38,8 +35,7 @@ MOST_MEMBERS = 1_000_000  # of a command: to make and check so many takes minute
 
 
 def members(config: Config) -> list[Member]:
-    """Make all members of a job, each once and checked, from plain values of every
-    part, and axes."""
+    """Make all members of a job, each once and checked."""
     parts = {
         k: config.get(k)
         for k in ("task", "model", "recipe", "evaluation", "seed", "axes")
@@ -54,7 +50,8 @@ def members(config: Config) -> list[Member]:
 
 @lru_cache(maxsize=8)
 def _members(text: str) -> tuple[Member, ...]:
-    """Resolve the members of a job, cached, as it is checked before Hydra makes its folder."""
+    """Resolve the members of a job, cached, as it is checked before Hydra makes its
+    folder."""
     return _resolved(json.loads(text))
 
 
@@ -71,7 +68,7 @@ def _resolved(config: Config) -> tuple[Member, ...]:
 
 def grids_of(axes: Any, base: Config) -> Iterator[Grid]:
     """Yield the grids of axes (a grid, a list of grids, or None), each axis with its
-    values; one empty grid if there are no axes. `base` is the config that they vary."""
+    values; one empty grid if there are no axes."""
     if axes is None or axes in ({}, []):
         yield {}
         return
@@ -85,10 +82,8 @@ def grids_of(axes: Any, base: Config) -> Iterator[Grid]:
 
 
 def axis(name: str, values: Any, first: Any = 0) -> list[Any]:
-    """Return the values of the axis of a field, given as a list, one value, or `1..64`
-    for a range of integers; for `seed` also as their number, from `first` on. Refuse no
-    values, and those not plain.
-    """
+    """Return the values of an axis, given as a list, one value, or `1..64`; for `seed`
+    also as their number, from `first` on. Refuse none, and those not plain."""
     if name == "seed" and isinstance(values, int) and not isinstance(values, bool):
         if values < 1 or not isinstance(first, int):
             raise UserError(
@@ -112,7 +107,7 @@ def axis(name: str, values: Any, first: Any = 0) -> list[Any]:
 
 
 def check_count(count: int, what: str) -> None:
-    """Refuse more members, or jobs, than a command can have, before they are made."""
+    """Refuse more than a command can have, before they are made."""
     if count > MOST_MEMBERS:
         raise UserError(
             f"{what}: {count:,} are more than the {MOST_MEMBERS:,} that a command can have; split"
@@ -171,13 +166,11 @@ def _placed(base: Config, point: Config) -> Config:
 
 
 def raced_axes(config: Config, design: str) -> list[Grid] | None:
-    """Add the recipes and rates that race (`memcap.config.recipes.race_axes`) to the
-    axes that name no recipe.
+    """Add the recipes and rates that race to the axes that name no recipe.
 
-    A config races if design=race asks for it, or if recipe=auto has nothing to go by:
-    no recipe is recommended for the task, and the axes have room for a search, three
-    widths or more. If nothing races, return None; refuse a race of one recipe or
-    learning rate.
+    A config races if design=race asks for it, or if recipe=auto has no recipe for the
+    task and the axes have three widths or more. If nothing races, return None; refuse a
+    race of one recipe or rate.
     """
     grids = list(grids_of(config["axes"], config))
     if not any(grids):
@@ -201,7 +194,6 @@ def raced_axes(config: Config, design: str) -> list[Grid] | None:
 
 
 def _tasks(grid: Grid, config: Config) -> set[str]:
-    """Return the names of a grid's tasks."""
     return set(map(str, grid.get("task", [config["task"]["name"]])))
 
 
@@ -217,13 +209,13 @@ def _until(grid: Grid, config: Config) -> str:
 
 
 def _kinds_of_cells(grid: Grid, config: Config) -> set[bool]:
-    """Return whether the cells of a grid start themselves; both values if they differ."""
+    """Return whether the cells of a grid start themselves; both values if they
+    differ."""
     cells = grid.get("model.cell", [config["model"]["cell"]])
     return {starts_itself(cell) for cell in sorted(set(map(str, cells)))}
 
 
 def _check_race(grids: list[Grid], kinds: list[set[bool]], config: Config) -> None:
-    """Refuse a race that has nothing to compare."""
     recipe = (config["recipe"] or {}).get("name", "auto")
     is_open = any("recipe" not in grid for grid in grids)
     if recipe != "auto" and is_open:
@@ -244,7 +236,8 @@ def _check_race(grids: list[Grid], kinds: list[set[bool]], config: Config) -> No
 
 
 def _needs_race(grids: list[Grid], kinds: list[set[bool]], config: Config) -> bool:
-    """Return whether recipe=auto has nothing to go by, and the axes have room for a search."""
+    """Return whether recipe=auto has nothing to go by, and there is room for a
+    search."""
     recipe = (config["recipe"] or {}).get("name", "auto")
     if recipe != "auto" or any("recipe" in grid for grid in grids):
         return False
@@ -256,7 +249,8 @@ def _needs_race(grids: list[Grid], kinds: list[set[bool]], config: Config) -> bo
 
 
 def _has_one_rate(grids: list[Grid], kinds: list[set[bool]], config: Config) -> bool:
-    """Return whether a grid has no recipe and one rate, although its cells race over rates."""
+    """Return whether a grid has no recipe and one rate, although its cells race over
+    rates."""
     rate = (config["recipe"] or {}).get("lr")
     return any(
         "recipe" not in grid

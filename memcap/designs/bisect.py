@@ -1,33 +1,19 @@
 """The design `bisect`: finds u50 and u90 of every lag by halving the gap between widths
 that pass and widths that do not.
 
-The axes give the members of a full grid. Members that differ only in width and seed are
-one search. A width passes at u50 if half of its seeds solved, at u90 if nine in ten did
-(8 seeds: 4 and 7; 4 seeds: 2 and 3). Each search gallops from a first guess until it
-has a width that passes and one that does not, then halves the gap, until the smallest
-width known to pass is next to one that does not. A probe asks for the fewest seeds that
-can settle its verdict, then for more if they did not. Every result counts for both
-thresholds, and u90 starts from u50's answer. At the end it asks for half of the seeds
-of a width well below u50 and all of one well above u90: without them a fit to the
-counts cannot tell steep from shallow, and leaves intervals open. If the one above does
-not pass (a GRU on parity: 3 of 3 at 6 units, 2 of 4 at 8), a fit could not say that any
-wider one does, so wider ones follow, each well above the previous one, until two in a
-row pass or none is left. If no width passes, the gallop ends at the widest: with 64
-widths and 8 seeds, from a guess of 25, it asks for 5 seeds of 6 widths.
+Members that differ only in width and seed are one search. It gallops from a first guess
+until one width passes and one does not, then halves the gap. A probe asks for the
+fewest seeds that can settle its verdict. Half of the seeds of a width well below u50,
+and all of one well above u90, then tell steep curves from shallow ones; if the upper
+one does not pass, wider ones follow until two in a row do.
 
-Failures to train make counts that are not monotone: 7 of 8 at 12 units, 5 of 8 at 13.
-The smallest width known to pass still passes then, but a full grid may know a smaller
-one. The stopping rule depends only on the results, so the likelihood of
-memcap.thresholds.curve holds unchanged. docs/decides.md compares its cost with the
-grid's.
+Failures to train make counts that are not monotone; the smallest width known to pass
+still passes. The stopping rule depends only on results, so the likelihood of
+memcap.thresholds.curve holds unchanged.
 
-The first guess is on a straight line through the answers of shorter lags, so lags wait
-for each other; but not in single file, which would leave a machine waiting for one
-probe at a time. A lag starts once u50 is known at a lag of at least 1 / `REACH` of it.
-Short lags, which wait most, cost next to nothing (a member's work grows with lag x
-units^2), and the longest lags, which cost nearly everything, search side by side. Each
-recipe has its own searches, which go by its own answers; at its shortest lag, by the
-answers of any other recipe at shorter lags.
+The first guess lies on a line through the answers of shorter lags, so a lag starts once
+u50 is known at 1 / `REACH` of it or more. A recipe goes by its own answers, and at its
+shortest lag by those of others.
 """
 
 from collections.abc import Hashable, Iterable, Mapping
@@ -47,20 +33,17 @@ BESIDE = 0.25
 
 
 def seeds_needed(seeds: int) -> tuple[int, int]:
-    """Return the number of a width's seeds that must solve for it to pass at u50, and at u90.
+    """Return how many of a width's seeds must solve for it to pass at u50, and at u90.
 
-    For u90 the number is rounded down, to 7 of 8: some seeds fail at any width, and 8
-    of 8 would read a failure to train as a lack of width. With 2 or 3 seeds the two
-    rules are the same.
+    For u90, 7 of 8 are enough: some seeds fail at any width, and 8 of 8 would read a
+    failure to train as a lack of width.
     """
     return (seeds + 1) // 2, max(1, 9 * seeds // 10)
 
 
 class Search(Generic[C]):
     """The widths and seeds of one task, lag and recipe, given all members that differ
-    only in these. Widths are given by their place in `widths`. It refuses fewer than 3
-    widths, and widths with different seeds.
-    """
+    only in these. It refuses fewer than 3 widths, and widths with different seeds."""
 
     def __init__(self, members: Iterable[C]):
         by_width = grouped(
@@ -98,12 +81,10 @@ class Search(Generic[C]):
 
     @property
     def runs(self) -> NDArray[np.int64]:
-        """The number of results of each width."""
         return np.add(self.solved, self.failed)
 
     @property
     def total(self) -> int:
-        """The number of results."""
         return sum(self.solved) + sum(self.failed)
 
     @property
@@ -112,23 +93,22 @@ class Search(Generic[C]):
         return self.widths[min(self.bracket(self.u50)[1], len(self.widths) - 1)]
 
     def begin(self, guess: float) -> None:
-        """Start at the width nearest to a guess."""
         self.start = self._nearest(guess)
 
     def record(self, width: int, solved: bool) -> None:
-        """Count one result."""
         (self.solved if solved else self.failed)[self.widths.index(width)] += 1
         self._brackets.clear()
 
     def verdict(self, place: int, need: int) -> bool | None:
-        """Return whether the width passes; None while its missing seeds could decide either way."""
+        """Return whether the width passes; None while missing seeds could decide either
+        way."""
         if self.solved[place] >= need:
             return True
         return False if self.failed[place] > self.seeds - need else None
 
     def bracket(self, need: int) -> tuple[int, int]:
-        """Return the places of the widest failing width (-1: none) below the narrowest
-        passing, and of it."""
+        """Return the places of the narrowest passing width, second, and of the widest
+        failing one below it (-1: none)."""
         if need not in self._brackets:
             last = len(self.widths)
             high = next((k for k in range(last) if self.verdict(k, need)), last)
@@ -140,13 +120,11 @@ class Search(Generic[C]):
         return self._brackets[need]
 
     def is_settled(self, need: int) -> bool:
-        """Return whether no width is left between one that passes and one that does not."""
         low, high = self.bracket(need)
         return high - low == 1
 
     def demand(self) -> dict[int, int]:
-        """Return the number of results that each width should have by now, by place,
-        whatever their order."""
+        """Return how many results each width should have by now, by place."""
         if self.start is None:
             return {}
         if not self.is_settled(self.u50):
@@ -165,9 +143,8 @@ class Search(Generic[C]):
         )
 
     def _above(self, place: int) -> list[int]:
-        """Return the widths that confirm u90's answer: one well above it and, if that
-        does not pass, wider ones, each well above the previous one, until two in a row
-        pass or none is left."""
+        """Return the widths that confirm u90's answer: one well above it and, unless
+        that passes, ever wider ones, until two in a row pass or none is left."""
         places = []
         in_a_row = self.verdict(place, self.u90) is True
         widest = len(self.widths) - 1
@@ -189,8 +166,8 @@ class Search(Generic[C]):
         )
 
     def _probe(self, need: int, start: int) -> dict[int, int]:
-        """Return the next width to ask for, and the fewest results that could settle
-        its verdict."""
+        """Return the next width, and the fewest results that could settle its
+        verdict."""
         low, high = self.bracket(need)
         step = max(1, round(GALLOP * (start + 1)))
         if low >= 0 and high < len(self.widths):
@@ -206,7 +183,7 @@ class Search(Generic[C]):
         return {place: int(self.runs[place]) + min(to_pass, to_fail)}
 
     def most_left(self) -> int:
-        """Return the most further results that it takes, if counts are monotone in width."""
+        """Return the most further results, if counts are monotone in width."""
         gaps = [
             (low, high)
             for low, high in map(self.bracket, (self.u50, self.u90))
@@ -226,9 +203,8 @@ class Search(Generic[C]):
 
 
 class Bisect(Design[C]):
-    """The design `bisect` of one job, given all members that it may ask for, from the
-    axes, and outcomes in the store, of which only those of members are used. Errors are
-    those of `Search`."""
+    """The design `bisect` of one job, given all members that it may ask for, and
+    outcomes in the store. Errors are those of `Search`."""
 
     def __init__(self, members: Iterable[C], outcomes: Mapping[C, Outcome]):
         groups = grouped(dict.fromkeys(members), SearchKey.of)
@@ -246,14 +222,12 @@ class Bisect(Design[C]):
                 self._record(member, outcomes[member].passed)
 
     def first_members(self) -> list[C]:
-        """Return the members to begin with."""
         first = []
         for series in self._series.values():
             first += self._request(self._begin_searches(series))
         return first
 
     def next_members(self, member: C, outcome: Outcome) -> list[C]:
-        """Return the members wanted now."""
         self._record(member, outcome.passed)
         search = self._search_of[member]
         series = self._series[member.series]
@@ -261,8 +235,8 @@ class Bisect(Design[C]):
 
     @property
     def estimate(self) -> int:
-        """The most members that are still to end; only counts that are not monotone in
-        width can raise it."""
+        """The most members still to end; only counts that are not monotone can raise
+        it."""
         searches = dict.fromkeys(self._search_of.values())
         return sum(search.most_left() for search in searches)
 
@@ -300,8 +274,8 @@ class Bisect(Design[C]):
 
 
 def _guess(answers: list[tuple[int, int]], lag: int) -> float:
-    """Return the units that a lag may need: on a line through the answers, or in
-    proportion to one; or 1."""
+    """Return the units that a lag may need: on a line through the answers, in
+    proportion to one, or 1."""
     if not answers:
         return 1.0
     lags, units = zip(*answers, strict=True)

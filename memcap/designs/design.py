@@ -1,8 +1,8 @@
-"""The interface of a design, which decides the training runs of a study, and their order.
+"""The interface of a design, which decides the training runs of a study, and their
+order.
 
-A design knows its candidates by their width, their seed and what they share otherwise
-(`Candidate`). So it serves the members of `memcap train`, and the calls of a user's
-function (`memcap.measured`).
+It serves the members of `memcap train` and the calls of a user's function
+(`memcap.measured`), as `Candidate`.
 """
 
 from abc import ABC, abstractmethod
@@ -30,8 +30,8 @@ class Candidate(Hashable, Protocol):
 
     @property
     def series(self) -> Hashable:
-        """What it shares with the candidates of other widths, seeds, lags and recipes;
-        `str` names it."""
+        """What it shares with those of other widths, seeds, lags and recipes; `str`
+        names it."""
 
     @property
     def lag(self) -> int:
@@ -67,7 +67,7 @@ class Outcome(NamedTuple):
 
 
 class SearchKey(NamedTuple):
-    """The values that the candidates of one search of widths share: all but width and seed."""
+    """What the candidates of one search of widths share: all but width and seed."""
 
     series: Hashable
     lag: int | None  # None, as the length, if the key spans all lags
@@ -76,17 +76,14 @@ class SearchKey(NamedTuple):
 
     @classmethod
     def of(cls, candidate: Candidate) -> "SearchKey":
-        """Return the key of a candidate's search."""
         return cls(candidate.series, candidate.lag, candidate.length, candidate.recipe)
 
     @property
     def across_lags(self) -> "SearchKey":
-        """The key without lag and length."""
         return self._replace(lag=None, length=None)
 
     @property
     def across_recipes(self) -> "SearchKey":
-        """The key without the recipe."""
         return self._replace(recipe=None)
 
 
@@ -98,27 +95,28 @@ class Design(ABC, Generic[C]):
     @property
     @abstractmethod
     def estimate(self) -> int:
-        """The most candidates that are still to end, as far as can be said by now."""
+        """The most candidates that are still to end, as far as is known."""
 
     @property
     def usual(self) -> int | None:
-        """The number of those that are still to end in most simulated studies, if known."""
+        """How many are still to end in most simulated studies, if known."""
         return None
 
     @property
     def frontier(self) -> list[str]:
-        """The units that each lag needs, as far as the results say by now, a line for
-        each task; empty for a design that reads no frontier."""
+        """The units that each lag needs by now, a line for each task; empty for a
+        design that reads no frontier."""
         return []
 
     @abstractmethod
     def first_members(self) -> list[C]:
-        """Return the first ones to train; empty if the store has all that are wanted."""
+        """Return the first ones to train; empty if the store has all that are
+        wanted."""
 
     @abstractmethod
     def next_members(self, member: C, outcome: Outcome) -> list[C]:
-        """Return those wanted after one that it asked for has ended; empty while
-        others must end first.
+        """Return those wanted after one that it asked for has ended; empty while others
+        must end first.
 
         Raises:
             ValueError: it was not asked for, or has ended before.

@@ -12,7 +12,7 @@ from memcap.knobs import UserError
 
 
 def outcome_of(member: Member, passed: bool, steps: int, best: float) -> Outcome:
-    """Return the outcome of a member; `best` is its best held-out accuracy or error, or NaN."""
+    """Return the outcome of a member; `best` is its best held-out score, or NaN."""
     chance = member.facts.chance
     perfect = float(member.task.higher_is_better)
     share = (best - chance) / (perfect - chance)
@@ -27,7 +27,8 @@ def search_by(
     outcomes: Mapping[Member, Outcome],
     precision: float | None,
 ) -> Design[Member]:
-    """Return the search of a design other than "grid"; refuse members that cannot be searched."""
+    """Return the search of a design other than "grid"; refuse members that cannot be
+    searched."""
     if any(member.task.rule.by_loss for member in members):
         raise UserError(
             f"design={design}: searches by the nets that pass, and with task.criterion=best none"
@@ -42,11 +43,7 @@ def search_by(
 
 def unsplit_part(member: Member, design: str) -> Hashable:
     """Return a key of the members that one job must train together, as they need each
-    other's results.
-
-    Under "bisect" these are all widths and seeds of a task, lag and recipe, under
-    "adaptive" all lags, too, and under "race" all recipes.
-    """
+    other's results."""
     key = SearchKey.of(member)
     parts = {
         "bisect": key,

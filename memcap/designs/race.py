@@ -1,23 +1,15 @@
 """The design `race`: finds the recipe that trains a task at a lag, before `bisect`
-finds the units that the task takes with that recipe.
+finds the units that the task takes with it.
 
-The competing recipes train a few seeds each. First they take turns at a narrow width,
-half a unit per symbol to be held, with a small budget. The first one that passes there,
-with at least half of its seeds solved, trains narrow nets, and wins. (Recipes of one
-name, which differ in their rates, share a turn, and the best of them wins.) The fastest
-recipe for wide nets is not always the one: some are quick with room to spare and fail
-without it.
+Recipes take turns at a narrow width, a few seeds each, with a small budget; those of
+one name share a turn. The first to solve half of its seeds wins. (Some recipes are
+fastest with room to spare and fail without it.) If none does, all race at a wide one:
+the worse half is dropped and the budget doubles, until one is left or passes. If none
+is beyond chance, none is dropped. They are ranked by seeds passed, then steps taken,
+then best score.
 
-If none passes at the narrow width, all race at a wide one. The worse half is dropped
-and the budget doubles (successive halving), until one is left or until one passes. If
-no recipe is beyond chance yet, none is dropped. Recipes are compared by the number of
-seeds that passed, then by the steps that those took, then by the best held-out score.
-
-Budgets and steps are counted from the end of a recipe's warmup. A budget is at most the
-recipe's own, so that members with that budget count for the search that follows. Every
-net of a race is a member like any other, with a row and a key; only its budget differs.
-
-The winners of all lags of a task then go into one search (`memcap.designs.bisect.Bisect`).
+Budgets count from the end of the warmup. A net with the recipe's whole budget counts
+for the search that follows.
 
 Source: Jamieson & Talwalkar (2016), for successive halving.
 """
@@ -43,7 +35,8 @@ FEWEST_WIDE_UNITS = 16
 
 
 class LagRace:
-    """The race of one task and lag, among members that differ only in width, seed and recipe."""
+    """The race of one task and lag, among members that differ in width, seed and
+    recipe."""
 
     def __init__(self, members: Iterable[Member]):
         self.members = grouped(members, lambda member: member.recipe)
@@ -61,12 +54,10 @@ class LagRace:
 
     @property
     def winner(self) -> ResolvedRecipe | None:
-        """The recipe that is left; None while there are several."""
         return self.rivals[0] if len(self.rivals) == 1 else None
 
     def _nets(self, recipe: ResolvedRecipe, units: float, budget: int) -> list[Member]:
-        """Return the nets of about `units` units that a recipe trains in the round with
-        this budget."""
+        """Return the nets of about `units` units that a recipe trains in a round."""
         members = self.members[recipe]
         widths = sorted({member.model.units for member in members})
         width = min(widths, key=lambda width: abs(width - units))
@@ -76,7 +67,6 @@ class LagRace:
         return [replace(net, recipe=shorter) for net in nets]
 
     def candidates(self) -> list[Member]:
-        """Return all nets that the race may train."""
         if self.winner is not None:
             return []
         nets = []
@@ -127,18 +117,17 @@ class LagRace:
         self, ranked: list[ResolvedRecipe], best: float
     ) -> list[ResolvedRecipe]:
         """Return the recipes that go on after a round in which none passed, given those
-        of the round, the best first, and the `Outcome.share` of the best net."""
+        of the round, the best first, and the share of the best net."""
         if all(_budget(recipe, self.budget) == recipe.budget for recipe in ranked):
             return ranked[:1]
         return ranked[: (len(ranked) + 1) // 2] if best > BEYOND_CHANCE else ranked
 
     def most_left(self, outcomes: Mapping[Member, Outcome]) -> int:
-        """Return the most nets that are still to train."""
         return sum(net not in outcomes for net in self.candidates())
 
 
 def _budget(recipe: ResolvedRecipe, steps: int) -> int:
-    """Return the budget of a recipe's nets for `steps` steps after its warmup, its own at most."""
+    """Return the budget for `steps` after a recipe's warmup, its own at most."""
     return min(steps + recipe.warmup, recipe.budget)
 
 
@@ -150,7 +139,7 @@ def _rank(recipe: ResolvedRecipe, outcomes: list[Outcome]) -> tuple[float, ...]:
 
 
 class Race(Design[Member]):
-    """The design `race` of one job. Its members have every competing recipe, with the
+    """The design `race` of one job. Its members have every competing recipe, and the
     widths and seeds of the search that follows, for which `Bisect` has the errors."""
 
     def __init__(self, members: Iterable[Member], outcomes: Mapping[Member, Outcome]):
@@ -178,11 +167,9 @@ class Race(Design[Member]):
         self._requested: set[Member] = set()
 
     def first_members(self) -> list[Member]:
-        """Return the members to begin with."""
         return [member for series in self._races for member in self._advance(series)]
 
     def next_members(self, member: Member, outcome: Outcome) -> list[Member]:
-        """Return the members wanted now."""
         series = SearchKey.of(member).across_lags.across_recipes
         self._outcomes[member] = outcome
         if series in self._searches:
@@ -191,7 +178,8 @@ class Race(Design[Member]):
 
     @property
     def estimate(self) -> int:
-        """The most members that are still to end, as far as can be said before a race has ended."""
+        """The most members still to end, as far as can be said before a race has
+        ended."""
         total = 0
         for series, races in self._races.items():
             search = self._searches.get(series)
@@ -213,5 +201,4 @@ class Race(Design[Member]):
 
 
 def _of_leaders(races: Iterable[LagRace]) -> list[Member]:
-    """Return the members of the first rival of each race."""
     return [member for race in races for member in race.members[race.rivals[0]]]
