@@ -1,59 +1,37 @@
-"""Thresholds: the units at which a given share of seeds solves the task, with an interval.
+"""Thresholds: the units at which a given share of seeds solves the task, with an
+interval.
 
-The model for one task and lag, for a seed with u units:
+For one task and lag, for a seed with u units:
 
     P(solved | u) = (1 - lapse) * logistic(slope * (log2 u - mu))
 
-`lapse` is the share of seeds that no width saves: a failure of training, not of size.
-`slope` is in logits per doubling.
+`lapse` is the share of seeds that no width saves; `slope` is in logits per doubling.
+u50 and u90 are the widths at which 50 % and 90 % of the other seeds solve.
 
-Counts such as 0/4 at one width and 4/4 at the next are the normal case. Maximum
-likelihood has no answer there (the slope diverges), so thresholds are read from a
-posterior on a grid. Priors: the slope lies in [1, 500], from a transition (10 % to 90
-%) over 4.4 doublings to one over 0.6 % more units, 0.4 of a unit in 64. Up to 25, a
-factor of 1.13 in units, it is log-uniform; beyond, the width of the transition is
-uniform, so that steps are possible but curves that no design could tell from a step
-weigh little. mu is uniform over the tested widths and two doublings at either end. The
-lapse lies in [0, 0.6], four parts Beta(1, 15), with mean 0.06, and one part uniform.
-Between two widths the data do not say where a steep transition lies; the prior of mu
-does.
+Counts such as 0/4 at one width and 4/4 at the next are the normal case, for which
+maximum likelihood has no answer, so thresholds are read from a posterior on a grid.
+Priors:
 
-Shares: u50 and u90 are the widths at which 50 % and 90 % of the seeds that can train at
-all solve the task, so that a failure of training is not read as a lack of width; the
-lapse is reported beside them.
+* The slope lies in [1, 500]: log-uniform up to 25 (10 % to 90 % within a factor of
+  1.13); beyond, the transition's width is uniform, so that curves that no design could
+  tell from a step weigh little.
+* mu is uniform over the tested widths and two doublings at either end.
+* The lapse lies in [0, 0.6], four parts Beta(1, 15) and one part uniform.
+* The seeds of a width may be alike because of what they share (data, a program): the
+  posterior sums over intraclass correlations (`CORRELATIONS`), which widens intervals.
 
-Claims end with the data. The threshold is censored if its median lies outside the
-tested widths, or if the counts have no failure or no success. An end of an interval may
-lie beyond the tested widths, because of the curve's shape, but at most by one doubling;
-further out only the prior decides, and the end is open.
+Claims end with the data. A threshold is censored if its median lies outside the tested
+widths, or if the counts have no failure or no success. An end of an interval that lies
+more than a doubling beyond the tested widths is open: there only the prior decides.
 
-An estimate is the median of the posterior, unless that contradicts what counts plainly
-say about u50. It never lies at or below a width if no seed solved there or at any
-narrower one; nor at or below the narrowest, if fewer than half solved there and a lapse
-is not the better explanation; nor above the widest, if more than half solved there
-(unless the posterior all but excludes that: `DOUBT`). In these cases it is the median
-over the curves whose u50 is allowed. Ends of intervals are those of the whole
-posterior: 0 of 4 seeds at 46 units and 3 of 4 at 47 and 48 give 46 < u50 <= 48, with an
-interval that is open below, since by chance and a lapse, or a shallow transition, 4
-seeds may all fail at a width that is enough.
+An estimate is the posterior's median over the curves that agree with plain counts
+(`_allowed`); ends are those of the whole posterior. 0 of 4 seeds at 46 units and 3 of 4
+at 47 and 48 give 46 < u50 <= 48, with an open lower end, as 4 seeds may fail by chance.
 
-The curve never falls. If counts fall with the width beyond chance,
-memcap.thresholds.falls finds it.
-
-The seeds of a width may be alike because of what they share (data, a program, a width
-that trains badly): the posterior sums over intraclass correlations (`CORRELATIONS`:
-none, 0.1, 0.25). The price is wider intervals: they cover u50 in 0.936 to 0.956 of cases
-with a correlation of 0.2, and in 0.978 to 1 if seeds are independent after all. If seeds
-with that correlation were taken as independent (`INDEPENDENT`), they would cover it in
-78 to 90 %.
-
-Coverage of the 95 % intervals if seeds are independent and taken so, by simulation
-(`pytest -s -k coverage tests/thresholds/test_curve.py` prints it): for transitions
-within a factor of 1.2 to 1.6 and a lapse up to 0.1, at every width up to 16, u50 0.95
-to 0.96 and u90 0.97 with 8 or 16 seeds, 0.99 with 4; for transitions within 1.02 to
-1.13, 0.93 to 0.97 and 0.95 to 0.97. Intervals are conservative, up to 1.0, if widths
-are as far apart as the transition is wide. A lapse above 0.6 is beyond its prior, and
-intervals are then not to be trusted.
+`pytest -s -k coverage tests/thresholds/test_curve.py` simulates how often 95 %
+intervals hold the truth: in 93 to 99 % of cases, and more if widths are as far apart as
+the transition is wide. They are not to be trusted if the lapse is above 0.6.
+`memcap.thresholds.falls` finds counts that fall with the width.
 """
 
 import math
@@ -107,14 +85,12 @@ def logistic(z: ArrayLike) -> Floats:
 
 
 def log_logistic(z: ArrayLike) -> Floats:
-    """Compute the logarithm of `logistic`."""
     z = np.asarray(z, float)
     small = np.exp(-np.abs(z))
     return np.minimum(z, 0) - np.log1p(small)
 
 
 def logit(p: ArrayLike) -> Floats:
-    """Invert `logistic`, for values between 0 and 1."""
     p = np.asarray(p, float)
     return np.log(p) - np.log1p(-p)
 
@@ -122,12 +98,14 @@ def logit(p: ArrayLike) -> Floats:
 @dataclass(frozen=True)
 class Threshold:
     """A width in units, not rounded: ceil(units) is the narrowest net that reaches the
-    share. Numbers are at least 1 and never NaN; an open end is 0 or inf.
+    share. Numbers are at least 1; an open end is 0 or inf.
 
-    censored = "no": `units` is the posterior median, [low, high] the interval. censored
-    = "below": the smallest width tested is enough; `units` is that width, an upper
-    bound; low is open, or 1 if no width is left between; high is beyond it if the
-    counts leave room for doubt. If that width is 1, nothing is open: 1 unit is enough.
+    censored = "no": `units` is the posterior median, [low, high] the interval.
+
+    censored = "below": the smallest width tested is enough; `units` is that width, an
+    upper bound; low is open, or 1 if no width is left between; high is beyond it if the
+    counts leave room for doubt. If that width is 1, nothing is open.
+
     censored = "above": not reached; `units` is the largest width tested, a lower bound;
     low <= units; high = inf.
     """
@@ -138,15 +116,14 @@ class Threshold:
     censored: Literal["no", "below", "above"]
 
     def is_number(self, narrowest: int) -> bool:
-        """Return whether it was measured: not censored, or reached at a `narrowest`
-        width of 1, below which there is no net."""
+        """Return whether it was measured: not censored, or reached at one unit."""
         return self.censored == "no" or (self.censored == "below" and narrowest == 1)
 
 
 @dataclass(frozen=True)
 class Fall:
-    """Counts that fall with the width beyond chance: more seeds pass at the widths
-    `first` to `last` than at those `wider` to `widest`."""
+    """Counts that fall: more seeds pass at `first` to `last` than at `wider` to
+    `widest`."""
 
     first: int
     last: int
@@ -180,7 +157,6 @@ class Fit:
 
     @property
     def fits(self) -> bool:
-        """True if the model describes the counts."""
         return self.misfit >= MISFIT
 
 
@@ -277,10 +253,9 @@ def beta_binomial(
     """Compute log P of `solved` of `runs` seeds in a given order, (Z, R, K): by the
     logistic's logit (`nearest` finds the row), correlation and lapse.
 
-    P(solved) of a width has a beta distribution around p = (1 - lapse) * logistic. So
-    with r = correlation / (1 - correlation) the result is the product of p + i r over
-    the solved seeds and of 1 - p + j r over the failed ones, divided by that of 1 + k r
-    over all.
+    P(solved) of a width has a beta distribution around p = (1 - lapse) * logistic. With
+    r = correlation / (1 - correlation) the result is the product of p + i r over the
+    solved seeds and of 1 - p + j r over the failed ones, over that of 1 + k r over all.
     """
     lapse = np.array(lapses)
     logits = np.arange(-LOGIT_MOST, LOGIT_MOST + LOGIT_STEP, LOGIT_STEP)
@@ -300,15 +275,14 @@ def beta_binomial(
 
 
 def nearest(z: Floats) -> Integers:
-    """Return the rows of `beta_binomial` nearest to some logits."""
     inside = np.clip(z, -LOGIT_MOST, LOGIT_MOST)
     rows = (inside + LOGIT_MOST) / LOGIT_STEP
     return np.rint(rows).astype(np.int64)
 
 
 def counts(units: ArrayLike, solved: ArrayLike, runs: ArrayLike) -> Counts:
-    """Count `solved` of `runs` seeds at each of `units`, (D,), in any order; those of
-    repeated widths are added."""
+    """Count `solved` of `runs` seeds at each of `units`, (D,); repeated widths are
+    added."""
     units = np.asarray(units)
     # np.unique would import numpy.ma, which takes 0.05 s
     distinct = set(units.tolist())
@@ -404,8 +378,8 @@ def _allowed(post: Posterior) -> tuple[bool, NDArray[np.bool_]]:
 
 
 def threshold(post: Posterior, p: float, confidence: float = 0.95) -> Threshold:
-    """Compute the width at which a share `p` of the seeds that can train at all solves,
-    with an interval of equal tails."""
+    """Compute the width at which a share `p` of the seeds that can train solves, with
+    an interval of equal tails."""
     ruled_out, allowed = _allowed(post)
     log_units = post.mu + logit(p) / post.slope
     order = np.argsort(log_units, kind="stable")
@@ -443,8 +417,8 @@ def threshold(post: Posterior, p: float, confidence: float = 0.95) -> Threshold:
 
 
 def probability(post: Posterior, units: ArrayLike) -> Floats:
-    """Compute the posterior mean of P(solved) of a seed, including the lapse, at each
-    of `units` (any shape, > 0, tested or not)."""
+    """Compute the posterior mean of P(solved), including the lapse, at each of `units`
+    (any shape, > 0, tested or not)."""
     log_units = np.log2(units)[..., None]
     rise = logistic(post.slope * (log_units - post.mu))
     return rise @ _trained(post)
@@ -456,11 +430,7 @@ def _trained(post: Posterior) -> Floats:
 
 
 def fit_of(post: Posterior, confidence: float = 0.95) -> Fit:
-    """Fit everything that is reported about one task and lag.
-
-    Example: units 4 5 6 7 8, solved 0 0 3 7 8 of 8 each -> bracket (5, 8), u50 6.1, u90
-    6.8.
-    """
+    """Fit everything that is reported about one task and lag."""
     none = post.widths[post.solved == 0].tolist()
     # widths from which on all seeds solved
     from_widest = (post.solved == post.runs)[::-1]
@@ -482,10 +452,8 @@ def fit_of(post: Posterior, confidence: float = 0.95) -> Fit:
 
 
 def misfit(post: Posterior) -> float:
-    """Compute the probability of counts that are at most as likely as these under the
-    fitted curve, with independent seeds: a posterior-predictive check at the mean of
-    P(solved), summed over all counts.
-    """
+    """Compute the probability of counts at most as likely as these, by the mean of
+    P(solved) and with independent seeds: a posterior-predictive check."""
     grid = _grid(tuple(post.widths.tolist()))
     means = logistic(grid.logits) @ _trained(post)
     # surprise is minus the log probability, in steps of SURPRISE: that of these counts,
@@ -514,8 +482,8 @@ def misfit(post: Posterior) -> float:
 
 
 def no_easier(strict: Fit, loose: Fit) -> Fit:
-    """Return the fit of a strict verdict, with quantiles at least those of the loose
-    one that it implies."""
+    """Return a strict verdict's fit, with quantiles at least those of the loose one
+    that it implies."""
     u50 = _larger(strict.u50, loose.u50)
     u90 = _larger(strict.u90, loose.u90)
     return replace(strict, u50=u50, u90=u90)

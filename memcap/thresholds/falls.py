@@ -1,18 +1,13 @@
 """Counts that fall again with the width, because wider nets fail more often.
 
-Of all pairs of adjacent blocks of widths in which the wider block passes less often, take
-the one with the largest likelihood ratio: that of two shares of passes, one per block,
-against one share. A block has at least two widths, and the seeds of a width count for
-fewer, as they may be alike (`ALIKE`).
+Of all pairs of adjacent blocks of two widths or more, take the pair whose two shares of
+passes have the largest likelihood ratio against one share; alike seeds count for fewer
+(`ALIKE`). Counts fall if twice its logarithm reaches `ALARM`. Of simulated studies that
+do not fall, 4 in 1,000 were said to; of alike seeds 3 to 6 in 100 (`pytest -s -m slow
+-k false_alarms tests/thresholds/test_falls.py`).
 
-Counts fall if twice the logarithm of this ratio reaches `ALARM`. Of 1,200 simulated
-studies of a curve that does not fall, with 4 to 16 seeds per width, 4 in 1,000 were said to
-fall; of seeds that are alike (an intraclass correlation of 0.2), 3 in 100, and 6 in 100 if
-the curve is shallow (`pytest -s -m slow -k false_alarms tests/thresholds/test_falls.py`).
-
-The thresholds of counts that fall are those of the widths before the fall, and no width is
-advised: more seeds must tell. Counts that only may fall do not change the thresholds, but a
-width is advised only if it passes by its own counts, too (`width_to_take`).
+If counts fall, thresholds are those of the widths before, and no width is advised. If
+they only may fall, a width is advised if it passes by its own counts, too.
 """
 
 from dataclasses import replace
@@ -48,7 +43,8 @@ Whole = tuple[int, ...]  # numbers of each width
 def fit_counts(
     units: Whole, solved: Whole, runs: Whole, confidence: float = 0.95
 ) -> Fit:
-    """Fit counts by `memcap.thresholds.curve.fit_of`, those before a fall if they fall."""
+    """Fit counts by `memcap.thresholds.curve.fit_of`, those before a fall if they
+    fall."""
     rising = fit_of(rising_posterior(units, solved, runs), confidence)
     fall = find_fall(counts(units, solved, runs))
     return replace(rising, fall=fall)
@@ -63,20 +59,19 @@ def rising_posterior(units: Whole, solved: Whole, runs: Whole) -> Posterior:
 
 
 def find_fall(data: Counts, least: float = ALARM) -> Fall | None:
-    """Return the fall of one study's counts with the width; None if chance may explain it:
-    if it is below `least`."""
+    """Return the fall of counts with the width; None if it is below `least`."""
     fall, drop = _deepest(data)
     return fall if drop >= least else None
 
 
 def possible_fall(data: Counts) -> Fall | None:
-    """Return the fall that counts may have, so that more seeds should tell before wider
-    nets are tried; None if they hardly fall."""
+    """Return the fall that counts may have, for which more seeds should be trained
+    before wider nets; None if they hardly fall."""
     return find_fall(data, DOUBT)
 
 
 def before(data: Counts, fall: Fall | None) -> Counts:
-    """Return the counts of the widths before a fall; all counts if there is none."""
+    """Return the counts of the widths before a fall; all if there is none."""
     if fall is None:
         return data
     narrow = data.widths <= fall.last
@@ -84,12 +79,11 @@ def before(data: Counts, fall: Fall | None) -> Counts:
 
 
 def width_to_take(data: Counts, share: float, units: int | None) -> int | None:
-    """Return the width to take so that a share of the seeds that train at all passes;
-    None if none is known to be enough. `units` is the one that a rising curve gives.
+    """Return the width to take so that a share of the trainable seeds passes, at most
+    the widest one tried; `units` is the one that a rising curve gives.
 
-    None if counts fall, or if the share is missed by the next width tried that is not
-    narrower, by more than `SLACK`. If `units` is wider than any width tried, it is the
-    widest one: beyond it a fall would not be seen.
+    None if counts fall, or if the next width tried misses the share by more than
+    `SLACK`.
     """
     if units is None or find_fall(data) is not None:
         return None
@@ -118,8 +112,8 @@ def _sums(counts: NDArray[Any], blocks: Integers) -> NDArray[Any]:
 
 
 def _deepest(data: Counts) -> tuple[Fall | None, float]:
-    """Return the two adjacent blocks of widths that differ most, with the wider one
-    failing more, and twice the log likelihood ratio of their difference."""
+    """Return the two adjacent blocks of widths that differ most, the wider one failing
+    more, and twice their log likelihood ratio."""
     blocks = _blocks(len(data.widths))
     if not blocks.size:
         return None, 0.0

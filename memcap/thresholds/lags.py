@@ -1,23 +1,14 @@
-"""Thresholds of a task over all its lags, from one model that serves measured and
-unmeasured lags alike.
+"""Thresholds of a task over all its lags, from one model for measured and unmeasured
+lags.
 
-For the seeds of one lag the model is that of memcap.thresholds.curve, with mu = log2
-u50. Over lags:
+For one lag the model is that of memcap.thresholds.curve, with mu = log2 u50. Over lags,
+mu(lag) = trend(lag) + scatter(lag). The trend never falls; over log2(lag) it is a line
+whose slope changes now and then to a neighbour in `RISES`. The scatter is independent
+from lag to lag, with a prior from adjacent lags of the delay line, as lags far apart
+cannot show it. Steepness and lapse vary around values that all lags share.
 
-    mu(lag) = trend(lag) + scatter(lag)
-
-The trend never falls. Over log2(lag) it is a straight line whose slope, in doublings of
-units per doubling of lag, changes now and then to a neighbour in `RISES`. The scatter
-is independent from lag to lag; its size cannot be seen from lags that are far apart, so
-it has a prior, with median 4.5 %, taken from adjacent lags of the delay line. The
-steepness of the transition and the lapse of each lag vary around values that all lags
-share, which have the priors of a single lag.
-
-Everything is summed on fixed grids, without sampling. Trend and rise are the state of a
-Markov chain over the lags, so that one pass forward and one back (Rabiner, 1989) give
-the trend at any lag. The scatter is a convolution of each lag's likelihood, with a wide
-tail for a lag that is out of line. The shared values are a grid; its cells that no lag
-supports are dropped before the passes.
+Everything is summed on fixed grids. Trend and rise are the state of a Markov chain over
+the lags, with one pass forward and one back (Rabiner, 1989).
 """
 
 from collections.abc import Iterable, Mapping
@@ -80,7 +71,8 @@ class Belief:
         return np.sum(parts, axis=0)
 
     def quantiles(self, share: float, ranks: Floats) -> Floats:
-        """Return the widths that reach the share with these probabilities, (...), at least 1."""
+        """Return the widths that reach the share with these probabilities, (...), at
+        least 1."""
         most = self.mu[-1] + 4
         units = np.exp2(np.arange(0, most, STEP / 2))
         reached = self.reached(share, units)
@@ -98,8 +90,7 @@ def believe(
         measured: counts by lag, at least one. A width without runs only says that nets
             may be that wide.
         lags: lags at which to compute it.
-        negligible: share of the best cell's weight below which a cell of the shared
-            grid is dropped.
+        negligible: share of the best cell's weight below which a cell is dropped.
     """
     lags = sorted(set(lags))
     mu = _grid(measured, lags[-1])
@@ -139,7 +130,8 @@ def believe(
 
 
 def _grid(measured: Mapping[int, Counts], furthest: int) -> Floats:
-    """Return the grid of mu: `MARGIN` beyond the widths tried, and as far as the trend may rise."""
+    """Return the grid of mu: `MARGIN` beyond the widths tried, and as far as the trend
+    may rise."""
     narrowest = min(int(counts.widths[0]) for counts in measured.values())
     widest = max(int(counts.widths[-1]) for counts in measured.values())
     octaves = np.log2(furthest / max(measured))
@@ -161,7 +153,8 @@ def _spread(values: Floats, spread: float) -> Floats:
 
 
 def _lapses() -> Floats:
-    """Compute the likelihood of each lapse at a lag, given the mean of all lags, (K, P)."""
+    """Compute the likelihood of each lapse at a lag, given the mean of all lags, (K,
+    P)."""
     lapse = LAPSES[:, None]
     solved = LAPSE_RUNS * (1 - LAPSE_MEANS)
     # the density of Beta(failed, solved), times the grid's spacing
@@ -173,8 +166,8 @@ def _lapses() -> Floats:
 
 
 def _likelihood(counts: Counts, mu: Floats) -> Floats:
-    """Compute the likelihood of a lag's counts by mu, steepness, mean lapse, (M, S, P),
-    about 1 at most."""
+    """Compute the likelihood of counts by mu, steepness, mean lapse, (M, S, P), about 1
+    at most."""
     correlations, prior = zip(*CORRELATIONS, strict=True)
     lapses = tuple(LAPSES.tolist())
     shape = (len(mu), len(SLOPES), len(prior), len(LAPSES))
@@ -192,8 +185,8 @@ def _likelihood(counts: Counts, mu: Floats) -> Floats:
 
 
 def _supported(curves: Iterable[Floats], negligible: float) -> NDArray[np.bool_]:
-    """Return a mask of the steepness and mean lapse that the lags support, taken as
-    independent, (S, P)."""
+    """Return a mask of steepness and mean lapse that the lags support if independent,
+    (S, P)."""
     slope_prior = np.log1p(SLOPES / STEEP)
     prior = np.log(LAPSE_PRIOR) - slope_prior[:, None]
     means = (curve.mean(axis=0) for curve in curves)
@@ -277,7 +270,8 @@ class _Chain:
             longer = lag
 
     def predictive(self, lag: int) -> Floats32:
-        """Return the distribution of mu at a lag, given the counts of other lags, (M, C)."""
+        """Return the distribution of mu at a lag, given the counts of other lags, (M,
+        C)."""
         ahead = self.ahead.get(lag, self.start)
         behind = self.behind.get(lag, np.ones(1))
         if lag not in self.ahead:
@@ -317,8 +311,7 @@ def _scatter(values: Floats32, scatter: Integers) -> Floats32:
 
 
 def _change(message: Floats32, octaves: float) -> Floats32:
-    """Pass a message by rise, in place, over doublings of the lag, in which rises change to
-    their neighbours."""
+    """Pass a message by rise, in place, as rises change to their neighbours."""
     steps = max(1, int(np.ceil(2 * octaves)))
     share = np.float32(CHANGES * octaves / steps / 2)
     for _ in range(steps):
@@ -330,8 +323,8 @@ def _change(message: Floats32, octaves: float) -> Floats32:
 
 
 def _shifts(octaves: float) -> Iterable[tuple[int, int, np.float32]]:
-    """Yield by how many cells each rise moves the trend over doublings of the lag: two
-    whole numbers, with the share of each."""
+    """Yield by how many cells each rise moves the trend: two whole numbers, with the
+    share of each."""
     for k, rise in enumerate(RISES):
         whole, part = divmod(rise * octaves / STEP, 1)
         yield k, int(whole), np.float32(1 - part)
@@ -339,7 +332,6 @@ def _shifts(octaves: float) -> Iterable[tuple[int, int, np.float32]]:
 
 
 def _forth(message: Floats32, octaves: float) -> Floats32:
-    """Pass a message to a longer lag."""
     moved = np.zeros_like(message)
     rows = message.shape[1]
     for k, cells, share in _shifts(octaves):
@@ -352,7 +344,6 @@ def _forth(message: Floats32, octaves: float) -> Floats32:
 
 
 def _back(message: Floats32, octaves: float) -> Floats32:
-    """Pass a message to a shorter lag."""
     changed = _change(message, octaves)
     moved = np.zeros_like(changed)
     rows = changed.shape[1]
