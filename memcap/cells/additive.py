@@ -1,6 +1,4 @@
-"""Cells with a matrix that decays and is added to: S' = diag(a) S + k v^T, where a, k
-and v depend only on the inputs.
-"""
+"""Cells with a matrix that decays and is added to."""
 
 from __future__ import annotations
 
@@ -13,16 +11,17 @@ if TYPE_CHECKING:
 
 
 class AdditiveCell(MatrixCell):
-    """Base of the cells with S' = diag(a) S + k v^T; a subclass has `decay_and_strength`."""
+    """Base of the cells with S' = diag(a) S + k v^T, where a, k and v depend only on
+    the inputs; a subclass has `decay_and_strength`."""
 
     def decay_and_strength(
         self, gates: list[Gate]
     ) -> tuple[Gate | Float[Array, "*T B K"] | None, Gate | None]:
-        """Return log a, one number or K of them, and the factor of the value; None: 0, and 1."""
+        """Return log a, one number or K (None: 0), and the factor of the value (None:
+        1)."""
         raise NotImplementedError
 
     def write(self, state: State, key: Key, value: Value, gates: list[Gate]) -> State:
-        """Decay, then add the value at the key."""
         log_decay, strength = self.decay_and_strength(gates)
         state = decay(state, log_decay)
         if strength is not None:

@@ -1,12 +1,5 @@
-"""The interface of a recurrent cell: Flax's (one step, a zero carry), and facts with defaults.
-
-A cell is one file with a subclass of `Cell`, such as memcap/cells/leaky.py;
-CONTRIBUTING.md has the smallest one. In a module of your own it is
-`model.cell=my_module:Leaky`. Cells of Flax (or any other `nnx.RNNCellBase`) work as
-they are. Carries and parameters may be any pytree: complex numbers, other float types,
-and integers in the carry are counted, and trained. A cell does not run itself over
-time: memcap/loops/ does.
-"""
+"""The base of all recurrent cells. A cell is one file with a subclass of `Cell`, such
+as memcap/cells/leaky.py; cells of Flax (any `nnx.RNNCellBase`) work as they are."""
 
 from functools import reduce
 from operator import getitem
@@ -35,30 +28,28 @@ GLOROT = nnx.initializers.glorot_uniform()
 def draw_param(
     rngs: nnx.Rngs, *shape: int, start: nnx.Initializer = LECUN
 ) -> nnx.Param:
-    """Draw a parameter."""
     return nnx.Param(start(rngs.params(), shape))
 
 
 class Cell(nnx.RNNCellBase):
-    """Base of all cells.
+    """Base of all cells, which take one step; memcap/loops/ runs them over time.
 
     A subclass has the constructor `(in_features, hidden_features, *, rngs)`, keeps both
     numbers under these names, and has `__call__(carry, inputs (B, F)) -> carry, hidden
-    (B, H)`. Every other method has a default.
+    (B, H)`. All else has a default. Carries and parameters may be any pytree: complex
+    numbers, other float types, and integers in the carry are counted.
 
     Attributes:
-        name: its name in `model.cell`; a cell outside the package goes by `module:Class`.
-        gates: the places of its gates, so that named initialisers can start it; None: only its own
-            initialiser can.
+        name: its name in `model.cell`; a cell outside the package goes by
+            `module:Class`.
+        gates: the places of its gates, for named initialisers; None: only its own can
+            start it.
         has_own_init: whether its constructor draws weights (`recipe.init=flax`).
-        hidden_per_unit: numbers of each unit in the hidden state that the read-out
-            sees: H is this times U. 1 unless a unit has several numbers and no gate
-            chooses among them.
-        can_pad: whether a unit whose weights are all zero outputs zero and never
-            learns, and all weights are in `gates`: then members of several widths can
-            share a compiled program, the narrower ones padded with such units.
-        is_lstm: whether it computes the LSTM's equations, so that an LSTM's hand-set
-            weights and exports fit it.
+        hidden_per_unit: H / U; 1 unless a unit shows the read-out several numbers.
+        can_pad: whether a unit of zero weights outputs zero and never learns, and all
+            weights are in `gates`: then members of several widths can share a program,
+            the narrower ones padded.
+        is_lstm: whether an LSTM's hand-set weights and exports fit it.
         carry_dtype: of the carry, if that is one array.
     """
 
@@ -75,21 +66,18 @@ class Cell(nnx.RNNCellBase):
     def initialize_carry(
         self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None
     ) -> Any:
-        """Return the zero carry for inputs `(*batch, F)`: by default one array
-        `(*batch, U)`."""
+        """Return the zero carry for inputs `(*batch, F)`: by default `(*batch, U)`."""
         return jnp.zeros((*input_shape[:-1], self.hidden_features), self.carry_dtype)
 
     @property
     def num_feature_axes(self) -> int:
-        """One: features are the last axis."""
         return 1
 
     @classmethod
     def draw(
         cls, rng: np.random.Generator, init: Init, features: int, units: int
     ) -> Arrays:
-        """Draw initial weights by a named initialiser, {path of a parameter: array};
-        only for cells with known gates."""
+        """Draw weights, {path: array}, by a named initialiser; needs `gates`."""
         assert cls.gates is not None
         return cls.gates.draw(rng, init, features, units)
 
@@ -97,24 +85,23 @@ class Cell(nnx.RNNCellBase):
     def arrays(
         cls, weights: dict[str, Any]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return kernel (F, G U), recurrent weights (U, G U) and bias (G U,) from the
-        nested weights of a cell whose gates see input and hidden state."""
+        """Return kernel (F, G U), recurrent weights (U, G U) and bias (G U,), if gates
+        see input and hidden state."""
         assert cls.gates is not None
         kernel, recurrent, bias = (_at(weights, path) for path in cls.gates.paths)
         return kernel, recurrent, bias
 
     @classmethod
     def resized(cls, weights: dict[str, Any], units: int) -> Arrays:
-        """Return the nested weights of a cell that `can_pad`, with zero units added or
-        taken away: {path: array}."""
+        """Return nested weights as {path: array}, with units added or cut."""
         assert cls.gates is not None
         arrays = {path: _at(weights, path) for path in cls.gates.paths}
         return cls.gates.resized(arrays, units)
 
 
 class DenseCell(Cell):
-    """Base of the cells whose units see the input and each other: their sum is W_h h +
-    W_x x + b, and the carry is h, one array (B, U)."""
+    """Base of the cells whose units see the input and each other: `preactivation` is
+    W_h h + W_x x + b, and the carry is h, one array (B, U)."""
 
     gates = Gates(("candidate",))
     can_pad = True
@@ -130,7 +117,6 @@ class DenseCell(Cell):
         self.bias = nnx.Param(jnp.zeros(units))
 
     def preactivation(self, carry: Any, inputs: Inputs) -> Any:
-        """Return W_h h + W_x x + b."""
         return carry @ self.recurrent[...] + inputs @ self.kernel[...] + self.bias[...]
 
 

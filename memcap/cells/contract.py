@@ -1,8 +1,4 @@
-"""The contract of a cell of somebody's: a line names the cell, the method, what came
-and what is expected.
-
-memcap's own cells, and Flax's, are tested, so nothing of this is asked of them.
-"""
+"""The check that a cell from outside takes steps as `Cell` says."""
 
 from collections.abc import Callable
 from functools import partial
@@ -25,9 +21,8 @@ _whole: set[type[Cell]] = set()  # cells that were found to be whole
 
 
 def check(name: str, features: int, units: int) -> None:
-    """Run a cell, the first time that it is asked for, on two sequences at once, and on
-    each alone; raise UserError for the first thing that is wrong, or if they give other
-    numbers, or change the cell."""
+    """Raise UserError for the first thing that is wrong with a cell, once a process.
+    Two sequences, run together and alone, must agree and leave it unchanged."""
     cls = cell_class(name)
     if cls in _whole:
         return
@@ -66,7 +61,6 @@ def check(name: str, features: int, units: int) -> None:
 
 
 def _check_step(cell: Cell, name: str, batch: int, carry: Any, step: Any) -> None:
-    """Raise UserError if a step gives something else than a carry and a hidden state."""
     if not (isinstance(step, tuple) and len(step) == 2):
         must = "the next carry and the hidden state"
         raise _wrong(name, f"__call__ gives {type(step).__name__}", must)
@@ -81,7 +75,6 @@ def _check_step(cell: Cell, name: str, batch: int, carry: Any, step: Any) -> Non
 
 
 def _weights(cell: Cell) -> dict[str, bytes]:
-    """Return the bytes of a cell's arrays, by their paths."""
     leaves = jax.tree.leaves_with_path(nnx.to_pure_dict(nnx.state(cell)))
     return {
         jax.tree_util.keystr(path): np.asarray(leaf).tobytes() for path, leaf in leaves
@@ -89,7 +82,6 @@ def _weights(cell: Cell) -> dict[str, bytes]:
 
 
 def _words(tree: Any) -> str:
-    """Return the arrays of a tree by dtype and shape, in its form."""
     leaves, form = jax.tree.flatten(tree)
     texts = [f"{jnp.result_type(leaf)} {jnp.shape(leaf)}" for leaf in leaves]
     if form == jax.tree.structure(0):
@@ -106,6 +98,5 @@ def _wrong(name: str, came: str, expected: str) -> UserError:
 def _call(
     cls: type[Cell], name: str, method: str, of: Callable[..., Any], *arguments: Any
 ) -> Any:
-    """Return what a method gives; what it raises is a UserError."""
     with calling(f"model.cell={name}: {method}", cls.__module__):
         return of(*arguments)

@@ -1,4 +1,4 @@
-"""DeltaNet as a recurrent cell: a new value replaces what its key had."""
+"""DeltaNet: a new value replaces what its key had."""
 
 from typing import Any
 
@@ -18,8 +18,7 @@ from memcap.cells.matrix import (
 
 
 class DeltaNet(MatrixCell):
-    """S' = S + b k (v - S^T k)^T with b = sigmoid(w x + c) (memcap/cells/matrix.py):
-    eigenvalues in [0, 1].
+    """S' = S + b k (v - S^T k)^T with b = sigmoid(w x + c): eigenvalues in [0, 1].
 
     Source: Schlag, Irie & Schmidhuber (2021), "Linear transformers are secretly fast
     weight programmers"; Yang et al. (2024), "Parallelizing linear transformers with the
@@ -31,12 +30,9 @@ class DeltaNet(MatrixCell):
     allow_neg_eigval = False
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
-        """Start the strength at half of its maximum."""
         return [0.0]
 
     def write(self, state: State, key: Key, value: Value, gates: list[Gate]) -> State:
-        """Decay, if the cell does; then move the key's old value towards the new one,
-        by the strength."""
         state = decay(state, self.log_decay(gates))
         strength = self.beta_scale * sigmoid(gates[0])[..., None]
         return add_outer(state, key, strength * (value - retrieve(state, key)))

@@ -1,5 +1,4 @@
-"""DeltaProduct as a recurrent cell: two steps of the delta rule per input, so that a
-state can be turned."""
+"""DeltaProduct: two writes by the delta rule per input."""
 
 from typing import Any
 
@@ -11,17 +10,15 @@ from memcap.cells.signed_delta_net import SignedDeltaNet
 
 
 class DeltaProduct(SignedDeltaNet):
-    """`writes` steps S <- S + b k (v - S^T k)^T, each with its own k, v and b = 2 sigmoid(w x + c)
-    (memcap/cells/matrix.py).
+    """`writes` steps S <- S + b k (v - S^T k)^T, each with its own k, v and b = 2
+    sigmoid(w x + c).
 
     Two reflections make a rotation, which no single write is. Source: Siems et al.
-    (2025), "DeltaProduct", arXiv 2502.10297, with eigenvalues in [-1, 1]. The carry is
-    S (K, U), as in the paper, and the last input; states between the writes of a step
-    are not carried.
+    (2025), "DeltaProduct", arXiv 2502.10297, with eigenvalues in [-1, 1]. With one
+    write it is `signed_delta_net`.
 
-    Also left out: the factor of the gated variant, which `gated_delta_product` has; the
-    convolution and the output gate, which `delta_product+conv4+gate` has
-    (memcap/cells/layer_parts.py). With `writes = 1` it is `signed_delta_net`.
+    Left out: the decay, which `gated_delta_product` has; the convolution and the output
+    gate, which `delta_product+conv4+gate` has.
     """
 
     name = "delta_product"
@@ -37,11 +34,9 @@ class DeltaProduct(SignedDeltaNet):
         )
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
-        """Start each strength at half of its maximum."""
         return self.writes * super().gate_biases(rngs)
 
     def update(self, state: Any, shifted: Window) -> Any:
-        """Return the state after all writes, one after another."""
         kernels = self.kernel_of("key"), self.kernel_of("value")
         gates = self.gates_by_write(shifted)
         for own, key, value in zip(gates, *kernels, strict=True):
@@ -50,5 +45,4 @@ class DeltaProduct(SignedDeltaNet):
         return state
 
     def gates_by_write(self, shifted: Window) -> list[list[Gate]]:
-        """Return the gates of each write: its strength."""
         return [[strength] for strength in self.gates_of(shifted)]

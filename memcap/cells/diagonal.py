@@ -1,7 +1,4 @@
-"""Cells whose units do not see each other's past: h' = a h + b, elementwise, where a
-and b depend only on the input. On accelerators they run by a parallel scan over time:
-memcap/loops/associative.py.
-"""
+"""Cells whose units do not see each other's past, for parallel scans over time."""
 
 from __future__ import annotations
 
@@ -19,10 +16,11 @@ if TYPE_CHECKING:
 
 
 class DiagonalCell(Cell):
-    """Base of the cells with h' = a h + b; a subclass has `coefficients`, and
-    `hidden_of` if its hidden state is not h.
+    """Base of the cells with h' = a h + b, elementwise; the carry is h, one array (B,
+    U).
 
-    The carry is h, one array (B, U).
+    a and b depend only on the input. A subclass has `coefficients`, and `hidden_of` if
+    its hidden state is not h.
     """
 
     def coefficients(self, inputs: Float[Array, "*T F"]) -> Coefficients:
@@ -30,11 +28,9 @@ class DiagonalCell(Cell):
         raise NotImplementedError
 
     def hidden_of(self, state: Inexact[Array, "*T U"]) -> Float[Array, "*T H"]:
-        """Return the hidden state of a carry."""
         return state
 
     def __call__(self, carry: Any, inputs: Inputs) -> Step:
-        """Take one step: carry (B, U), inputs -> carry, hidden."""
         decay, added = self.coefficients(inputs)
         carry = decay * carry + added
         return carry, self.hidden_of(carry)

@@ -1,5 +1,4 @@
-"""Cells of Flax whose gates memcap knows. All others of `flax.nnx` work too, but only
-with their own initialiser."""
+"""Cells of Flax whose gates memcap knows; others have their own initialiser only."""
 
 from flax import nnx
 
@@ -12,8 +11,7 @@ BIAS = ("dense_i", "bias")
 
 
 class Elman(nnx.SimpleCell, Cell):
-    """`flax.nnx.SimpleCell` (Elman, 1990): h' = tanh(W_x x + W_h h + b), a candidate
-    without gates."""
+    """`flax.nnx.SimpleCell` (Elman, 1990): h' = tanh(W_x x + W_h h + b)."""
 
     name = "SimpleCell"
     gates = Gates(("candidate",), KERNEL, RECURRENT, BIAS)
@@ -21,7 +19,7 @@ class Elman(nnx.SimpleCell, Cell):
 
 
 class GRU(nnx.GRUCell, Cell):
-    """`flax.nnx.GRUCell` (Cho et al., 2014): one number per unit in its carry.
+    """`flax.nnx.GRUCell` (Cho et al., 2014).
 
     Its z gate keeps the state (role "forget"), its r gate lets the old state reach the
     candidate (role "output").
@@ -33,8 +31,7 @@ class GRU(nnx.GRUCell, Cell):
 
 
 class FlaxLSTM(nnx.OptimizedLSTMCell, Cell):
-    """`flax.nnx.OptimizedLSTMCell`, with its gates in one product, in the order i, f,
-    g, o: the same equations as memcap's LSTM, as a check on it."""
+    """`flax.nnx.OptimizedLSTMCell`: the same equations as `LSTM`, as a check on it."""
 
     name = "OptimizedLSTMCell"
     gates = Gates(

@@ -1,5 +1,4 @@
-"""Gated DeltaNet as a recurrent cell: before each write the whole state decays by a
-factor that the input sets."""
+"""Gated DeltaNet: the state decays before each write."""
 
 from typing import Any
 
@@ -14,16 +13,13 @@ class GatedDeltaNet(DeltaNet):
     """DeltaNet on a S instead of S, with a = exp(-softplus(w x + c)).
 
     Source: Yang, Kautz & Hatamizadeh (2025), "Gated delta networks". There softplus is
-    scaled by a trained number per head, drawn up to 16, so that it starts to forget
-    eight times as fast: `gated_delta_net+rate`.
+    scaled by a learned number per head, drawn up to 16: `gated_delta_net+rate`.
     """
 
     name = "gated_delta_net"
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
-        """Start the strength at a half, and the decay small."""
         return [*super().gate_biases(rngs), decay_bias(rngs)]
 
     def log_decay(self, gates: list[Gate]) -> Gate:
-        """Return the log decay of the second gate."""
         return -jax.nn.softplus(gates[1])

@@ -1,5 +1,4 @@
-"""Gated DeltaProduct as a recurrent cell: before the writes of a step the whole state
-decays by a factor that the input sets."""
+"""Gated DeltaProduct: the state decays before the writes of a step."""
 
 from __future__ import annotations
 
@@ -19,28 +18,23 @@ if TYPE_CHECKING:
 
 class GatedDeltaProduct(DeltaProduct, GatedDeltaNet):
     """DeltaProduct on a S instead of S, with a = exp(-softplus(w x + c)): one decay per
-    step, before its first write (memcap/cells/matrix.py).
+    step, before its first write.
 
     Source: Siems et al. (2025), "DeltaProduct", arXiv 2502.10297, and
-    fla/layers/gated_deltaproduct.py of flash-linear-attention. The carry is S (K, U),
-    as in the paper, and the last input.
-
-    Also left out: the convolution, the output gate, and the learned factor of softplus:
-    `gated_delta_product+conv4+gate+rate` has them (memcap/cells/layer_parts.py).
+    fla/layers/gated_deltaproduct.py of flash-linear-attention. Left out: the
+    convolution, the output gate, and the learned factor of softplus, which
+    `gated_delta_product+conv4+gate+rate` has.
     """
 
     name = "gated_delta_product"
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
-        """Start each strength at half of its maximum, and the decay small."""
         strengths = self.writes * DeltaNet.gate_biases(self, rngs)
         return [*strengths, decay_bias(rngs)]
 
     def gates_by_write(self, shifted: Window) -> list[list[Gate]]:
-        """Return the strength of each write; of the first one the decay, too."""
         first, *others, log_decay = self.gates_of(shifted)
         return [[first, log_decay], *([strength] for strength in others)]
 
     def log_decay(self, gates: list[Gate]) -> Float[Array, "*T B"]:
-        """Return the log decay before a write: 0 but for the first one."""
         return super().log_decay(gates) if len(gates) > 1 else jnp.zeros_like(gates[0])

@@ -1,10 +1,7 @@
-"""The places of a cell's gates, and the draw of their weights on the host, so that
-nothing is compiled.
+"""The places of a cell's gates, and the draw of weights on the host, without compiling.
 
-An initialiser gives the biases of the gates by role and the gain of the candidate's
-recurrent block. An untrained LSTM's cell alone keeps a share sigmoid(forget bias)^lag:
-1.6e-7 at lag 50 with Keras's forget bias of 1, and 9e-16 with Flax's 0. Recurrent
-blocks add a path of their own, which can be far stronger.
+An untrained LSTM's cell keeps a share sigmoid(forget bias)^lag: 1.6e-7 at lag 50 with a
+forget bias of 1 (Keras), 9e-16 with 0 (Flax).
 """
 
 import math
@@ -38,8 +35,8 @@ class Init:
 
 @dataclass(frozen=True)
 class Gates:
-    """The places of a cell's gates: roles in the order of its kernels' blocks, and the paths of its
-    parameters."""
+    """The places of a cell's gates: roles in the order of its kernels' blocks, and
+    paths."""
 
     # "input", "forget", "output" or "candidate", one for each block
     roles: tuple[str, ...]
@@ -51,7 +48,6 @@ class Gates:
 
     @property
     def paths(self) -> tuple[tuple[str, ...], ...]:
-        """Paths of all parameters."""
         if self.recurrent is None:
             return self.kernel, self.bias
         return self.kernel, self.recurrent, self.bias
@@ -59,8 +55,8 @@ class Gates:
     def draw(
         self, rng: np.random.Generator, init: Init, features: int, units: int
     ) -> Arrays:
-        """Draw a cell's weights: {path: float64 array}, kernel (F, G U), recurrent (U,
-        G U) if any, bias (G U)."""
+        """Draw {path: float64 array}: kernel (F, G U), recurrent (U, G U) if any, bias
+        (G U,)."""
         forget = np.full(units, init.forget)
         write = np.full(units, init.input)
         if init.spread is not None:
@@ -97,8 +93,7 @@ class Gates:
         return list(rng.standard_normal(shape) / math.sqrt(units))
 
     def resized(self, arrays: Arrays, units: int) -> Arrays:
-        """Return all parameters, as from `draw`, for `units` units: new units have zero
-        weights, surplus ones are left out."""
+        """Return all parameters, with units of zero weights added, or units cut."""
         gates = len(self.roles)
         result = {}
         for path in self.paths:
@@ -122,7 +117,6 @@ def glorot(rng: np.random.Generator, fan_in: int, fan_out: int) -> np.ndarray:
 
 
 def orthogonal(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Draw an orthogonal matrix (size, size), uniform over the group (QR of a Gaussian
-    with the signs of R's diagonal fixed)."""
+    """Draw an orthogonal matrix uniformly: QR of a Gaussian, with R's signs fixed."""
     q, r = np.linalg.qr(rng.standard_normal((size, size)))
     return q * np.sign(np.diag(r))

@@ -1,4 +1,4 @@
-"""Gated linear attention as a recurrent cell: each number of a key has a decay of its own."""
+"""Gated linear attention: each number of a key has a decay of its own."""
 
 from __future__ import annotations
 
@@ -18,23 +18,19 @@ TEMPERATURE = 16.0  # of the root of a gate, which then starts near 1
 
 
 class GatedLinearAttention(AdditiveCell):
-    """S' = diag(a) S + k v^T with a = sigmoid(W x + c)^(1 / 16), K of them
-    (memcap/cells/matrix.py).
+    """S' = diag(a) S + k v^T with K numbers a = sigmoid(W x + c)^(1 / 16).
 
     Source: Yang et al. (2024), "Gated linear attention transformers", arXiv 2312.06635,
-    where W has rank 16; here its rank is not bounded. k and q are not normalised. The
-    carry is S (K, U), as in the paper, and the last input.
+    where W has rank 16; here it has any. k and q are not normalised.
     """
 
     name = "gla"
     qk_l2_norm = False
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
-        """Start each gate at 0.5, so its root at 0.96."""
         return [0.0] * self.keys
 
     def decay_and_strength(
         self, gates: list[Gate]
     ) -> tuple[Float[Array, "*T B K"], None]:
-        """Return the log decay of each number of a key."""
         return jax.nn.log_sigmoid(jnp.stack(gates, axis=-1)) / TEMPERATURE, None

@@ -1,5 +1,4 @@
-"""IRNN (Le, Jaitly & Hinton, 2015): rectified units whose recurrent weights start as
-the identity, so that a state lasts."""
+"""IRNN: rectified units whose recurrent weights start as the identity."""
 
 from typing import Any
 
@@ -15,11 +14,11 @@ SPREAD = 0.001  # standard deviation of the input weights at the start
 
 
 class IRNN(DenseCell):
-    """h' = max(0, W_h h + W_x x + b); one number per unit, which is the carry.
+    """h' = max(0, W_h h + W_x x + b); the carry is h.
 
-    Source: "A simple way to initialize recurrent networks of rectified linear units",
-    arXiv 1504.00941: W_h starts as the identity and b at 0. Named initialisers do the
-    same, and their `gain` scales the identity. Nothing is left out.
+    Source: Le, Jaitly & Hinton (2015), "A simple way to initialize recurrent networks
+    of rectified linear units", arXiv 1504.00941: W_h starts as the identity and b at 0.
+    Named initialisers do the same, and their `gain` scales the identity.
     """
 
     name = "irnn"
@@ -30,11 +29,9 @@ class IRNN(DenseCell):
     def draw(
         cls, rng: np.random.Generator, init: Init, features: int, units: int
     ) -> Arrays:
-        """Draw as `Gates.draw` does, with the identity for the orthogonal block."""
         arrays = super().draw(rng, init, features, units)
         return arrays | {("recurrent",): init.gain * np.eye(units)}
 
     def __call__(self, carry: Any, inputs: Inputs) -> Step:
-        """Take one step: carry (B, U), inputs (B, F) -> carry, and the same as the hidden state."""
         carry = jax.nn.relu(self.preactivation(carry, inputs))
         return carry, carry

@@ -1,27 +1,20 @@
-"""Parts of published layers around a cell with a matrix, chosen by suffixes of the cell's name.
+"""Parts of published layers around a cell with a matrix, by suffixes of its name.
 
     +conv4    queries, keys and values are SiLU of a convolution over the last 4 inputs,
-              in place of a kernel over the last 2, and gates see the last input alone
-    +gate     what is read is multiplied by SiLU of a linear map of the last input; of
-              kda by a sigmoid of it
+              in place of a kernel over 2, and gates see the last input alone
+    +gate     what is read is multiplied by SiLU (kda: a sigmoid) of a linear map of the
+              last input
     +skip     mamba2, m2rnn: D times the last value is added to what is read
-    +rate     gated_delta_net, kda, gated_delta_product, m2rnn: the logarithm of its
-              decay is multiplied by a learned number, as in mamba2
+    +rate     gated_delta_net, kda, gated_delta_product, m2rnn: the log decay is
+              multiplied by a learned number, as in mamba2
     +key8     keys and queries have 8 numbers, in place of 16
-    +heads2   two such matrices side by side, each with keys, values, gates and weights
-              of its own. U is the size of a value of each head, so the state has H K U
-              numbers. Comes after other parts
+    +heads2   two such cells side by side, each with U units. After other parts
     +window9  lmu: its memory spans 9 steps, in place of 50
     +clock16  inputs are joined by sine and cosine of the step number, with periods of
-              16, 16/2, ... 16/8 steps. Comes last
+              16, 16/2, ... 16/8 steps. Last
 
-`NUMBERS` has the numbers that a suffix may end in.
-
-`LAYERS` of sizes.py names the variant of each cell that is its published layer, but for
-the differences that docstrings and sweeps/cells/published_layers/README.md list. Parts of mLSTM and
-sLSTM are in xlstm_parts.py. Tests compare all with NumPy recurrences written from the
-code of flash-linear-attention, mamba, xlstm and lm-engine
-(tests/cells/test_recurrences.py).
+For mLSTM and sLSTM: xlstm_parts.py. `LAYERS` of sizes.py names the published layers,
+but for what docstrings and sweeps/cells/published_layers/README.md list.
 """
 
 from __future__ import annotations
@@ -58,12 +51,11 @@ KERNELS = ("query", "key", "value")
 
 
 class Convolution(MatrixCell):
-    """Makes queries, keys and values by a linear map, a depthwise convolution over the
-    last `window` steps, and SiLU.
+    """Makes queries, keys and values by a linear map, a convolution over each number of
+    the last `window` steps, and SiLU.
 
-    The carry is S and the last inputs, (window - 1) F numbers. Published layers carry
-    the linear maps instead, (window - 1) (2 K + U) numbers, which follow from the
-    inputs.
+    The carry is S and the last (window - 1) F inputs. Published layers carry the maps,
+    (window - 1) (2 K + U) numbers, which follow from the inputs.
     """
 
     kernel_inputs = 1
@@ -79,38 +71,33 @@ class Convolution(MatrixCell):
                 setattr(self, f"{name}_bias", conv_param(rngs, window, width))
 
     def project(self, shifted: Window, name: str) -> Float[Array, "*T B N"]:
-        """Return SiLU of the convolution."""
         summed = shifted @ self.kernel_of(name)
         if self.conv_bias:
             summed = summed + getattr(self, f"{name}_bias")[...]
         return self.activate(summed)
 
     def kernel_of(self, name: str) -> Float[Array, "*W F4 N"]:
-        """Return map and convolution as one kernel of all inputs of the window, which
-        takes half the time."""
+        """Return map and convolution as one kernel, which takes half the time."""
         taps = getattr(self, f"{name}_taps")[...][..., None, :]
         kernel = taps * super().kernel_of(name)[..., None, :, :]
         return kernel.reshape(*kernel.shape[:-3], -1, kernel.shape[-1])
 
     def activate(self, projected: Float[Array, "*T B N"]) -> Float[Array, "*T B N"]:
-        """Return SiLU of a query, key or value."""
         return jax.nn.silu(projected)
 
     def gates_of(self, shifted: Window) -> list[Gate]:
-        """Return the gates, which see only the last input."""
         return super().gates_of(shifted[..., : self.in_features])
 
 
 class OutputGate(MatrixCell):
-    """Multiplies what is read by a gate of the last input: in Mamba-2 before it is
-    normalised, otherwise after that."""
+    """Multiplies what is read by a gate: in Mamba-2 before it is normalised, otherwise
+    after that."""
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)
         self.output_gate = draw_param(rngs, in_features, hidden_features)
 
     def show(self, state: Any, shifted: Window) -> Value:
-        """Read, and gate what is read."""
         activation = jax.nn.sigmoid if self.sigmoid_gate else jax.nn.silu
         gate = activation(shifted[..., : self.in_features] @ self.output_gate[...])
         read = self.read(state, shifted)
@@ -120,7 +107,7 @@ class OutputGate(MatrixCell):
 
 
 class Skip(MatrixCell):
-    """Reads S^T q + D v, with one learned number D, or one for each of a value."""
+    """Reads S^T q + D v, with one learned D, or one for each number of a value."""
 
     skip_each: ClassVar[bool] = False  # whether D has the numbers of a value
 
@@ -129,7 +116,6 @@ class Skip(MatrixCell):
         self.skip = nnx.Param(jnp.ones(hidden_features if self.skip_each else 1))
 
     def read(self, state: Any, shifted: Window) -> Value:
-        """Add the last value to what is read."""
         read = super().read(state, shifted)
         return read + self.skip[...] * self.project(shifted, "value")
 
@@ -142,7 +128,6 @@ class Rate(MatrixCell):
         self.log_rate = log_rate(rngs, self.least_rate)
 
     def log_decay(self, gates: list[Gate]) -> Gate:
-        """Return the cell's log decay, times the learned rate."""
         log_decay = super().log_decay(gates)
         assert log_decay is not None
         return jnp.exp(self.log_rate[...]) * log_decay
@@ -153,18 +138,13 @@ class KeySize(MatrixCell):
 
 
 class Wrapper(Cell):
-    """Base of the parts that hold cells instead of being one."""
+    """Base of the parts that hold cells."""
 
     inner: ClassVar[type[MatrixCell | Heads]]  # the cell inside
 
 
 class Heads(Wrapper):
-    """Runs several cells with a matrix side by side, which share the last inputs, and
-    shows what each reads, as Mamba-2 does with as many groups as heads.
-
-    Attributes:
-        hidden_per_unit: the number of heads.
-    """
+    """Cells side by side, as in Mamba-2 with as many groups as heads."""
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         self.in_features = in_features
@@ -179,7 +159,6 @@ class Heads(Wrapper):
     def initialize_carry(
         self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None
     ) -> Any:
-        """Return the state of each head and the last inputs (*batch, (window - 1) F), zeros."""
         carries = [
             head.initialize_carry(input_shape, rngs, carry_init)
             for head in self._heads()
@@ -187,7 +166,6 @@ class Heads(Wrapper):
         return tuple(state for state, _ in carries), carries[0][1]
 
     def __call__(self, carry: Any, inputs: Inputs) -> Step:
-        """Take one step: (states, previous inputs), inputs (B, F) -> carry, hidden."""
         states, before = carry
         steps = [
             head((state, before), inputs)
@@ -199,17 +177,13 @@ class Heads(Wrapper):
 
 
 class Clock(Wrapper):
-    """Joins each input with a clock that goes round in N steps: sine and cosine of 2 pi
-    k t / N for k = 1, 2, ... N / 2.
+    """Joins each input with a clock of N steps: sine and cosine of 2 pi k t / N for k =
+    1, 2, ... N / 2.
 
-    This is a sinusoidal positional encoding (Vaswani et al. 2017, "Attention is all you
-    need", section 3.5) with the periods of a Fourier series in place of a geometric
-    one: a sum of these sinusoids can be 1 at one step of N and equal at all others, and
-    a linear map can turn the clock back by any number of steps. So a key can be the
-    address of this step, and a query that of n steps ago.
-
-    The carry is the cell's, with the last inputs (window - 1) F without their clock,
-    which follows from the carry's last number, the number of steps so far.
+    A positional encoding (Vaswani et al. 2017, "Attention is all you need", section
+    3.5) with the periods of a Fourier series: a sum of these can be 1 at one step of N
+    and equal at all others, and a linear map can turn the clock back. So a key can
+    address this step, and a query that of n steps ago.
     """
 
     period: ClassVar[int]
@@ -222,8 +196,8 @@ class Clock(Wrapper):
         )
 
     def _hands(self, step: Int[Array, "*B"]) -> Float[Array, "*B C"]:
-        """Return sines and cosines; zeros before the first step. Whole turns are taken off, so that
-        angles lose no digits."""
+        """Return sines and cosines, zeros before the first step. Whole turns are taken
+        off, lest digits are lost."""
         part = step[..., None] % self.period
         part = part * jnp.arange(1, self.period // 2 + 1) % self.period
         angle = 2 * jnp.pi / self.period * part
@@ -233,8 +207,6 @@ class Clock(Wrapper):
     def initialize_carry(
         self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None
     ) -> Any:
-        """Return the cell's carry, with the last inputs (*batch, (window - 1) F), and
-        the number of steps (*batch,), zeros."""
         *batch, features = input_shape
         joined = self.layer.in_features
         state, before = self.layer.initialize_carry((*batch, joined), rngs, carry_init)
@@ -242,7 +214,6 @@ class Clock(Wrapper):
         return (state, before), jnp.zeros(tuple(batch), jnp.int32)
 
     def __call__(self, carry: Any, inputs: Inputs) -> Step:
-        """Take one step: ((state, previous inputs), steps), inputs (B, F) -> carry, hidden."""
         (state, before), step = carry
         past = before.reshape(len(before), -1, self.in_features)  # the latest first
         clock = self._hands(step[:, None] - jnp.arange(past.shape[1] + 1))
@@ -321,12 +292,8 @@ NUMBERS = {
 def part(
     cls: type[Cell], suffix: str, name: str
 ) -> tuple[type[Cell], dict[str, Any]] | None:
-    """Return the class that has the part, and the attributes that its subclass sets;
-    None if there is no such part.
-
-    Raises:
-        UserError: this cell cannot have the part.
-    """
+    """Return a part's class and its subclass's attributes; None if there is none. Raise
+    UserError if this cell cannot have it."""
     word = suffix.rstrip("0123456789")
     number = suffix.removeprefix(word)
     # a number has one spelling, so that a cell has one name

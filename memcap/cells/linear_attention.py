@@ -1,4 +1,4 @@
-"""Linear attention as a recurrent cell: values add up, and nothing is forgotten."""
+"""Linear attention: values add up, and nothing is forgotten."""
 
 from typing import Any
 
@@ -7,15 +7,13 @@ from memcap.cells.matrix import Gate
 
 
 class LinearAttention(AdditiveCell):
-    """S' = S + k v^T (memcap/cells/matrix.py).
+    """S' = S + k v^T.
 
     Left out: the feature map and the normaliser z of Katharopoulos et al. (2020),
-    "Transformers are RNNs"; the division by the root mean square replaces it, as in
-    later layers.
+    "Transformers are RNNs"; the root mean square replaces it, as in later layers.
     """
 
     name = "linear_attention"
 
     def decay_and_strength(self, gates: list[Gate]) -> tuple[Any, Any]:
-        """Return (None, None): no decay, and a factor of 1."""
         return None, None

@@ -1,5 +1,4 @@
-"""The Legendre memory unit: a linear memory of a window of steps, and tanh units that
-write it and read it."""
+"""The Legendre memory unit: a linear memory of a window of steps, and tanh units."""
 
 from __future__ import annotations
 
@@ -25,12 +24,12 @@ class LMU(Cell):
     m').
 
     A and B are fixed: m holds the first U Legendre coefficients of the last `window`
-    values of u, one number that is written at each step. h and m have U numbers each.
+    values of the number u. The carry is h and m, each (B, U). There is no bias.
 
     Source: Voelker, Kajic & Eliasmith (2019), "Legendre memory units", and the authors'
-    code (lmu/lmu.py), whose memory may have another size than h. There is no bias, as
-    there. In their test of capacity h is linear, W_m alone is learned, and u = x, which
-    a read-out of the whole carry can do, too: `lmu+window100+carry`.
+    code (lmu/lmu.py), whose memory may have another size than h. In their test of
+    capacity h is linear, W_m alone is learned, and u = x, which `lmu+window100+carry`
+    can do, too.
     """
 
     name = "lmu"
@@ -50,14 +49,12 @@ class LMU(Cell):
     def initialize_carry(
         self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None
     ) -> tuple[jax.Array, jax.Array]:
-        """Return h and m, zeros (*batch, U)."""
         zeros = super().initialize_carry(input_shape, rngs, carry_init)
         return zeros, zeros
 
     def __call__(
         self, carry: tuple[Float[Array, "B U"], Float[Array, "B U"]], inputs: Inputs
     ) -> Step:
-        """Take one step: h and m, inputs (B, F) -> h and m, h."""
         hidden, memory = carry
         value = (
             inputs @ self.write_input[...]
@@ -83,8 +80,8 @@ class OtherWindow(LMU):
 
 @cache
 def legendre_delay(order: int, window: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return A (order, order) and B (order,) of one step, float64: the continuous
-    system, held constant between steps."""
+    """Return A (order, order) and B (order,) of one step: the continuous system, held
+    constant between steps."""
     from scipy.linalg import expm
 
     i, j = np.indices((order, order))

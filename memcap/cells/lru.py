@@ -1,5 +1,4 @@
-"""The Linear Recurrent Unit (Orvieto et al., 2023): one complex number per unit, which
-turns and decays, h' = lambda h + gamma B x."""
+"""The Linear Recurrent Unit (Orvieto et al., 2023): one complex number per unit."""
 
 from __future__ import annotations
 
@@ -19,15 +18,13 @@ if TYPE_CHECKING:
 
 
 class LRU(DiagonalCell):
-    """The recurrence of an LRU layer; the read-out sees Re h and Im h, the two numbers
-    that each unit carries.
+    """h' = lambda h + gamma B x; the read-out sees Re h and Im h of each unit.
 
     lambda = exp(-exp(nu) + i exp(theta)) stays inside the unit circle whatever is
     learned. It starts with |lambda|^2 uniform between R_MIN^2 and R_MAX^2 and a phase
     uniform up to PHASE; gamma, learned as its logarithm, starts at sqrt(1 -
-    |lambda|^2), so that each unit's variance starts at that of its input. The paper's
-    map of h to the layer's output is left to the read-out; its skip of the input and
-    its multi-layer perceptron are left out.
+    |lambda|^2), so that a unit's variance starts at that of its input. Left out: the
+    skip of the input and the multi-layer perceptron.
     """
 
     name = "LRU"
@@ -57,10 +54,8 @@ class LRU(DiagonalCell):
         return jax.lax.complex(-jnp.exp(self.nu[...]), jnp.exp(self.theta[...]))
 
     def coefficients(self, inputs: Float[Array, "*T F"]) -> Coefficients:
-        """Return lambda (U,), the same at all steps, and gamma B x."""
         decay = jnp.exp(self.exponent())
         return decay, inputs @ (jnp.exp(self.gamma[...]) * self.kernel[...])
 
     def hidden_of(self, state: Inexact[Array, "*T U"]) -> Float[Array, "*T H"]:
-        """Return real and imaginary part of each unit, side by side: H = 2 U."""
         return jnp.stack([state.real, state.imag], -1).reshape(*state.shape[:-1], -1)

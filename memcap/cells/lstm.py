@@ -1,15 +1,13 @@
-"""The LSTM, in a form to read: its step, its parameters, and the gradient of its gates.
+"""The LSTM, in a form to read: its step, its parameters, and its gates' gradient.
 
-These are the equations, with gates in the order i, f, g, o as in Flax (Hochreiter &
-Schmidhuber, 1997; forget gate of Gers et al., 2000):
+Gates are in the order i, f, g, o as in Flax (Hochreiter & Schmidhuber, 1997; forget
+gate of Gers et al., 2000):
 
     i, f, g, o = split(W_x x + W_h h + b)
     c' = sigmoid(f) c + sigmoid(i) tanh(g)
     h' = sigmoid(o) tanh(c')
 
-`lstm_step` computes them, and memcap/loops/plain.py runs it. `through_gates` computes
-the same for arrays (U, B), in which the batch is the last axis: this is faster.
-memcap/loops/lstm_while.py and lstm_masked.py use it.
+`through_gates` computes the same for arrays (U, B), which is faster.
 """
 
 from __future__ import annotations
@@ -31,8 +29,8 @@ CarryCH = tuple[jax.Array, jax.Array]
 
 
 def sigmoid(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Compute the logistic function as one tanh, which is faster on CPUs. The error is
-    at most 2e-7; for a gate of 1e-3 this is a relative error of 2e-4."""
+    """Compute the logistic function as one tanh: faster on CPUs, with an error of at
+    most 2e-7."""
     return 0.5 * jnp.tanh(0.5 * x) + 0.5
 
 
@@ -43,16 +41,7 @@ def lstm_step(
     carry: tuple[Float[Array, "B U"], Float[Array, "B U"]],
     inputs: Float[Array, "B F"],
 ) -> tuple[CarryCH, Float[Array, "B U"]]:
-    """Take one step of an LSTM.
-
-    Args:
-        kernel, recurrent, bias: of the gates i, f, g, o, side by side: G = 4 U.
-        carry: (c, h).
-        inputs: the inputs of a batch.
-
-    Returns:
-        The next carry (c, h), and h as the output.
-    """
+    """Take one step: carry (c, h), inputs -> carry, h; G = 4 U."""
     c, h = carry
     z = inputs @ kernel + h @ recurrent + bias
     i, f, g, o = jnp.split(z, 4, -1)
@@ -62,8 +51,8 @@ def lstm_step(
 
 
 class LSTM(Cell):
-    """memcap's LSTM cell. Its carry is (c, h), each (B, U), as in Flax's cells. A new cell
-    has weights of zero; those that training starts from are drawn by `Gates.draw`."""
+    """memcap's LSTM. Its carry is (c, h), each (B, U), as in Flax's cells. A new cell
+    has zero weights; `Gates.draw` draws those that training starts from."""
 
     name = "lstm"
     gates = Gates(roles=("input", "forget", "candidate", "output"))
@@ -90,27 +79,22 @@ class LSTM(Cell):
     def weights(
         self,
     ) -> tuple[Float[Array, "F G"], Float[Array, "U G"], Float[Array, " G"]]:
-        """Kernel, recurrent weights and bias, as arrays (`[...]` reads an `nnx.Param`);
-        G = 4 U."""
         return self.kernel[...], self.recurrent[...], self.bias[...]
 
     def __call__(self, carry: Any, inputs: Inputs) -> Step:
-        """Take one step: carry (c, h), inputs -> carry, h."""
         kernel, recurrent, bias = self.weights
         return lstm_step(kernel, recurrent, bias, carry, inputs.astype(kernel.dtype))
 
     def initialize_carry(
         self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None
     ) -> Any:
-        """Return zeros: (c, h), each (*batch, U)."""
         shape = (*input_shape[:-1], self.hidden_features)
         zeros = jnp.zeros(shape, self.bias[...].dtype)
         return zeros, zeros
 
 
 def has_lstm_step(cell: type[nnx.RNNCellBase]) -> bool:
-    """Return whether a cell's step is the one of this file: it is `LSTM`, or a subclass
-    that changes only parameters."""
+    """Return whether a cell's step is `LSTM`'s own."""
     return issubclass(cell, LSTM) and cell.__call__ is LSTM.__call__
 
 
@@ -123,13 +107,9 @@ def stacked_weights(
 ) -> Float[Array, "G_and_O F_and_U"]:
     """Return all weights of a step as one matrix, (4U + O, F + U).
 
-    Its product with the input of step t and h of step t - 1 gives two things: the gates
-    of step t, before their nonlinearities, and the network's outputs of step t - 1,
-    which are read out of that h.
-
-    If the inputs are symbols, exactly one of the F inputs is 1 at each step, and the
-    others are 0. So the bias is added to the kernel's weights of every input. If the
-    inputs are vectors, the caller adds the bias.
+    Its product with the input of step t and h of step t - 1 gives the gates of step t,
+    before their nonlinearities, and the outputs of step t - 1. For symbols the bias is
+    in the kernel, as exactly one input is 1; for vectors the caller adds it.
     """
     if are_symbols:
         kernel = kernel + bias
@@ -144,7 +124,7 @@ def stacked_weights(
 def through_gates(
     z: Float[Array, "G B"], c: Float[Array, "U B"]
 ) -> tuple[list[Float[Array, "U B"]], Float[Array, "U B"], Float[Array, "U B"]]:
-    """Return the gates i, f, g, o after their nonlinearities, and the next c and h; G = 4 U."""
+    """Return gates i, f, g, o after their nonlinearities, and the next c and h."""
     i, f, g, o = jnp.split(z, 4, 0)
     i = sigmoid(i)
     f = sigmoid(f)
@@ -162,19 +142,17 @@ def back_through_gates(
     dh: Float[Array, "U B"],
     d_readout: Float[Array, "O B"] | None,
 ) -> tuple[Float[Array, "G_and_O B"], Float[Array, "U B"], Float[Array, "U B"]]:
-    """Take a loss's gradient back through `through_gates`, and compute its h again.
+    """Take a loss's gradient back through `through_gates`.
 
     Args:
-        gates: i, f, g, o, as `through_gates` returned them.
+        gates: as `through_gates` returned them.
         c: the cell state before the step.
-        dc, dh: the loss's gradients with respect to the next c and h.
-        d_readout: the loss's gradient with respect to the outputs that the product of
-            `stacked_weights` has beside the gates. It is returned below the gates'
-            gradients, unchanged. None if the product has no outputs.
+        dc, dh: gradients of the next c and h.
+        d_readout: gradient of the outputs in the product of `stacked_weights`, if any.
 
     Returns:
-        The loss's gradient with respect to the product of `stacked_weights`, (4U + O,
-        B); that with respect to c; and the step's h, which so need not be stored.
+        The gradient of that product, (4U + O, B), that of c, and the step's h, which
+        need not be stored.
     """
     i, f, g, o = gates
     tanh_c = jnp.tanh(f * c + i * g)

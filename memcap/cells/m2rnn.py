@@ -1,5 +1,4 @@
-"""M2RNN as a recurrent cell: a matrix that is turned, added to and bent at each step,
-and of which a part is kept."""
+"""M2RNN: a matrix that is turned, added to, bent, and partly kept at each step."""
 
 from __future__ import annotations
 
@@ -24,17 +23,14 @@ if TYPE_CHECKING:
 
 
 class M2RNN(MatrixCell):
-    """S' = a S + (1 - a) tanh(S W + k v^T) with a = exp(-softplus(w x + c))
-    (memcap/cells/matrix.py); W (U, U) starts as the identity.
+    """S' = a S + (1 - a) tanh(S W + k v^T) with a = exp(-softplus(w x + c)); W (U, U)
+    starts as the identity.
 
     Source: Mishra et al. (2026), "M2RNN", arXiv 2603.14360, and
-    lm_engine/modeling_utils/sequence_mixer_blocks/m2rnn of lm-engine. k and q are not
-    normalised. The carry is S (K, U), as there, and the last input. There gradients of
-    S are cut to at most 1 at each step.
-
-    Also left out: the convolution, the output gate, a learned factor of softplus, and
-    the skip of the value: `m2rnn+conv4+gate+rate+skip` has them
-    (memcap/cells/layer_parts.py).
+    lm_engine/modeling_utils/sequence_mixer_blocks/m2rnn of lm-engine, where gradients
+    of S are cut to at most 1 at each step. k and q are not normalised. Left out: the
+    convolution, the output gate, a learned factor of softplus, and the skip of the
+    value, which `m2rnn+conv4+gate+rate+skip` has.
     """
 
     name = "m2rnn"
@@ -46,15 +42,12 @@ class M2RNN(MatrixCell):
         self.recurrent = nnx.Param(jnp.eye(hidden_features))
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
-        """Start with nearly all of the state kept."""
         return [decay_bias(rngs)]
 
     def log_decay(self, gates: list[Gate]) -> Float[Array, "*T B"]:
-        """Return the logarithm of the share that is kept."""
         return -jax.nn.softplus(gates[0])
 
     def write(self, state: State, key: Key, value: Value, gates: list[Gate]) -> State:
-        """Keep a share, and take the rest from the new matrix."""
         kept = jnp.exp(self.log_decay(gates))[..., None, None]
         new = jnp.tanh(add_outer(state @ self.recurrent[...], key, value))
         return kept * state + (1 - kept) * new

@@ -1,5 +1,4 @@
-"""Mamba-2 as a recurrent cell: one step size, computed from the input, sets how much is
-forgotten and how much is written."""
+"""Mamba-2: a step size, computed from the input, sets what is forgotten and written."""
 
 from typing import Any
 
@@ -22,15 +21,12 @@ def log_rate(rngs: nnx.Rngs, least: float) -> nnx.Param:
 
 
 class Mamba2(AdditiveCell):
-    """S' = exp(-r d) S + d k v^T with d = softplus(w x + c) (memcap/cells/matrix.py); r
-    > 0 is learned.
+    """S' = exp(-r d) S + d k v^T with d = softplus(w x + c); r > 0 is learned.
 
-    Source: Dao & Gu (2024), "Transformers are SSMs", arXiv 2405.21060. There k is B x,
+    Source: Dao & Gu (2024), "Transformers are SSMs", arXiv 2405.21060, where k is B x,
     q is C x, d is Delta, r is exp(A), and K is the size of the state, 128. r and d
-    start as there. k and q are not normalised. The carry is S (K, U), K numbers per
-    channel as in the paper, and the last input.
-
-    Also left out: the skip D x, which `mamba2+skip` has.
+    start as there. k and q are not normalised. Left out: the skip D x, which
+    `mamba2+skip` has.
     """
 
     name = "mamba2"
@@ -43,10 +39,8 @@ class Mamba2(AdditiveCell):
         self.log_rate = log_rate(rngs, LEAST_RATE)
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
-        """Start with small step sizes."""
         return [decay_bias(rngs)]
 
     def decay_and_strength(self, gates: list[Gate]) -> tuple[Gate, Gate]:
-        """Return both, which the step size sets."""
         step = jax.nn.softplus(gates[0])
         return -jnp.exp(self.log_rate[...]) * step, step

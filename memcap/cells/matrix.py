@@ -1,16 +1,4 @@
-"""Cells whose state is a matrix: values are written at keys, and read by queries.
-
-S is (K, U) and starts at 0: K numbers of a key by U of a value. A step writes with a
-key k (K,) and a value v (U,); the hidden state is S^T q, divided by its root mean
-square. k and q have length 1, unless a subclass says otherwise.
-
-Left out of the published layers: several heads (one here), the convolution over four
-steps (queries, keys and values see this input and the previous one, as a value often
-comes a step after its key), SiLU, and output gates. Variants have all of them
-(memcap/cells/layer_parts.py). `units` is U; `keys` is K, 16 unless a subclass says
-otherwise, as `+key8` does. The carry is S and the last input: K U + F numbers. Widths
-cannot be padded, as the root mean square is over U.
-"""
+"""Cells whose state is a matrix: values are written at keys, and read by queries."""
 
 from __future__ import annotations
 
@@ -41,8 +29,18 @@ EPSILON = 1e-6  # added to squares before the root, so that nothing divides by 0
 
 
 class MatrixCell(Cell):
-    """Base of the cells with a matrix; a subclass has `write`, and `gate_biases` if it
-    has gates."""
+    """Base of the cells with a matrix S (K, U); a subclass has `write`, and
+    `gate_biases` if it has gates.
+
+    S starts at 0. A step writes with a key k (K,) and a value v (U,); the hidden state
+    is S^T q, divided by its root mean square, so widths cannot be padded. k and q have
+    length 1, unless a subclass says otherwise. They and v see this input and the
+    previous one, as a value often comes a step after its key. The carry is S, as in the
+    papers, and the last input: K U + F numbers.
+
+    Left out: several heads, a convolution over four steps, SiLU, and output gates,
+    which variants have (memcap/cells/layer_parts.py).
+    """
 
     keys: ClassVar[int] = 16  # size K of a key
     # whether keys and queries are normalised to length 1
@@ -71,49 +69,44 @@ class MatrixCell(Cell):
             self.bias = nnx.Param(jnp.asarray(biases, jnp.float32))
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
-        """Draw the initial bias of each gate; none if the cell has no gates."""
+        """Return the initial bias of each gate."""
         return []
 
     def write(self, state: State, key: Key, value: Value, gates: list[Gate]) -> State:
-        """Return the state after a key and its value; `gates` are before their nonlinearities."""
+        """Return the state after a write; `gates` are before their nonlinearities."""
         raise NotImplementedError
 
     def log_decay(self, gates: list[Gate]) -> Gate | Float[Array, "*T B K"] | None:
-        """Return the logarithm of the state's decay, one number or one for each of a
-        key; None: it does not decay, or not by a gate alone."""
+        """Return the log decay of the state, one number or K; None: it does not decay,
+        or not by a gate alone."""
 
     def initialize_carry(
         self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None
     ) -> Any:
-        """Return S (*batch, K, U) and the last inputs (*batch, (window - 1) F), zeros."""
+        """Return zeros: S (*batch, K, U), and last inputs (*batch, (window - 1) F)."""
         *batch, features = input_shape
         state = jnp.zeros((*batch, self.keys, self.hidden_features), jnp.float32)
         return state, jnp.zeros((*batch, (self.window - 1) * features), jnp.float32)
 
     def update(self, state: Any, shifted: Window) -> Any:
-        """Return the state after this input, given with the previous one, (B, 2 F)."""
+        """Return the state after an input, given with the previous one, (B, 2 F)."""
         key = self.key_of(shifted)
         value = self.project(shifted, "value")
         return self.write(state, key, value, self.gates_of(shifted))
 
     def show(self, state: Any, shifted: Window) -> Value:
-        """Return the hidden state: the result of `read`, normalised."""
         return self.normalize(self.read(state, shifted))
 
     def normalize(self, read: Value) -> Value:
-        """Divide what was read by its root mean square."""
         return rms_norm(read)
 
     def read(self, state: Any, shifted: Window) -> Value:
-        """Read the state at the query."""
         return retrieve(state, self.key_of(shifted, "query"))
 
     def key_of(self, shifted: Window, name: str = "key") -> Key:
-        """Return a key or a query."""
         return self.at_length(self.project(shifted, name))
 
     def at_length(self, key: Key) -> Key:
-        """Normalise a key or a query to length 1, if the cell does."""
         return l2_normalize(key) if self.qk_l2_norm else key
 
     def project(self, shifted: Window, name: str) -> Float[Array, "*T B N"]:
@@ -121,21 +114,20 @@ class MatrixCell(Cell):
         return self.activate(shifted @ self.kernel_of(name))
 
     def kernel_of(self, name: str) -> Float[Array, "*W F2 N"]:
-        """Return the kernel that makes queries, keys or values; of several writes, one for each."""
+        """Return the kernel of queries, keys or values, for each write."""
         return getattr(self, name)[...]
 
     def activate(self, projected: Float[Array, "*T B N"]) -> Float[Array, "*T B N"]:
-        """Return a query, key or value, given the product of inputs and kernel: this product."""
+        """Return queries, keys or values, given products of inputs and kernel."""
         return projected
 
     def gates_of(self, shifted: Window) -> list[Gate]:
-        """Return the gates before their nonlinearities; none if the cell has none."""
+        """Return the gates before their nonlinearities."""
         if not hasattr(self, "gate"):
             return []
         return list(jnp.moveaxis(shifted @ self.gate[...] + self.bias[...], -1, 0))
 
     def __call__(self, carry: Any, inputs: Inputs) -> Step:
-        """Take one step: (S, previous inputs), inputs (B, F) -> carry, hidden."""
         state, before = carry
         shifted = token_shift(inputs, before)
         state = self.update(state, shifted)
@@ -146,8 +138,7 @@ class MatrixCell(Cell):
 def token_shift(
     inputs: Float[Array, "*T B F"], before: Float[Array, "*T B F1"]
 ) -> Window:
-    """Join each input and the previous ones, the latest first, so that a key may come
-    from one input and its value from another."""
+    """Join each input and the previous ones, the latest first."""
     return jnp.concatenate([inputs, before], axis=-1)
 
 
@@ -160,25 +151,23 @@ def decay_bias(rngs: nnx.Rngs) -> jax.Array:
 
 
 def l2_normalize(vectors: Float[Array, "B K"]) -> Float[Array, "B K"]:
-    """Normalise vectors to length 1; 0 stays 0."""
+    """Normalise to length 1; 0 stays 0."""
     square = jnp.sum(vectors**2, axis=-1, keepdims=True)
     return vectors * jax.lax.rsqrt(square + EPSILON)
 
 
 def rms_norm(vectors: Float[Array, "*T B U"]) -> Float[Array, "*T B U"]:
-    """Divide vectors by their root mean square."""
     square = jnp.mean(vectors**2, axis=-1, keepdims=True)
     return vectors * jax.lax.rsqrt(square + EPSILON)
 
 
 def retrieve(state: State, key: Key) -> Value:
-    """Read the state at a key, S^T k."""
+    """Return S^T k."""
     return jnp.sum(state * key[..., None], axis=-2)
 
 
 def decay(state: State, log_decay: Gate | Key | None) -> State:
-    """Multiply the state by exp(log_decay), one number or one for each of a key; None:
-    it stays."""
+    """Multiply the state by exp(log_decay), one number or K; None: it stays."""
     if log_decay is None:
         return state
     factor = jnp.exp(log_decay)
@@ -187,5 +176,5 @@ def decay(state: State, log_decay: Gate | Key | None) -> State:
 
 
 def add_outer(state: State, key: Key, value: Value) -> State:
-    """Add the outer product of a key and a value, S + k v^T."""
+    """Return S + k v^T."""
     return state + key[..., None] * value[..., None, :]

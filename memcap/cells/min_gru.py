@@ -1,4 +1,4 @@
-"""minGRU (Feng et al., 2024, "Were RNNs all we needed?"): a GRU whose gate sees only the input."""
+"""minGRU (Feng et al., 2024, "Were RNNs all we needed?"): a gate sees only inputs."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ class MinGRU(GatedDiagonalCell):
     """h' = z h + (1 - z) (W x + b), z = sigmoid(W_z x + b_z): z keeps, as in Flax's
     GRU; in the paper 1 - z does.
 
-    The candidate is linear and may be negative, as in the paper's algorithm; only its
-    version in log space makes it positive.
+    The candidate is linear and may be negative; only the paper's version in log space
+    makes it positive.
     """
 
     name = "minGRU"
     gates = Gates(("forget", "candidate"), recurrent=None)
 
     def coefficients(self, inputs: Float[Array, "*T F"]) -> Coefficients:
-        """Return z, and (1 - z) times the candidate."""
         z, candidate = self.blocks(inputs)
         return sigmoid(z), sigmoid(-z) * candidate

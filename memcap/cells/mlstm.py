@@ -1,5 +1,4 @@
-"""mLSTM of xLSTM as a recurrent cell: a matrix with exponential gates, normalised when
-it is read."""
+"""mLSTM of xLSTM: a matrix with exponential gates, normalised when it is read."""
 
 from __future__ import annotations
 
@@ -33,15 +32,14 @@ class MLSTM(MatrixCell):
     hidden state is C^T q / max(|n^T q|, 1).
 
     Source: Beck et al. (2024), "xLSTM", arXiv 2405.04517. i has no bound, so C and n
-    are carried divided by exp(m), m' = max(log f + m, log i), as there, and no exponent
-    is above 0. k is divided by sqrt(K), and neither k nor q is normalised. The gates'
-    weights start at 0 and their biases as in the authors' code.
+    are carried divided by exp(m), m' = max(log f + m, log i), as there. k is divided by
+    sqrt(K), and neither k nor q is normalised. The gates' weights start at 0 and their
+    biases as in the authors' code. The carry is C (K, U), n (K,) and m, as in the
+    paper, and the last input.
 
-    The carry is C (K, U), n (K,) and m, K U + K + 1 numbers as in the paper, and the last input.
-
-    Also left out: the convolution, the skip, the output gate, and the norm of the
-    hidden state, which with one head would undo the division: `mlstm+conv4+gate+skip`
-    has them (memcap/cells/xlstm_parts.py).
+    Left out: the convolution, the skip, the output gate, and the norm of the hidden
+    state, which with one head would undo the division: `mlstm+conv4+gate+skip` has
+    them.
     """
 
     name = "mlstm"
@@ -54,20 +52,16 @@ class MLSTM(MatrixCell):
         self.gate[...] = jnp.zeros_like(self.gate[...])
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
-        """Draw the biases of i about 0, and start with f open."""
         return [INPUT_SPREAD * jax.random.normal(rngs.params()), FORGET_BIAS]
 
     def initialize_carry(
         self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None
     ) -> Any:
-        """Return (C (*batch, K, U), n (*batch, K), m (*batch,)) and the last input
-        (*batch, F), zeros."""
         state, before = super().initialize_carry(input_shape, rngs, carry_init)
         *batch, _ = input_shape
         return (state, jnp.zeros((*batch, self.keys)), jnp.zeros(tuple(batch))), before
 
     def update(self, state: Any, shifted: Window) -> Any:
-        """Decay C and n, and add the value and the key."""
         matrix, normalizer, stabilizer = state
         write, keep = self.gates_of(shifted)
         log_keep = jax.nn.log_sigmoid(keep) + stabilizer
@@ -86,8 +80,7 @@ class MLSTM(MatrixCell):
         return read
 
     def read(self, state: Any, shifted: Window) -> Value:
-        """Return C^T q / max(|n^T q|, 1), with numerator and denominator scaled by
-        exp(-max(m, 0))."""
+        """Return C^T q / max(|n^T q|, 1), both scaled by exp(-max(m, 0))."""
         matrix, normalizer, stabilizer = state
         query = self.key_of(shifted, "query")
         scale = jnp.exp(jnp.minimum(stabilizer, 0))[..., None]
@@ -100,6 +93,6 @@ class MLSTM(MatrixCell):
 def divided(
     read: Float[Array, "*T B U"], weight: Float[Array, "*T B 1"], stabilizer: Gate
 ) -> Float[Array, "*T B U"]:
-    """Divide what was read by its weight, at least 1, with both scaled by exp(-max(m, 0))."""
+    """Divide by the weight, at least 1, with both scaled by exp(-max(m, 0))."""
     least = jnp.exp(-jnp.maximum(stabilizer, 0))[..., None]
     return read / (jnp.maximum(weight, least) + EPSILON)

@@ -17,12 +17,12 @@ from memcap.runtime import plugins
 
 @cache
 def cell_classes() -> dict[str, type[Cell]]:
-    """Return the cells of this folder by name, in alphabetical order."""
+    """Return the cells of this folder by name, alphabetically."""
     return plugins.classes("memcap.cells", Cell)
 
 
 def flax_cell_names() -> list[str]:
-    """Return the names of the recurrent cells of `flax.nnx`, all of which work."""
+    """Return the names of the cells of `flax.nnx`."""
     base = nnx.RNNCellBase
     return sorted(
         n
@@ -35,10 +35,8 @@ _outside: dict[str, type[nnx.RNNCellBase]] = {}
 
 
 def cell_class(name: str) -> type[Cell]:
-    """Return the cell of this name: one of this folder or of `flax.nnx`, or
-    `module:Class` for one outside the package.
-
-    With a suffix it is a variant of the cell (memcap/cells/variants.py): `lstm+bfloat16`.
+    """Return a cell by name: of this folder, of `flax.nnx`, or `module:Class`, with
+    suffixes for a variant, `lstm+bfloat16`.
 
     Raises:
         UserError: there is none.
@@ -78,7 +76,7 @@ def _variant(base: str, suffix: str) -> type[Cell]:
 
 @cache
 def _adopted(cls: type[nnx.RNNCellBase], name: str) -> type[Cell]:
-    """Return a foreign cell with `Cell`'s methods added; its own come first."""
+    """Add `Cell`'s methods to a foreign cell; its own come first."""
     if issubclass(cls, Cell):
         return cls
     return cast(
@@ -88,12 +86,10 @@ def _adopted(cls: type[nnx.RNNCellBase], name: str) -> type[Cell]:
 
 
 def count(name: str, features: int) -> CellFacts:
-    """Count the facts of a cell with `features` inputs on its own carry."""
+    """Count a cell's facts on its own carry."""
     cls = cell_class(name)
 
     def sizes(units: int, features: int = features) -> tuple[int, int]:
-        """Count real numbers, and bits, of one sequence's carry."""
-
         def carry() -> Any:
             cell = cast(Callable[..., Cell], cls)(features, units, rngs=nnx.Rngs(0))
             return cell.initialize_carry((1, features), nnx.Rngs(0))

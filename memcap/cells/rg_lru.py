@@ -1,5 +1,4 @@
-"""The Real-Gated Linear Recurrent Unit of Griffin: one real number per unit, whose
-decay and whose input are gated by what enters."""
+"""The Real-Gated Linear Recurrent Unit of Griffin: one real number per unit."""
 
 from __future__ import annotations
 
@@ -28,12 +27,11 @@ class RGLRU(DiagonalCell):
 
     exp(-softplus(l)) starts with a square that is uniform from R_MIN^2 to R_MAX^2.
     Source: De et al. (2024), "Griffin", arXiv 2402.19427, and
-    recurrentgemma/jax/layers.py, where the maps of v have blocks, one for each head.
-    There a sequence's first input has a factor of 1 in place of sqrt(1 - a^2).
+    recurrentgemma/jax/layers.py, where the maps of v have blocks, one for each head,
+    and a first input has a factor of 1 in place of sqrt(1 - a^2).
 
-    Also left out, and in no variant: the convolution over four steps between W and v,
-    and the other branch, GeLU of a linear map, by which h is multiplied. The carry is
-    h (U,), as in the paper.
+    Left out, and in no variant: the convolution over four steps between W and v, and
+    the other branch, GeLU of a linear map, by which h is multiplied.
     """
 
     name = "RG_LRU"
@@ -54,7 +52,6 @@ class RGLRU(DiagonalCell):
         self.gate_bias = nnx.Param(jnp.zeros(2 * units))
 
     def coefficients(self, inputs: Float[Array, "*T F"]) -> Coefficients:
-        """Return a and sqrt(1 - a^2) i v."""
         value = inputs @ self.kernel[...] + self.bias[...]
         gates = nnx.sigmoid(value @ self.gate[...] + self.gate_bias[...])
         write, forget = jnp.split(gates, 2, -1)

@@ -1,5 +1,4 @@
-"""An LRU whose step size depends on the input: the selection of Mamba (Gu & Dao, 2023)
-on the recurrence of Orvieto et al. (2023)."""
+"""An LRU whose step size depends on the input."""
 
 from __future__ import annotations
 
@@ -22,11 +21,11 @@ class SelectiveLRU(LRU):
     """h' = lambda^d h + d gamma B x, with d = softplus(W_d x + b_d) for each unit: at d
     = 0 the state stays and x is ignored.
 
-    b_d starts where d = 1; with W_d = 0 this is the LRU. d is Mamba's step size Delta
-    (algorithm 2, S6). In Mamba B and the read-out C depend on the input as well; for
-    one-hot inputs B x is any function of the symbol here, too, but the read-out is not.
-    Mamba's lambda is real by default, with 16 numbers per channel; ours is complex, one
-    number per unit, as in the LRU.
+    This is the selection of Mamba (Gu & Dao, 2023, algorithm 2, S6; d is its Delta) on
+    the recurrence of Orvieto et al. (2023). b_d starts where d = 1; with W_d = 0 it is
+    the LRU. In Mamba B and the read-out C depend on the input as well; for one-hot
+    inputs B x is any function of the symbol here, too. Mamba's lambda is real by
+    default, with 16 numbers per channel.
     """
 
     name = "selective_LRU"
@@ -37,6 +36,5 @@ class SelectiveLRU(LRU):
         self.step_bias = nnx.Param(jnp.full((hidden_features,), math.log(math.e - 1)))
 
     def coefficients(self, inputs: Float[Array, "*T F"]) -> Coefficients:
-        """Return lambda^d, (..., U), and d gamma B x."""
         step = nnx.softplus(inputs @ self.step_kernel[...] + self.step_bias[...])
         return jnp.exp(step * self.exponent()), step * super().coefficients(inputs)[1]

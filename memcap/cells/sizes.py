@@ -1,6 +1,6 @@
-"""Facts of this folder's cells that reference widths need, so that reading rows needs no Flax.
+"""Facts of this folder's cells, so that reading rows needs no Flax.
 
-A test counts each line on the cell's own carry. A cell without a line is counted when needed.
+A test counts each on the cell's own carry; others are counted when needed.
 """
 
 from typing import NamedTuple

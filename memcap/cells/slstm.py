@@ -1,4 +1,4 @@
-"""sLSTM of xLSTM: an LSTM with an exponential input gate, whose cell is a weighted average."""
+"""sLSTM of xLSTM: an LSTM with an exponential input gate."""
 
 from __future__ import annotations
 
@@ -25,19 +25,16 @@ class SLSTM(Cell):
     sigmoid(o) c' / n'.
 
     Source: Beck et al. (2024), "xLSTM", arXiv 2405.04517. i has no bound, so c and n
-    are carried divided by exp(m), m' = max(log f + m, log i), and no exponent is above
-    0. The larger of the two terms has weight 1, so that n is at least 1 from the first
-    step on; n = 0 means that there was no step yet, and then m' = log i.
+    are carried divided by exp(m), m' = max(log f + m, log i). Then n is at least 1 from
+    the first step on; n = 0 means that there was none yet. The carry is h, c, n and m,
+    each (B, U), as in the paper. Its own initialiser has zero recurrent weights and
+    forget biases from 3 to 6 (`small_init` in the authors' code, whose default is
+    `powerlaw_blockdependent`).
 
-    The carry is h, c, n and m, each (B, U): four numbers per unit, as in the paper. Its
-    own initialiser has zero recurrent weights and forget biases from 3 to 6
-    (`small_init` in the authors' code, whose default is `powerlaw_blockdependent`).
-
-    Left out: several heads (the recurrent weights are full), the convolution before i
-    and f, which `slstm+conv4` has (memcap/cells/xlstm_parts.py), and the norm of the
-    hidden state. It is not padded to other widths: a constant added to i at all steps
-    does not change the hidden state, so rounding alone moves i's biases, and
-    differently at another width.
+    Left out: several heads (the recurrent weights are full), the norm of the hidden
+    state, and the convolution before i and f, which `slstm+conv4` has. It is not
+    padded: a constant added to i at all steps does not change the hidden state, so
+    rounding alone moves i's biases, differently at another width.
     """
 
     name = "slstm"
@@ -56,12 +53,10 @@ class SLSTM(Cell):
     def initialize_carry(
         self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None
     ) -> Any:
-        """Return h, c, n and m, zeros (*batch, U)."""
         zeros = super().initialize_carry(input_shape, rngs, carry_init)
         return zeros, zeros, zeros, zeros
 
     def __call__(self, carry: Any, inputs: Inputs) -> Step:
-        """Take one step: (h, c, n, m), inputs (B, F) -> carry, hidden."""
         return self.step(carry, inputs @ self.kernel[...])
 
     def step(self, carry: Any, entered: Float[Array, "B G"]) -> Step:

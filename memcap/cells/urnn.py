@@ -1,5 +1,4 @@
-"""The unitary RNN (Arjovsky, Shah & Bengio, 2016): a complex state that is only
-rotated, and then cut off near zero."""
+"""The unitary RNN: a complex state that is only rotated, and then cut off near zero."""
 
 from __future__ import annotations
 
@@ -25,12 +24,12 @@ class URNN(Cell):
 
     Each D turns every unit by a learned phase, each R is a reflection at a learned
     complex vector, F is the unitary Fourier transform, and P is a permutation, fixed
-    for each width: W is unitary whatever is learned, with 7 numbers per unit.
-    modReLU(z) = max(|z| + b, 0) z / |z|.
+    for each width: W is unitary, with 7 numbers per unit. modReLU(z) = max(|z| + b, 0)
+    z / |z|.
 
-    Source: "Unitary evolution recurrent neural networks", arXiv 1511.06464, and its
-    authors' code for the initial weights: phases, reflections and V as by Glorot, b
-    within 0.01. Left out: the learned first state, which is 0 here.
+    Source: Arjovsky, Shah & Bengio (2016), "Unitary evolution recurrent neural
+    networks", arXiv 1511.06464, and its authors' code for the initial weights. Left
+    out: the learned first state, which is 0 here.
     """
 
     name = "urnn"
@@ -52,7 +51,6 @@ class URNN(Cell):
         self.bias = nnx.Param(bias)
 
     def turned(self, state: Complex[Array, "B U"]) -> Complex[Array, "B U"]:
-        """Return W h."""
         first, second, third = jnp.exp(1j * self.phases[...])
         units = self.hidden_features
         order = np.random.default_rng(units).permutation(units)
@@ -61,8 +59,6 @@ class URNN(Cell):
         return third * _reflected(jnp.fft.ifft(state, norm="ortho"), self.mirrors[1])
 
     def __call__(self, carry: Any, inputs: Inputs) -> Step:
-        """Take one step: carry (B, U) complex64, inputs (B, F) -> carry, and its real
-        and imaginary parts side by side, H = 2 U."""
         state = self.turned(carry) + inputs @ self.kernel[...]
         modulus = jnp.sqrt(state.real**2 + state.imag**2 + EPSILON)
         carry = state * (jax.nn.relu(modulus + self.bias[...]) / modulus)
@@ -73,6 +69,6 @@ class URNN(Cell):
 def _reflected(
     state: Complex[Array, "B U"], mirror: Complex[Array, " U"]
 ) -> Complex[Array, "B U"]:
-    """Return h - 2 v (v* h) / (v* v) for each row, a sequence."""
+    """Return h - 2 v (v* h) / (v* v) for each row."""
     along = state @ jnp.conj(mirror) / jnp.sum(jnp.abs(mirror) ** 2)
     return state - 2 * along[:, None] * mirror

@@ -1,27 +1,15 @@
-"""Variants of a cell, chosen by suffixes of its name: a carry that is stored in fewer
-bits, disturbed, read out as a whole, or free to change its sign, and parts of published
-layers.
+"""Variants of a cell, by suffixes of its name, which apply one after the other.
 
-`model.cell=lstm+bfloat16`, and so for every cell; several suffixes apply one after the other.
-
-    +bfloat16   the carry is stored as bfloat16 between steps; a step computes in float32
+    +bfloat16   the carry is stored as bfloat16 between steps; a step is in float32
     +bits4      each number of the carry is one of 2^4 between -1 and 1; 1 to 16 bits
-    +noise0.1   N(0, 0.1^2) is added to each number of the carry after each step, in
-                training and in every evaluation
+    +noise0.1   N(0, 0.1^2) is added to the carry after each step, in training and in
+                every evaluation
     +carry      the read-out sees the whole carry: of an LSTM h and c
-    +signed     what a step leaves of the state lies between -1 and 1 in place of 0 and
-                1: of minGRU, minLSTM, gla, mamba2, delta_net, gated_delta_net, and
-                cells of their kinds
-    +conv4, +gate, +skip, +rate, +key8, +heads2, +clock16
-                parts of the layers around cells with a matrix, their size of a key,
-                several of them, and an input clock (layer_parts.py); of mlstm and
-                slstm, too (xlstm_parts.py)
-    +window9    the steps that the memory of lmu spans (layer_parts.py)
+    +signed     the share of the state that a step leaves lies between -1 and 1: of
+                minGRU, minLSTM, gla, mamba2, delta_net and their kinds
 
-A step's own output is read out before its carry is rounded or disturbed. With +carry
-as the last suffix, the carry that goes on is read out. Except for +signed and +rate a
-variant has a step of its own, so loops written for one cell's step leave it to those
-for any cell (memcap/loops/).
+Parts of layers are in layer_parts.py and xlstm_parts.py. Outputs are read before the
+carry is rounded or disturbed; with +carry last, the carry that goes on is.
 """
 
 from __future__ import annotations
@@ -52,27 +40,24 @@ BFLOAT16 = (8, 7)  # bits of the exponent and of the mantissa
 
 
 class Variant(Cell):
-    """Base of the variants, to be put before the cell's class. Variants are not padded,
-    and no hand-set weights fit them."""
+    """Base of the variants, to be put before the cell's class."""
 
     is_lstm = False
     can_pad = False
 
 
 class Bfloat16(Variant):
-    """The carry's floats are bfloat16; a complex number is stored as its two parts, on
-    a new last axis."""
+    """Stores floats of the carry as bfloat16, complex numbers as two on a new last
+    axis."""
 
     def initialize_carry(
         self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None
     ) -> Any:
-        """Return the cell's initial carry as bfloat16."""
         return jax.tree.map(
             _stored, super().initialize_carry(input_shape, rngs, carry_init)
         )
 
     def __call__(self, carry: Any, inputs: Inputs) -> Step:
-        """Take one step: carry, inputs (B, F) -> carry, hidden (B, H)."""
         like = super().initialize_carry(inputs.shape, nnx.Rngs(0))
         carry, hidden = super().__call__(jax.tree.map(_loaded, carry, like), inputs)
         return jax.tree.map(_stored, carry), hidden
@@ -95,12 +80,11 @@ def _loaded(stored: jax.Array, like: jax.Array) -> jax.Array:
 
 
 class FewBits(Variant):
-    """Each number of the carry, real or imaginary, is rounded to the nearest of 2^bits
-    values, equally spaced from -1 to 1, also at the start; so each holds `bits` bits
-    and no more.
+    """Rounds each number of the carry, also at the start, to the nearest of 2^bits
+    values, equally spaced from -1 to 1.
 
-    Gradients pass as if nothing had been rounded, and are zero where a number was cut
-    to -1 or 1 (Hubara et al. 2016, "Quantized neural networks").
+    Gradients pass as if unrounded, and are zero where a number was cut to -1 or 1
+    (Hubara et al. 2016, "Quantized neural networks").
     """
 
     bits: ClassVar[int]  # bits of each number
@@ -108,13 +92,11 @@ class FewBits(Variant):
     def initialize_carry(
         self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None
     ) -> Any:
-        """Return the cell's initial carry, rounded."""
         return jax.tree.map(
             self._rounded, super().initialize_carry(input_shape, rngs, carry_init)
         )
 
     def __call__(self, carry: Any, inputs: Inputs) -> Step:
-        """Take one step: carry, inputs (B, F) -> carry, hidden (B, H)."""
         carry, hidden = super().__call__(carry, inputs)
         return jax.tree.map(self._rounded, carry), hidden
 
@@ -132,18 +114,15 @@ class FewBits(Variant):
 class Noisy(Variant):
     """Gaussian noise in each number of the carry.
 
-    The noise of a sequence is drawn at each step from a generator seeded by its own
-    carry and input, so that no key has to be passed on: the same sequence gets the same
-    noise, another sequence gets other noise (at the first step, where all carries are
-    zero, if its input or place in the batch differs), and no net can tell it from
-    chance. A carry that differs in its last bit gets other noise from there on: a row
-    repeats to the bit on the same program, and only in distribution on another.
+    It is drawn from a generator seeded by a sequence's carry and input, so that no key
+    is passed on: the same sequence gets the same noise, another one other noise (at the
+    first step, if its input or place in the batch differs). So rows repeat to the bit
+    only on the same program.
     """
 
     size: ClassVar[float]  # standard deviation of the noise
 
     def __call__(self, carry: Any, inputs: Inputs) -> Step:
-        """Take one step: carry, inputs (B, F) -> carry, hidden (B, H)."""
         seeds = _seeds([*jax.tree.leaves(carry), inputs])
         carry, hidden = super().__call__(carry, inputs)
         leaves, tree = jax.tree.flatten(carry)
@@ -167,8 +146,7 @@ class Noisy(Variant):
 
 
 def _seeds(leaves: list[jax.Array]) -> jax.Array:
-    """Return (B,) uint32: a hash of the bits of each sequence's arrays, and of its
-    place in the batch."""
+    """Return (B,) uint32 hashes of each sequence's arrays and place in the batch."""
     seeds = jnp.arange(len(leaves[0]), dtype=jnp.uint32)
     for leaf in leaves:
         reals = (
@@ -183,8 +161,7 @@ def _seeds(leaves: list[jax.Array]) -> jax.Array:
 
 
 def _mixed(x: jax.Array) -> jax.Array:
-    """Apply the finalizer of MurmurHash3 (Appleby, public domain): any change of a bit
-    changes about half of all bits."""
+    """Apply the finalizer of MurmurHash3 (Appleby, public domain)."""
     x = (x + 1) * jnp.uint32(0x9E3779B1)  # else 0 stays 0
     x = (x ^ (x >> 16)) * jnp.uint32(0x85EBCA6B)
     x = (x ^ (x >> 13)) * jnp.uint32(0xC2B2AE35)
@@ -192,17 +169,14 @@ def _mixed(x: jax.Array) -> jax.Array:
 
 
 class WholeCarry(Variant):
-    """The hidden state is the whole carry: its arrays side by side, with both parts of
-    complex numbers and without integers."""
+    """Shows the whole carry: both parts of complex numbers, and no integers."""
 
     def __call__(self, carry: Any, inputs: Inputs) -> Step:
-        """Take one step: carry, inputs (B, F) -> carry, hidden (B, `hidden_per_unit` U)."""
         carry, _ = super().__call__(carry, inputs)
         return carry, jnp.concatenate(_numbers(carry), -1).astype(jnp.float32)
 
 
 def _numbers(carry: Any) -> list[jax.Array]:
-    """Return the floats of a carry, (B, N) each."""
     parts: list[jax.Array] = []
     for leaf in jax.tree.leaves(carry):
         flat = leaf.reshape(len(leaf), -1)
@@ -214,8 +188,7 @@ def _numbers(carry: Any) -> list[jax.Array]:
 
 
 class Signed(Variant):
-    """Base of the cells whose state may change its sign: the cell's factor a between 0
-    and 1 becomes 2 a - 1.
+    """Base of the cells whose factor a between 0 and 1 becomes 2 a - 1.
 
     Source: Grazzi et al. (2024), "Unlocking state-tracking in linear RNNs through
     negative eigenvalues", arXiv 2411.12537, for Mamba and DeltaNet.
@@ -223,25 +196,23 @@ class Signed(Variant):
 
 
 class SignedDiagonal(Signed, GatedDiagonalCell):
-    """The signed cells with h' = a h + b."""
+    """The signed cells with h' = (2 a - 1) h + b."""
 
     def coefficients(self, inputs: Float[Array, "*T F"]) -> Coefficients:
-        """Return 2 a - 1, and the cell's own b."""
         decay, added = super().coefficients(inputs)
         return 2 * decay - 1, added
 
 
 class SignedSum(Signed, MatrixCell):
-    """The signed cells with S' = diag(a) S + k v^T."""
+    """The signed cells with S' = diag(2 a - 1) S + k v^T."""
 
     def write(self, state: State, key: Key, value: Value, gates: list[Gate]) -> State:
-        """Return diag(2 a - 1) S + k v^T."""
         return super().write(2 * state, key, value, gates) - state
 
 
 class SignedDelta(Signed):
-    """The signed cells that write by the delta rule: along a key a write of strength b
-    leaves 1 - 2 b instead of 1 - b."""
+    """The signed cells of the delta rule: a write of strength b leaves 1 - 2 b along a
+    key."""
 
     allow_neg_eigval = True
 
@@ -260,8 +231,8 @@ def _signed(cls: type[Cell], name: str) -> type[Signed]:
 
 
 def variant(cls: type[Cell], suffix: str, name: str) -> type[Cell]:
-    """Return the variant of a cell that a suffix names; raise UserError if there is
-    none, or not of this cell, or the cell has that suffix already."""
+    """Return the variant that a suffix names. Raise UserError if there is none, not of
+    this cell, or the cell has it already."""
     fields: dict[str, Any] = {"name": name, "__module__": cls.__module__}
     size = _size(suffix)
     bits = next((n for n in range(1, 17) if suffix == f"bits{n}"), None)
@@ -297,7 +268,6 @@ def variant(cls: type[Cell], suffix: str, name: str) -> type[Cell]:
 
 
 def _spelling(part: str) -> str:
-    """Return how the suffix of a part is written: "+gate", "+convN, N from 2 to 16"."""
     if part not in NUMBERS:
         return f"+{part}"
     numbers = NUMBERS[part]
@@ -305,8 +275,8 @@ def _spelling(part: str) -> str:
 
 
 def _size(suffix: str) -> float | None:
-    """Return the standard deviation in "noise0.1"; None if there is none. Only one
-    spelling is accepted, so that a cell has one name and key."""
+    """Return the size in "noise0.1", None if there is none. It has one spelling, lest a
+    cell have two keys."""
     try:
         size = float(suffix.removeprefix("noise"))
     except ValueError:

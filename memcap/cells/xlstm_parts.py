@@ -1,16 +1,14 @@
-"""Parts of the published layers around mLSTM and sLSTM, chosen by suffixes of the cell's name.
+"""Parts of the published layers around mLSTM and sLSTM, by suffixes of their names.
 
-    mlstm+conv4  queries and keys are linear maps of SiLU of a convolution over the last
-                 4 inputs, or rather over U linear maps of each; values are of the last
-                 input, and gates see all three
+    mlstm+conv4  queries and keys are linear maps of SiLU of a convolution over U linear
+                 maps of the last 4 inputs; values see the last input, gates all three
     mlstm+gate   what is read has mean 0 and variance 1, and is multiplied by SiLU of a
                  linear map of the last input
-    mlstm+skip   the convolution is added to what is read, each number times a learned weight
+    mlstm+skip   the convolution, times learned weights, is added to what is read
     slstm+conv4  the gates i and f see SiLU of a convolution over the last 4 inputs
 
-So `mlstm+conv4+gate+skip` and `slstm+conv4` are the published layers, but for what the
-page of cells lists (sweeps/cells/cell_map/README.md). Held against NumPy recurrences that
-are written from the code of xlstm (tests/cells/test_recurrences.py).
+`mlstm+conv4+gate+skip` and `slstm+conv4` are the published layers, but for what
+sweeps/cells/cell_map/README.md lists.
 """
 
 from __future__ import annotations
@@ -39,7 +37,7 @@ def conv_param(rngs: nnx.Rngs, window: int, *shape: int) -> nnx.Param:
 
 
 class MLSTMConvolution(MLSTM):
-    """Makes queries and keys from a convolution, and gates from queries, keys and values."""
+    """Makes queries and keys from a convolution, and gates from these and values."""
 
     kernel_inputs = 1
 
@@ -53,19 +51,16 @@ class MLSTMConvolution(MLSTM):
         self.gate = nnx.Param(jnp.zeros((2 * self.keys + hidden_features, 2)))
 
     def convolve(self, shifted: Window) -> Value:
-        """Return SiLU of the convolution."""
         kernel = self.taps[...][:, None] * self.up[...]
         kernel = kernel.reshape(shifted.shape[-1], -1)
         return jax.nn.silu(shifted @ kernel + self.taps_bias[...])
 
     def project(self, shifted: Window, name: str) -> Float[Array, "B N"]:
-        """Return a query, key or value."""
         if name == "value":
             return shifted[..., : self.in_features] @ self.value[...]
         return self.convolve(shifted) @ getattr(self, name)[...]
 
     def gates_of(self, shifted: Window) -> list[Gate]:
-        """Return the gates, which see query, key and value."""
         seen = [self.project(shifted, name) for name in ("query", "key", "value")]
         return super().gates_of(jnp.concatenate(seen, -1))
 
@@ -78,13 +73,11 @@ class MLSTMSkip(MLSTMConvolution):
         self.skip = nnx.Param(jnp.ones(hidden_features))
 
     def read(self, state: Any, shifted: Window) -> Value:
-        """Add the convolution to what is read."""
         return super().read(state, shifted) + self.skip[...] * self.convolve(shifted)
 
 
 class SLSTMConvolution(SLSTM):
-    """Lets i and f see a convolution. The carry is the cell's and the last inputs,
-    (window - 1) F numbers."""
+    """Lets i and f see a convolution of the last inputs, which are carried."""
 
     window: ClassVar[int]  # number of inputs that the convolution sees
     gates = None  # no named initialiser draws the convolution
@@ -97,13 +90,11 @@ class SLSTMConvolution(SLSTM):
     def initialize_carry(
         self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None
     ) -> Any:
-        """Return h, c, n and m, zeros (*batch, U), and the last inputs (*batch, (window - 1) F)."""
         *batch, features = input_shape
         carry = super().initialize_carry(input_shape, rngs, carry_init)
         return *carry, jnp.zeros((*batch, (self.window - 1) * features))
 
     def __call__(self, carry: Any, inputs: Inputs) -> Step:
-        """Take one step: (h, c, n, m, last inputs), inputs (B, F) -> carry, hidden."""
         *state, before = carry
         shifted = token_shift(inputs, before)
         places = shifted.reshape(*inputs.shape[:-1], self.window, self.in_features)
