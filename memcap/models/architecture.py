@@ -1,4 +1,4 @@
-"""The weights of a network: their shapes, initial values, and layout as one flat vector."""
+"""The weights of a network: shapes, initial values, and layout as one flat vector."""
 
 from __future__ import annotations
 
@@ -34,14 +34,12 @@ class Architecture:
         return Network(self.model, self.features, self.outputs, rngs=nnx.Rngs(key))
 
     def abstract_weights(self) -> Params:
-        """Return the nested dict of weights as shapes and dtypes."""
         return _shapes(self)
 
     def init(self, init: Init | None, entropy: Sequence[int]) -> Params:
-        """Draw the weights, a nested dict of NumPy arrays, each of its parameter's
-        dtype, by gate biases and gains, or by the cell's own initialiser; `entropy` are
-        non-negative integers that seed the draw. Raise UserError if `init` is given for
-        a cell whose gates memcap doesn't know."""
+        """Draw nested NumPy weights, of their parameters' dtypes; without `init` by the
+        cell's own initialiser. Raise UserError if `init` is given and the cell's gates
+        are unknown."""
         rng = np.random.default_rng(entropy)
         cell = cell_class(self.model.cell)
         if init is None and cell.has_own_init:
@@ -97,19 +95,16 @@ class Architecture:
                 raise ValueError(f"{_name(path)} is not finite")
 
     def build(self, weights: Params) -> Network:
-        """Return the module that holds these weights."""
         graph, state = nnx.split(nnx.eval_shape(self.network))
         nnx.replace_by_pure_dict(state, weights)
         return nnx.merge(graph, state)
 
     def at_width(self, units: int) -> Architecture:
-        """Return the architecture with another number of units."""
         return replace(self, model=self.model.at_width(units))
 
     def resized(self, weights: Params, units: int) -> Params:
-        """Return this architecture's weights for another number of units: cropped, or
-        padded with units that output zero and never learn; the cell must have
-        `can_pad`."""
+        """Return weights of another number of units: cropped, or padded with units that
+        output zero and never learn; needs `can_pad`."""
         shapes = self.at_width(units).abstract_weights()
         result = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
         for name in cell_names(self.model):
@@ -122,23 +117,22 @@ class Architecture:
         return result
 
     def carry_numbers(self) -> int:
-        """Count the real numbers in one sequence's carry, from the carry itself; a
-        complex number counts as two."""
+        """Count the real numbers in one sequence's carry, two for a complex number."""
         return sum(_reals(leaf) for leaf in _carry(self))
 
     def parameters(self) -> int:
-        """Count the P trained real numbers; a complex weight counts as two."""
+        """Count the P trained real numbers, two for a complex weight."""
         return sum(_reals(leaf) for leaf in jax.tree.leaves(self.abstract_weights()))
 
     def flatten(self, weights: Params) -> np.ndarray:
-        """Return the weights as one (P,) vector; a complex array has first all real
-        parts, then all imaginary parts."""
+        """Return the weights as one (P,) vector, of complex arrays all real parts
+        first."""
         return np.concatenate(
             [_parts(np.asarray(leaf)) for leaf in jax.tree.leaves(weights)]
         )
 
     def places(self) -> Params:
-        """Return the nested dict of weights with each weight's slice of the flat vector."""
+        """Return each weight's slice of the flat vector, nested."""
         leaves, tree = jax.tree.flatten(self.abstract_weights())
         ends = np.cumsum([_reals(leaf) for leaf in leaves]).tolist()
         places = [
@@ -148,8 +142,7 @@ class Architecture:
         return jax.tree.unflatten(tree, places)
 
     def matrix_mask(self) -> np.ndarray:
-        """Return a mask of the flat vector, (P,) float32: 1 for matrices; 0 for vectors
-        such as biases."""
+        """Return (P,) float32: 1 for matrices, 0 for vectors such as biases."""
         marks = [
             np.full(_reals(leaf), len(leaf.shape) > 1, np.float32)
             for leaf in jax.tree.leaves(self.abstract_weights())
@@ -157,8 +150,7 @@ class Architecture:
         return np.concatenate(marks)
 
     def unflatten(self, vector: Any) -> Params:
-        """Return the nested dict of weights from a (P,) vector, NumPy's or JAX's, each
-        leaf in its own dtype."""
+        """Return nested weights, in their dtypes, from a (P,) vector."""
         shapes = self.abstract_weights()
         places = self.places()
         return jax.tree.map(
@@ -173,8 +165,6 @@ def _assign(tree: Params, path: tuple[str, ...], value: np.ndarray) -> None:
 
 
 def _fit(tree: Any, path: tuple[str, ...], value: np.ndarray) -> None:
-    """Copy an array into zeros that may have more or fewer rows: a kernel has one for
-    each hidden number of the layer below."""
     for key in path:
         tree = tree[key]
     rows = min(len(tree), len(value))
@@ -196,7 +186,6 @@ def _parts(leaf: np.ndarray) -> np.ndarray:
 
 
 def _whole(part: Any, leaf: Any) -> Any:
-    """Invert `_parts`, for an array of the shape and dtype of `leaf`."""
     if _is_complex(leaf):
         half = math.prod(leaf.shape)
         return (part[:half] + 1j * part[half:]).reshape(leaf.shape).astype(leaf.dtype)

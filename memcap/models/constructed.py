@@ -1,15 +1,7 @@
-"""Hand-set weights: LSTMs that solve a task without training, which proves that their
-width is enough.
+"""Hand-set weights: LSTMs that solve a task without training, so their width is enough.
 
-They separate what is representable from what training finds. All but the delay line and
-the selective copy, which are shift registers, need one unit at any lag: its cell c
-holds one number, and gates saturated at +-20, where a float32 sigmoid is 1 or 0, keep
-it, add to it or overwrite it. Only the input decides which, so the recurrent weights
-are zero. The read-out sees h = tanh(c) times the output gate. All have one layer; none
-is known here for several.
-
-`constructed(task, lag)` has one function per task, chosen by the task's class; a task
-without one gets None.
+Most need one unit at any lag: gates saturated at +-20, where a float32 sigmoid is 1 or
+0, keep its cell, add to it or overwrite it, as inputs alone decide.
 """
 
 import math
@@ -37,20 +29,19 @@ KEEP = (SHUT, OPEN, 0.0, OPEN)  # pre-activations of i, f, g, o
 
 @singledispatch
 def constructed(task: Task, lag: int) -> Constructed | None:
-    """Build a network that solves `task` at `lag` with weights set by hand.
+    """Build a network of one layer that solves `task` at `lag` with weights set by
+    hand.
 
     Returns:
-        The model, and its weights as `Architecture.build` takes them: float32, gates in
-        the order i, f, g, o, kernel (F, 4U), recurrent (U, 4U), bias (4U,), read-out
-        kernel (U, O) and bias (O,). None if no construction is known here, which does
-        not prove that there is none.
+        The model, and weights for `Architecture.build`: float32, gates i, f, g, o,
+        kernel (F, 4U), recurrent (U, 4U), bias (4U,), read-out (U, O) and (O,). None if
+        no construction is known here, which does not prove that there is none.
     """
     return None
 
 
 def constructed_units(task: Task, lag: int) -> int | None:
-    """Return the width at which hand-set weights solve `task` at `lag`, perhaps not the
-    least one; None if unknown."""
+    """Return the width of `constructed`, perhaps not the least; None if unknown."""
     # at a long lag its weights would not fit into memory
     if isinstance(task, DelayLine):
         return shift_register(lag)
@@ -59,20 +50,16 @@ def constructed_units(task: Task, lag: int) -> int | None:
 
 
 def shift_register(lag: int) -> int:
-    """Count the units of a chain that holds the newest symbol and all others up to
-    `lag` steps ago."""
+    """Count the units that hold this step's symbol and the last `lag` ones."""
     return lag + 1
 
 
 @constructed.register
 def latch(task: Latch, lag: int) -> Constructed | None:
-    """Build one unit, for symbols: a symbol overwrites the cell with its level, between
-    -0.8 and 0.8; all other inputs keep it. None for numbers under noise.
+    """Build one unit: a symbol overwrites the cell with its level, all else keeps it.
 
-    Example: S = 3 has the levels -0.8, 0 and 0.8. This is the error carousel of
-    Hochreiter & Schmidhuber (1997): with i = 0 and f = 1 nothing decays and no
-    distractor enters. Only the read-out limits S, as its weights grow as S^2
-    (`nearest`).
+    This is the error carousel of Hochreiter & Schmidhuber (1997). Only the read-out,
+    whose weights grow as S^2, limits S symbols. None for numbers under noise.
     """
     if task.vocabulary is None:
         return None
@@ -85,12 +72,8 @@ def latch(task: Latch, lag: int) -> Constructed | None:
 
 @constructed.register
 def windows(task: Windows, lag: int) -> Constructed | None:
-    """Build one unit, a latch: a 1 overwrites the cell with 0.8, zeros keep it. It holds
-    across windows if the carry is kept.
-
-    So if truncated backpropagation learns nothing (label "last"), this is not for lack
-    of memory. With carry "reset" it solves only a single window.
-    """
+    """Build a latch: a 1 overwrites the cell with 0.8, zeros keep it, across windows if
+    the carry is kept. So where training fails there, memory is not lacking."""
     if task.reset_carry and lag >= task.window:
         return None
     return one_unit([KEEP, write(0.8)], nearest(np.tanh([0.0, 0.8])))
@@ -98,12 +81,8 @@ def windows(task: Windows, lag: int) -> Constructed | None:
 
 @constructed.register
 def temporal_order(task: TemporalOrder, lag: int) -> Constructed:
-    """Build one unit: X and Y halve the cell and add -0.5 or 0.5, so the order is a
-    binary fraction: XY leaves -0.25 + 0.5.
-
-    Hochreiter & Schmidhuber (1997), experiment 6, found solutions with few memory cells
-    by training. The halving is a forget gate at sigmoid(0); distractors keep the cell.
-    """
+    """Build one unit: X and Y halve the cell, by a forget gate at sigmoid(0), and add
+    -0.5 or 0.5, so the order is a binary fraction: XY leaves -0.25 + 0.5."""
     # (classes, symbols), earliest first
     bits = np.arange(task.outputs)[:, None] >> np.arange(task.relevant)[::-1] & 1
     levels = (2 * bits - 1) @ 0.5 ** np.arange(task.relevant, 0, -1)
@@ -114,11 +93,10 @@ def temporal_order(task: TemporalOrder, lag: int) -> Constructed:
 @constructed.register
 def pattern(task: Pattern, lag: int) -> Constructed | None:
     """Build one unit, if the middle is zeros: a 1 adds 0.9 to the cell and half shuts
-    the output gate; a 0 keeps the cell and opens the gate.
+    the output gate; a 0 opens it.
 
-    The cell counts the ones, and the output gate tells a single first 1 from a single
-    last 1, as the cell alone cannot. With a random middle the net must also know its
-    place in the sequence, and no construction is given.
+    The cell counts ones, and the output gate tells a single first 1 from a single last
+    1. With a random middle the net must also know its place.
     """
     if task.middle == "random":
         return None
@@ -132,12 +110,11 @@ def pattern(task: Pattern, lag: int) -> Constructed | None:
 
 @constructed.register
 def count(task: Count, lag: int) -> Constructed:
-    """Build one unit: each counted symbol adds a small step to the cell, and the
-    read-out divides by the step.
+    """Build one unit: each counted symbol adds a step to the cell, by which the
+    read-out divides.
 
-    The cell counts exactly: the step is a power of two, which float32 adds without
-    rounding. h = tanh(c) falls short by c^3 / 3; the step shrinks as lag^-1.5, so that
-    the error is below 1e-4 counts at every lag.
+    The step is a power of two, which float32 adds without rounding. h = tanh(c) falls
+    short by c^3 / 3; as the step shrinks as lag^-1.5, this is below 1e-4 counts.
     """
     step = 2.0 ** math.floor(math.log2(0.01 * lag**-1.5))
     gates = [add(step)] if task.kind == "time" else [KEEP, add(step)]
@@ -146,12 +123,8 @@ def count(task: Count, lag: int) -> Constructed:
 
 @constructed.register
 def adding(task: Adding, lag: int) -> Constructed:
-    """Build one unit: the marker opens the input gate, the candidate is the number
-    times 0.01, and the cell adds up.
-
-    The small scale keeps both tanh nearly linear: the sum s is read as about s - (0.01
-    s)^2 s / 3, an error below 1e-3.
-    """
+    """Build one unit: the marker opens the input gate, and the cell adds up 0.01 times
+    the number. The sum s is read as about s - (0.01 s)^2 s / 3, an error below 1e-3."""
     scale = 0.01
     kernel = np.array([[0, 0, scale, 0], [OPEN - SHUT, 0, 0, 0]])
     return network(
@@ -161,17 +134,14 @@ def adding(task: Adding, lag: int) -> Constructed:
 
 @constructed.register
 def delay_line(task: DelayLine, lag: int) -> Constructed:
-    """Build lag + 1 units, a shift register: with i = o = 1 and f = 0, unit j takes
-    over h of unit j - 1; the last unit is read.
+    """Build lag + 1 units, a shift register: unit j takes over h of unit j - 1.
 
     A step maps h to tanh(tanh(gain h)). Two symbols use gain 20, which drives each copy
-    back to +-tanh(1), so noise dies out. That map has no third stable level, so more
-    symbols, and reals, use gain 1 and values so small that both tanh are nearly linear:
-    k copies of h lose (2/3) k h^3, and the scale keeps this loss below an eighth of the
-    distance between neighbouring symbols, or at 1e-4 for a real of size 1.
+    back to +-tanh(1), so noise dies out. There is no third stable level, so more
+    symbols, and reals, use gain 1: k copies of h lose (2/3) k h^3, which the scale
+    keeps below an eighth of the distance between symbols, or at 1e-4 for a real of 1.
 
-    Lag + 1 is Jaeger's (2001) bound for linear reservoirs. An LSTM may need fewer
-    units, as training at short lags shows.
+    Lag + 1 is Jaeger's (2001) bound for linear reservoirs.
     """
     units = shift_register(lag)
     if task.reals:
@@ -192,14 +162,11 @@ def delay_line(task: DelayLine, lag: int) -> Constructed:
 
 @constructed.register
 def selective_copy(task: SelectiveCopy, lag: int) -> Constructed:
-    """Build K + 2 units at every lag: a shift register that moves at each symbol and at
-    each step of the recall, but not at blanks.
+    """Build K + 2 units: a shift register that moves at each symbol and at each step of
+    the recall, but not at blanks.
 
-    Unit 0 is a flag that the cue raises: from the next step on the register moves at
-    every input. A symbol goes into unit 1. At the first step of the recall the first
-    symbol has moved K times, into unit K + 1, which is read. Gain and scale are those
-    of the delay line: two symbols are driven back to their levels, more of them use a
-    nearly linear copy.
+    The cue raises unit 0, by which the register moves at every input. A symbol goes
+    into unit 1; at the recall's first step the first is in unit K + 1, which is read.
     """
     units = task.items + 2
     levels, gain, scale, readout = copied(task.symbols, units)
@@ -219,8 +186,7 @@ def selective_copy(task: SelectiveCopy, lag: int) -> Constructed:
 def copied(
     symbols: int, units: int
 ) -> tuple[np.ndarray, float, float, tuple[np.ndarray, np.ndarray]]:
-    """Return the levels of symbols that a chain of units copies, the gain of a copy, the
-    scale of the levels, and the read-out; see `delay_line`."""
+    """Return a chain's levels, gain, scale and read-out; see `delay_line`."""
     levels = np.linspace(-1, 1, symbols)
     if symbols == 2:
         return levels, 20.0, 20.0, nearest(math.tanh(1) * levels)
@@ -229,21 +195,20 @@ def copied(
 
 
 def add(value: float) -> tuple[float, float, float, float]:
-    """Return pre-activations of i, f, g, o that add `value` to the cell in one step."""
+    """Return pre-activations that add `value` to the cell."""
     return OPEN, OPEN, math.atanh(value), OPEN
 
 
 def write(value: float) -> tuple[float, float, float, float]:
-    """Return pre-activations of i, f, g, o that overwrite the cell with `value` in one step."""
+    """Return pre-activations that overwrite the cell with `value`."""
     return OPEN, SHUT, math.atanh(value), OPEN
 
 
 def nearest(levels: Sequence[float] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return a read-out that finds the nearest of O levels to one hidden number h:
-    weights (O,) and bias (O,).
+    """Return a read-out (O,), (O,) that finds the nearest of O levels to a number h.
 
-    The logits a (l h - l^2 / 2) differ from -a (h - l)^2 / 2 by a term that all classes
-    share; a is large enough that, at a level, every other logit is at least 20 lower.
+    Its logits are -a (h - l)^2 / 2 without the term of h^2, which all share; at a level
+    every other one is at least 20 lower.
     """
     levels = np.asarray(levels)
     sharpness = 40 / np.diff(np.sort(levels)).min() ** 2
@@ -253,8 +218,7 @@ def nearest(levels: Sequence[float] | np.ndarray) -> tuple[np.ndarray, np.ndarra
 def one_unit(
     gates: Sequence[Sequence[float]], readout: tuple[np.ndarray, np.ndarray]
 ) -> Constructed:
-    """Return one unit whose gates depend on the current symbol only: pre-activations
-    (V, 4) of i, f, g, o."""
+    """Return a unit whose gates (V, 4) depend on the current symbol only."""
     return network(np.array(gates), np.zeros((1, 4)), np.zeros(4), readout)
 
 
@@ -264,8 +228,7 @@ def network(
     bias: np.ndarray,
     readout: tuple[np.ndarray, np.ndarray],
 ) -> Constructed:
-    """Return model and weights from the cell's arrays and a read-out (O,), (O,) that
-    sees the last unit."""
+    """Return model and weights; the read-out sees the last unit."""
     units = recurrent.shape[0]
     top = np.zeros((units, len(readout[0])))
     top[-1] = readout[0]

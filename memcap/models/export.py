@@ -1,5 +1,4 @@
-"""Export of a network's weights, with the names, shapes and gate order of Keras,
-PyTorch or Flax."""
+"""Export of a network's weights to Keras, PyTorch or Flax."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -20,10 +19,10 @@ SERVES: tuple[Acts, ...] = ("layers",)
 
 
 def export(model: Model, weights: Params, layout: str) -> Arrays:
-    """Return the weights as a flat dict of float32 arrays, in the order of the library of `layout`.
+    """Return the weights as a flat dict of float32 arrays, in a library's order.
 
-    `layout` is "keras", "torch" or "flax"; see the function of that name for the arrays
-    and how to load them.
+    `layout` is "keras", "torch" or "flax": those functions list the arrays, and show
+    how to load them, with numbers or one-hot symbols (B, T, F) as input.
 
     Raises:
         UserError: no such layout; or, except for "flax", a cell that is not the
@@ -37,20 +36,16 @@ def export(model: Model, weights: Params, layout: str) -> Arrays:
 
 
 def keras(model: Model, weights: Params) -> Arrays:
-    """Return arrays for `keras.layers.LSTM`, whose default activations are memcap's,
-    and `Dense` or a second `LSTM`.
+    """Return arrays for `keras.layers.LSTM`, and `Dense` or a second `LSTM`.
 
     lstm/kernel (F, 4U) with gates i, f, c, o, lstm/recurrent_kernel (U, 4U), lstm/bias
-    (4U,); dense/kernel (U, O), dense/bias (O,), or lstm_1/kernel and so on. With
-    several layers the second is lstm_1, and `net` needs a further layer for each. To
-    load, with numbers or one-hot symbols (B, T, F) as input:
+    (4U,), lstm_1/kernel and so on for further layers, each of which `net` needs;
+    dense/kernel (U, O), dense/bias (O,). To load, by order and not by name:
 
         arrays = np.load("weights.npz")
         lstm = keras.layers.LSTM(U, return_sequences=True)
         net = keras.Sequential([keras.Input((None, F)), lstm, keras.layers.Dense(O)])
         net.set_weights(list(arrays.values()))
-
-    `set_weights` goes by order, not by name.
     """
     names = ("kernel", "recurrent_kernel", "bias")
     lstms = _lstms(model, weights, "keras")
@@ -68,18 +63,17 @@ def keras(model: Model, weights: Params) -> Arrays:
 
 
 def torch(model: Model, weights: Params) -> Arrays:
-    """Return arrays for `torch.nn.LSTM` and `Linear` or a second `LSTM`.
+    """Return arrays for `torch.nn.LSTM`, and `Linear` or a second `LSTM`.
 
     lstm.weight_ih_l0 (4U, F) with gates i, f, g, o, lstm.weight_hh_l0 (4U, U),
-    lstm.bias_ih_l0 (4U,), and zeros for lstm.bias_hh_l0 (4U,), which PyTorch adds to
-    it; for further layers lstm.weight_ih_l1 (4U, U) and so on; readout.weight (O, U),
-    readout.bias (O,), or readout.weight_ih_l0 and so on. To load, with numbers or
-    one-hot symbols (B, T, F) as input, and `num_layers` in `nn.LSTM` if there are
-    several:
+    lstm.bias_ih_l0 (4U,), and zeros for lstm.bias_hh_l0 (4U,), which PyTorch adds;
+    lstm.weight_ih_l1 and so on for further layers (`num_layers`); readout.weight (O,
+    U), readout.bias (O,), or readout.weight_ih_l0 and so on. To load:
 
         arrays = np.load("weights.npz")
-        net = nn.ModuleDict({"lstm": nn.LSTM(F, U, batch_first=True), "readout": nn.Linear(U, O)})
-        net.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+        lstm = nn.LSTM(F, U, batch_first=True)
+        net = nn.ModuleDict({"lstm": lstm, "readout": nn.Linear(U, O)})
+        net.load_state_dict({k: torch.from_numpy(array) for k, array in arrays.items()})
         outputs = net["readout"](net["lstm"](inputs)[0])
     """
     arrays = _torch_lstm("lstm", _lstms(model, weights, "torch"))
@@ -94,13 +88,13 @@ def torch(model: Model, weights: Params) -> Arrays:
 
 
 def flax(model: Model, weights: Params) -> Arrays:
-    """Return arrays for `nnx.OptimizedLSTMCell`, or another Flax cell by its own names,
-    and `nnx.Linear` or an LSTM cell.
+    """Return arrays for `nnx.OptimizedLSTMCell`, or another cell of Flax by its own
+    names, and `nnx.Linear` or an LSTM cell.
 
     cell.dense_i.kernel (F, 4U) with gates i, f, g, o, cell.dense_h.kernel (U, 4U),
-    cell.dense_h.bias (4U,); for further layers cell_2.dense_i.kernel (U, 4U) and so on;
+    cell.dense_h.bias (4U,); cell_2.dense_i.kernel (U, 4U) and so on for further layers;
     readout.kernel (U, O), readout.bias (O,), or readout.dense_i.kernel and so on. To
-    load, with numbers or one-hot symbols (B, T, F) as input:
+    load:
 
         arrays = np.load("weights.npz")
         rngs = nnx.Rngs(0)
@@ -124,8 +118,7 @@ LAYOUTS = {"keras": keras, "torch": torch, "flax": flax}
 
 
 def read_model(net: Any) -> tuple[str, Arrays]:
-    """Return the library of a model, a name of `LAYOUTS`, and its arrays, for
-    `lstm_weights`. Of anything else both are empty."""
+    """Return a model's library, a name of `LAYOUTS`, and its arrays, or both empty."""
     if isinstance(net, nnx.Module):
         return "flax", _flat("net", nnx.to_pure_dict(nnx.state(net, nnx.Param)))
     if hasattr(net, "get_weights"):
@@ -136,8 +129,7 @@ def read_model(net: Any) -> tuple[str, Arrays]:
 
 
 def lstm_weights(arrays: Arrays) -> Params:
-    """Return the weights of one layer of an LSTM with a dense read-out, the inverse of
-    `export`: from arrays in the order of Keras or PyTorch, or by Flax's names.
+    """Invert `export` for an LSTM of one layer with a dense read-out.
 
     Raises:
         ValueError: there are more arrays, or fewer.
@@ -162,8 +154,6 @@ def lstm_weights(arrays: Arrays) -> Params:
 
 
 def _lstms(model: Model, weights: Params, layout: str) -> list[tuple[np.ndarray, ...]]:
-    """Return each LSTM layer's kernel (F, 4U), recurrent (U, 4U) and bias (4U,), gates
-    i, f, g, o; F is U in all layers but the first."""
     cell = cell_class(model.cell)
     if not cell.is_lstm:
         names = " and ".join(
@@ -198,7 +188,6 @@ def _flax_lstm(
 
 
 def _flat(prefix: str, tree: Any) -> Arrays:
-    """Return the leaves of a nested dict, with keys joined by dots."""
     leaves = jax.tree.leaves_with_path({prefix: tree})
     join = partial(jax.tree_util.keystr, simple=True, separator=".")
     return {join(path): leaf for path, leaf in leaves}

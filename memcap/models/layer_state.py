@@ -1,5 +1,4 @@
-"""The state that a layer of another library hands from one step to the next, counted by
-running the layer."""
+"""The state that another library's layer hands on, counted by running the layer."""
 
 import math
 import sys
@@ -30,12 +29,8 @@ class LayerState:
 
 
 def build_layer(layer: Any, features: int, units: int) -> Any:
-    """Return an object as it is; of a class, CLASS(features, units), which if it is one
-    of Flax gets `rngs`, too.
-
-    Raises:
-        UserError: the class does not take these.
-    """
+    """Return an object as it is, or CLASS(features, units), with `rngs` for Flax. Raise
+    UserError if the class does not take these."""
     if not isinstance(layer, type):
         return layer
     rngs = {"rngs": nnx.Rngs(0)} if issubclass(layer, nnx.Module) else {}
@@ -45,16 +40,13 @@ def build_layer(layer: Any, features: int, units: int) -> Any:
 
 
 def layer_state(layer: Any, timesteps: int, features: int) -> LayerState:
-    """Count the state of one sequence.
-
-    The layer runs twice, the second time from the state that it returned, and so for
-    batches of two sizes.
+    """Count the state of one sequence, by two runs of the layer on each of two batches.
 
     Args:
-        layer: an RNN or a cell of Flax (NNX). Or what takes inputs (B, T, F), and then
-            also a state, and returns its outputs and a state: arrays in tuples, lists
-            or dicts. One of PyTorch gets tensors.
-        timesteps: of each run, T.
+        layer: an RNN or a cell of Flax (NNX), or what takes inputs (B, T, F), then also
+            a state, and returns outputs and state (arrays in tuples, lists or dicts);
+            PyTorch's get tensors.
+        timesteps: of each run, T; the second one starts from the first one's state.
         features: numbers in an input, F.
 
     Raises:
@@ -82,17 +74,8 @@ def layer_state(layer: Any, timesteps: int, features: int) -> LayerState:
 
 
 def call_layer(layer: Any, inputs: np.ndarray, state: Any = None) -> tuple[Any, Any]:
-    """Return the outputs (B, T, O) of a layer for inputs (B, T, F) and its state after
-    them.
-
-    Args:
-        layer: as for `layer_state`.
-        state: the state before the inputs, as an earlier call returned it; None: the
-            layer's own first one.
-
-    Raises:
-        UserError: the layer fails, or returns something else.
-    """
+    """Return outputs (B, T, O) and the state after them, from `state` or the layer's
+    own first one. Raise UserError as `layer_state` does."""
     with calling(f"net: given inputs {inputs.shape}, it", type(layer).__module__):
         if hasattr(layer, "state_dict"):
             with sys.modules["torch"].no_grad():
@@ -113,7 +96,6 @@ def call_layer(layer: Any, inputs: np.ndarray, state: Any = None) -> tuple[Any, 
 
 
 def _call_torch(layer: Any, inputs: np.ndarray, state: Any) -> tuple[Any, Any]:
-    """Return what a layer of PyTorch gives, the sequences first."""
     steps_first = getattr(layer, "batch_first", None) is False
     tensor = sys.modules["torch"].from_numpy(inputs)
     outputs, state = _call(
@@ -133,11 +115,7 @@ def _call(layer: Any, inputs: Any, state: Any) -> tuple[Any, Any]:
 
 
 def arrays_of(layer: Any, state: Any) -> dict[str, Any]:
-    """Return the arrays of a layer's state by name.
-
-    Raises:
-        UserError: the state holds something else.
-    """
+    """Return the arrays of a state by name; raise UserError if it has anything else."""
     leaves, _ = jax.tree.flatten_with_path(state)
     for _, leaf in leaves:
         if not hasattr(leaf, "shape"):
@@ -158,7 +136,6 @@ def arrays_of(layer: Any, state: Any) -> dict[str, Any]:
 
 
 def _stated(layer: Any) -> int | None:
-    """Return what a layer's `state_size`, a number or a method, says; None if it has none."""
     stated = getattr(layer, "state_size", None)
     if callable(stated):
         with calling("net: its state_size", type(layer).__module__):

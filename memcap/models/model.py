@@ -1,10 +1,4 @@
-"""The network's knobs, cell, width, layers and read-out, and its initialisers by name.
-Needs no JAX.
-
-Initialisers decide whether a small recurrent net trains at a long lag. A preset is a
-function of lag and length that returns the initialiser of a cell's gates
-(memcap/cells/gates.py).
-"""
+"""The network's knobs, and its initialisers by name."""
 
 from __future__ import annotations
 
@@ -25,9 +19,8 @@ Params = dict[str, Any]  # a net's weights: arrays by name, nested
 class Model:
     """Layers of a cell of some width, and how they are read out.
 
-    The first layer sees the task's inputs, each further layer the hidden states of the
-    one below it at the same step, and the read-out those of the last. `units` is the
-    width of each layer.
+    The first layer sees the task's inputs, each further one the hidden states of the
+    one below at the same step, and the read-out those of the last.
     """
 
     cell: str = knob(
@@ -65,7 +58,6 @@ class Model:
         cells.check_name(self.cell)
 
     def at_width(self, units: int) -> Model:
-        """Return the net with another number of units."""
         return replace(self, units=units)
 
     @property
@@ -76,25 +68,22 @@ class Model:
 
     @property
     def name(self) -> str:
-        """The cell, and the other knobs that differ from their defaults, except the width."""
         layers = [f"{self.layers} layers"] * (self.layers != 1)
         others = set_words(self, without=("cell", "units", "layers"))
         return ", ".join([self.cell, *layers, *others])
 
     @property
     def hidden(self) -> int:
-        """Size H of a layer's hidden state, which the next layer or the read-out sees:
-        U, unless a unit of the cell shows several numbers."""
+        """Size H of a layer's hidden state: U, unless a unit shows several numbers."""
         return self.units * cells.cell_class(self.cell).hidden_per_unit
 
 
 def cell_names(model: Model) -> tuple[str, ...]:
-    """Return the names of a network's layers, from the inputs up: cell, cell_2, ...."""
+    """Return the layers' names, from the inputs up: cell, cell_2, ...."""
     return "cell", *(f"cell_{layer}" for layer in range(2, model.layers + 1))
 
 
 def presets(lag: int, length: int) -> dict[str, cells.Init]:
-    """Return the named starts of the weights at a lag, and a length of sequences."""
     bias = math.log(lag + 1) + 1
     return {
         # usual (Jozefowicz et al., 2015); a recipe may set another bias
@@ -126,8 +115,7 @@ PRESETS = tuple(presets(1, 2))
 
 
 def preset(name: str, lag: int, length: int, bias: float | None = None) -> cells.Init:
-    """Return the initialiser of this name; `bias` overrides the forget bias of the
-    preset "forget_bias"."""
+    """Return the initialiser of this name; `bias` is for `forget_bias` only."""
     if name not in PRESETS:
         raise UserError(
             f"recipe.init={name}: no such initialiser; one of {', '.join(PRESETS)}, flax"

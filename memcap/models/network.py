@@ -1,13 +1,7 @@
-"""The network: input -> layers of a recurrent cell -> read-out, as a Flax NNX module.
+"""The network, as a Flax NNX module: input -> layers of a recurrent cell -> read-out.
 
-Layers run over time one after another: the loop (memcap/loops/) runs the first one over
-the whole sequence, and its hidden states are the inputs of the next. This equals
-running all layers at each step, because no layer sees those above it. So any loop
-serves any number of layers, and a window cuts the carry of each layer.
-
-NNX rather than linen: its cells are plain objects that can be built, read and stepped
-without `apply`, and `nnx.split` gives the pure function of a pytree of parameters that
-the training engine needs.
+A loop (memcap/loops/) runs each layer over the whole sequence, and its hidden states
+are the inputs of the next. So any loop serves any number of layers.
 """
 
 from __future__ import annotations
@@ -39,12 +33,9 @@ if TYPE_CHECKING:
 class Network(nnx.Module):
     """Input -> layers of a cell -> read-out.
 
-    Attributes:
-        cell: the first layer; further ones are cell_2, cell_3, ... (`cells` has all of them).
-
     Args:
         model: cell, units, layers and read-out.
-        features: size F of the inputs at a step; symbols enter as one-hot vectors of that size.
+        features: size F of the inputs at a step; symbols enter as one-hot vectors.
         outputs: width O of the read-out.
         rngs: keys for Flax's own initialisers.
     """
@@ -69,20 +60,16 @@ class Network(nnx.Module):
 
     @property
     def cells(self) -> list[Cell]:
-        """The layers, from the inputs up."""
         return [getattr(self, name) for name in self.names]
 
     @property
     def _stack(self) -> list[Cell]:
-        """All cells: the layers, from the inputs up, and an LSTM read-out."""
         top = [self.readout] if isinstance(self.readout, LSTM) else []
         return [*self.cells, *top]
 
     def carry(self, batch: int) -> Any:
-        """Return the state before the first step of B sequences: the carry of the cell,
-        or a tuple of those of several layers, from the inputs up; with an LSTM
-        read-out, (this, the carry of the read-out).
-        """
+        """Return the state before the first step: the cell's, or a tuple of several
+        layers'; with an LSTM read-out, (this, the read-out's)."""
         keys = nnx.Rngs(0)
         carries = [
             cell.initialize_carry((batch, cell.in_features), keys)
@@ -91,14 +78,14 @@ class Network(nnx.Module):
         return self._joined(carries)
 
     def step(self, carry: Any, inputs: StepInputs) -> tuple[Any, Float[Array, "B O"]]:
-        """Take one time step of a stream: symbols or reals -> carry, outputs."""
+        """Take one step of a stream: symbols or reals -> carry, outputs."""
         carry, _, outputs = self.step_with_hidden(carry, inputs)
         return carry, outputs
 
     def step_with_hidden(
         self, carry: Any, inputs: StepInputs
     ) -> tuple[Any, Float[Array, "B H"], Float[Array, "B O"]]:
-        """Take a step as `step` does; return carry, hidden state of the last layer, and outputs."""
+        """Take a step; return carry, last hidden state, and outputs."""
         if isinstance(self.readout, LSTM):
             cells, hidden = self._cells_step(carry[0], inputs)
             top, outputs = self.readout(carry[1], hidden)
@@ -109,8 +96,6 @@ class Network(nnx.Module):
     def _cells_step(
         self, carry: Any, inputs: StepInputs
     ) -> tuple[Any, Float[Array, "B H"]]:
-        """Take one time step of the layers without the read-out; return their carry and
-        the last one's hidden state."""
         hidden = jax.nn.one_hot(inputs, self.features) if inputs.ndim == 1 else inputs
         carries = []
         for cell, before in zip(self.cells, self.by_layer(carry), strict=True):
@@ -119,17 +104,15 @@ class Network(nnx.Module):
         return join(carries), hidden
 
     def by_layer(self, carry: Any) -> Sequence[Any]:
-        """Split the layers' carry into one for each layer: the inverse of `join`."""
+        """Split the layers' carry: the inverse of `join`."""
         return (carry,) if len(self.names) == 1 else carry
 
     def _joined(self, carries: Sequence[Any]) -> Any:
-        """Join the carries of all cells to that of the network."""
         if isinstance(self.readout, LSTM):
             return join(carries[:-1]), carries[-1]
         return join(carries)
 
     def _split(self, carry: Any) -> list[Any]:
-        """Split the network's carry into those of all cells: the inverse of `_joined`."""
         if isinstance(self.readout, LSTM):
             return [*self.by_layer(carry[0]), carry[1]]
         return list(self.by_layer(carry))
@@ -144,13 +127,13 @@ class Network(nnx.Module):
         return_sequences: bool = True,
         loop: str = "while",
     ) -> Any:
-        """Run whole sequences; arguments are named as in `flax.nnx.RNN`, and time comes first.
+        """Run whole sequences, time first; arguments are named as in `flax.nnx.RNN`.
 
         Args:
             inputs: symbols or floats.
             initial_carry: state to start from (default `carry`).
-            seq_lengths: how many of the T steps count (default all), the same for every
-                sequence; may be traced.
+            seq_lengths: how many of the T steps count (default all), in all sequences;
+                may be traced.
             return_carry: also return the carry after the last step that counts.
             return_sequences: read out at every step, or only at the last one.
             loop: name of the loop over time (memcap/loops/).
@@ -166,20 +149,18 @@ class Network(nnx.Module):
     def run(
         self, over: Pass, loop: str = "while", initial_carry: Any = None
     ) -> tuple[Any, Float[Array, "O *T B"]]:
-        """Run a pass without a read-out as `__call__` does; return the carry after its
-        last step, and the outputs, (O, T, B) or (O, B)."""
+        """Run a pass; return the carry after its last step, and the outputs."""
         below, top = self._run_below_top(over, loop, initial_carry)
         carry, outputs = top.loop(top.cell, top.carry, top.over)
         return self._joined([*below, carry]), outputs_first(outputs)
 
     def score(self, over: Pass, targets: Targets, loop: str) -> Sums:
-        """Run a pass as `run` does, and return the sums over the answers that are due."""
+        """Run a pass, and return the sums over the answers due."""
         _, top = self._run_below_top(over, loop, None)
         return top.loop.score(top.cell, top.carry, top.over, targets)
 
     def hidden(self, inputs: Inputs) -> tuple[list[Any], Float[Array, "T H B"]]:
-        """Run only the layers over all inputs; return the carry of each, and the last
-        one's hidden states."""
+        """Run only the layers; return the carry of each, and the last hidden states."""
         carries = self._split(self.carry(inputs.shape[1]))[: len(self.names)]
         over = Pass(inputs, jnp.asarray(len(inputs)))
         carries, over = self._run_layers(self.cells, carries, over, "while")
@@ -188,8 +169,7 @@ class Network(nnx.Module):
     def _run_below_top(
         self, over: Pass, loop: str, initial_carry: Any
     ) -> tuple[list[Any], _Top]:
-        """Run all cells below the top one; return their carries, and the pass that is
-        left for that."""
+        """Run all cells below the top one; return their carries, and its pass."""
         carry = initial_carry
         if carry is None:
             carry = self.carry(over.inputs.shape[1])
@@ -207,8 +187,7 @@ class Network(nnx.Module):
     def _run_layers(
         self, cells: Sequence[Cell], carries: Sequence[Any], over: Pass, loop: str
     ) -> tuple[list[Any], Pass]:
-        """Run layers over time, one after another; return their carries after the last
-        step, and the pass for the cell above them, whose inputs are their hidden states."""
+        """Run layers in turn; return their carries, and the pass above them."""
         last = []
         for cell, carry in zip(cells, carries, strict=True):
             run = self._loop(cell, loop, over.window_starts is not None)
@@ -227,8 +206,7 @@ class Network(nnx.Module):
 def forward_pass(
     task: Task, batch: Batch, length: Any = None, num_units: Any = None
 ) -> Pass:
-    """Pack what a network needs to pass over the first `length` steps of a batch (default
-    all), for `Network.run` and `Network.score`; nothing is run here."""
+    """Pack a pass over the first `length` steps of a batch (default all)."""
     length = len(batch.inputs) if length is None else length
     every = task.answers == "every"
     windows = batch.window_starts
@@ -247,5 +225,5 @@ class _Top(NamedTuple):
 
 
 def join(carries: Sequence[Any]) -> Any:
-    """Join the carries of layers: several to a tuple; that of a single layer stays as it is."""
+    """Join the carries of several layers to a tuple; that of one stays as it is."""
     return carries[0] if len(carries) == 1 else tuple(carries)
