@@ -1,8 +1,5 @@
-"""The plain columns of a row, derived from its member's config. Needs no JAX.
-
-Each knob of the network, the recipe and the evaluation is a column. memcap reads only
-the config; the columns in a file are for other readers.
-"""
+"""The plain columns of a row, derived from its member's config: one for each knob of
+the network, the recipe and the evaluation. Needs no JAX."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -161,7 +158,7 @@ def columns_of(config: Mapping[str, Any]) -> Row:
 
 def derive(configs: pl.Series) -> pl.DataFrame:
     """Return the columns of `DERIVED`, and the seed, for configs as text; nulls where
-    one is not a member's. Configs that differ only in the seed are parsed once."""
+    one is not a member's."""
     texts = pl.DataFrame({"text": configs.str.replace(SEED, "")})
     different = texts["text"].unique(maintain_order=True)
     lines = [_line(text) for text in different]

@@ -106,9 +106,8 @@ def read_file(path: Path) -> pl.DataFrame:
 
 
 def points(lines: pl.DataFrame, metric: str) -> Points:
-    """Return the curve of one member for a tracking service, given its lines and its
-    task's metric; without scores where there are none, as before a curriculum has
-    arrived."""
+    """Return the curve of one member for a tracking service, without scores where there
+    are none, as before a curriculum has arrived."""
     names = OWN_NAMES | {"train_score": f"train/{metric}", "held_out": f"eval/{metric}"}
     return {
         line["step"]: {
@@ -163,11 +162,9 @@ def add_point(points: Points, step: int, values: Mapping[str, Any]) -> None:
 
 
 def thin(points: Points, most: int = MOST_POINTS) -> Points:
-    """Return at most `most` (2 or more) of the points, evenly spread over the steps.
-
-    The first and the last are kept. The points are shared among the sets of metrics
-    that appear together, so that a frequent metric does not crowd out a rare one.
-    """
+    """Return at most `most` (2 or more) of the points, evenly spread over the steps,
+    with the first and the last. Each set of metrics that appear together gets its
+    share, so that a frequent metric does not crowd out a rare one."""
     steps = sorted(points)
     if len(steps) > most:
         groups = _groups(points)
@@ -184,8 +181,8 @@ def _groups(points: Points) -> list[list[int]]:
 
 
 def _coarse(points: Points, most: int) -> Points:
-    """Return about `most` of the points: the first of each stretch of steps, and the
-    last. Stretches are powers of two long, so that repeated thinning stays even."""
+    """Return about `most` of the points: the first of each stretch, and the last.
+    Stretches are powers of two long, so that repeated thinning stays even."""
     groups = _groups(points)
     share = max(2, most // len(groups))
     subset = {max(points)}

@@ -1,9 +1,8 @@
 """Files of a study: written whole or not at all, and on the disk before they have
 names.
 
-Tables are STEM.DIGEST.parquet; one whose bytes do not have this digest is not parsed.
-The digest does not prove who wrote it. Weights are npz files with arrays under
-KEY/path/of/array.
+Tables are STEM.DIGEST.parquet; one with another digest is not parsed. Weights are npz
+files with arrays under KEY/path/of/array.
 """
 
 import contextlib
@@ -64,8 +63,8 @@ def reading(kind: str) -> Generator[None]:
 def read_all(
     paths: Iterable[Path], read: Callable[[Path], T]
 ) -> tuple[dict[Path, T], dict[Path, BadFileError]]:
-    """Read files; return the sound ones, and the faults of the others. Leave out those
-    that their job has removed meanwhile."""
+    """Read files; return the sound ones, and the faults of the others, without those
+    that their job has removed."""
     sound = {}
     bad = {}
     for path in paths:
@@ -184,7 +183,7 @@ def _write(path: Path, fill: Callable[[IO[bytes]], Any], sync: bool) -> None:
 
 @contextlib.contextmanager
 def output_of(path: Path, mend: str = "choose another file with -o") -> Generator[None]:
-    """Turn errors in writing a file that the user asked for into a UserError."""
+    """Turn errors in writing a file of the user's into a UserError."""
     try:
         yield
     except OSError as error:

@@ -183,8 +183,8 @@ class JobProgress:
         step: int,
         loss: float | None,
     ) -> None:
-        """Record a chunk of a member's training: the steps taken before and after it,
-        equal if it was only evaluated, and the mean loss, None without steps."""
+        """Record a chunk of training: the steps taken before and after it, equal if the
+        member was only evaluated, and the mean loss."""
         now = time.monotonic()
         with self.lock:
             member = self.training.get(key)
@@ -253,11 +253,8 @@ class JobProgress:
 @contextlib.contextmanager
 def writing(progress: JobProgress, members: pl.DataFrame) -> Generator[None]:
     """Write the job's heartbeat from a thread within the context; the last one says how
-    the job ended.
-
-    If something cannot be written, training goes on without it. Files of earlier jobs
-    that this one replaces are deleted. Without a folder or members nothing is written.
-    """
+    the job ended. What cannot be written does not stop training. Files of earlier jobs
+    that this one replaces are deleted."""
     folder = progress.study.folder
     if folder is None or members.is_empty():
         yield

@@ -21,8 +21,7 @@ SCORES = {
 
 
 def over_lengths(rows: pl.DataFrame) -> pl.DataFrame:
-    """Repeat each row for each of its lengths, with the columns of `SCORES`; leave out
-    those without any."""
+    """Repeat each row for each of its lengths, with the columns of `SCORES`."""
     scored = rows.filter(pl.col("score_at_lengths").is_not_null())
     lines = []
     places = []

@@ -28,8 +28,7 @@ def name_of(task: Task, lag: int) -> str:
 
 
 def names() -> dict[str, dict[str, Any]]:
-    """Return the row of each net by its name, by task and lag; none without the
-    folder."""
+    """Return the row of each net by its name, by task and lag."""
     if not folder().exists():
         return {}
     rows = store.read(folder()).sort("task", "knobs", "lag").to_dicts()

@@ -66,8 +66,7 @@ def _of_others(table: pl.DataFrame) -> Complaints:
 
 
 def _against_members(table: pl.DataFrame) -> Complaints:
-    """Return rows that contradict their members; those that differ only in the seed are
-    looked at once."""
+    """Return rows that contradict their members."""
     kinds = table.with_columns(kind=pl.col("config").str.replace(SEED, ""))
     kind = ["kind", "metric", "parameters", "carry_numbers"]
     wrong: Complaints = {}
@@ -79,7 +78,7 @@ def _against_members(table: pl.DataFrame) -> Complaints:
 
 def _contradiction(config: Config, results: Sequence[Any]) -> str | None:
     """Say what in a config, or in a row's metric, parameters and carry numbers, is
-    wrong; None if the task, its data or the cell is not here."""
+    wrong; None if it cannot be told here."""
     try:
         member = member_of(config)
     except UserError as error:

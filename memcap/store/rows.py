@@ -1,7 +1,7 @@
 """Rows: one per member, with what was trained, how it was judged and what came of it.
 
-What trains nets and writes rows imports nothing that reads them, and what reads them
-needs no JAX (`tests/test_imports.py`).
+What trains nets and writes rows imports nothing that reads them
+(`tests/test_imports.py`).
 """
 
 from collections.abc import Sequence

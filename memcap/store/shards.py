@@ -7,11 +7,9 @@
     DIR/jobs/TOKEN.*                           heartbeat, members (heartbeat.py)
     DIR/checkpoints/TOKEN.npz                  members in training (checkpoints.py)
 
-PROGRAM has 16 hexadecimal digits, TOKEN 8 for the session, which all jobs of a command
-share, and 8 for the job. A member's key is the hash of its config and seed, so a rerun
-replaces its row. A damaged file is skipped, and a rerun trains its members again.
-
-Published studies: sweeps/GROUP/NAME.yaml, and sweeps/GROUP/NAME with rows and findings.
+PROGRAM has 16 hexadecimal digits, TOKEN 8 for the session and 8 for the job. A key is
+the hash of config and seed, so a rerun replaces its row. A damaged file is skipped, and
+a rerun trains its members again.
 """
 
 import contextlib
@@ -207,7 +205,7 @@ def is_published(place: Path) -> bool:
 
 
 def new_session() -> str:
-    """Draw the 8 hexadecimal digits with which all tokens of a command begin."""
+    """Draw the 8 digits with which all tokens of a command begin."""
     return secrets.token_hex(SESSION_DIGITS // 2)
 
 
@@ -330,8 +328,8 @@ def read(
 def read_files(
     folder: Path | list[Path], below: bool = True
 ) -> tuple[dict[Path, pl.DataFrame], dict[Path, BadFileError]]:
-    """Read all files of rows, those of `paths`; return the results in the sound ones,
-    and the errors of the bad ones. Raise UserError if the folder does not exist."""
+    """Read all files of rows; return the results in the sound ones, and the errors of
+    the bad ones. Raise UserError if the folder does not exist."""
     if isinstance(folder, list):
         return files.read_all(folder, _results)
     if not (rows_files(str(folder)) if is_published(folder) else folder.exists()):
@@ -388,11 +386,8 @@ def collect(folder: Path, strict: bool = False) -> tuple[Path, pl.DataFrame]:
 
 def remove_stale_files(folder: Path) -> None:
     """Remove what killed jobs left: unfinished files, weights and curves without rows,
-    curves of members in no training, and Hydra's empty folders.
-
-    Files younger than `files.STALE_AFTER` stay. No link is followed, and nothing is
-    removed that memcap did not name.
-    """
+    curves of members in no training, and Hydra's empty folders. Young files stay, no
+    link is followed, and nothing is removed that memcap did not name."""
     with contextlib.suppress(OSError):
         for part in PARTS:
             for path in files.stale_files(folder / part):

@@ -1,7 +1,4 @@
-"""The progress of a study, from the rows and heartbeats in its folder. Needs no JAX.
-
-Members are counted once, by key, though several jobs may share a folder.
-"""
+"""The progress of a study, from the rows and heartbeats in its folder. Needs no JAX."""
 
 import shlex
 from dataclasses import dataclass
@@ -22,7 +19,7 @@ MARKS = ("rows", "jobs", "rows.parquet")  # a folder with one of these is a stud
 
 @dataclass(frozen=True)
 class Failure:
-    """A member that could not be trained, with the reason."""
+    """A member that could not be trained."""
 
     key: str
     name: str
@@ -37,15 +34,15 @@ class Status:
         folder: the study's folder.
         done: members with rows that measure something. Among them, solved; up_to:
             right at every lag up to their own, None if not evaluated; diverged:
-            unsolved ones that diverged; by_loss: judged by their held-out loss.
-        failed: members that could not be trained, unless a job is training them again.
+            unsolved; by_loss: judged by their held-out loss.
+        failed: members that could not be trained, and are not in training again.
         running: members in training.
         waiting: members that a living job has yet to train; for a search, the most.
         left_over: members of jobs that are gone, which no other job is training.
         at_most: whether these numbers include those of a search.
         left: seconds to the end of the last living job; None if unknown.
         longest: the members in training that have trained longest.
-        jobs: heartbeats of the study's jobs, the latest last.
+        jobs: heartbeats, the latest last.
         unfinished: those of jobs that are gone, with members left to train.
         unreadable: files of rows that cannot be read.
         names: the tasks and cells of its rows.
@@ -150,8 +147,8 @@ def status(folder: Path) -> Status:
 
 
 def missing(place: Path, prefix: str = "") -> int:
-    """Count the members without a row of jobs that have not ended well, below a place;
-    of a search, the most that it may train. `prefix` begins the members' names."""
+    """Count the members without a row, of jobs that have not ended well, below a place.
+    `prefix` begins the members' names."""
     count = 0
     for folder in {path.parent.parent for path in place.rglob("jobs/*.json")}:
         heartbeats = heartbeat.read(folder).items()
