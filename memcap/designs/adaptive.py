@@ -1,15 +1,11 @@
 """The design `adaptive`: trains the members that say most about u90 per training step,
 until u90 of every lag is known to `precision`.
 
-All lags of a task, network and recipe are read by one model (`memcap.thresholds.lags`).
-Members come in rounds, chosen from the results of earlier rounds: first at lags near a
-shorter one whose u50 is known, then wherever u90 is not precise enough. Each lag gets
-`BATCH` members at a time, at the widths expected to reduce the variance of log u90 most
-per step. Nets that fail take their whole budget, so widths above the threshold are
-often worth more.
-
-A study that was killed repeats its rounds with the rows that exist. The choice depends
-only on results, so the likelihood of the model holds unchanged.
+All lags are read by one model (`memcap.thresholds.lags`). Members come in rounds: first
+at lags near a shorter one whose u50 is known, then wherever u90 is not precise enough.
+A lag gets `BATCH` of them, at the widths expected to reduce the variance of log u90
+most per step; nets that fail take their whole budget. The choice depends only on
+results, so the likelihood holds unchanged.
 
 Sources: Kontsevich & Tyler (1999) and QUEST+ (Watson, 2017), for choosing trials by
 expected information.
@@ -169,8 +165,8 @@ class LagLine(Generic[C]):
         return [self.searches[lag] for lag in self._open]
 
     def _counts(self) -> dict[int, Counts]:
-        """Return the counts of the lags with results, and always the outermost widths
-        of the shortest lag, from which the model knows how wide nets may be."""
+        """Return the counts by lag, always with the outermost widths of the shortest
+        lag, from which the model knows how wide nets may be."""
         counts = {}
         for lag, search in self.searches.items():
             tried = search.runs > 0

@@ -3,9 +3,9 @@
     axes: {task.lag: [1, 2, 4], model.units: [1, 2, 3], seed: 4}    36 members
     axes: [{...}, {...}]                                            of both grids
 
-An axis is a field with a list of values, or with a range, `1..64`. `seed: 4` means four
-seeds from the config's own on. Another task has its default knobs; another recipe has
-the values of its file, and those that the config sets on top of its own recipe.
+An axis is a field with a list of values, or a range, `1..64`; `seed: 4` means four
+seeds from the config's own on. Another task has its default knobs, another recipe the
+values of its file, and those that the config sets on top of its own.
 """
 
 import itertools
@@ -68,7 +68,7 @@ def _resolved(config: Config) -> tuple[Member, ...]:
 
 def grids_of(axes: Any, base: Config) -> Iterator[Grid]:
     """Yield the grids of axes (a grid, a list of grids, or None), each axis with its
-    values; one empty grid if there are no axes."""
+    values."""
     if axes is None or axes in ({}, []):
         yield {}
         return
@@ -168,9 +168,9 @@ def _placed(base: Config, point: Config) -> Config:
 def raced_axes(config: Config, design: str) -> list[Grid] | None:
     """Add the recipes and rates that race to the axes that name no recipe.
 
-    A config races if design=race asks for it, or if recipe=auto has no recipe for the
-    task and the axes have three widths or more. If nothing races, return None; refuse a
-    race of one recipe or rate.
+    A config races if design=race asks for it, or if recipe=auto knows none for the task
+    and there are three widths or more. Return None if nothing races; refuse a race of
+    one.
     """
     grids = list(grids_of(config["axes"], config))
     if not any(grids):
@@ -198,8 +198,8 @@ def _tasks(grid: Grid, config: Config) -> set[str]:
 
 
 def _until(grid: Grid, config: Config) -> str:
-    """Return the verdict until which all members of a grid train; "solved" if they
-    differ, and "up_to" for "anywhere" where nothing can come before what counts."""
+    """Return the verdict until which a grid trains; "solved" if members differ, and
+    "up_to" for "anywhere" where nothing can come before what counts."""
     until = (config["evaluation"] or {}).get("until")
     verdict, *others = set(grid.get("evaluation.until", [until]))
     can_begin_later = any(task_class(task)().filler for task in _tasks(grid, config))

@@ -1,19 +1,17 @@
 """The design `bisect`: finds u50 and u90 of every lag by halving the gap between widths
 that pass and widths that do not.
 
-Members that differ only in width and seed are one search. It gallops from a first guess
-until one width passes and one does not, then halves the gap. A probe asks for the
-fewest seeds that can settle its verdict. Half of the seeds of a width well below u50,
-and all of one well above u90, then tell steep curves from shallow ones; if the upper
-one does not pass, wider ones follow until two in a row do.
+A search (all widths and seeds of a task, lag and recipe) gallops from a guess until one
+width passes and one does not, then halves the gap; each probe asks for the fewest seeds
+that can settle it. A width well below u50, and one well above u90, then tell steep
+curves from shallow ones.
 
 Failures to train make counts that are not monotone; the smallest width known to pass
 still passes. The stopping rule depends only on results, so the likelihood of
 memcap.thresholds.curve holds unchanged.
 
-The first guess lies on a line through the answers of shorter lags, so a lag starts once
-u50 is known at 1 / `REACH` of it or more. A recipe goes by its own answers, and at its
-shortest lag by those of others.
+The guess lies on a line through the answers of shorter lags, so a lag starts once u50
+is known at 1 / `REACH` of it or more.
 """
 
 from collections.abc import Hashable, Iterable, Mapping
@@ -33,17 +31,14 @@ BESIDE = 0.25
 
 
 def seeds_needed(seeds: int) -> tuple[int, int]:
-    """Return how many of a width's seeds must solve for it to pass at u50, and at u90.
-
-    For u90, 7 of 8 are enough: some seeds fail at any width, and 8 of 8 would read a
-    failure to train as a lack of width.
-    """
+    """Return how many of a width's seeds must solve for it to pass at u50, and at u90:
+    there 7 of 8, as some seeds fail to train at any width."""
     return (seeds + 1) // 2, max(1, 9 * seeds // 10)
 
 
 class Search(Generic[C]):
-    """The widths and seeds of one task, lag and recipe, given all members that differ
-    only in these. It refuses fewer than 3 widths, and widths with different seeds."""
+    """All widths and seeds of one task, lag and recipe. It refuses fewer than 3 widths,
+    and widths with different seeds."""
 
     def __init__(self, members: Iterable[C]):
         by_width = grouped(

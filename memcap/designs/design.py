@@ -1,9 +1,5 @@
 """The interface of a design, which decides the training runs of a study, and their
-order.
-
-It serves the members of `memcap train` and the calls of a user's function
-(`memcap.measured`), as `Candidate`.
-"""
+order."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
@@ -99,7 +95,7 @@ class Design(ABC, Generic[C]):
 
     @property
     def usual(self) -> int | None:
-        """How many are still to end in most simulated studies, if known."""
+        """How many are still to end in most simulated studies."""
         return None
 
     @property

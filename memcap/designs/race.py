@@ -1,15 +1,11 @@
 """The design `race`: finds the recipe that trains a task at a lag, before `bisect`
 finds the units that the task takes with it.
 
-Recipes take turns at a narrow width, a few seeds each, with a small budget; those of
-one name share a turn. The first to solve half of its seeds wins. (Some recipes are
-fastest with room to spare and fail without it.) If none does, all race at a wide one:
-the worse half is dropped and the budget doubles, until one is left or passes. If none
-is beyond chance, none is dropped. They are ranked by seeds passed, then steps taken,
-then best score.
-
-Budgets count from the end of the warmup. A net with the recipe's whole budget counts
-for the search that follows.
+Recipes take turns at a narrow width, with a few seeds and a small budget; the first to
+solve half of its seeds wins, as some recipes are fast only with room to spare. If none
+does, all race at a wide one: the worse half is dropped and the budget doubles, until
+one is left or passes. Budgets count from the end of the warmup; a net with the recipe's
+whole budget counts for the search that follows.
 
 Source: Jamieson & Talwalkar (2016), for successive halving.
 """
@@ -117,7 +113,7 @@ class LagRace:
         self, ranked: list[ResolvedRecipe], best: float
     ) -> list[ResolvedRecipe]:
         """Return the recipes that go on after a round in which none passed, given those
-        of the round, the best first, and the share of the best net."""
+        of the round and the best net's share."""
         if all(_budget(recipe, self.budget) == recipe.budget for recipe in ranked):
             return ranked[:1]
         return ranked[: (len(ranked) + 1) // 2] if best > BEYOND_CHANCE else ranked
@@ -139,8 +135,8 @@ def _rank(recipe: ResolvedRecipe, outcomes: list[Outcome]) -> tuple[float, ...]:
 
 
 class Race(Design[Member]):
-    """The design `race` of one job. Its members have every competing recipe, and the
-    widths and seeds of the search that follows, for which `Bisect` has the errors."""
+    """The design `race` of one job, given members with every competing recipe. Errors
+    are those of `Bisect`."""
 
     def __init__(self, members: Iterable[Member], outcomes: Mapping[Member, Outcome]):
         by_lag = grouped(
