@@ -5,33 +5,25 @@ For one task and lag, for a seed with u units:
 
     P(solved | u) = (1 - lapse) * logistic(slope * (log2 u - mu))
 
-`lapse` is the share of seeds that no width saves; `slope` is in logits per doubling.
-u50 and u90 are the widths at which 50 % and 90 % of the other seeds solve.
-
-Counts such as 0/4 at one width and 4/4 at the next are the normal case, for which
-maximum likelihood has no answer, so thresholds are read from a posterior on a grid.
+`lapse` is the share of seeds that no width saves; u50 and u90 are the widths at which
+50 % and 90 % of the others solve. As 0/4 at one width and 4/4 at the next is the normal
+case, for which maximum likelihood has no answer, thresholds are read from a posterior.
 Priors:
 
-* The slope lies in [1, 500]: log-uniform up to 25 (10 % to 90 % within a factor of
-  1.13); beyond, the transition's width is uniform, so that curves that no design could
-  tell from a step weigh little.
+* The slope (logits per doubling) lies in [1, 500]: log-uniform up to 25, 10 % to 90 %
+  within a factor of 1.13; beyond, the transition's width is uniform.
 * mu is uniform over the tested widths and two doublings at either end.
 * The lapse lies in [0, 0.6], four parts Beta(1, 15) and one part uniform.
-* The seeds of a width may be alike because of what they share (data, a program): the
-  posterior sums over intraclass correlations (`CORRELATIONS`), which widens intervals.
+* The seeds of a width may be alike (`CORRELATIONS`), which widens intervals.
 
-Claims end with the data. A threshold is censored if its median lies outside the tested
-widths, or if the counts have no failure or no success. An end of an interval that lies
-more than a doubling beyond the tested widths is open: there only the prior decides.
-
-An estimate is the posterior's median over the curves that agree with plain counts
-(`_allowed`); ends are those of the whole posterior. 0 of 4 seeds at 46 units and 3 of 4
-at 47 and 48 give 46 < u50 <= 48, with an open lower end, as 4 seeds may fail by chance.
+A threshold is censored if its median lies outside the tested widths, or if the counts
+have no failure or no success. An end more than a doubling beyond these widths is open,
+as there only the prior decides. The median is over the curves that agree with plain
+counts (`_allowed`): 0 of 4 seeds at 46 units and 3 of 4 at 47 give 46 < u50.
 
 `pytest -s -k coverage tests/thresholds/test_curve.py` simulates how often 95 %
-intervals hold the truth: in 93 to 99 % of cases, and more if widths are as far apart as
-the transition is wide. They are not to be trusted if the lapse is above 0.6.
-`memcap.thresholds.falls` finds counts that fall with the width.
+intervals hold the truth: in 93 to 99 % of cases, and more if widths are far apart. They
+are not to be trusted if the lapse is above 0.6.
 """
 
 import math
@@ -102,12 +94,11 @@ class Threshold:
 
     censored = "no": `units` is the posterior median, [low, high] the interval.
 
-    censored = "below": the smallest width tested is enough; `units` is that width, an
-    upper bound; low is open, or 1 if no width is left between; high is beyond it if the
-    counts leave room for doubt. If that width is 1, nothing is open.
+    censored = "below": the smallest width tested, `units`, is enough; low is open, or 1
+    if no width is left between; high is beyond `units` if the counts leave room for
+    doubt.
 
-    censored = "above": not reached; `units` is the largest width tested, a lower bound;
-    low <= units; high = inf.
+    censored = "above": the largest width tested, `units`, is not enough; high = inf.
     """
 
     units: float
@@ -253,9 +244,9 @@ def beta_binomial(
     """Compute log P of `solved` of `runs` seeds in a given order, (Z, R, K): by the
     logistic's logit (`nearest` finds the row), correlation and lapse.
 
-    P(solved) of a width has a beta distribution around p = (1 - lapse) * logistic. With
-    r = correlation / (1 - correlation) the result is the product of p + i r over the
-    solved seeds and of 1 - p + j r over the failed ones, over that of 1 + k r over all.
+    With p = (1 - lapse) * logistic and r = correlation / (1 - correlation), P is the
+    product of p + i r over the solved seeds and of 1 - p + j r over the failed ones,
+    over that of 1 + k r over all.
     """
     lapse = np.array(lapses)
     logits = np.arange(-LOGIT_MOST, LOGIT_MOST + LOGIT_STEP, LOGIT_STEP)

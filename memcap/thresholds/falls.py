@@ -1,13 +1,11 @@
 """Counts that fall again with the width, because wider nets fail more often.
 
-Of all pairs of adjacent blocks of two widths or more, take the pair whose two shares of
-passes have the largest likelihood ratio against one share; alike seeds count for fewer
-(`ALIKE`). Counts fall if twice its logarithm reaches `ALARM`. Of simulated studies that
-do not fall, 4 in 1,000 were said to; of alike seeds 3 to 6 in 100 (`pytest -s -m slow
--k false_alarms tests/thresholds/test_falls.py`).
-
-If counts fall, thresholds are those of the widths before, and no width is advised. If
-they only may fall, a width is advised if it passes by its own counts, too.
+Two adjacent blocks of widths are compared by the likelihood ratio of two shares of
+passes against one; alike seeds count for fewer (`ALIKE`). Counts fall if twice its
+logarithm reaches `ALARM`: of simulated studies without a fall 4 in 1,000 do, of alike
+seeds 3 to 6 in 100 (`pytest -s -m slow -k false_alarms
+tests/thresholds/test_falls.py`). Thresholds are then those of the widths before, and no
+width is advised.
 """
 
 from dataclasses import replace
@@ -65,8 +63,7 @@ def find_fall(data: Counts, least: float = ALARM) -> Fall | None:
 
 
 def possible_fall(data: Counts) -> Fall | None:
-    """Return the fall that counts may have, for which more seeds should be trained
-    before wider nets; None if they hardly fall."""
+    """Return the fall that counts may have; None if they hardly fall."""
     return find_fall(data, DOUBT)
 
 
@@ -80,11 +77,8 @@ def before(data: Counts, fall: Fall | None) -> Counts:
 
 def width_to_take(data: Counts, share: float, units: int | None) -> int | None:
     """Return the width to take so that a share of the trainable seeds passes, at most
-    the widest one tried; `units` is the one that a rising curve gives.
-
-    None if counts fall, or if the next width tried misses the share by more than
-    `SLACK`.
-    """
+    the widest one tried; `units` is the one that a rising curve gives. None if counts
+    fall, or if the next width tried misses the share by more than `SLACK`."""
     if units is None or find_fall(data) is not None:
         return None
     last = len(data.widths) - 1
@@ -112,8 +106,8 @@ def _sums(counts: NDArray[Any], blocks: Integers) -> NDArray[Any]:
 
 
 def _deepest(data: Counts) -> tuple[Fall | None, float]:
-    """Return the two adjacent blocks of widths that differ most, the wider one failing
-    more, and twice their log likelihood ratio."""
+    """Return the two adjacent blocks that differ most, the wider one failing more, and
+    twice their log likelihood ratio."""
     blocks = _blocks(len(data.widths))
     if not blocks.size:
         return None, 0.0

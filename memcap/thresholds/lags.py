@@ -1,14 +1,13 @@
 """Thresholds of a task over all its lags, from one model for measured and unmeasured
 lags.
 
-For one lag the model is that of memcap.thresholds.curve, with mu = log2 u50. Over lags,
-mu(lag) = trend(lag) + scatter(lag). The trend never falls; over log2(lag) it is a line
-whose slope changes now and then to a neighbour in `RISES`. The scatter is independent
-from lag to lag, with a prior from adjacent lags of the delay line, as lags far apart
-cannot show it. Steepness and lapse vary around values that all lags share.
+For one lag the model is that of memcap.thresholds.curve; mu(lag) = trend(lag) +
+scatter(lag). The trend never falls: over log2(lag) it is a line whose slope changes now
+and then to a neighbour in `RISES`. The scatter is independent from lag to lag, with a
+prior from the delay line. Steepness and lapse vary around values that all lags share.
 
-Everything is summed on fixed grids. Trend and rise are the state of a Markov chain over
-the lags, with one pass forward and one back (Rabiner, 1989).
+All is summed on grids. Trend and rise are the state of a Markov chain over the lags,
+with one pass forward and one back (Rabiner, 1989).
 """
 
 from collections.abc import Iterable, Mapping
@@ -195,9 +194,8 @@ def _supported(curves: Iterable[Floats], negligible: float) -> NDArray[np.bool_]
 
 
 class _Chain:
-    """The trend over the lags, for each cell (C,) of the shared grid.
-
-    Messages have shape (B, M, C): rise, trend and cell.
+    """The trend over the lags, for each cell (C,) of the shared grid; messages have
+    shape (B, M, C): rise, trend and cell.
 
     Args:
         curves: by lag, ascending, the likelihood given mu, and D pairs of steepness and
@@ -231,9 +229,8 @@ class _Chain:
         self._backward()
 
     def _forward(self) -> Floats:
-        """Pass from the shortest lag to the longest: set `emission`, the likelihood of
-        the trend at each measured lag, (M, C), and `ahead`, the message from shorter
-        lags. Return the log evidence of each cell, (C,)."""
+        """Set `emission`, the likelihood of the trend at each measured lag, (M, C), and
+        `ahead`, the message from shorter lags; return the log evidence, (C,)."""
         self.emission = {
             lag: _scatter(curve[:, self.pair], self.scatter)
             for lag, curve in self.curves.items()
@@ -255,8 +252,7 @@ class _Chain:
         return evidence
 
     def _backward(self) -> None:
-        """Pass from the longest lag to the shortest: set `behind`, the message from
-        longer lags."""
+        """Set `behind`, the message from longer lags."""
         self.behind: dict[int, Floats32] = {}
         shape = (*self.start.shape[:2], len(self.pair))
         message = np.ones(shape, np.float32)
