@@ -1,10 +1,5 @@
-"""The threshold of one point over that of another, with its interval; and thresholds in
-other counts than units.
-
-The two posteriors are taken as independent, which they are if the studies share no
-trained member: draws of one are divided by draws of the other. If a study's widths
-leave an end of its threshold open, an end of the ratio is open, too.
-"""
+"""The threshold of one point over that of another, and thresholds in other counts than
+units. Posteriors are taken as independent: studies share no trained member."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,14 +40,12 @@ class Shift:
 
 
 def in_units(units: float) -> float:
-    """Return the width itself: the `Count` with which `shift` compares widths."""
     return units
 
 
 def count_by_units(rows: pl.DataFrame, point: Point, name: str) -> Count:
-    """Return the carry numbers or parameters of a point's whole net as a function of
-    its units, fitted to its rows: a polynomial of degree 2 at most, so three widths
-    determine it."""
+    """Return a point's carry numbers or parameters as a function of its units: a
+    polynomial of degree 2 at most, so three widths determine it."""
     sizes = of_network(rows, point.model).select("units", name).unique().sort("units")
     degree = min(2, sizes.height - 1)
     polynomial = Polynomial.fit(*sizes.to_numpy().astype(np.float64).T, deg=degree)
@@ -60,7 +53,7 @@ def count_by_units(rows: pl.DataFrame, point: Point, name: str) -> Count:
 
 
 def in_numbers(point: Point, which: str, count: Count) -> Threshold:
-    """Return a point's "u50" or "u90" in another count than units; an open end stays open."""
+    """Return a point's "u50" or "u90" in another count than units."""
     width: Threshold = getattr(point.fit, which)
     low = 0.0 if width.low == 0 else count(width.low)
     high = width.high if np.isinf(width.high) else count(width.high)
@@ -73,10 +66,9 @@ def shift(
     p: float,
     counts: tuple[Count, Count] = (in_units, in_units),
 ) -> Shift:
-    """Compare the widths at which a share `p` of the seeds that train at all solves,
-    from posteriors of two studies: the second over the first, with a 95 % interval of
-    equal tails. `counts` are to compare in place of widths, such as parameters, for each
-    study's nets."""
+    """Return the second study's width at which a share `p` of the trainable seeds
+    solves over the first's, with a 95 % interval of equal tails; in `counts`, such as
+    parameters, of each study's nets."""
     a = threshold(first, p)
     b = threshold(second, p)
     a_low, a_high = _draws(first, a, p, counts[0])
@@ -107,17 +99,15 @@ def _log2_of(count: Count, log_units: Floats) -> Floats:
 
 
 def _side(width: Threshold, post: Posterior) -> Side:
-    """Return the side on which a threshold is censored; a bound of 1, the narrowest
-    net, is none."""
+    """Return the side on which a threshold is censored; a bound of one unit is none."""
     return "no" if width.is_number(int(post.widths[0])) else width.censored
 
 
 def _draws(
     post: Posterior, width: Threshold, p: float, count: Count
 ) -> tuple[Floats, Floats]:
-    """Return equally likely values of log2 of the threshold's count, (DRAWS,), as a
-    lower and an upper bound of each, which differ where
-    `memcap.thresholds.curve.threshold` has open ends."""
+    """Return equally likely lower and upper bounds of log2 of the threshold's count,
+    (DRAWS,); they differ where ends are open."""
     log_units = post.mu + logit(p) / post.slope
     order = np.argsort(log_units, kind="stable")
     mass = np.cumsum(post.curves[order])

@@ -1,31 +1,20 @@
-"""The frontier: the units that each task needs at each lag, from the rows of trained members.
+"""The frontier: the units that each task needs at each lag, from the rows of trained
+members.
 
 It says what training reached under a verdict, a budget and a recipe, never what a
-network could hold.
+network could hold. The verdict, `at`, decides which members pass:
 
-The verdict, `at`, decides which members pass:
+* "trained": those solved at the length at which they were trained.
+* "steady": those that also pass on sequences `evaluation.stretch` times as long.
+* "up_to": those that are also right at every shorter lag.
+* "anywhere": likewise, wherever in a sequence it begins.
 
-* "trained": those that are solved at the length at which they were trained.
-* "steady": those that also pass on sequences `evaluation.stretch` times as long. It
-  applies to streams (`Task.stream`: a longer sequence asks the same at every step) and
-  members trained until steady; for others, "trained" is used.
-* "up_to": those that are also right at every shorter lag. It applies to members trained
-  until they are; for others, "steady" is used.
-* "anywhere": those that are right at every shorter lag, too, wherever in a sequence it
-  begins. It applies to members trained until they are; for others, "up_to" is used.
+Each applies to members trained until it, and "steady" to streams (`Task.stream`), too;
+for others the one above it is used.
 
-Rows of a user's own sequences with task.criterion=best have no verdict:
-`memcap.own.losses` compares their widths.
-
-The frontier takes the point of one recipe at each lag: the one with the smallest u90
-(the units at which 90 % of the seeds that train at all pass), then the smallest u50,
-then the most seeds passed. The point names its recipe and says how many competed,
-because the best of several, judged by the seeds that chose it, looks better than it is.
-
-For each task and lag, only the recipes with the most seeds compete (each counted at its
-width with the most seeds); otherwise one lucky run of another recipe would set the
-frontier. Recipes need not have the same widths, because a search chooses them for each;
-a threshold beyond a recipe's widths is censored.
+At each lag the recipe with the smallest u90, then u50, then the most passes sets the
+frontier, of those with the most seeds; otherwise one lucky run would. The point says
+how many competed, because the best of several looks better than it is.
 """
 
 import math
@@ -92,12 +81,10 @@ class Point:
 
     @cached_property
     def trained_fit(self) -> Fit:
-        """The thresholds of members that are solved at the trained length."""
         return fit_counts(self.units, self.solved_trained, self.runs, self.confidence)
 
     @cached_property
     def fit(self) -> Fit:
-        """The thresholds of members that passed."""
         if self.solved == self.solved_trained:
             return self.trained_fit
         strict = fit_counts(self.units, self.solved, self.runs, self.confidence)
@@ -105,13 +92,11 @@ class Point:
 
     @cached_property
     def counts(self) -> Counts:
-        """The counts of members that passed."""
         return counts(self.units, self.solved, self.runs)
 
     @cached_property
     def rise(self) -> Counts:
-        """The counts of passes to which `fit` is fitted, by width, before a fall: there
-        they rise."""
+        """The counts to which `fit` is fitted, those before a fall."""
         return before(self.counts, self.fit.fall)
 
     @property
@@ -122,12 +107,10 @@ class Point:
 
     @property
     def posterior(self) -> Posterior:
-        """The posterior of `fit`, for any share of the seeds."""
         return rising_posterior(self.units, self.solved, self.runs)
 
     @property
     def seconds(self) -> float:
-        """Seconds of training, all members together."""
         return sum(self.seconds_by_width)
 
     @property
@@ -140,7 +123,7 @@ class Point:
         return next((u for u, s, n in self.by_width if s >= share * n), None)
 
     def passed(self, units: int) -> tuple[int, int]:
-        """Count the seeds that passed, and all, of a width that was tried."""
+        """Count the seeds that passed, and all, of a width."""
         place = self.units.index(units)
         return self.solved[place], self.runs[place]
 
@@ -158,19 +141,17 @@ class Point:
 
     @property
     def references(self) -> "References":
-        """The widths that theory gives."""
         return references(self.task, self.lag, self.length, self.model)
 
     @property
     def measured(self) -> bool:
-        """True if u90 was measured as a number: not censored, or 1, the narrowest net.
-        (That there is a point says that the lag was measured.)"""
+        """True if u90 was measured as a number: not censored, or 1."""
         return self.fit.u90.is_number(self.units[0])
 
     @cached_property
     def trains(self) -> bool:
         """True if the recipe trains the task at all: half of the seeds pass at some
-        width, or more pass at greater widths. Otherwise the widths say nothing."""
+        width, or more pass at greater widths."""
         if self.narrowest(0.5) is not None:
             return True
         solved = np.array(self.solved)
@@ -190,9 +171,9 @@ class Point:
 
     @property
     def label(self) -> str:
-        """Name of the line in a table or figure, which has the points that were measured
-        in one way: the task, values that are not the default, and "every lag" or
-        "anywhere" if the verdict is about all lags up to its own."""
+        """Name of the line in a table or figure: the task, values that are not the
+        default, and "every lag" or "anywhere" if the verdict is about all lags up to
+        its own."""
         if self.at not in SHORTER_LAGS:
             return self._label()
         begins_anywhere = self.at == "anywhere" and self.task.filler
@@ -200,7 +181,7 @@ class Point:
 
     @property
     def subject(self) -> str:
-        """The label without these words, for a sentence that says which lags count."""
+        """The label without "every lag" or "anywhere"."""
         return self._label()
 
     def _label(self, *others: str) -> str:
@@ -209,7 +190,6 @@ class Point:
 
     @property
     def usual(self) -> bool:
-        """True if it has the task's own length, and the usual rule."""
         return self.length == self.task.length(self.lag) and not self._unusual
 
     @property
@@ -235,7 +215,6 @@ class Point:
         return [f"evaluation.{name}={value}" for name, value in values.items()]
 
     def recipe_columns(self, *names: str) -> Row:
-        """Return values of the recipe by their names in rows."""
         attributes = {"recipe": "name"}
         return {k: getattr(self.recipe, attributes.get(k, k)) for k in names}
 
@@ -256,8 +235,8 @@ class References:
 def references(
     task: Task, lag: int, length: int | None = None, model: Model = DEFAULT_MODEL
 ) -> References:
-    """Return the reference widths of a task at a lag and length (by default the task's
-    own), for a net. Hand-set weights are known only for one layer."""
+    """Return the reference widths of a task at a lag and length. Hand-set weights are
+    known only for one layer."""
     facts = task.facts(lag, task.length(lag) if length is None else length)
     carry = cell_facts(model.cell, task.features)
     by_hand = carry.is_lstm and model.layers == 1
@@ -280,7 +259,8 @@ def references(
 
 
 def label(task: Task, model: Model = DEFAULT_MODEL, *others: str) -> str:
-    """Return the task's name, and in brackets its knobs, the net's values as set, and `others`."""
+    """Return the task's name, and in brackets its knobs, the net's values as set, and
+    `others`."""
     words = [*set_words(task), *model.words, *others]
     return task.name + (f" ({', '.join(words)})" if words else "")
 
@@ -309,8 +289,7 @@ def counts_text(point: Point) -> str:
 
 
 def columns(point: Point) -> Row:
-    """Return a point as one flat row for a table or JSON; `u50` and `u90` are those of
-    the verdict `at`."""
+    """Return a point as one flat row; `u50` and `u90` are those of the verdict `at`."""
     fit = point.fit
     theory = point.references
     return {
@@ -357,12 +336,12 @@ def frontier(
     confidence: float = 0.95,
 ) -> list[Point]:
     """Return the best recipe's point for each `Point.place`, by label, lag and length.
-    No diverged member passes.
 
     Args:
-        rows: trained members, as `memcap.store.read` returns them.
+        rows: trained members, as `memcap.store.read` returns them; diverged ones do not
+            pass.
         at: the verdict that counts.
-        budget: leave out recipes with more training steps than this; None: leave out none.
+        budget: leave out recipes with more training steps than this; None: none.
         confidence: level of the intervals.
     """
     return best_recipes(fit_all_recipes(rows, at, budget, confidence))
@@ -374,8 +353,7 @@ def fit_all_recipes(
     budget: int | None = None,
     confidence: float = 0.95,
 ) -> list[Point]:
-    """Return a point per place and recipe, for `frontier` to choose from: its
-    arguments, its order."""
+    """Return a point per place and recipe, for `frontier` to choose from."""
     rows = without_failed(rows).filter(~IS_BY_LOSS)
     if budget is not None:
         rows = rows.filter(pl.col("budget") <= budget)
@@ -410,7 +388,6 @@ def best_recipes(points: Iterable[Point]) -> list[Point]:
 
 
 def _winner(points: list[Point]) -> Point:
-    """Return the point of the best recipe that competes at one place."""
     seeds = max(p.seeds for p in points)
     rivals = [p for p in points if p.seeds == seeds]
     # One seed that passed shows that a width is enough, whichever recipe trained it.
@@ -421,15 +398,14 @@ def _winner(points: list[Point]) -> Point:
 
 
 def _rank(point: Point) -> tuple[float, ...]:
-    """Return a key that sorts by u90, then u50 (infinite if unreached), then by seeds passed."""
+    """Return a key that sorts by u90, then u50 (infinite if unreached), then passes."""
     thresholds = (point.fit.u90, point.fit.u50)
     units = [math.inf if t.censored == "above" else t.units for t in thresholds]
     return *units, -sum(point.solved)
 
 
 def _verdict(at: At, task: Task, until: str) -> At:
-    """Return the strictest verdict, no stricter than `at`, that applies to members
-    trained until `until`."""
+    """Return the strictest verdict, up to `at`, that applies to members trained so."""
     if until in SHORTER_LAGS and AT.index(at) <= AT.index(until):
         return cast(At, until)
     if at != "trained" and (task.stream or until == "steady"):
@@ -470,19 +446,16 @@ def _point(row: Row, at: At, confidence: float) -> Point:
 
 
 def next_to(numbers: Collection[float], number: float) -> tuple[Any, ...]:
-    """Return the numbers next to another one, of those given: the greatest smaller one,
-    if there is one, and the least greater one."""
+    """Return the greatest smaller number, if there is one, and the least greater
+    one."""
     smaller = sorted(k for k in numbers if k < number)
     greater = sorted(k for k in numbers if k > number)
     return (*smaller[-1:], *greater[:1])
 
 
 def longer_point(points: Iterable[Point], lag: int) -> Point | None:
-    """Return the point whose recipe an unmeasured lag takes; None if there are no points.
-
-    A recipe that trains a lag trains shorter ones, too. So it is the point of the next
-    longer lag, or of the longest one if all are shorter.
-    """
+    """Return the point whose recipe an unmeasured lag takes: of the next longer lag, as
+    a recipe that trains a lag trains shorter ones, or else of the longest."""
     points = sorted(points, key=lambda p: p.lag)
     longest = points[-1] if points else None
     return next((p for p in points if p.lag >= lag), longest)

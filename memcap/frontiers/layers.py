@@ -1,5 +1,4 @@
-"""Layers: the state and the parameters that nets with one layer and with several need
-at the same lags."""
+"""The state and the parameters that nets with one layer and with several need."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -58,9 +57,8 @@ def _times(first: Shape, second: Shape, name: str) -> Shift:
 
 
 def least(nets: Sequence[Shape], name: str) -> tuple[Shape | None, bool]:
-    """Find the net of one task and lag that needs the fewest carry numbers, or
-    parameters, by estimate; None if no threshold was reached. Also tell whether it
-    surely is: no interval of another net's ratio to it includes 1."""
+    """Find the net that needs the fewest carry numbers or parameters, by estimate, and
+    tell whether it surely is: no interval of another net's ratio to it includes 1."""
     reached = [net for net in nets if net.point.fit.u90.censored != "above"]
     if not reached:
         return None, False
@@ -70,12 +68,10 @@ def least(nets: Sequence[Shape], name: str) -> tuple[Shape | None, bool]:
 
 
 def layers(net: Shape) -> str:
-    """Say how many layers a net has."""
     return plural(net.point.model.layers, "layer")
 
 
 def sentence(nets: Sequence[Shape]) -> str:
-    """Say which shape needs the least at one task and lag."""
     parts = []
     for name, word in COUNTS.items():
         best, sure = least(nets, name)

@@ -1,4 +1,4 @@
-"""Points of a frontier in words: thresholds, widths, falls, and what would close an interval."""
+"""Points of a frontier in words."""
 
 import math
 from collections.abc import Callable
@@ -23,7 +23,7 @@ def interval_text(width: Threshold, write: Callable[[float], str] = number) -> s
 
 
 def enough_words(width: Threshold) -> str:
-    """Say how many units are enough, with an interval: "1 unit is enough (at most 4)"."""
+    """Say how many units are enough: "1 unit is enough (at most 4)"."""
     units = number(width.units)
     said = f"{units} unit{' is' if units == '1' else 's are'}"
     if width.censored == "above":
@@ -36,7 +36,6 @@ def enough_words(width: Threshold) -> str:
 
 
 def widths_words(first: int, last: int) -> str:
-    """Write a range of widths."""
     if first == last:
         return str(first)
     return f"{first} {'or' if last == first + 1 else 'to'} {last}"
@@ -51,7 +50,7 @@ def fall_words(fall: Fall, which: str = "wider nets") -> str:
 
 
 def scores_words(point: Point) -> str:
-    """Say what nets of each width scored at last, and what else could compare the widths."""
+    """Say what nets of each width scored, and what else could compare the widths."""
     scores = zip(point.units, point.final_by_width, strict=True)
     texts = [f"{units}:{number(score) or 'diverged'}" for units, score in scores]
     words = f"median {point.task.metric} at the end, by units: {' '.join(texts)}"
@@ -61,8 +60,8 @@ def scores_words(point: Point) -> str:
 
 
 def seeds_to_close(point: Point) -> str | None:
-    """Say which seeds to train to close the open ends of the intervals of u50 and u90;
-    None: no end is open."""
+    """Say which seeds to train to close open ends of the intervals of u50 and u90; None
+    if there are none."""
     units = point.units
     u50 = point.fit.u50
     u90 = point.fit.u90
