@@ -1,44 +1,33 @@
-"""The vocabulary of sweeps/GROUP/NAME/findings.py, which says what was found in a study.
+"""The vocabulary of sweeps/GROUP/NAME/findings.py, which says what was found in a
+study.
 
-A study is sweeps/GROUP/NAME.yaml, which `memcap train sweeps=GROUP/NAME` trains, and
-beside it the folder sweeps/GROUP/NAME with
+Beside sweeps/GROUP/NAME.yaml, which a study trains, the folder sweeps/GROUP/NAME has
 
-* rows.parquet, once they are published, and the study's figures; other_seeds.parquet, if
-  it was trained again with other seeds;
-* README.md, a page on what was found;
+* rows.parquet, figures, README.md, and other_seeds.parquet if there are other seeds;
 * findings.py, with
-    * `TABLES`, which maps the names of blocks of pages to functions that make them from
-      the study's rows (memcap/findings/tables.py); and, if the study redraws a paper,
-    * a docstring: its first line is the question, which `memcap reproduce --list`
-      prints; the rest is the paper's protocol, and how ours differs;
-    * `PAPER`, a `Paper`: source, cost, a function that makes a table of our rows, and
-      claims, each with the paper's number and a function that judges the table;
-    * `draw(rows)`, as in a figure's file (memcap/figures/), which draws the paper's
-      figure from our rows;
-* of a paper, which lies in sweeps/papers, by_eye.csv, if numbers were read by eye from
-  its figures (`by_eye`), and what `memcap reproduce NAME --rows --resample -o
-  sweeps/papers/NAME` writes: figure.png, figure.csv, verdicts.csv, resampled.csv.
-  NAME_full.yaml may have the paper's own sizes (`--full`).
+    * `TABLES`, which maps names of blocks of pages to functions that make them from
+      the study's rows (memcap/findings/tables.py); and, if it redraws a paper,
+    * a docstring: the question, then the paper's protocol, and how ours differs;
+    * `PAPER`, a `Paper`: source, cost, and claims, each with the paper's number and a
+      function that judges our rows;
+    * `draw(rows)`, as in a figure's file (memcap/figures/);
+* of a paper, by_eye.csv, if numbers were read by eye, and what `memcap reproduce NAME
+  --rows --resample -o sweeps/papers/NAME` writes. NAME_full.yaml may have the paper's
+  own sizes (`--full`).
 
-The words of a findings.py, from memcap/findings/claims.py and from this file:
+Its words are in memcap/findings/claims.py and here:
 
-* `having(task="parity", units=(2, 4))` keeps the rows whose columns have these values;
+* `having(task="parity", units=(2, 4))` keeps the rows with these values;
 * `pick(nets, "solved", "cell", names)` gives the column `solved` as a list per cell;
 * `each(groups, words, test)` is a `Finding`: the claim holds if the test is true for
-  the numbers of each group. `words` is the text about a group, in which `{name}` is its
-  name, and `{nets.mean}`, `{nets.most}` and so on are statistics of its numbers;
+  each group. In `words`, `{name}` is the group's name, and `{nets.mean}`,
+  `{nets.most}` and so on are statistics of its numbers;
 * `at_least(0.9)`, `at_most(0.1)`, `share_of(0.5)` are tests; `all_of` joins findings;
-* `Claim.within` names columns: to say how sure a claim is, outcomes of nets are
-  shuffled at random, but only among nets that are equal in these columns.
+* `Claim.within` names columns: outcomes are shuffled, to say how sure a claim is, only
+  among nets that are equal in these.
 
-A findings.py imports the standard library, NumPy, SciPy, polars, Matplotlib, what
-memcap has for everybody (`memcap`, memcap.tasks, memcap.cells, memcap.figures), and
-memcap.findings. Judges call memcap/findings/claims.py, and figures call
-memcap/findings/marks.py.
-
-A paper outside the package has the name `module:name`: `memcap reproduce
-my_papers:hello --config-dir my_conf` takes my_papers/hello.py, a file like findings.py,
-and the study my_conf/sweeps/hello.yaml.
+It imports the standard library, NumPy, SciPy, polars, Matplotlib, `memcap`, its tasks,
+cells and figures, and memcap.findings.
 """
 
 import ast
@@ -105,7 +94,6 @@ class Finding(NamedTuple):
 
     @property
     def verdict(self) -> ClaimStatus:
-        """The verdict in words."""
         if self.holds is None:
             return "not reached" if self.ours else "not measured"
         return "holds" if self.holds else "does not hold"
@@ -117,8 +105,8 @@ NOT_MEASURED = Finding("", None)
 class Effect(NamedTuple):
     """An effect that a claim denies, of the least size that the rows would show.
 
-    Shuffles cannot make such a claim fail: where nothing has an effect, it is true. So
-    it states its power instead: rows into which the effect was put must deny it.
+    Where nothing has an effect, shuffles cannot make such a claim fail; rows into which
+    the effect was put must.
     """
 
     size: str  # in words, as "18 units in place of 16 after 50 steps"
@@ -129,10 +117,9 @@ class Effect(NamedTuple):
 class Claim:
     """A claim of a paper, or one of ours about its experiment.
 
-    Rows must be able to deny it: if outcomes are shuffled over the conditions that it
-    compares, a claim that holds must fail in 95 % of the shuffles. A claim that
-    something has no effect must instead fail in 95 % of the draws of seeds from rows
-    with that effect (memcap/findings/resample.py; tests/findings/test_resample.py).
+    A claim that holds must fail in 95 % of shuffles of the outcomes over the conditions
+    that it compares; one of no effect, in 95 % of draws of seeds from rows with that
+    effect (memcap/findings/resample.py).
     """
 
     text: str  # the claim, in one line
@@ -157,7 +144,7 @@ class Claim:
 
     @property
     def expected(self) -> bool | None:
-        """Return whether the claim should hold in the published rows; None if it is not
+        """Whether the claim should hold in the published rows; None if it is not
         reached."""
         return not self.why if self.reached else None
 
@@ -183,7 +170,6 @@ class Paper:
     table: Callable[[pl.DataFrame], pl.DataFrame] = pl.DataFrame.clone
 
     def findings(self, rows: pl.DataFrame) -> list[Finding]:
-        """Judge each claim on rows of trained members."""
         data = self.table(rows)
         return [
             found if claim.reached else found._replace(holds=found.holds or None)
@@ -205,7 +191,8 @@ class Reproduction(Protocol):
 
 @cache
 def papers() -> dict[str, str]:
-    """Return the question of each paper that memcap redraws, by name; none is imported."""
+    """Return the question of each paper that memcap redraws, by name; none is
+    imported."""
     sources = {
         name: (folder(name) / "findings.py").read_text("utf-8") for name in names()
     }
@@ -227,8 +214,8 @@ def by_eye(study: str) -> pl.DataFrame:
 
 
 def find(name: str) -> Reproduction:
-    """Import the paper of this name, or `module:name` for a paper outside memcap; raise
-    UserError if there is none, or if it lacks a part."""
+    """Import a paper, by name or `module:name`; raise UserError if there is none, or if
+    it lacks a part."""
     if plugins.is_import_path(name):
         paper = plugins.import_object(name, "paper")
     elif name in papers():
@@ -250,8 +237,8 @@ def find(name: str) -> Reproduction:
 
 
 def tally(name: str) -> dict[Whose, tuple[int, int]]:
-    """Return by `Claim.whose` how many claims hold in the published rows of a paper of
-    the package, and how many hold or do not."""
+    """Return by `Claim.whose` how many claims hold in a paper's published rows, and how
+    many hold or do not."""
     path = folder(name) / "verdicts.csv"
     if not path.is_file():
         return dict.fromkeys(WHOSE, (0, 0))
@@ -283,8 +270,8 @@ def totals() -> dict[Whose, tuple[int, int]]:
 
 
 def strict_count() -> str:
-    """Say how many papers were read, how many of their own claims were judged here, and
-    how many of these hold, here and on other seeds."""
+    """Say how many papers were read, and how many of their own claims were judged and
+    hold."""
     read = [name for name in papers() if find(name).PAPER.read == "paper"]
     claims = [claim for name in read for claim in find(name).PAPER.claims]
     own = [claim for claim in claims if claim.whose == "paper"]
@@ -299,9 +286,8 @@ def strict_count() -> str:
 
 
 def judged_again(name: str) -> dict[str, dict[str, str]]:
-    """Return the lines of a paper's claims on other seeds, by claim, if it was judged on
-    them: other_seeds.csv, the verdicts.csv that `memcap reproduce NAME --rows
-    sweeps/papers/NAME/other_seeds.parquet` writes."""
+    """Return the lines of other_seeds.csv, the verdicts of `memcap reproduce NAME
+    --rows sweeps/papers/NAME/other_seeds.parquet`, by claim."""
     path = folder(name) / "other_seeds.csv"
     if not path.is_file():
         return {}
@@ -319,8 +305,7 @@ def _on_other_seeds(claims: Sequence[Claim]) -> str:
 
 
 def post_hoc_count() -> str:
-    """Say how many of the claims that hold have a rule that was changed after the rows
-    were seen, and how many hold on other seeds, too."""
+    """Say how many claims that hold have a rule changed after the rows were seen."""
     claims = [claim for name in papers() for claim in find(name).PAPER.claims]
     held = [claim for claim in claims if claim.expected]
     late = [claim for claim in held if claim.post_hoc]
@@ -332,8 +317,7 @@ def post_hoc_count() -> str:
 
 
 def judge_claims(paper: Paper, rows: pl.DataFrame) -> pl.DataFrame:
-    """Judge each claim on rows of trained members; return a line with the paper's
-    number, ours, the verdict, and whether it is the one of `Claim.expected`."""
+    """Judge each claim on rows of trained members; return a line for each."""
     return pl.DataFrame(
         [
             {

@@ -1,9 +1,5 @@
-"""Helpers that judge a claim by the numbers of our nets, as a `Finding`.
-
-Most claims are one call of `each`, which tests groups of nets, or of `compare`, which
-tests pairs of groups. Both take a template for the words, and a test such as
-`at_least`; `all_of` joins findings. If a group has no nets, the claim is not measured.
-"""
+"""Helpers that judge a claim by the numbers of our nets, as a `Finding`: `each` tests
+groups of nets, `compare` pairs of groups. Without nets a claim is not measured."""
 
 import json
 import math
@@ -44,20 +40,19 @@ class Numbers(tuple[float, ...]):
 
 
 def knob(name: str, kind: Any = pl.String) -> pl.Expr:
-    """Return a column, of this name and dtype, of a knob of each row's task; null if
-    the task lacks it."""
+    """Return a column of a knob of each row's task; null if the task lacks it."""
     return pl.col("knobs").str.json_path_match(f"$.{name}").cast(kind).alias(name)
 
 
 def having(**values: Any) -> pl.Expr:
-    """Return a mask of the rows whose columns, or knobs of their task, match: each
-    argument is a value, a collection of allowed values, or None for null."""
+    """Return a mask of the rows whose columns, or knobs of their task, match: a value,
+    a collection of allowed values, or None for null."""
     return pl.all_horizontal(_has(name, value) for name, value in values.items())
 
 
 def first_of(column: str, **conditions: pl.Expr | bool) -> pl.Expr:
-    """Return a column with the name of the first condition that a row meets, null where
-    it meets none."""
+    """Return a column with the name of the first condition that a row meets, else
+    null."""
     names = [
         pl.when(condition).then(pl.lit(name)) for name, condition in conditions.items()
     ]
@@ -66,15 +61,15 @@ def first_of(column: str, **conditions: pl.Expr | bool) -> pl.Expr:
 
 def over_seeds(score: str) -> list[pl.Expr]:
     """Return aggregates of the seeds' final scores: `least`, `greatest`, `seeds`, and
-    the median as a column `score`."""
+    the median as `score`."""
     final = pl.col("final")
     extremes = final.min().alias("least"), final.max().alias("greatest")
     return [final.median().alias(score), *extremes, pl.len().alias("seeds")]
 
 
 def group(data: pl.DataFrame, column: str, name: str) -> dict[str, list[float]]:
-    """Group a column's values, in the order of the data, by the fields of `name`, a
-    template of the groups' names: "lag {lag}, {units} units"."""
+    """Group a column's values by the fields of `name`, a template: "lag {lag}, {units}
+    units"."""
     by = [field for _, field, _, _ in Formatter().parse(name) if field]
     parts = data.group_by(by, maintain_order=True)
     return {
@@ -87,7 +82,7 @@ def pick(
     data: pl.DataFrame, column: str, key: str, names: Iterable[Any]
 ) -> dict[str, list[float]]:
     """Return the values of `column` where `key` has each of `names`, by that value, or
-    by its name if `names` maps values to names; an empty list if no net has it."""
+    by its name if `names` is a mapping; an empty list if no net has it."""
     words = names if isinstance(names, Mapping) else {value: value for value in names}
     return {
         name: data.filter(pl.col(key) == value)[column].to_list()
@@ -106,7 +101,7 @@ def each(
     """Test each group of nets; the claim holds where all pass.
 
     Args:
-        groups: the numbers of each group, or its only number, by the group's name in words.
+        groups: the numbers of each group, or its only number, by name.
         words: a template for a group, with `name` and `nets`, a `Numbers`.
         holds: the test of a group.
         start: the beginning of the finding's words.
@@ -134,8 +129,7 @@ def compare(
     """Test each pair of groups of nets; the claim holds where all pass.
 
     Args:
-        pairs: two groups of numbers, or two numbers, by the pair's name in words; None
-            for a missing one.
+        pairs: two groups of numbers, or two numbers, by name; None for a missing one.
         words: a template for a pair, with `name`, `a` and `b`.
         holds: the test of a pair.
         start, join: as in `each`.
@@ -148,35 +142,31 @@ def compare(
 
 
 def all_of(*findings: Finding, join: str = "; ") -> Finding:
-    """Join findings that must all hold; the result is not measured if one of them is not."""
+    """Join findings that must all hold; not measured if one of them is not."""
     if any(finding.holds is None for finding in findings):
         return NOT_MEASURED
     return Finding(join.join(f.ours for f in findings), all(f.holds for f in findings))
 
 
 def at_least(limit: float) -> Test:
-    """Return a test that no number is below the limit."""
     return lambda numbers: min(numbers) >= limit
 
 
 def at_most(limit: float) -> Test:
-    """Return a test that no number is above the limit."""
     return lambda numbers: max(numbers) <= limit
 
 
 def below(limit: float) -> Test:
-    """Return a test that all numbers are below the limit."""
     return lambda numbers: max(numbers) < limit
 
 
 def within(least: float, most: float) -> Test:
-    """Return a test that all numbers lie between the two, inclusive."""
     return lambda numbers: least <= min(numbers) and max(numbers) <= most
 
 
 def is_lower(high: Sequence[float], low: Sequence[float]) -> bool:
     """Test by ranks (Mann and Whitney, one-sided, at 0.05) that the second group's
-    numbers are the lower ones; infinite numbers count as the highest."""
+    numbers are the lower ones."""
     return bool(stats.mannwhitneyu(low, high, alternative="less").pvalue <= LEVEL)
 
 
@@ -188,8 +178,8 @@ def share_of(least: float, holds: Callable[[float], bool] = bool) -> Test:
 def least_widths(
     data: pl.DataFrame, by: str | Sequence[str], enough: pl.Expr, width: str = "units"
 ) -> dict[Any, float]:
-    """Map each group, in the order of the data, to its least width at which `enough` is
-    true, else infinity; the groups are tuples if `by` has several columns."""
+    """Map each group to its least width at which `enough` is true, else infinity;
+    groups are tuples if `by` has several columns."""
     least = pl.col(width).filter(enough).min().alias("_least")
     table = data.group_by(by, maintain_order=True).agg(least)
     keys = table[by].to_list() if isinstance(by, str) else table.select(by).rows()
@@ -221,7 +211,8 @@ def _is_missing(side: Any) -> bool:
 
 
 def _numbers(side: Any, *, alone: bool = False) -> Any:
-    """Return the numbers of a group; a single number as it is, or, if `alone`, as a group."""
+    """Return the numbers of a group; a single number as it is, or, if `alone`, as a
+    group."""
     if isinstance(side, list | tuple | pl.Series):
         return Numbers(side)
     return Numbers([side]) if alone else side

@@ -1,5 +1,4 @@
-"""Drawing helpers for papers' figures: nets in colour, references in grey, ticks,
-legends, captions."""
+"""Drawing helpers for papers' figures: nets in colour, references in grey."""
 
 import textwrap
 from collections.abc import Iterable
@@ -15,28 +14,27 @@ from memcap.figures.style import colour_and_marker, seeds, write_below
 
 
 def panels(size: tuple[float, float], *shape: int, **grid: Any) -> tuple[Figure, Any]:
-    """Return a figure of this size in inches, and the axes that `Figure.subplots` makes."""
+    """Return a figure of this size in inches, and the axes that `Figure.subplots`
+    makes."""
     picture = Figure(figsize=size)
     return picture, picture.subplots(*shape, **grid)
 
 
 def look(k: int, **more: Any) -> dict[str, Any]:
-    """Return colour, marker and size of line number `k` for `plot` and `errorbar`, and
-    `more` arguments."""
+    """Return colour, marker and size of line number `k` for `plot` and `errorbar`."""
     colour, marker = colour_and_marker(k)
     return {"color": colour, "marker": marker, "ms": 5} | more
 
 
 def dots(k: int, **more: Any) -> dict[str, Any]:
-    """Return colour, marker and size of group number `k` for `scatter`, and `more` arguments."""
+    """Return colour, marker and size of group number `k` for `scatter`."""
     colour, marker = colour_and_marker(k)
     return {"color": colour, "marker": marker, "s": 22} | more
 
 
 def with_bars(axes: Axes, data: pl.DataFrame, x: str, y: str, **shape: Any) -> None:
-    """Draw a line through medians `y` at places `x`, with bars to `least` and
-    `greatest` of `over_seeds`. `shape` is what `look` returns; `beside` multiplies all
-    `x`, so that bars do not overlap."""
+    """Draw a line through medians `y`, with bars to `least` and `greatest`. `shape` is
+    what `look` returns; `beside` multiplies all `x`, so that bars do not overlap."""
     bars = [
         (data[y] - data["least"]).to_numpy(),
         (data["greatest"] - data[y]).to_numpy(),
@@ -52,8 +50,7 @@ def share_bars(
     nets: Iterable[int],
     colour: str,
 ) -> None:
-    """Draw the 95 % interval of each share, `passed` of `nets`, at places of the
-    horizontal axis."""
+    """Draw the 95 % interval of each share, `passed` of `nets`."""
     for x, k, n in zip(places, passed, nets, strict=True):
         axes.plot([x, x], wilson(k, n), color=colour, lw=1, alpha=0.5, label="_bar")
 
@@ -67,8 +64,8 @@ def with_nets(
     label: str,
     beside: float = 1,
 ) -> None:
-    """Draw a line through the medians of `y` at each `x`, and a mark for each net, both
-    of the k-th look; `beside` multiplies all `x`, so that marks do not overlap."""
+    """Draw a line through the medians of `y` at each `x`, and a mark for each net;
+    `beside` multiplies all `x`, so that marks do not overlap."""
     medians = nets.group_by(x).agg(pl.col(y).median()).sort(x)
     line = look(k, ms=4, lw=1.1, label=label)
     axes.plot(medians[x] * beside, medians[y], **line)
@@ -87,14 +84,13 @@ def theirs(axes: Axes, x: Any, y: Any, **shape: Any) -> None:
 
 
 def number_x(axes: Axes, values: Iterable[float], form: str = "g") -> None:
-    """Put ticks with numbers at these places of the horizontal axis, and remove all others."""
+    """Put ticks with numbers at these places of the horizontal axis only."""
     ticks = sorted(set(values))
     axes.set_xticks(ticks, [format(tick, form) for tick in ticks])
     axes.set_xticks([], minor=True)
 
 
 def legend(axes: Axes, **place: Any) -> None:
-    """Draw a legend without a frame, in a small font."""
     axes.legend(**{"frameon": False, "fontsize": 8} | place)
 
 
@@ -106,8 +102,8 @@ def finish(
     width: int,
     **margins: float,
 ) -> Drawn:
-    """Write the caption and the seeds of all rows below the panels, in lines of `width`
-    characters; return the picture with the numbers drawn. `margins` are those of
+    """Write the caption and the seeds below the panels, in lines of `width` characters;
+    return the picture with the numbers drawn. `margins` are those of
     `subplots_adjust`."""
     write_below(picture, textwrap.fill(f"{caption} {seeds(rows)}", width))
     picture.subplots_adjust(**margins)
@@ -115,5 +111,4 @@ def finish(
 
 
 def greatest(data: pl.DataFrame, column: str) -> int:
-    """Return the greatest number of a column; 0 if there is none."""
     return max(data[column].drop_nulls().to_list(), default=0)

@@ -1,14 +1,9 @@
-"""Tests of verdicts, which judge claims again on outcomes that are shuffled, or drawn
-anew over the seeds.
+"""Tests of verdicts, by claims judged again on outcomes that are shuffled, or drawn
+anew.
 
-A shuffle permutes outcomes among nets that are equal in everything that the claim does
-not compare (`Claim.within`). If what it compares did not matter, the claim would hold
-as often. A bootstrap gives each net an outcome drawn with replacement from its own
-condition, as if other seeds had been trained. A shuffle of which the claim is not measured
-does not deny it, and is left out.
-
-A claim of no effect (`Claim.denies`) is also judged on bootstraps of rows into which the
-effect was put.
+A shuffle permutes outcomes among nets that are equal in all that the claim does not
+compare (`Claim.within`). A bootstrap draws each net's outcome from its own condition,
+as if other seeds had been trained; for a claim of no effect, from rows with the effect.
 """
 
 import statistics
@@ -50,8 +45,8 @@ Draw = Callable[[pl.DataFrame, Groups, np.random.Generator], pl.DataFrame]
 
 
 def groups(rows: pl.DataFrame, within: Sequence[str]) -> list[np.ndarray]:
-    """Return groups of row numbers: rows are equal in these columns, or knobs of their
-    task, and in the metric."""
+    """Return groups of row numbers that are equal in the metric and in these columns,
+    or knobs of their task."""
     keys = [
         pl.col(name) if name in SCHEMA else knob(name) for name in ("metric", *within)
     ]
@@ -77,11 +72,12 @@ def draw_seeds(
 
 
 def give_narrower(rows: pl.DataFrame, steps: int = 1, **where: Any) -> pl.DataFrame:
-    """Give nets the outcomes of narrower ones, as if the task asked for more units there.
+    """Give nets the outcomes of narrower ones, as if the task asked for more units
+    there.
 
     Args:
         rows: rows of a study.
-        steps: how many widths narrower, of those that were tried; the narrowest at most.
+        steps: how many of the widths tried narrower; the narrowest at most.
         where: which nets, as in `having`.
     """
     own = rows.with_row_index("place").filter(having(**where))
@@ -96,13 +92,12 @@ def give_narrower(rows: pl.DataFrame, steps: int = 1, **where: Any) -> pl.DataFr
 
 
 def resample(paper: Paper, rows: pl.DataFrame, number: int = NUMBER) -> pl.DataFrame:
-    """Judge each claim on so many shuffles of the outcomes, and bootstraps over the seeds.
+    """Judge each claim on shuffles of the outcomes, and bootstraps over the seeds.
 
     Returns:
-        A line per claim: `within`; the share of shuffles in which it holds, null if it
-            does not hold in the rows; the share of bootstraps that give the rows'
-            verdict; and of a claim of no effect that holds, the effect, and the share
-            of bootstraps with the effect that deny it.
+        A line per claim, with the shares of shuffles in which it holds (null if it does
+            not hold in the rows), of bootstraps that give the rows' verdict, and of
+            bootstraps with the effect that deny a claim of no effect.
     """
     conditions = [name for name in DERIVED if name in rows.columns]
     seeds = groups(rows, conditions)
@@ -130,8 +125,7 @@ def resample(paper: Paper, rows: pl.DataFrame, number: int = NUMBER) -> pl.DataF
 
 
 def find_chance(table: pl.DataFrame) -> pl.Series:
-    """Return the claims of a table of `resample` that hold by chance, or for want of
-    power."""
+    """Return the claims that hold by chance, or for want of power."""
     blind = pl.col("seen").fill_null(0) < 1 - BY_CHANCE
     return table.filter(pl.col("shuffled") > BY_CHANCE, blind)["claim"]
 
@@ -153,7 +147,7 @@ def _holds(
     paper: Paper, claim: Claim, rows: pl.DataFrame, within: Sequence[str], number: int
 ) -> float:
     """Return the share of shuffles in which a claim holds, of those that it can judge;
-    1 if it can judge none."""
+    1 if none."""
     draws = _draws(shuffle, rows, groups(rows, within), number)
     measured = [holds for holds in _verdicts(paper, claim, draws) if holds is not None]
     return statistics.fmean(measured) if measured else 1.0

@@ -1,4 +1,5 @@
-"""Tables and sentences of a page, made from published rows: what several studies share."""
+"""Tables and sentences of a page, made from published rows: what several studies
+share."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -85,13 +86,12 @@ LINE = 110  # characters of a line of a page
 
 
 def table(head: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
-    """Return a Markdown table."""
     cells = [head, ["---"] * len(head), *lines]
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in cells)
 
 
 def filled(text: str) -> str:
-    """Break a paragraph into lines of the width that the pages have."""
+    """Break a paragraph into lines of the pages' width."""
     return fill(text, LINE)
 
 
@@ -105,7 +105,6 @@ def span(values: pl.Series, digits: int = 1) -> str:
 
 @cache
 def rows_of(study: str) -> pl.DataFrame:
-    """Return the published rows of a study."""
     return store.read(tables()[study])
 
 
@@ -117,25 +116,21 @@ def atlas_rows() -> pl.DataFrame:
 
 @cache
 def points_of(*studies: str) -> Sequence[Point]:
-    """Return the frontier of studies together."""
     return frontier(pl.concat(map(rows_of, studies)))
 
 
 @cache
 def recipes_of(study: str) -> Sequence[Point]:
-    """Return the points of every recipe of a study."""
     return fit_all_recipes(rows_of(study))
 
 
 def point(label: str, lag: int, *studies: str) -> Point:
-    """Return a point of studies; by default of the atlas, and of delay lines by Muon
-    and GGT."""
+    """Return a point of studies; by default of the atlas, and of muon and ggt."""
     points = points_of(*(studies or (ATLAS, "muon", "ggt")))
     return next(p for p in points if (p.label, p.lag) == (label, lag))
 
 
 def width(threshold: Threshold) -> str:
-    """Return units with their interval."""
     sign = {"no": "", "below": "<= ", "above": "> "}[threshold.censored]
     low = f"{threshold.low:.1f}" if threshold.low > 0 else "open"
     high = f"{threshold.high:.1f}" if math.isfinite(threshold.high) else "open"
@@ -143,7 +138,6 @@ def width(threshold: Threshold) -> str:
 
 
 def u90(point: Point) -> str:
-    """Return the units that 90 % of the seeds need, without an interval."""
     threshold = point.fit.u90
     if threshold.censored == "above":
         return f"> {threshold.units:.0f}"
@@ -151,12 +145,11 @@ def u90(point: Point) -> str:
 
 
 def task_label(task: str, knobs: str) -> str:
-    """Name the task of a row, with its knobs."""
     return label(task_of_row(task, knobs))
 
 
 def marks(points: Iterable[Point]) -> str:
-    """Tabulate points beside what theory says, a line for each task and lag."""
+    """Tabulate points beside what theory says."""
     lines = []
     for p in points:
         theory = p.references
@@ -194,13 +187,8 @@ def passes(rows: pl.DataFrame, *by: str | pl.Expr) -> pl.DataFrame:
 
 
 def counts(study: str, *by: str, **where: Any) -> pl.DataFrame:
-    """Count the nets of a study that passed, and all of them.
-
-    Args:
-        study: its name.
-        by: columns; `what` is the task with its knobs.
-        where: what rows to count have in a column.
-    """
+    """Count the nets of a study that passed, and all of them, by columns, of which
+    `what` is the task with its knobs; only rows with the values `where`."""
     rows = rows_of(study)
     tasks = rows.select("task", "knobs").unique()
     labels = [task_label(task, knobs) for task, knobs in tasks.iter_rows()]
@@ -212,7 +200,6 @@ def counts(study: str, *by: str, **where: Any) -> pl.DataFrame:
 
 
 def passed(counts: pl.DataFrame) -> str:
-    """Say how many nets of a table of counts passed."""
     return f"{counts['passed'].sum()} of {counts['nets'].sum()}"
 
 

@@ -1,5 +1,4 @@
-"""The scores of copying for a net that knows which symbols came, and how often, but
-nothing of their order.
+"""The scores of copying for a net that knows which symbols came, but not their order.
 
 Nets stay on this plateau for long: with ten symbols of eight kinds its accuracy is
 0.302, where a net without memory has 0.125, and its loss 1.660 nats instead of 2.079.
@@ -13,14 +12,15 @@ from functools import cache
 
 @cache
 def accuracy(items: int, symbols: int) -> float:
-    """Return the best accuracy: that of answering the most frequent symbol at every place."""
+    """Return the best accuracy: that of answering the most frequent symbol
+    everywhere."""
     return sum(share * max(counts) / items for counts, share in _counts(items, symbols))
 
 
 @cache
 def nats(items: int, symbols: int) -> float:
-    """Return the least cross entropy of a symbol: that of giving each symbol its share
-    of the places."""
+    """Return the least cross entropy of a symbol: that of giving each symbol its
+    share."""
     return sum(
         share * _entropy(counts, items) for counts, share in _counts(items, symbols)
     )
@@ -31,8 +31,8 @@ def _entropy(counts: tuple[int, ...], items: int) -> float:
 
 
 def _counts(items: int, symbols: int) -> Iterator[tuple[tuple[int, ...], float]]:
-    """Yield the counts of a sequence's symbols, in descending order, with the share of
-    sequences that have them."""
+    """Yield descending counts of a sequence's symbols, with their share of
+    sequences."""
     for counts in _partitions(items, symbols, items):
         names = math.factorial(symbols)
         for alike in (*Counter(counts).values(), symbols - len(counts)):
