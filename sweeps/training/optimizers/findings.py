@@ -20,8 +20,6 @@ from .picture import of_rows
 OPTIMIZERS = ("adam", "muon", "soap", "ggt")  # in the order of columns
 IN_ORDER = pl.col("optimizer").cast(pl.Enum(OPTIMIZERS))
 PLACE = pl.concat_str("lag", "units", separator=" ")
-ADAM = ("adam 0.02", "adam 0.02, 24,000 steps")  # by the rate of its recipe
-
 
 NEAR_THRESHOLDS = ("8 5", "12 7", "20 10", "20 12")  # lags and units
 
