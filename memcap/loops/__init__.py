@@ -37,7 +37,7 @@ GENERAL = ("auto", "reproducible")
 
 
 class Choice(NamedTuple):
-    """A program's loop: its name, and whether members run side by side."""
+    """A program's loop by name, and whether members run side by side."""
 
     loop: str
     side_by_side: bool
@@ -45,20 +45,19 @@ class Choice(NamedTuple):
 
 @cache
 def loops() -> list[Loop]:
-    """Return the loops of this folder, those of the highest rank first."""
+    """Return the loops of this folder, highest rank first."""
     modules = plugins.modules(__name__)
     loops = [module.LOOP for module in modules if hasattr(module, "LOOP")]
     return sorted(loops, key=lambda loop: (-loop.rank, loop.name))
 
 
 def names() -> list[str]:
-    """Return the values of `engine.loop`, except for loops of your own."""
     return [*GENERAL, *sorted({loop.name for loop in loops()})]
 
 
 @cache
 def _outside(name: str) -> Loop:
-    """Import a loop of your own, MODULE:OBJECT."""
+    """Import a user's own loop, MODULE:OBJECT."""
     loop = plugins.import_object(name, "engine.loop")
     if isinstance(loop, type) and issubclass(loop, Loop):
         loop = loop()
@@ -71,8 +70,7 @@ def _outside(name: str) -> Loop:
 
 
 def _named(name: str) -> list[Loop]:
-    """Return the loops of this name, those of the highest rank first; raise UserError
-    if there is none."""
+    """Return the loops of this name, highest rank first, or raise UserError."""
     if plugins.is_import_path(name):
         return [_outside(name)]
     matches = [loop for loop in loops() if loop.name == name]
@@ -83,11 +81,9 @@ def _named(name: str) -> list[Loop]:
 
 
 def resolve(name: str, request: Request) -> Loop:
-    """Return the first available loop of this name that serves the request, or of its
-    fallback; for auto and reproducible, the loop of the highest rank that they may
-    choose. Refuse a name that no loop has, and a named loop that does not know a knob
-    of the request.
-    """
+    """Return the highest-ranked available loop of this name, or of its fallback,
+    that serves the request; raise UserError if a named loop does not know one of
+    its knobs."""
     if name in GENERAL:
         candidates = [
             loop
@@ -112,20 +108,18 @@ def resolve(name: str, request: Request) -> Loop:
 
 
 def _unknown_knob(loop: Loop, request: Request) -> str | None:
-    """Return a knob that the loop does not serve, as NAME=VALUE; None if it serves all."""
+    """Return a knob that the loop does not serve, as NAME=VALUE."""
     if loop.serves is None or not request.knobs:
         return None
     return unknown_knob(loop.serves, **request.knobs)
 
 
 def choose(name: str, request: Request) -> Choice:
-    """Choose the loop of a program; raise UserError if there is none of this name."""
     loop = resolve(name, request)
     return Choice(loop.name, loop.side_by_side(request.platform))
 
 
 def _is_here(loop: Loop) -> bool:
-    """Return whether a loop can run; print a note if it cannot."""
     why = loop.missing()
     if why is not None:
         warn_once(
@@ -135,15 +129,16 @@ def _is_here(loop: Loop) -> bool:
 
 
 def check_name(name: str) -> None:
-    """Raise UserError if there is no loop of this name."""
     if name not in GENERAL:
         _named(name)
 
 
 def check(name: str) -> None:
-    """Refuse a named loop that cannot run in this process, before anything trains. If
-    several share the name, one that can run is enough: XLA trains the members of the
-    others."""
+    """Raise UserError if a named loop cannot run in this process.
+
+    If several share the name, one that can run is enough: XLA trains the members of the
+    others.
+    """
     if name in GENERAL:
         return
     reasons = []
@@ -159,14 +154,16 @@ def check(name: str) -> None:
 
 
 def version(name: str, requests: Iterable[Request]) -> str:
-    """Return the `Loop.version` of the loops of a name that serve these requests."""
+    """Return the `Loop.version` of all loops that serve these requests."""
     versions = [resolve(name, request).version() for request in requests]
     return "+".join(dict.fromkeys(versions))
 
 
 def row_columns(name: str, side_by_side: bool) -> dict[str, str]:
-    """Return the columns of a row that say which loop ran its member. Older rows have
-    batching, scan and kernel in place of `loop`."""
+    """Return the columns of a row that say which loop ran its member.
+
+    Older rows have batching, scan and kernel in place of `loop`.
+    """
     scan = "scan" if side_by_side else "loop"
     return {
         "loop": name,
@@ -177,5 +174,4 @@ def row_columns(name: str, side_by_side: bool) -> dict[str, str]:
 
 
 def padding_cost(name: str) -> float | None:
-    """Return the loop's `seconds_per_padded_weight`."""
     return _named(name)[0].seconds_per_padded_weight

@@ -1,15 +1,8 @@
-"""A parallel scan over time, for cells whose units do not see each other's past: h' = a
-h + b, elementwise.
+"""A parallel scan over time for cells with h' = a h + b, elementwise
+(`jax.lax.associative_scan`; Blelloch, 1990).
 
-Such a recurrence is associative, so a machine with many lanes finds all T states in
-about 2 log2 T passes over the buffer (`jax.lax.associative_scan`; Blelloch, 1990)
-instead of T steps that wait for each other.
-
-States are computed directly, not as logarithms. minGRU's authors sum over time in log
-space (Heinsen, 2023), as their sums divide each state by the product of all earlier
-decays, which float32 cannot hold; and logarithms allow positive states only. The
-associative scan multiplies decays and never divides by them: if a product underflows to
-0, the state was forgotten.
+States are computed directly, not in log space as by minGRU's authors (Heinsen, 2023):
+nothing is divided by a product of decays, and states may be negative.
 """
 
 from __future__ import annotations
@@ -33,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def _joined(first: Any, second: Any) -> Any:
-    """Join two stretches of time, one after the other: h' = a h + b."""
+    """Join two consecutive stretches of time."""
     a, b = first
     c, d = second
     return a * c, c * b + d
@@ -47,14 +40,14 @@ def diagonal_scan(
     carry: Inexact[Array, "B U"],
     factor: Inexact[Array, " T"],
 ) -> Inexact[Array, "T B U"]:
-    """Return all states h[t] = decay[t] * h[t - 1] + added[t], by a parallel scan over time.
+    """Return all states h[t] = decay[t] * h[t - 1] + added[t].
 
     Args:
-        reset: whether the state is set to zero where `factor` is 0; otherwise only its
-            gradient is cut there.
-        decay: real or complex; `added` has the same dtype.
+        reset: whether the state itself is set to zero where `factor` is 0, rather than
+            only its gradient.
+        decay: real or complex, like `added`.
         carry: h[-1].
-        factor: the pass's `carry_factor`, in that dtype; all ones for one window.
+        factor: the pass's `carry_factor`, in the same dtype; ones for one window.
     """
     through = decay * factor[:, None, None] if reset else decay
     added = jnp.concatenate([added[:1] + through[:1] * carry, added[1:]], 0)
@@ -69,8 +62,7 @@ def _fwd(
 
 
 def _bwd(reset: bool, residuals: Any, d_states: jax.Array) -> tuple[Any, ...]:
-    """Run the recurrence backwards. Through a reset or a cut state no gradient flows
-    into the past."""
+    """Run the recurrence backwards; no gradient passes a reset or cut state."""
     decay, carry, factor, states = residuals
     factor = factor[:, None, None]
     through = decay * factor
@@ -87,20 +79,18 @@ diagonal_scan.defvjp(_fwd, _bwd)
 
 
 class Associative(MaskedScan):
-    """Diagonal cells (memcap/cells/diagonal.py), members side by side: on accelerators."""
+    """Diagonal cells (memcap/cells/diagonal.py), side by side, on accelerators."""
 
     name = "associative"
     rank = 1
 
     def refuses(self, request: Request) -> str | None:
-        """Refuse cells with a step of their own."""
         cell = request.cell
         if issubclass(cell, DiagonalCell) and cell.__call__ is DiagonalCell.__call__:
             return None
         return "the cell's step is not h' = a h + b of the input alone"
 
     def run(self, cell: Cell, carry: Any, over: Pass) -> CarryAndOutputs:
-        """Run as `Loop.run` does, by a parallel scan."""
         cell = cast(DiagonalCell, cell)
         factor = over.carry_factor
         inputs = over.vectors(cell.in_features)

@@ -1,12 +1,8 @@
-"""The interface of a loop over time.
+"""The interface of a loop over time: runs a cell over a sequence, with exact gradients.
 
-A loop runs a cell over the steps of a sequence, with exact gradients. It is a file of
-this folder with an object `LOOP`, or a class or object of your own:
-`engine.loop=my_loops:Fast`. Read memcap/loops/plain.py first; CONTRIBUTING.md shows how
-to write your own.
-
-A net of several layers calls the loop once per layer, on the hidden states of the layer below
-(memcap/models/network.py), so every loop serves any number of layers.
+A loop is a file of this folder with an object `LOOP`, or a class or object of your own,
+`engine.loop=my_loops:Fast` (CONTRIBUTING.md has an example). Read memcap/loops/plain.py
+first. A net of several layers calls it once per layer.
 """
 
 from __future__ import annotations
@@ -65,27 +61,25 @@ class Pass:
 
     @property
     def carry_factor(self) -> Float[Array, " T"] | None:
-        """Factors for the carry's gradient: 0 at the first step of a window, 1
-        elsewhere; None: one window. With `reset_carry` they multiply the carry itself,
-        too."""
+        """Factors (T,) of the carry's gradient, and with `reset_carry` of the carry
+        itself: 0 at the first step of a window, 1 elsewhere. None for one window."""
         if self.window_starts is None:
             return None
         return jnp.where(self.window_starts, 0.0, 1.0)
 
     def vectors(self, features: int) -> Float[Array, "T B F"]:
-        """Return the inputs as vectors: symbols become one-hot."""
+        """Return the inputs as vectors, symbols as one-hot ones."""
         if self.inputs.ndim == 3:
             return self.inputs
         return jax.nn.one_hot(self.inputs, features)
 
     def core(self, inputs: Any) -> Pass:
-        """Return a pass over these inputs with only the fields that a hand-written
-        gradient uses; XLA would carry the others through the whole program."""
+        """Return a pass with only the fields that a hand-written gradient uses; XLA
+        would carry the others through the whole program."""
         return Pass(inputs, self.length, None, self.reset_carry, self.return_sequences)
 
     def cotangent(self, d_inputs: Any) -> Pass:
-        """Return the cotangent of a `core`: `d_inputs` for its inputs, and None for the
-        other fields."""
+        """Return the cotangent of a `core`."""
         return replace(self, inputs=d_inputs, length=None)
 
 
@@ -128,22 +122,19 @@ class Loop:
     seconds_per_padded_weight: float | None = None
 
     def refuses(self, request: Request) -> str | None:
-        """Return why the loop cannot serve a request, as a clause; None if it can."""
+        """Return why the loop cannot serve a request, a clause, or None if it can."""
         return None
 
     def missing(self) -> str | None:
-        """Return why the loop cannot run in this process, such as a missing compiler;
-        None if it can."""
+        """Return why the loop cannot run in this process, or None if it can."""
         return None
 
     def side_by_side(self, platform: str) -> bool:
-        """Return whether members of a program run under `vmap`; otherwise they run one
-        after another."""
+        """Return whether members run under `vmap`, rather than one after another."""
         return platform != "cpu" if self.under_vmap is None else self.under_vmap
 
     def version(self) -> str:
-        """Return the version of its arithmetic; a half-trained member continues only
-        with the same one."""
+        """Return the version of its arithmetic; a checkpoint needs the same one."""
         return self.name
 
     def run(self, cell: Cell, carry: Carry, over: Pass) -> CarryAndOutputs:
@@ -152,8 +143,8 @@ class Loop:
         Args:
             cell: `cell(carry, inputs)` maps inputs (B, F) to the next carry and the
                 hidden state (B, H).
-            carry: the state before the first step, as `cell.initialize_carry` lays it
-                out, batch first. It may be learned, so it needs a gradient, too.
+            carry: the state before the first step, batch first, as from
+                `cell.initialize_carry`. It may be learned, so it needs a gradient.
             over: the pass; with a read-out only if the loop `fuses_readout`.
 
         Returns:
@@ -175,21 +166,19 @@ class Loop:
         return carry, outputs + readout.bias[:, None]
 
     def score(self, cell: Cell, carry: Carry, over: Pass, targets: Targets) -> Sums:
-        """Run a cell over a pass and score it, with an exact gradient. A loop may do
-        both at once."""
+        """Run a cell over a pass and score it, with an exact gradient."""
         _, outputs = self(cell, carry, over)
         return loss_and_score_sums(outputs_first(outputs), targets)
 
 
 def outputs_first(outputs: Float[Array, "*T O B"]) -> Float[Array, "O *T B"]:
-    """Move the axis of outputs to the front, where `loss_and_score_sums` wants it."""
+    """Move the axis of outputs to the front, as for `loss_and_score_sums`."""
     return jnp.swapaxes(outputs, 0, 1) if outputs.ndim == 3 else outputs
 
 
 def read(
     hidden: Float[Array, "*T H B"], kernel: Float[Array, "H O"]
 ) -> Float[Array, "*T O B"]:
-    """Apply a read-out's kernel to hidden states."""
     if hidden.ndim == 2:
         return kernel.T @ hidden
     steps, units, batch = hidden.shape
@@ -208,11 +197,11 @@ def run_feature_major(
 
     Args:
         over_time: (weights, carry of (U, B) arrays, pass) -> (carry, outputs). Outputs
-            may be None if they are the hidden state of the carry, its last array.
+            may be None if they are the last array of the carry, h.
         weights: kernel (F, G), recurrent (U, G), bias (G,) of the cell.
         carry, over: as for `Loop.run`.
-        fuses: whether `over_time` can apply the read-out's kernel, which it then gets
-            as the last weight.
+        fuses: whether `over_time` applies the read-out's kernel, given as the last
+            weight.
     """
     dtype = weights[0].dtype
     if over.inputs.ndim == 3:
@@ -232,20 +221,17 @@ def run_feature_major(
 
 
 def read_row(buffer: jax.Array, t: jax.Array) -> jax.Array:
-    """Return row t of a buffer whose first axis is time."""
     return lax.dynamic_index_in_dim(buffer, t, 0, keepdims=False)
 
 
 def write_row(buffer: jax.Array, value: jax.Array, t: jax.Array) -> jax.Array:
-    """Return the buffer with row t replaced."""
     return lax.dynamic_update_index_in_dim(buffer, value, t, 0)
 
 
 def zero_unless(valid: Any, row: jax.Array) -> jax.Array:
-    """Return the row if its step is `valid`, else zeros; a Python True returns it as it is."""
+    """Return the row, or zeros where `valid` is an array that is false."""
     return row if valid is True else jnp.where(valid, row, jnp.zeros_like(row))
 
 
 def select(condition: jax.Array, new: Any, old: Any) -> Any:
-    """Return the leaves of `new` where the condition holds, else those of `old`."""
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)

@@ -1,12 +1,8 @@
-"""A C source as a library of this process: compiled at first use by the system's `cc`
-for this processor.
+"""A C source as a library of this process, compiled at first use by the system's `cc`.
 
-The library lies in memcap's cache folder, under a name that changes with the source,
-the headers beside it, the compiler, what the compiler knows of the processor, and XLA's
-header: a home folder shared by unlike machines holds one for each kind. Beside it lies
-the digest of the library that was tested; one with another digest, or none, is made and
-tested again. Nothing is needed at install. Without a compiler the library comes from
-the wheel, if the wheel has it (hatch_build.py); without either, only speed is lost.
+It lies in the cache folder, beside its digest once tested; its name changes with
+source, headers, compiler and processor. Without a compiler the wheel's is taken
+(hatch_build.py).
 """
 
 import ctypes
@@ -37,12 +33,12 @@ CPU_INFO = Path("/proc/cpuinfo")
 
 
 class LibraryError(RuntimeError):
-    """Raised if this machine cannot have the library; says why, in words that follow "as"."""
+    """This machine cannot have the library; the message follows "as"."""
 
 
 @dataclass(frozen=True)
 class Library:
-    """A library in this process: its file, the digest of its bytes, and what ctypes loaded."""
+    """A library in this process: its file, the digest of its bytes, and its handle."""
 
     path: Path
     digest: str
@@ -50,36 +46,29 @@ class Library:
 
     @property
     def name(self) -> str:
-        """The library's name, unique to its bytes."""
         return f"{self.path.stem}-{self.digest[:8]}"
 
     def target(self, call: str) -> str:
-        """Return XLA's name of a function, which keeps executables in its cache to this
-        very library."""
+        """Return XLA's name of a function, unique to this library."""
         return f"{call}_{self.name}"
 
     @property
     def tested(self) -> bool:
-        """True if a library of these bytes has passed its test on this kind of machine."""
         return _tested(self.path) == self.digest
 
     def passed(self) -> None:
-        """Record that it has passed its test."""
         cache.write(self.path.with_suffix(".tested"), self.digest.encode())
 
 
 def load(source: Path, calls: Sequence[str] = ()) -> Library:
-    """Load a source's library from the cache, after compiling it there if needed, or
-    load the wheel's.
+    """Load a source's library from the cache or the wheel, or compile it.
 
     Args:
-        source: a C file; the files that it includes lie beside it or are XLA's.
-        calls: its functions that XLA will call, each a handler of XLA's foreign functions.
+        source: a C file, beside the files that it includes.
+        calls: its functions that are handlers of XLA's foreign function interface.
 
     Raises:
-        LibraryError: no compiler, or one that fails, and nothing in the wheel; a cache
-            folder that can't be written; a library that can't be loaded, or lacks a
-            function.
+        LibraryError: there is no library, or it cannot be written or loaded.
     """
     try:
         try:
@@ -106,7 +95,7 @@ def load(source: Path, calls: Sequence[str] = ()) -> Library:
 
 
 def prebuilt(stem: str) -> Path | None:
-    """Return the wheel's library for this processor; None: it has none."""
+    """Return the wheel's library for this processor, if it has one."""
     try:
         lines = CPU_INFO.read_text().splitlines()
     except OSError:
@@ -131,7 +120,7 @@ def _compiled(source: Path) -> Path:
 
 
 def _cached(stem: str, parts: list[bytes], make: Callable[[Path], Any]) -> Path:
-    """Return the library that `make` writes from these parts, unless the cache has it, tested."""
+    """Return the cached tested library of these parts, or what `make` writes."""
     key = hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
     path = cache.folder() / "native" / f"{stem}-{key}.so"
     theirs = any(map(cache.not_ours, (path, path.with_suffix(".tested"))))
@@ -149,9 +138,10 @@ def _cached(stem: str, parts: list[bytes], make: Callable[[Path], Any]) -> Path:
 def missing(
     library: Callable[[], Library], right: Callable[[], bool], what: str
 ) -> str | None:
-    """Say why this process cannot use the library that `library` loads; None: it can.
-    One that is new here is tested first, by `right`; `what` names what it should
-    compute, such as "an LSTM"."""
+    """Return why this process cannot use a library, or None if it can.
+
+    A new one is first tested by `right`; `what` names what it computes ("an LSTM").
+    """
     if jax.default_backend() != "cpu":
         return "it is for CPUs"
     try:
@@ -168,7 +158,6 @@ def missing(
 
 
 def _run(command: Sequence[str]) -> bytes:
-    """Run a command and return what it prints; raise LibraryError if it isn't there, or fails."""
     compiler = f"`{command[0]}`"
     try:
         return subprocess.run(
@@ -191,7 +180,6 @@ def _digest(path: Path) -> str:
 
 
 def _tested(path: Path) -> str:
-    """Return the digest of the library that passed its test; empty if none did."""
     try:
         return path.with_suffix(".tested").read_text()
     except (OSError, UnicodeDecodeError):

@@ -1,8 +1,7 @@
-"""The terms of the chunkwise loop (chunkwise.py): each step of a matrix cell as an
-update of a matrix.
+"""The terms of the chunkwise loop: each step of a matrix cell as an update of a matrix.
 
-A cell takes part by its class: `terms.register(MyCell)`, and also `hidden` and
-`state_of` if its state is more than the matrix.
+A cell takes part by `terms.register(MyCell)`, and by `hidden` and `state_of` if its
+state is more than the matrix.
 """
 
 from __future__ import annotations
@@ -27,12 +26,11 @@ if TYPE_CHECKING:
 
 
 class Terms(NamedTuple):
-    """Effect of T steps on a matrix, S[t] = diag(exp(log_decay[t])) S[t - 1] + key[t]
-    value[t]^T, and what they read from it, S[t]^T query[t].
+    """T steps of a matrix, S[t] = diag(exp(log_decay[t])) S[t - 1] + key[t] value[t]^T,
+    and what they read, S[t]^T query[t].
 
-    By the delta rule a value replaces what the key has, in part: value[t] becomes
-    strength[t] (value[t] - S^T key[t]), S being the matrix after the decay. A step may
-    have several writes, one after another, each with its own decay.
+    By the delta rule value[t] becomes strength[t] (value[t] - S^T key[t]), S being the
+    matrix after the decay. A step may have several writes in turn, each with its decay.
     """
 
     matrix: Float[Array, "B K V"]  # S before the first step
@@ -48,7 +46,6 @@ class Terms(NamedTuple):
 
     @property
     def writes(self) -> int:
-        """Writes per step."""
         return len(self.key) // len(self.query)
 
 
@@ -59,14 +56,16 @@ def terms(
     shifted: Float[Array, "T B F2"],
     resets: Bool[Array, " T"] | None,
 ) -> Terms:
-    """Return the terms of T steps of a cell whose class is registered, from a state
-    without the last input. `shifted` is each step's input, and the previous one; before
-    `resets` the state is set to zero. The loop itself sets S and the last input."""
+    """Return the terms of T steps of a registered cell; `state` lacks the last input.
+
+    `shifted` is each step's input and the previous one; the state is zero before
+    `resets`. The loop itself sets S and the last input.
+    """
     raise NotImplementedError(f"{type(cell).__name__} has no terms")
 
 
 def owner_of(cell: type[nnx.RNNCellBase]) -> type | None:
-    """Return the registered class of a cell; None: it has none."""
+    """Return the registered class of a cell, if any."""
     return next((each for each in cell.__mro__[:-1] if each in terms.registry), None)
 
 
@@ -82,14 +81,14 @@ def hidden(
 def state_of(
     cell: Any, matrix: Float[Array, "B K V"], scale: Float[Array, " B"] | None
 ) -> Any:
-    """Return the state, without the last input, given S and the rest of it."""
+    """Return the state without the last input, given S and the rest of it."""
     return matrix
 
 
 def by_key(
     log_decay: Float[Array, "T B *D"], shifted: Float[Array, "T B F2"]
 ) -> Float[Array, "T B D"]:
-    """Return a decay with its last axis, of one number or of those of a key."""
+    """Return a decay with its last axis, of size 1 or the key's."""
     return log_decay if log_decay.ndim == shifted.ndim else log_decay[..., None]
 
 
@@ -124,8 +123,6 @@ def _(cell: DeltaNet, state: Any, shifted: Any, resets: Any) -> Terms:
 
 @terms.register
 def _(cell: DeltaProduct, state: Any, shifted: Any, resets: Any) -> Terms:
-    """Return a step's writes one after another."""
-
     def in_turn(writes: list[Float[Array, "T B ..."]]) -> Float[Array, "W B ..."]:
         return jnp.stack(writes, 1).reshape(-1, *writes[0].shape[1:])
 
@@ -143,8 +140,7 @@ def _(cell: DeltaProduct, state: Any, shifted: Any, resets: Any) -> Terms:
 
 @terms.register
 def _(cell: MLSTM, state: Any, shifted: Any, resets: Any) -> Terms:
-    """Return C and n as one matrix, as n is what C would be for the value 1; m is
-    computed before them."""
+    """Return C and n as one matrix: n is what C would be for the value 1."""
     matrix, total, start = state
     write, keep = cell.gates_of(shifted)
     log_keep = jax.nn.log_sigmoid(keep)
@@ -169,7 +165,7 @@ def _(cell: MLSTM, state: Any, shifted: Any, resets: Any) -> Terms:
 
 @hidden.register
 def _(cell: MLSTM, read: Any, scale: Any) -> jax.Array:
-    """Return what `MLSTM.show` does: the last number that is read is n^T q, and `scale` is m."""
+    """Return the hidden state; the last number read is n^T q, and `scale` is m."""
     factor = jnp.exp(jnp.minimum(scale, 0))[..., None]
     return divided(factor * read[..., :-1], factor * jnp.abs(read[..., -1:]), scale)
 
@@ -185,8 +181,7 @@ def running_stabilizer(
     start: Float[Array, " B"],
     resets: Bool[Array, " T"] | None,
 ) -> Float[Array, "T B"]:
-    """Return m after each step, m' = max(log f + m, log i), by a parallel scan: a
-    stretch of steps takes m to max(m + a, b)."""
+    """Return m after each step, m' = max(log f + m, log i), by a parallel scan."""
 
     def joined(first: Any, second: Any) -> Any:
         a, b = first

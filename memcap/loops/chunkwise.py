@@ -1,36 +1,28 @@
 """Chunks of steps, one after another, for cells whose matrix decays and is added to, S'
 = diag(a) S + k v^T, or follows the delta rule, S' = a S + b k (v - a S^T k)^T.
 
-Within a chunk no step waits for another: what is read after step t is a sum over the
-chunk's own writes and over the matrix that entered it,
+Within a chunk no step waits for another. With d[t, s] the product of the decays after
+s, up to t:
 
-    S[t]^T q[t] = (d[t, -1] q[t])^T S[-1] + sum over s <= t of ((d[t, s] q[t])^T k[s]) v[s],
+    S[t]^T q[t] = (d[t, -1] q[t])^T S[-1] + sum over s <= t of ((d[t, s] q[t])^T k[s]) v[s]
 
-d[t, s] being the product of the decays after s, up to t: a few products of matrices.
 Source: Yang et al. (2024), "Gated linear attention transformers", section 4; Dao & Gu
-(2024), "Transformers are SSMs", section 6. As there, the logarithms between s and t are
-added up for each pair: a difference of two sums from the chunk's start would lose
-digits where much was forgotten. The stabiliser of mLSTM is computed before its matrix,
-by a parallel scan of maxima (chunk_terms.py).
+(2024), "Transformers are SSMs", section 6. As there, logarithms are added up for each
+pair of s and t: a difference of two sums from the chunk's start would lose digits.
 
-By the delta rule what is added at k[t] is not v[t] but u[t] = b[t] (v[t] - what k[t]
-reads just before), a triangular system for all u of a chunk (memcap/loops/triangle.py):
+By the delta rule u[t] = b[t] (v[t] - what k[t] reads just before) replaces v[t], a
+triangular system (memcap/loops/triangle.py):
 
     u[t] + b[t] sum over s < t of d[t, s] (k[t]^T k[s]) u[s] = b[t] (v[t] - (d[t, -1]
-    k[t])^T S[-1]).
+    k[t])^T S[-1])
 
-With it, all else is as above. Source: Yang et al. (2024), "Parallelizing linear
-transformers with the delta rule over sequence length", arXiv 2406.06484, section 3;
-with decays, Yang, Kautz & Hatamizadeh (2025), "Gated delta networks". They solve for
-two matrices of a chunk, W and U, without S[-1], to do all chunks at once; here chunks
-follow one another, and one system is enough. The n writes of a step of `delta_product`
-are n of its rows, and the last of them is read.
+Source: Yang et al. (2024), arXiv 2406.06484, section 3; with decays, Yang, Kautz &
+Hatamizadeh (2025), "Gated delta networks". They solve for W and U without S[-1], to do
+all chunks at once; here one system is enough. The writes of a step of `delta_product`
+are rows of it, and the last is read.
 
-A chunk is a step of the masked scan: the forward pass stores the matrix that enters
-each chunk, the backward pass computes each chunk again. The read-out is applied within,
-so that no hidden states are stored.
-
-docs/accelerators.md has the cost of other forms in memory and kernels.
+A chunk is a step of the masked scan: the forward pass stores the matrix that enters it,
+the backward pass computes it again. docs/accelerators.md compares the costs.
 """
 
 from __future__ import annotations
@@ -69,8 +61,7 @@ STEP = (
 
 
 def chunk_steps(steps: int) -> int:
-    """Return the steps per chunk with the smallest remainder: cutting it off copies all
-    hidden states."""
+    """Return the steps per chunk with the smallest remainder, which costs a copy."""
     return min(steps, min(CHUNKS, key=lambda chunk: -steps % chunk))
 
 
@@ -80,10 +71,10 @@ def chunk_of(
 ) -> Step:
     """Return a cell's steps through a chunk, as one step of `stepwise`.
 
-    Its inputs (C, B, F + 1), with windows (C, B, F + 2), are the cell's and, for each
-    step, whether it counts and whether it begins a window: 0 or 1. Its output is the
-    hidden states (C, B, H), or that of the last step that counts (B, H); or the
-    read-out's outputs, if its weights come with the cell's.
+    Its inputs (C, B, F + 1), with windows (C, B, F + 2), are the cell's, then 0 or 1
+    for whether a step counts and whether it begins a window. Its outputs are the hidden
+    states (C, B, H), or the last that counts (B, H); or the read-out's, given its
+    weights.
     """
 
     def cut(starts: jax.Array, entered: Any) -> Any:
@@ -143,9 +134,11 @@ def each_write(
 def through_chunk(
     terms: Terms, starts: Bool[Array, " C"] | None, reset: bool, every: bool
 ) -> tuple[Float[Array, "B K V"], Float[Array, "C B V"] | None]:
-    """Return S after the last step of a chunk, and what is read from it after `every`
-    step, if wanted. `starts`: where windows begin; `reset`: whether nothing of a window
-    goes on into the next; otherwise it does, with its gradient cut."""
+    """Return S after a chunk, and what is read after `every` step, if wanted.
+
+    `starts`: where windows begin; `reset`: whether the state is zero there, rather than
+    only its gradient cut.
+    """
     writes = len(terms.key)
     dtype = terms.key.dtype
     # A row is a write, a column what was written: before the chunk, and by each of its writes.
@@ -203,9 +196,11 @@ def _value(
     inside: Float[Array, "W S B D"],
     outside: Float[Array, "W S B D"] | None = None,
 ) -> Float[Array, "W B V"]:
-    """Return what each write adds at its key, given the decays of what was written
-    inside its own window, and outside, before it, which gets no gradient; None: that
-    counts for nothing."""
+    """Return what each write adds at its key.
+
+    The decays are those of what was written `inside` its own window, and `outside`,
+    before it, which gets no gradient; None: that counts for nothing.
+    """
     if terms.strength is None:
         return terms.value
     key = terms.key
@@ -224,7 +219,7 @@ def _weights(
     own: Float[Array, "C W B D"],
     key: Float[Array, "W B K"],
 ) -> Float[Array, "C W B"]:
-    """Return the weight that each query gives to each write that is left by then."""
+    """Return the weight that each query gives to each write."""
     return jnp.sum(query[:, None] * own * key, -1)
 
 
@@ -234,7 +229,7 @@ def _last(
     key: Float[Array, "W B K"],
     value: Float[Array, "W B V"],
 ) -> Float[Array, "B K V"]:
-    """Return what is left after the last step of the matrix before the chunk and of its writes."""
+    """Return what the last step leaves of the matrix and of the chunk's writes."""
     before = decays[-1, 0]
     own = decays[-1, 1:]
     return before[..., None] * matrix + jnp.einsum("sbk,sbv->bkv", own * key, value)
@@ -266,14 +261,13 @@ def _read_matrix(
 
 
 class Chunkwise(MaskedScan):
-    """Matrix cells with terms (chunk_terms.py), members side by side: on accelerators."""
+    """Matrix cells with terms (chunk_terms.py), side by side, on accelerators."""
 
     name = "associative"
     rank = 1
     fuses_readout = True
 
     def refuses(self, request: Request) -> str | None:
-        """Refuse cells with a step of their own."""
         owner = chunk_terms.owner_of(request.cell)
         if owner and all(
             getattr(request.cell, method) is getattr(owner, method) for method in STEP
@@ -282,7 +276,7 @@ class Chunkwise(MaskedScan):
         return "the cell's step is not S' = diag(a) S + k v^T of the input alone, or the delta rule"
 
     def run(self, cell: Cell, carry: Any, over: Pass) -> CarryAndOutputs:
-        """Run as `Loop.run` does, by chunks; each applies the read-out."""
+        """Run as `Loop.run` does; each chunk applies the read-out."""
         factor = over.carry_factor
         inputs = over.vectors(cell.in_features)
         steps = len(inputs)

@@ -1,5 +1,4 @@
-"""The test that a gated cell in C must pass on this machine before it is used: its
-values and gradients must be those of memcap/loops/plain.py."""
+"""The test of a gated cell in C, on this machine, against memcap/loops/plain.py."""
 
 from typing import Any, NamedTuple
 
@@ -18,7 +17,7 @@ TOLERANCE = 1e-4  # relative; a larger difference is no rounding
 
 
 class Case(NamedTuple):
-    """A size at which the C is tested; inputs are vectors, or symbols."""
+    """A size to test; inputs are vectors, or symbols."""
 
     steps: int
     batch: int
@@ -32,14 +31,13 @@ CASES = (Case(7, 33, 3, 11, 5, vectors=True), Case(4, 5, 17, 33, 2, vectors=Fals
 
 
 def all_right(loop: Loop, kind: Any) -> bool:
-    """Return whether a loop runs cells of a class as the plain loop does, at all tested sizes."""
+    """Return whether a loop agrees with the plain loop at all sizes."""
     with jax.enable_x64(False):
         return all(is_right(loop, kind, size) for size in CASES)
 
 
 def is_right(loop: Loop, kind: Any, size: Case) -> bool:
-    """Return whether a loop gives what the plain loop gives at one size: carry and
-    outputs, the sums of the loss, and the gradient of all of them."""
+    """Compare carry, outputs, loss sums and gradients with the plain loop's."""
     rng = np.random.default_rng(0)
 
     def draw(leaf: Any) -> np.ndarray:

@@ -1,8 +1,7 @@
 """A gated cell over time as one call of C: the base of lstm_native.py and
-gru_native.py. The C is gated.h and a file per cell; gated_check.py tests the compiled
-library.
+gru_native.py.
 
-For CPUs, float32 and one window. Under `vmap` members are called one after another.
+For CPUs, float32 and one window; under `vmap` members are called one after another.
 """
 
 from __future__ import annotations
@@ -55,19 +54,17 @@ class GatedC:
 
     @property
     def source(self) -> Path:
-        """The file of C."""
         return Path(__file__).with_name(f"{self.name}.c")
 
     @property
     def calls(self) -> tuple[str, str, str]:
-        """Forward, backward, and both with the loss between them."""
+        """Names: forward, backward, and both with the loss between them."""
         start = f"memcap_{self.name}_"
         return f"{start}forward", f"{start}backward", f"{start}loss"
 
     @cache  # noqa: B019  (a cell in C is one of the few of this folder)
     def library(self) -> Library:
-        """Load the library and make its calls known to XLA; once per process. Raise
-        LibraryError if this machine cannot have it, as `missing` says beforehand."""
+        """Load the library, once per process, and make its calls known to XLA."""
         loaded = c_library.load(self.source, self.calls)
         size = getattr(loaded.handle, f"memcap_{self.name}_size")
         size.restype = ctypes.c_int64
@@ -76,13 +73,12 @@ class GatedC:
 
     @cache  # noqa: B019
     def missing(self) -> str | None:
-        """Say why this process cannot use it; None: it can. A library that is new here
-        is tested first."""
+        """Return why this process cannot use it, or None; test a new library first."""
         return c_library.missing(self.library, self.check, self.words)
 
     def size(self, which: int, *sizes: int) -> int:
         """Return the floats of a buffer, given T, F, U, O, B and whether inputs are
-        vectors; -1: too many."""
+        vectors; -1 if too many."""
         return getattr(self.library().handle, f"memcap_{self.name}_size")(which, *sizes)
 
 
@@ -98,23 +94,23 @@ def over_time(
     """Run a cell over the first steps of its inputs.
 
     Args:
-        cell: with a block of U columns per gate in its weights, G in all.
-        return_sequences: whether to return the hidden state, or the read-out's outputs,
-            of every step.
-        weights: kernel (F, G), recurrent (U, G), bias (G,), and a read-out (U, O) or None; float32.
-        carry: a pytree of (U, B) arrays, the last one h; float32.
+        cell: its weights have a block of U columns per gate, G in all.
+        return_sequences: whether to return every step's hidden state or read-out.
+        weights: kernel (F, G), recurrent (U, G), bias (G,), and a read-out (U, O) or
+            None; float32.
+        carry: a pytree of (U, B) float32 arrays, the last one h.
         inputs: (T, B) int symbols below F, or (T, B, F) float32.
         extents: (2,) int32, how many of the T steps and of the U units count; may be
-            traced. The other units' weights and carry must be zero; so are their
-            outputs and gradients.
+            traced. Weights and carry of other units must be zero, as are their outputs
+            and gradients.
 
     Returns:
         The carry after the steps that count, and the hidden states (T, U, B), or
         read-outs (T, O, B), zero after them; or None.
 
     Raises:
-        LibraryError: this machine cannot have it; `GatedC.missing` says so beforehand.
-        ValueError: at run time, if a symbol is outside 0 ... F - 1; JAX may raise it as
+        LibraryError: as `GatedC.missing` says beforehand.
+        ValueError: at run time, for a symbol outside 0 ... F - 1; JAX may raise it as
             jax.errors.JaxRuntimeError.
     """
     return _forward(cell, return_sequences, False, weights, carry, inputs, extents)[:2]
@@ -129,7 +125,7 @@ def _forward(
     inputs: jax.Array,
     extents: jax.Array,
 ) -> Any:
-    """Return the last carry, the outputs and, if wanted, the residuals of the backward pass."""
+    """Return the last carry, the outputs and, if wanted, residuals."""
     kernel, recurrent, bias, readout = weights
     states, tree = jax.tree.flatten(carry)
     matrix = _matrix(recurrent, readout)
@@ -200,9 +196,8 @@ def loss_over_time(
         due: (T, B) bool, whether an answer is due.
 
     Returns:
-        (3,) float32, sums over the answers that are due in these steps: cross entropy
-        in nats, number right, and number due. Only the first has a gradient, which is
-        always computed with it.
+        (3,) float32, sums over the due answers: cross entropy in nats, number right,
+        and number due. Only the first has a gradient, always computed with it.
 
     Raises:
         LibraryError, ValueError: as for `over_time`.
@@ -240,7 +235,7 @@ loss_over_time.defvjp(_loss_fwd, _loss_bwd)
 def _slopes(
     arrays: Arrays, kernel: jax.Array, inputs: jax.Array
 ) -> tuple[jax.ShapeDtypeStruct, ...]:
-    """Return the shapes of the gradients of arrays, and of inputs (T, F, B); symbols have none."""
+    """Return the gradients' shapes: of arrays, and of inputs (T, F, B), if vectors."""
     steps = len(inputs) if inputs.ndim == 3 else 0
     slopes = [_float32(*array.shape) for array in arrays]
     return (*slopes, _float32(steps, len(kernel), inputs.shape[-1]))
@@ -251,17 +246,17 @@ def _float32(*shape: int) -> jax.ShapeDtypeStruct:
 
 
 def _batch_last(d_inputs: jax.Array, inputs: jax.Array) -> jax.Array | None:
-    """Return the gradient of inputs in their own layout, (T, B, F); None for symbols."""
+    """Return the gradient of inputs as (T, B, F), or None for symbols."""
     return jnp.swapaxes(d_inputs, 1, 2) if inputs.ndim == 3 else None
 
 
 def _matrix(recurrent: jax.Array, readout: jax.Array | None) -> jax.Array:
-    """Return the read-out (U, O); if there is none, one without outputs."""
+    """Return the read-out (U, O), with O = 0 if there is none."""
     return jnp.zeros((len(recurrent), 0), jnp.float32) if readout is None else readout
 
 
 def _time_last(inputs: jax.Array) -> jax.Array:
-    """Return inputs in the layout of the C: symbols (T, B) int32, or vectors (T, F, B)."""
+    """Return inputs as the C takes them: symbols (T, B) int32, or vectors (T, F, B)."""
     return jnp.swapaxes(inputs, 1, 2) if inputs.ndim == 3 else inputs.astype(jnp.int32)
 
 
@@ -282,8 +277,10 @@ def _call(
 
 
 class GatedNative(WhileLoop):
-    """A gated cell on CPUs in C: the fastest loop there is. It is compiled for this
-    machine, so its rows repeat to the bit only here."""
+    """A gated cell on CPUs in C: the fastest loop there is.
+
+    It is compiled for this machine, so its rows repeat to the bit only here.
+    """
 
     name = "native"
     reproducible = False
@@ -297,21 +294,18 @@ class GatedNative(WhileLoop):
     xla: Loop = while_loop.LOOP
 
     def weights(self, cell: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Return kernel, recurrent weights and bias of a cell; see `over_time`."""
+        """Return kernel, recurrent weights and bias; see `over_time`."""
         raise NotImplementedError
 
     def refuses(self, request: Request) -> str | None:
-        """Refuse other devices, and windows."""
         if request.platform != "cpu":
             return "it is for CPUs"
         return "it knows no windows" if request.windows else None
 
     def missing(self) -> str | None:
-        """Say why the C cannot be used here; None: it can."""
         return self.in_c.missing()
 
     def version(self) -> str:
-        """Return the library's name."""
         return self.in_c.library().name
 
     def __call__(self, cell: Cell, carry: Any, over: Pass) -> CarryAndOutputs:
@@ -321,7 +315,6 @@ class GatedNative(WhileLoop):
         return self.xla(cell, carry, over)
 
     def run(self, cell: Cell, carry: Any, over: Pass) -> CarryAndOutputs:
-        """Run as `Loop.run` does, by one call of C."""
         extents = _extents(cell, over)
 
         def run_in_c(weights: Weights, carry: Carry, over: Pass) -> Any:
@@ -334,7 +327,7 @@ class GatedNative(WhileLoop):
         )
 
     def score(self, cell: Cell, carry: Any, over: Pass, targets: Targets) -> Sums:
-        """Run, score and differentiate in one call of C, if every step answers with a class."""
+        """Do all in one call of C, if every step answers with a class."""
         has_classes = targets.loss == "classes" and targets.mask is not None
         if not has_classes or not over.return_sequences or over.readout is None:
             return super().score(cell, carry, over, targets)
@@ -354,7 +347,7 @@ class GatedNative(WhileLoop):
 
 
 def takes(arrays: Arrays, over: Pass) -> bool:
-    """Return whether the C serves a pass: float32, one window, no more steps than it can count."""
+    """Return whether the C serves a pass: float32, one window, a countable size."""
     steps, batch = over.inputs.shape[:2]
     fits = steps <= MOST_STEPS and steps * batch < 2**31
     single = all(array.dtype == jnp.float32 for array in arrays)
@@ -362,6 +355,6 @@ def takes(arrays: Arrays, over: Pass) -> bool:
 
 
 def _extents(cell: Any, over: Pass) -> jax.Array:
-    """Return the steps and the units that count, (2,)."""
+    """Return the numbers of steps and units that count, (2,)."""
     units = cell.hidden_features if over.num_units is None else over.num_units
     return jnp.stack([over.length, jnp.asarray(units)]).astype(jnp.int32)

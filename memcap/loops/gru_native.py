@@ -1,5 +1,4 @@
-"""`flax.nnx.GRUCell` over time as one call of C (gru.c). Each step equals that of
-memcap/loops/while_loop.py to float rounding."""
+"""`flax.nnx.GRUCell` in C (gru.c), equal to while_loop.py to rounding."""
 
 import jax
 from flax import nnx
@@ -19,7 +18,6 @@ class GRUNative(GatedNative):
     in_c = IN_C
 
     def weights(self, cell: nnx.GRUCell) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Return kernel, recurrent weights and bias."""
         assert cell.dense_i.bias is not None
         return (
             cell.dense_i.kernel[...],
@@ -28,7 +26,7 @@ class GRUNative(GatedNative):
         )
 
     def refuses(self, request: Request) -> str | None:
-        """Refuse other cells, as a constructor of their own may have chosen another activation."""
+        """Refuse subclasses, too: they may have chosen another activation."""
         cell = request.cell
         flax = nnx.GRUCell
         if cell.__call__ is flax.__call__ and cell.__init__ is flax.__init__:

@@ -1,11 +1,9 @@
 """memcap's LSTM by a masked `lax.scan`, with the gradient written out: for
-accelerators, members side by side.
+accelerators.
 
-Two things differ from memcap/loops/lstm_while.py. The backward pass is bound by memory
-here: h is not stored but computed again, so the gradient of the weights that step t + 1
-used is added at step t. And a TPU's compiler would make a kernel of a one-hot array,
-and convert h to its layout and back at every step: so a symbol's 1 is written
-elementwise, which fuses into the product.
+Unlike in lstm_while.py, h is computed again and not stored, as memory bounds the
+backward pass. A symbol's 1 is written elementwise, which fuses into the product, where
+a TPU's compiler would make a kernel of a one-hot array.
 """
 
 from __future__ import annotations
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def _joined(x: jax.Array, h: jax.Array, features: int) -> jax.Array:
-    """Stack the operand of a step's product, (F + U, B): the input, (B,) or (B, F), above h."""
+    """Stack a step's input, (B,) or (B, F), above h: (F + U, B)."""
     if x.ndim > 1:
         return jnp.concatenate([x.T.astype(h.dtype), h], 0)
     below = jnp.pad(h, ((features, 0), (0, 0)))
@@ -43,7 +41,7 @@ def _joined(x: jax.Array, h: jax.Array, features: int) -> jax.Array:
 def lstm_masked(
     weights: Weights, carry: CarryCH, over: Pass, factor: Float[Array, " T"] | None
 ) -> tuple[CarryCH, Float[Array, "T H B"] | None]:
-    """Run an LSTM with the arguments and results of `memcap.loops.lstm_while.lstm_while`."""
+    """Run an LSTM; arguments and results are those of `lstm_while`."""
     carry, _, outputs = _forward(False, weights, carry, over, factor)
     return carry, outputs
 
@@ -55,8 +53,7 @@ def _forward(
     over: Pass,
     factor: jax.Array | None,
 ) -> tuple[CarryCH, jax.Array, jax.Array | None]:
-    """Return what `memcap.loops.lstm_while` does, with residuals i, f, g, o, c of each
-    step, (T, 5U, B)."""
+    """Return what `lstm_while._forward` does; residuals: i, f, g, o, c, (T, 5U, B)."""
     kernel, _, bias, readout = weights
     features = len(kernel)
     bias = None if over.inputs.ndim == 2 else bias
@@ -103,8 +100,7 @@ def _lstm_masked_fwd(
 
 
 def _lstm_masked_bwd(saved: tuple[Any, ...], cotangents: Any) -> tuple[Any, ...]:
-    """Go backwards over time. A reset carry and a cut carry have the same gradient into
-    the past: none."""
+    """Go backwards over time; no gradient passes a reset or a cut."""
     weights, over, factor, residuals, first, last = saved
     kernel, _, _, readout = weights
     features, columns = kernel.shape
@@ -113,8 +109,7 @@ def _lstm_masked_bwd(saved: tuple[Any, ...], cotangents: Any) -> tuple[Any, ...]
     start = start_backward(weights, over, last, cotangents)
 
     def step(state: Any, _: Any, valid: Any, row: Any) -> tuple[Any, Any]:
-        """Go back through step t, whose h enters step t + 1; the weights there get
-        their gradient."""
+        """Go back through step t; the weights get their gradient of step t + 1."""
         (dc, dh), dw, db, dz_after = state
         (x_after, factor_after), here, residuals, d_output = row
         *gates, c = jnp.split(residuals, 5, 0)

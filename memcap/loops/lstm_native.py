@@ -1,5 +1,4 @@
-"""memcap's LSTM over time as one call of C (lstm.c). Each step equals that of
-memcap/loops/lstm_while.py to float rounding."""
+"""memcap's LSTM in C (lstm.c), equal to lstm_while.py to rounding."""
 
 import jax
 
@@ -20,11 +19,9 @@ class LSTMNative(GatedNative):
     xla = lstm_while.LOOP
 
     def weights(self, cell: LSTM) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Return kernel, recurrent weights and bias."""
         return cell.weights
 
     def refuses(self, request: Request) -> str | None:
-        """Refuse other cells."""
         if has_lstm_step(request.cell):
             return super().refuses(request)
         return super().refuses(request) or "the cell is not memcap's LSTM"

@@ -1,9 +1,9 @@
-"""memcap's LSTM by a loop with a trip count, with the gradient written out: for CPUs, by XLA.
+"""memcap's LSTM by a loop with a trip count, with the gradient written out: for CPUs,
+by XLA.
 
-Weight gradients are accumulated in the backward loop: on a CPU, stacking the gates'
-gradients for one large product afterwards is slower. Arrays are (U, B), so that the
-batch lies in the vector lanes; the residuals of a step are kept in one buffer, as XLA
-would fill and copy several.
+Weight gradients are summed in the backward loop: stacking the gates' gradients for one
+product is slower on a CPU. Arrays are (U, B), as the batch fills vector lanes; a step's
+residuals share a buffer, as XLA would copy several.
 """
 
 from __future__ import annotations
@@ -46,8 +46,7 @@ OverTime = Callable[
 
 
 def _joined(x: jax.Array, h: jax.Array, features: int) -> jax.Array:
-    """Stack the operand of a step's product, (F + U, B): the input above the hidden
-    state. Symbols (B,) become one-hot, vectors (B, F) stay."""
+    """Stack a step's input, (B,) or (B, F), above h: (F + U, B)."""
     if x.ndim == 1:
         column = (jnp.arange(features)[:, None] == x[None, :]).astype(h.dtype)
     else:
@@ -62,11 +61,10 @@ def lstm_while(
     """Run an LSTM over the first `over.length` steps.
 
     Args:
-        weights: kernel (F, 4U), recurrent (U, 4U), bias (4U,), and a read-out (U, O) of
-            every step, or None. As rows of the recurrent product, the read-out costs
-            next to nothing. It needs one window, `factor` None: at a window's start,
-            the h that is read out is not the h that flows on.
-        carry: (c, h), each (U, B), the state before the first step.
+        weights: kernel (F, 4U), recurrent (U, 4U), bias (4U,), and a read-out (U, O) or
+            None. The read-out, rows of the recurrent product, needs `factor` None: at a
+            window's start, the h that is read out is not the h that flows on.
+        carry: (c, h) before the first step, each (U, B).
         over, factor: the `core` of a pass, and its `carry_factor`.
 
     Returns:
@@ -81,8 +79,8 @@ def lstm_while(
 def start_forward(
     weights: Weights, over: Pass, factor: Any, saved: int
 ) -> tuple[jax.Array, int, tuple[jax.Array, jax.Array]]:
-    """Return the matrix of a step's product, the number of outputs per step, and
-    buffers of zeros for `saved` arrays (U, B) per step and for the outputs."""
+    """Return a step's matrix, its number of outputs, and buffers for `saved` (U, B)
+    arrays per step and for the outputs."""
     kernel, recurrent, bias, readout = weights
     assert readout is None or (over.return_sequences and factor is None)
     matrix = stacked_weights(kernel, recurrent, bias, readout, over.inputs.ndim == 2)
@@ -99,8 +97,7 @@ def start_forward(
 def step_forward(
     matrix: jax.Array, joined: jax.Array, bias: jax.Array | None, c: jax.Array
 ) -> tuple[list[jax.Array], jax.Array, jax.Array, jax.Array]:
-    """Return a step's gates, next c, next h and outputs; `bias` is None if the matrix
-    includes it."""
+    """Return gates, next c, next h and outputs; `matrix` may include the bias."""
     product = matrix @ joined
     columns = 4 * len(c)
     z = product[:columns]
@@ -117,8 +114,7 @@ def _forward(
     over: Pass,
     factor: jax.Array | None,
 ) -> tuple[CarryCH, jax.Array, jax.Array | None]:
-    """Return last carry, residuals if wanted (i, f, g, o, c, h of each step, (T, 6U,
-    B)), and outputs."""
+    """Return the last carry, residuals (i, f, g, o, c, h: (T, 6U, B)) and outputs."""
     kernel, _, bias, readout = weights
     features = len(kernel)
     bias = None if over.inputs.ndim == 2 else bias
@@ -177,7 +173,7 @@ class Backward(NamedTuple):
 def start_backward(
     weights: Weights, over: Pass, last: jax.Array, cotangents: Any
 ) -> Backward:
-    """Return the start of the backward loop; `last` is the last h."""
+    """Return the start of the backward loop, given the last h."""
     kernel, recurrent, _, readout = weights
     (dc, dh), d_outputs = cotangents
     features = kernel.shape[0]
@@ -215,8 +211,7 @@ def weight_gradients(
 
 
 def _lstm_while_bwd(saved: tuple[Any, ...], cotangents: Any) -> tuple[Any, ...]:
-    """Go backwards over time. A reset carry and a cut carry have the same gradient into
-    the past: none."""
+    """Go backwards over time; no gradient passes a reset or a cut."""
     weights, over, factor, residuals, last = saved
     kernel, _, _, readout = weights
     features, columns = kernel.shape
@@ -267,11 +262,9 @@ class LSTMLoop(Loop):
     over_time: OverTime  # `lstm_while`, or a function with its arguments
 
     def refuses(self, request: Request) -> str | None:
-        """Refuse other cells."""
         return None if has_lstm_step(request.cell) else "the cell is not memcap's LSTM"
 
     def run(self, cell: Cell, carry: Any, over: Pass) -> CarryAndOutputs:
-        """Run as `Loop.run` does, by `over_time`."""
         lstm = cast(LSTM, cell)
         factor = over.carry_factor
         factor = None if factor is None else factor.astype(lstm.kernel[...].dtype)

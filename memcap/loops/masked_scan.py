@@ -1,12 +1,10 @@
-"""`lax.scan` over all T steps of the buffer, for any cell, with the gradient written out.
+"""`lax.scan` over all T steps, for any cell, with the gradient written out: for GPUs
+and TPUs.
 
 The length masks only the small carry, so that members of several lengths run side by
-side, and each reads and writes its own step of a buffer. For GPUs and TPUs.
-
-On GPUs `lax.scan` fills its outputs with zeros before it writes each row: one in three
-passes over the residuals of a training step. So there the rows are written into buffers
-that are only allocated. Every row is written, also after `length`, so that no old
-content is ever read.
+side. On GPUs `lax.scan` would first fill its outputs with zeros, a third of the passes
+over residuals; so rows are written into buffers that are only allocated. Every row is
+written, so that no old content is read.
 """
 
 from __future__ import annotations
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
 def masked(
     body: Any, state: Any, xs: Any, ys: Any, length: jax.Array, backwards: bool
 ) -> tuple[Any, Any]:
-    """Go over all T rows; from `length` on the state does not change. See `stepwise`."""
+    """Go over all T rows; the state stays from `length` on. See `stepwise`."""
     steps = jax.tree.leaves((xs, ys))[0].shape[0]
 
     def scan_rows(state: Any, xs: Any) -> tuple[Any, Any]:
@@ -60,8 +58,10 @@ def masked(
 
 @custom_vmap
 def write_row_in_place(buffer: jax.Array, row: jax.Array, t: jax.Array) -> jax.Array:
-    """Write a row as `write_row` does, at a `t` that all members share. JAX's own rule
-    would make it a scatter, for which XLA reads the row first."""
+    """Write a row at a `t` that all members share.
+
+    JAX's own rule would make it a scatter, for which XLA reads the row first.
+    """
     return write_row(buffer, row, t)
 
 
@@ -86,7 +86,6 @@ class MaskedScan(Loop):
     under_vmap = True
 
     def run(self, cell: Cell, carry: Any, over: Pass) -> CarryAndOutputs:
-        """Run as `Loop.run` does, by a masked scan."""
         return run_stepwise(masked, cell, carry, over)
 
 

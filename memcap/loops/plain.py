@@ -2,9 +2,8 @@
 
     carry, hidden = cell(carry, inputs[t])        for t = 0, 1, ... length - 1
 
-The other loops compute the same faster, with the gradient written out, and are tested
-against this one. `engine.loop=plain` trains any cell this way: each step agrees to
-float rounding, which long training amplifies, so that counts agree within chance.
+The other loops are tested against this one. Steps agree to float rounding, which long
+training amplifies, so that counts agree within chance.
 """
 
 from __future__ import annotations
@@ -30,7 +29,6 @@ class Plain(Loop):
     name = "plain"
 
     def run(self, cell: Cell, carry: Any, over: Pass) -> CarryAndOutputs:
-        """Run as `Loop.run` does."""
         factor = over.carry_factor
         inputs = over.vectors(cell.in_features)
         graph, weights = nnx.split(cell)

@@ -1,4 +1,4 @@
-"""The loss and the score of a network's outputs, as sums over the answers that are due."""
+"""The loss and the score of a network, as sums over the answers that are due."""
 
 from __future__ import annotations
 

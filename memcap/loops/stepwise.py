@@ -1,4 +1,4 @@
-"""The gradient over time of any cell, written out: the base of while_loop.py and masked_scan.py.
+"""The gradient over time of any cell: the base of while_loop.py and masked_scan.py.
 
 The forward pass stores the carry that enters each step; the backward pass computes each
 step again, the last one first.
@@ -28,14 +28,14 @@ Drive = Callable[..., tuple[Any, Any]]
 
 @cache
 def step_of(graph: nnx.GraphDef) -> Step:
-    """Return the step of a cell as a pure function; equal graphs share it, and so its trace."""
+    """Return a cell's step as a pure function; equal graphs share its trace."""
     return lambda params, carry, inputs: nnx.merge(graph, params)(carry, inputs)
 
 
 def run_stepwise(
     drive: Drive, cell: Cell, carry: Carry, over: Pass
 ) -> tuple[Carry, Float[Array, "*T H B"]]:
-    """Run any cell as `Loop.run` does, step by step; `drive` is that of `stepwise`."""
+    """Run any cell as `Loop.run` does; `drive` is that of `stepwise`."""
     factor = over.carry_factor
     core = over.core(over.vectors(cell.in_features))
     graph, params = nnx.split(cell)
@@ -52,19 +52,17 @@ def stepwise(
     over: Pass,
     factor: Float[Array, " T"] | None,
 ) -> tuple[Carry, Float[Array, "*T B H"]]:
-    """Apply `step` to the first `over.length` rows of `over.inputs`, with the gradient written out.
+    """Apply `step` to the first `over.length` inputs, with the gradient written out.
 
     Args:
         drive: a scan over time, (body, state, xs, ys, length, backwards) -> (state,
             ys). It calls `body(state, t, valid, row of xs) -> (state, row of ys)` for
-            the first `length` rows, the last one first if `backwards`. `state` is a
-            pytree without a time axis; `xs` has leaves (T, ...); `ys` has leaves of
-            zeros (T, ...), into which the rows are written. A drive may call `body` for
-            the rows after `length` as well, and keep the state: then `valid` is an
-            array, false there, and the body passes rows that must be zero there through
-            `zero_unless`. Otherwise `valid` is True.
+            the first `length` rows, the last one first if `backwards`. Leaves of `xs`
+            and `ys` are (T, ...), those of `ys` zeros to write rows into. A drive may
+            also call `body` for later rows and keep the state; there `valid` is an
+            array, false, and `zero_unless` zeroes rows. Otherwise `valid` is True.
         step: (params, carry, (B, F) input) -> (carry, (B, H) output), pure.
-        params, carry: pytrees of the cell's parameters, and of the state before the first step.
+        params, carry: the cell's parameters, and the state before the first step.
         over, factor: the `core` of a pass over vectors, and its `carry_factor`.
 
     Returns:
@@ -84,8 +82,7 @@ def _forward(
     over: Pass,
     factor: jax.Array | None,
 ) -> tuple[Carry, jax.Array, Any]:
-    """Return the last carry, the outputs and, if `with_entered`, the carry that entered
-    each step."""
+    """Return the last carry, the outputs and, if wanted, each step's entering carry."""
     every = over.return_sequences
     _, output = jax.eval_shape(step, params, carry, over.inputs[0])
     last = jnp.zeros(output.shape, output.dtype)
@@ -126,7 +123,7 @@ def _stepwise_fwd(
 def _stepwise_bwd(
     drive: Drive, step: Step, residuals: Any, cotangents: Any
 ) -> tuple[Any, ...]:
-    """Go backwards over time. No gradient passes the start of a window, reset or cut."""
+    """Go backwards over time; no gradient passes the start of a window."""
     params, entered, over, factor = residuals
     d_last, d_outputs = cotangents
     carry_shape = jax.tree.map(
@@ -177,15 +174,13 @@ def _has_gradient(leaf: Any) -> bool:
 
 
 def _differentiable_of(like: Any, cotangents: Any) -> list[Any]:
-    """Return the cotangents of the differentiable leaves of `like`; integers, such as a
-    clock, have none."""
+    """Return the cotangents of the differentiable leaves; integers have none."""
     pairs = zip(jax.tree.leaves(cotangents), jax.tree.leaves(like), strict=True)
     return [cotangent for cotangent, leaf in pairs if _has_gradient(leaf)]
 
 
 def _cotangent(like: Any, leaves: list[Any]) -> Any:
-    """Make a cotangent of `like` from those of its differentiable leaves, with float0
-    for the others."""
+    """Make a cotangent of `like` from those of its differentiable leaves."""
     cotangents = iter(leaves)
     flat, tree = jax.tree.flatten(like)
     full = [

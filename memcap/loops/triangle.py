@@ -17,17 +17,14 @@ def solve(
     cut: Float[Array, "W W B"] | None,
     right: Float[Array, "W B V"],
 ) -> Float[Array, "W B V"]:
-    """Solve X + (lower + cut) X = right for X, row by row; the gradient solves the
-    transposed system.
+    """Solve X + (lower + cut) X = right for X, row by row.
 
-    Written out, the rows are a kernel or two on a GPU, as each number waits only for
-    those above it. The inverse as a product of 1 + (-lower)^(2^i) would lose all digits
-    of float32 where powers of `lower` are large and X is not, as for equal keys at
-    strength 2.
+    The inverse as a product of 1 + (-lower)^(2^i) would lose all digits of float32
+    where powers of `lower` are large and X is not, as for equal keys at strength 2.
 
     Args:
         lower: rows by columns; only what is below the diagonal counts.
-        cut: like `lower`, but no gradient flows back through what it multiplies; None: zeros.
+        cut: like `lower`, but no gradient flows through it; None: zeros.
         right: the right-hand sides.
     """
     return _rows(lower if cut is None else lower + cut, right)

@@ -1,9 +1,7 @@
-"""A loop whose trip count is an operand, for any cell: one compiled program serves
-every length, and short sequences cost little.
+"""A loop whose trip count is an operand, for any cell: one program serves every length.
 
-For CPUs, one member after another: with a trip count per member, `vmap` would select
-and copy every whole buffer at every step. JAX has no gradient of such a loop, so it is
-written out (memcap/loops/stepwise.py).
+For CPUs, one member after another: with a trip count per member, `vmap` would copy
+every buffer at every step.
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
 def trip_count(
     body: Any, state: Any, xs: Any, ys: Any, length: jax.Array, backwards: bool
 ) -> tuple[Any, Any]:
-    """Go over the first `length` rows and no others; see `stepwise`."""
+    """Go over the first `length` rows only; see `stepwise`."""
 
     def step(k: jax.Array, both: tuple[Any, Any]) -> tuple[Any, Any]:
         state, ys = both
@@ -45,7 +43,6 @@ class WhileLoop(Loop):
     under_vmap = False
 
     def run(self, cell: Cell, carry: Any, over: Pass) -> CarryAndOutputs:
-        """Run as `Loop.run` does, with a trip count."""
         return run_stepwise(trip_count, cell, carry, over)
 
 
