@@ -1,8 +1,4 @@
-"""Columns of a table that are hardly meant for a net to see: orders, ids, and labels.
-
-Each is found by its numbers or names alone, so that a feature may look like one, too;
-who keeps it says so.
-"""
+"""Columns of a table that look like no feature: orders, ids and labels."""
 
 from collections.abc import Sequence
 
@@ -20,13 +16,13 @@ SAMPLE = 1000
 def doubts(
     frame: pl.DataFrame, features: Sequence[str], sequence: str, due: pl.Series
 ) -> dict[str, str]:
-    """Return the columns that look like no feature, and for each a question about it.
+    """Return a question about each column that looks like no feature.
 
     Args:
         frame: lines in order, sequence by sequence.
         features: columns that the net would see.
-        sequence: the column that says to which sequence a line belongs.
-        due: of each line, the answer that is due; null where there is none.
+        sequence: the column with the sequence of a line.
+        due: the answer due on each line, or null.
     """
     found = {}
     place = frame[sequence].rle_id()
@@ -50,14 +46,13 @@ def doubts(
 
 
 def _is_order(column: pl.Series, place: pl.Series) -> bool:
-    """Return whether numbers never fall within a sequence, and mostly rise; or never rise."""
+    """Return whether numbers only rise, or only fall, within sequences."""
     steps = column.cast(pl.Float64).diff().filter(place.diff() == 0)
     signs = steps.sign().to_numpy()  # the mean of their sizes is that of equal signs
     return len(signs) >= FEWEST and abs(signs.mean()) == abs(signs).mean() > 0.5
 
 
 def _is_id(column: pl.Series, place: pl.Series) -> bool:
-    """Return whether values differ on every line, or between sequences."""
     count = column.n_unique()
     sequences = place.n_unique()
     if count <= FEWEST or count == len(column):
@@ -67,7 +62,6 @@ def _is_id(column: pl.Series, place: pl.Series) -> bool:
 
 
 def _is_label(column: pl.Series, due: pl.Series) -> bool:
-    """Return whether the answer is a function of this column on the same line."""
     pairs = pl.DataFrame([column.alias("x"), due.alias("y")]).drop_nulls()
     count = pairs["x"].n_unique()
     if pairs.height < FEWEST:

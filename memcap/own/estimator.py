@@ -1,12 +1,10 @@
-"""Estimators of sequences with scikit-learn's conventions: the width that is enough, and a
-net of it.
+"""Estimators of sequences with scikit-learn's conventions.
 
     net = memcap.SequenceClassifier().fit(X, y)
     net.units_, net.score(new_X, new_y)
 
-X is an array (sequences, steps, numbers of a step), a list of arrays (steps, numbers) of
-different lengths, or an array (sequences, steps) of one number a step; y has an answer
-for each sequence.
+X is an array (sequences, steps, numbers), a list of arrays (steps, numbers) of
+different lengths, or an array (sequences, steps). y has an answer for each sequence.
 """
 
 import tempfile
@@ -46,7 +44,6 @@ from memcap.terminal.words import InWords, plural, warn_once
 
 @contextmanager
 def _value_errors() -> Generator[None]:
-    """Raise a mistake of the user as scikit-learn does."""
     try:
         yield
     except UserError as error:
@@ -58,20 +55,18 @@ class SequenceNet:
     """The part that classes and values share.
 
     Args:
-        units: units of the LSTM; None: the narrowest width that is enough is searched.
-        most, folds, seeds: of the search: units of the widest net at first, folds of the
-            cross-validation, and nets of each width and fold.
+        units: units of the LSTM; None: search for the narrowest width that is enough.
+        most, folds, seeds: of the search, see `fit`.
         order: of the folds, see `memcap.own.task.Data`.
         symbols: whether sequences are (steps,) whole numbers from 0 that name symbols.
-        folder: where rows and weights go; what is there is not trained again. None:
-            nowhere.
+        folder: for rows and weights, which are not trained again; None: not kept.
         workers: processes that train.
         progress: whether to show progress on stderr.
 
     Attributes:
         units_: units of the net; if no width is enough, those of the best one.
-        net_: the net (`memcap.own.fitted.FittedNet`), to export or save.
-        answer_: what `memcap fit --json` prints; None with `units`.
+        net_: the `memcap.own.fitted.FittedNet`, to export or save.
+        answer_: what `memcap fit --json` prints; None if `units` is given.
     """
 
     units: int | None = None
@@ -86,13 +81,12 @@ class SequenceNet:
     progress: bool = False
 
     def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
-        """Train it.
+        """Train the net.
 
         Args:
             X: sequences.
             y: (N,) a class for each; or (N,) or (N, O) values.
-            groups: (N,) whole numbers; sequences of one group are never on both sides
-                of a split.
+            groups: (N,) whole numbers; a group is never on both sides of a split.
         """
         with _value_errors():
             return self._train(self._form(X, y, groups))
@@ -103,7 +97,6 @@ class SequenceNet:
         return array_form(self._sequences(X, y), answers, groups, split)
 
     def _answers(self, y: Any) -> np.ndarray:
-        """Return the targets as arrays of a file have them."""
         raise NotImplementedError
 
     def _train(self, form: LongForm) -> Self:
@@ -135,8 +128,7 @@ class SequenceNet:
         return self
 
     def _sequences(self, X: Any, y: Any = None) -> Sequence[np.ndarray]:
-        """Return sequences of whole numbers (T,) or of numbers (T, F); with `y` those
-        that the net is trained on."""
+        """Return (T,) symbols or (T, F) numbers of each; with `y`, to train on."""
         sequences: Sequence[np.ndarray]
         if isinstance(X, (list, tuple)) and any(np.ndim(x) != 1 for x in X):
             sequences = [check_array(x, dtype=float) for x in X]
@@ -174,7 +166,7 @@ class SequenceNet:
 
 
 class SequenceClassifier(ClassifierMixin, SequenceNet, BaseEstimator):
-    """An LSTM that says the class of a sequence. The arguments are those of `SequenceNet`."""
+    """An LSTM that predicts the class of a sequence. Arguments as of `SequenceNet`."""
 
     def _answers(self, y: Any) -> np.ndarray:
         y = column_or_1d(y, warn=True)
@@ -185,17 +177,17 @@ class SequenceClassifier(ClassifierMixin, SequenceNet, BaseEstimator):
         return codes
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the probability of each class, (N, classes), in the order of `classes_`."""
+        """Return class probabilities, (N, classes), in the order of `classes_`."""
         return softmax(np.array(self._outputs(X)), -1)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Return the most probable class of each sequence, (N,)."""
+        """Return the most probable classes, (N,)."""
         places = np.array(self._outputs(X)).argmax(-1)
         return self.classes_[places]
 
 
 class SequenceRegressor(RegressorMixin, SequenceNet, BaseEstimator):
-    """An LSTM that says a value of a sequence. The arguments are those of `SequenceNet`."""
+    """An LSTM that predicts values of a sequence. Arguments as of `SequenceNet`."""
 
     def _answers(self, y: Any) -> np.ndarray:
         if y is None:
@@ -216,7 +208,7 @@ class SequenceRegressor(RegressorMixin, SequenceNet, BaseEstimator):
 
 @dataclass(frozen=True)
 class FoundWidth(InWords):
-    """Hold the width that `memcap.fit` found. Print it for words.
+    """The width that `memcap.fit` found; it prints as words.
 
     Args:
         estimator: the fitted net.
@@ -238,7 +230,7 @@ class FoundWidth(InWords):
 
     @property
     def widths(self) -> pl.DataFrame:
-        """The losses of all widths, a row each."""
+        """The losses, a row per width."""
         return pl.DataFrame(self.answer["widths"])
 
     @property
@@ -264,27 +256,24 @@ def fit(
     progress: bool = True,
     **columns: Any,
 ) -> FoundWidth:
-    """Find how many units sequences need, as `memcap fit` does, and fit a net of so many.
+    """Find how many units sequences need, as `memcap fit` does, and fit such a net.
 
     Args:
-        x: a table in long form, a line per step, from polars or pandas; or sequences, as
-            `SequenceClassifier` takes them. An array (N, T) of whole numbers holds
-            symbols.
-        y: the column to predict; or for each sequence a class, whole numbers or texts,
-            or values, floats.
+        x: a polars or pandas table, a line per step; or sequences as for
+            `SequenceClassifier`, where whole numbers (N, T) are symbols.
+        y: the column to predict; or for each sequence a class (whole number or text) or
+            values (floats).
         most, folds, seeds: units of the widest net at first, folds of the
-            cross-validation, and nets of each width and fold.
+            cross-validation, and nets per width and fold.
         order: of the folds, see `memcap.own.task.Data`; None: classes, or with `window`
             time.
-        folder: for rows and weights, which a second call does not train again; None: one
-            in outputs, named by the content.
+        folder: for rows and weights, which are not trained again; None: one in outputs.
         workers: processes that train; None: one a core.
-        progress: whether to say on stderr what was found, and show progress.
-        columns: the meaning of other columns, as in `memcap.own.table.Columns`; for
-            sequences only `groups` and `split`.
+        progress: whether to report findings and progress on stderr.
+        columns: see `memcap.own.table.Columns`; for sequences `groups` and `split`.
 
     Raises:
-        UserError: the sequences do not match; says what is wrong.
+        UserError: the sequences do not match.
 
     Example:
         >>> found = memcap.fit(frame, "fault", sequence="machine")

@@ -17,7 +17,6 @@ STYLES = "--", ":", "-.", (0, (3, 1, 1, 1))  # of references
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw the curve of the first file of some rows, at its longest lag."""
     curves = [curve for curve in loss_curves(rows) if curve.widths]
     if not curves:
         raise UserError(
@@ -29,8 +28,6 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 
 def _plot(curve: LossCurve, data: pl.DataFrame) -> Figure:
-    """Draw the losses of each width, the band that is enough on validation, and the
-    losses without state."""
     figure = Figure(figsize=(6.4, 4.2))
     unit = "nats"
     if curve.task.loss == "values":

@@ -1,4 +1,4 @@
-"""A file of sequences: read, and checked in every way that a user can get it wrong."""
+"""Read and check a file of sequences."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -29,21 +29,21 @@ LOST = 1e-3  # of the range of a feature; what is smaller does no harm
 
 
 class Scale(NamedTuple):
-    """The mean and the spread of numbers (F,), or of one number ()."""
+    """Mean and spread of numbers, (F,) or ()."""
 
     mean: np.ndarray = np.zeros(())
     spread: np.ndarray = np.ones(())
 
     @classmethod
     def of(cls, numbers: np.ndarray) -> "Scale":
-        """Measure numbers (K, F) or (K,) in float64; what never changes has spread 1."""
+        """Measure numbers (K, F) or (K,) in float64; a constant has spread 1."""
         digits = 6 if numbers.dtype == np.float32 else 15
         numbers = numbers.astype(np.float64)
         spread = _rounded(numbers.std(0), digits)
         return cls(_rounded(numbers.mean(0), digits), np.where(spread > 0, spread, 1))
 
     def apply(self, numbers: np.ndarray) -> np.ndarray:
-        """Return numbers (..., F) in spreads from the mean, float32."""
+        """Return numbers (..., F) standardized, float32."""
         return ((numbers - self.mean) / self.spread).astype(np.float32)
 
 
@@ -52,22 +52,21 @@ UNSCALED = Scale()
 
 @dataclass(frozen=True)
 class Sequences:
-    """The checked arrays of a file. Shorter sequences begin at the first of the T steps,
-    so that no net sees a blank before an answer.
+    """The checked arrays of a file. Shorter sequences begin at the first of the T
+    steps.
 
     Args:
-        inputs: (N, T) int32 symbols below `symbols`, which itself marks steps after a
-            sequence's end; or (N, T, F) float32, or float64 where that loses digits.
+        inputs: (N, T) int32 symbols below `symbols`, which itself marks steps after the
+            end; or (N, T, F) float32, or float64 where float32 loses digits.
         targets: (N,), (N, O), (N, T) or (N, T, O): int32 classes below `classes`, or
-            values as for `inputs`.
+            values typed as `inputs`.
         due: (N, T) bool, where an answer is due; None: at the last step.
         digest: digest of the file's bytes; "" for the example.
-        lengths: (N,) how many of the T steps count; None: all.
-        groups: (N,) int64, sequences of one group are never on both sides of a split;
-            None: each is its own.
-        split: (N,) the place in `PARTS` of each sequence's part; None: parts are drawn.
-        input_scale: that of inputs which were scaled, (F,).
-        target_scale: that of values which were scaled, () or (O,).
+        lengths: (N,) steps that count; None: all.
+        groups: (N,) int64, see `memcap.own.task.Data`; None: each is its own.
+        split: (N,) places in `PARTS`; None: parts are drawn.
+        input_scale: of scaled inputs, (F,).
+        target_scale: of scaled values, () or (O,).
     """
 
     inputs: np.ndarray
@@ -84,17 +83,16 @@ class Sequences:
 
     @property
     def steps(self) -> int:
-        """T."""
         return self.inputs.shape[1]
 
     @property
     def blank(self) -> int:
-        """The value of each input outside of a sequence."""
+        """The input outside of a sequence."""
         return self.symbols or 0
 
     @property
     def answers(self) -> np.ndarray:
-        """The answer at the end of each sequence, (N,) or (N, O)."""
+        """Answers at the end, (N,) or (N, O)."""
         if self.due is None:
             return self.targets
         last = self.steps - 1 - self.due[:, ::-1].argmax(1)
@@ -102,20 +100,20 @@ class Sequences:
 
     @property
     def counts(self) -> np.ndarray:
-        """Tell which steps are within a sequence, (N, T)."""
+        """Return which steps are within a sequence, (N, T)."""
         if self.lengths is None:
             return np.ones(self.inputs.shape[:2], bool)
         return np.arange(self.steps) < self.lengths[:, None]
 
     def with_scaled_inputs(self, places: np.ndarray) -> "Sequences":
-        """Return the sequences with numbers scaled so that those at `places` have mean 0
-        and spread 1 in each feature, and with blanks at 0."""
+        """Return each feature standardized by the sequences at `places`, with blanks at
+        0."""
         scale = Scale.of(self.inputs[places][self.counts[places]])
         inputs = np.where(self.counts[..., None], scale.apply(self.inputs), 0)
         return replace(self, inputs=inputs.astype(np.float32), input_scale=scale)
 
     def with_scaled_targets(self, places: np.ndarray) -> "Sequences":
-        """Return the sequences with values scaled likewise; where none is due they are 0."""
+        """Return values standardized likewise; those not due are 0."""
         targets = self.targets[places]
         due = np.ones(len(self.targets), bool) if self.due is None else self.due
         scale = Scale.of(targets[due[places]])
@@ -124,7 +122,6 @@ class Sequences:
         return replace(self, targets=values.astype(np.float32), target_scale=scale)
 
     def words(self, file: str) -> tuple[str, ...]:
-        """Say how large a file is, and how its own split divides it."""
         size = f"{file}: {len(self.inputs):,} sequences of {self.steps:,} steps."
         kind = f"one of {self.symbols} symbols"
         if self.symbols is None:
@@ -134,7 +131,6 @@ class Sequences:
 
     @property
     def split_words(self) -> tuple[str, ...]:
-        """A sentence about the file's own split, if it has one."""
         if self.split is None:
             return ()
         training, validation, tests = np.bincount(self.split, minlength=3)
@@ -143,7 +139,6 @@ class Sequences:
 
     @property
     def doubts(self) -> list[str]:
-        """Possible mistakes in the file, a sentence each."""
         doubts = []
         count = len(self.inputs)
         if count < FEW:
@@ -168,8 +163,7 @@ class Sequences:
         return doubts
 
     def _copies(self) -> int:
-        """Count the sequences of numbers that are also in another group, or in another
-        part of the file's own split."""
+        """Count sequences of numbers with a copy in another group or part."""
         if self.symbols is not None:
             return 0
         sides = self.groups if self.split is None else self.split
@@ -179,7 +173,6 @@ class Sequences:
 
     @property
     def is_unscaled(self) -> bool:
-        """Return whether some feature's mean is far from 0, or its spread from 1."""
         if self.symbols is not None:
             return False
         numbers = self.inputs[:1000]
@@ -192,7 +185,7 @@ def read(file: str) -> Sequences:
     """Read the sequences of a file.
 
     Raises:
-        UserError: it cannot be read, or is not such a file; says what is wrong.
+        UserError: it cannot be read, or has another form than `Data` says.
     """
     if file == EXAMPLE:
         inputs, targets = _example()
@@ -209,8 +202,7 @@ def read(file: str) -> Sequences:
 
 
 def _example() -> tuple[np.ndarray, np.ndarray]:
-    """Draw 512 sequences of 256 symbols: the one 11 steps before the last is 0 or 1,
-    which is the class; the others are 2 to 5."""
+    """Draw 512 sequences of 256 symbols; the 12th last one is the class."""
     rng = np.random.default_rng(0)
     inputs = rng.integers(2, 6, (512, 256)).astype(np.int32)
     inputs[:, -12] = rng.integers(0, 2, 512)
@@ -228,7 +220,7 @@ def checked(file: str, arrays: dict[str, np.ndarray], digest: str) -> Sequences:
     """Return the sequences of a file's arrays.
 
     Raises:
-        UserError: they do not have the form of `memcap.own.task`; says what is wrong.
+        UserError: they have another form than `Data` says.
     """
 
     def refuse(is_wrong: Any, what: str) -> None:
@@ -287,8 +279,7 @@ def checked(file: str, arrays: dict[str, np.ndarray], digest: str) -> Sequences:
 
 
 def float_of(numbers: np.ndarray) -> type[np.floating]:
-    """Return the type that holds numbers (K, ...): float32; or float64 if that cannot
-    tell those of some feature apart, as with time stamps."""
+    """Return float32, or float64 where float32 merges numbers, as of time stamps."""
     numbers = numbers.astype(float)
     with np.errstate(over="ignore", invalid="ignore"):
         lost = np.ptp(numbers - numbers.astype(np.float32), 0)
@@ -303,7 +294,6 @@ def _rounded(numbers: np.ndarray, digits: int) -> np.ndarray:
 
 
 def _check_arrays(arrays: dict[str, np.ndarray], refuse: Any) -> None:
-    """Check the kinds, shapes and ranges of a file's arrays."""
     for name in ("inputs", "targets"):
         refuse(name not in arrays, f"has no array `{name}`")
     for name, array in arrays.items():
@@ -388,8 +378,8 @@ def _are_whole(numbers: np.ndarray, count: int) -> bool:
 
 
 def _parts_of(split: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
-    """Return 0 for each sequence of training, 1 of validation, 2 of test. If validation
-    has none, it gets a fifth of training's, by whole groups."""
+    """Return 0 (train), 1 (validation) or 2 (test) for each sequence. Without
+    validation, it gets a fifth of training, by whole groups."""
     parts = 1 * (split == "validation") + 2 * (split == "test")
     if not (parts == 1).any():
         names = np.arange(len(split)) if groups is None else groups

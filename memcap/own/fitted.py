@@ -1,5 +1,5 @@
-"""The net that `memcap fit` found, to predict with: in NumPy, on sequences of any length
-in the user's own units, without padding."""
+"""The net that `memcap fit` found, in NumPy: it predicts on sequences of any length, in
+the user's own units."""
 
 import json
 from collections.abc import Sequence
@@ -29,13 +29,12 @@ class FittedNet:
     """An LSTM with a dense read-out.
 
     Args:
-        weights: float64 arrays of the cell and the read-out, as `memcap.models.export`
-            takes them. They take and give the user's units: scaling is in them.
-        symbols: whether it takes symbols; otherwise numbers.
-        every: whether it answers at every step; otherwise at the end of a sequence.
-        classes: names of the classes, in the order of its outputs; empty: values.
-        columns, features: of the table on which it was trained; None and empty: of
-            arrays.
+        weights: float64 arrays as `memcap.models.export` takes them, for the user's
+            units.
+        symbols: whether inputs are symbols; otherwise numbers.
+        every: whether it answers at every step; otherwise at the end.
+        classes: names in the order of the outputs; empty: values.
+        columns, features: of the table it was trained on; None and empty: of arrays.
     """
 
     weights: dict[str, Any]
@@ -46,20 +45,18 @@ class FittedNet:
     features: Sequence[Feature] = ()
 
     def arrays(self, layout: str) -> dict[str, np.ndarray]:
-        """Return the weights for another library, as `memcap.models.export.export` does."""
+        """Return the weights for another library, see `memcap.models.export.export`."""
         model = Model(units=len(self.weights["cell"]["recurrent"]))
         return export(model, self.weights, layout)
 
     def outputs(self, sequences: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Return logits or values of each sequence, (O,) at its end, or (T, O).
+        """Return logits or values, (O,) at the end of each sequence, or (T, O).
 
         Args:
-            sequences: of each (T,) symbols or (T, F) numbers. What else is in
-                `sequences` changes nothing.
+            sequences: each (T,) symbols or (T, F) numbers.
 
         Raises:
-            UserError: a sequence has no step, another number of numbers a step, or a
-                symbol that the net has not seen.
+            UserError: a sequence is empty, has another F, or unknown symbols.
         """
         self._check(sequences)
         outputs: list[np.ndarray] = []
@@ -71,15 +68,14 @@ class FittedNet:
         return outputs
 
     def sequences(self, frame: Any) -> list[np.ndarray]:
-        """Return the sequences of a polars or pandas frame with the columns of the table
-        on which it was trained, in the order of their names."""
+        """Return the sequences of a polars or pandas frame, in the order of their
+        names."""
         assert self.columns is not None
         return sequences_of(frame_of(frame), self.columns, self.features)[0]
 
     def table(self, frame: pl.DataFrame, name: str) -> pl.DataFrame:
-        """Return what the net says of a table, called `name` in errors: a line for each
-        sequence, or for each step if it answers there; and of classes the probability
-        of each."""
+        """Return predictions for a table, called `name` in errors: a line per sequence
+        or step; for classes with each probability."""
         assert self.columns is not None
         target = self.columns.target
         sequences, lines = sequences_of(frame, self.columns, self.features, name)
@@ -98,7 +94,6 @@ class FittedNet:
         return lines.with_columns(names).hstack(shares)
 
     def _check(self, sequences: Sequence[np.ndarray]) -> None:
-        """Refuse what the net does not take."""
         width = len(self.weights["cell"]["kernel"])  # a blank is the last symbol
         form = f"symbols from 0 to {width - 2}" if self.symbols else f"{width} numbers"
         for number, sequence in enumerate(sequences):
@@ -113,7 +108,7 @@ class FittedNet:
                 )
 
     def _run(self, sequences: Sequence[np.ndarray]) -> np.ndarray:
-        """Return the outputs of all steps, (B, T, O)."""
+        """Return outputs of all steps, (B, T, O)."""
         cell = self.weights["cell"]
         kernel = cell["kernel"]
         readout = self.weights["readout"]
@@ -129,8 +124,8 @@ class FittedNet:
         return np.stack(outputs, 1)
 
     def save(self, folder: Path) -> Path:
-        """Write net.npz, the weights in the order of Keras, and net.json beside it.
-        Return the path of the first."""
+        """Write net.npz (weights in Keras's order) and net.json; return the path of the
+        first."""
         path = folder / NET
         files.write_arrays(path, self.arrays("keras"))
         about = asdict(self)
@@ -140,7 +135,6 @@ class FittedNet:
 
 
 def remove(folder: Path) -> None:
-    """Remove the net of an earlier search, if there is one."""
     path = folder / NET
     path.with_suffix(".json").unlink(missing_ok=True)
     path.unlink(missing_ok=True)
@@ -170,13 +164,7 @@ def load(folder: Path) -> FittedNet:
 
 
 def best_net(rows: pl.DataFrame, folder: Path, form: LongForm) -> FittedNet:
-    """Return the net that is best on its validation sequences.
-
-    Args:
-        rows: of nets.
-        folder: of their weights.
-        form: the sequences.
-    """
+    """Return the net with the lowest validation loss."""
     row = rows.sort("validation_loss").row(0, named=True)
     task = member_of(store.config_of(row)).task
     assert isinstance(task, Data)

@@ -10,10 +10,11 @@ ORDERS = (RANDOM, CLASSES, TIME)
 
 
 def evenly(ranks: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Change a random order of groups so that any run of it has its share of each label.
+    """Change a random order of groups so that any run of it has its share of each
+    label.
 
     Args:
-        ranks: (G,) the place of each group in the order.
+        ranks: (G,) places in the order.
         labels: (G,) whole numbers.
     """
     groups = pl.DataFrame({"rank": ranks, "label": labels})
@@ -23,9 +24,8 @@ def evenly(ranks: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def in_time(count: int, folds: int, fold: int) -> np.ndarray:
-    """Return the part of each of `count` groups in the order of time, (G,): 0 trains, 1
-    comes after these and says where to stop, 2 comes after that and judges; 3 comes
-    later still. The first half of all is never judged."""
+    """Return the part of each group, (G,), in time: 0 trains, 1 says where to stop, 2
+    judges, 3 is not used. The first half never judges."""
     block = np.arange(count) * 2 * folds // count
     tests = folds + fold % folds
     parts = [block == tests, block == tests - 1, block < tests]

@@ -1,5 +1,4 @@
-"""Files of tables: how a CSV file separates columns, marks decimals, and writes ids and
-times."""
+"""Read tables, whatever their separators, decimal marks, ids and times."""
 
 import csv
 import re
@@ -29,12 +28,10 @@ CLOCKS = ("%H:%M", "%H:%M:%S%.f", "%I:%M %p", "%I:%M:%S %p")
 
 
 def is_table(path: Path) -> bool:
-    """Tell from its name whether a file is a table."""
     return path.suffix.lower() in READERS
 
 
 def has_names(kind: Any) -> bool:
-    """Return whether columns of a polars type hold names."""
     return kind == pl.String or isinstance(kind, (pl.Categorical, pl.Enum))
 
 
@@ -46,10 +43,10 @@ def read_frame(
     Args:
         path: the file.
         ids: columns of names, in which 010 is not 10.
-        decimal_comma: whether the numbers of a CSV file have decimal commas.
+        decimal_comma: whether a CSV file has decimal commas.
 
     Raises:
-        UserError: it cannot be read; says why.
+        UserError: it cannot be read.
     """
     kind = path.suffix.lower()
     try:
@@ -111,20 +108,20 @@ def _read_csv(
 
 
 def _ids(text: pl.Series) -> pl.Series:
-    """Return whole numbers if each text is as these are written, otherwise the texts."""
+    """Return whole numbers if that loses nothing, otherwise the texts."""
     whole = text.cast(pl.Int64, strict=False)
     return whole if whole.cast(pl.String).eq_missing(text).all() else text
 
 
 def _numbers(text: pl.Series) -> pl.Series:
-    """Return the numbers that texts are, or the texts, if some are none."""
+    """Return texts as numbers, if all are numbers."""
     numbers = text.cast(pl.Float64, strict=False)
     return numbers if numbers.null_count() == text.null_count() else text
 
 
 def times_of(text: pl.Series) -> pl.Series:
-    """Return the times that texts are, with the year first. If not all of them are
-    without a zone, those with one are times, in UTC; the others are null."""
+    """Parse times, year first. If some have a zone, these are in UTC, and the others
+    null."""
     text = text.str.replace_all("/", "-", literal=True).str.replace(r"(\d)T", "$1 ")
     dates = pl.when(text.str.contains(YEAR_FIRST)).then(text)
     formats = ["%Y-%m-%d", *(f"%Y-%m-%d {clock}" for clock in CLOCKS)]

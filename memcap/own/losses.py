@@ -1,33 +1,8 @@
-"""Widths judged by their loss, for `task.criterion=best`: the frontier of a user's own
-sequences.
+"""Widths judged by their loss, for `task.criterion=best`. docs/sequences.md has the
+rule.
 
-The validation part chooses a width, and the held-out part, which chooses nothing,
-reports its loss. A width is enough if its loss exceeds that of the best width tried by
-no more than chance explains. Some folds are harder than others, for all widths alike,
-so differences are taken fold by fold: the margin is their standard error times the
-one-sided 5 % quantile of t. (The one-standard-error rule of Breiman et al., 1984, takes
-the standard error of the best width's own loss, which is too large if folds differ, and
-too small if they do not.) It is the median over the widths that reach at least half of
-the gain from state: nets that failed to train differ far more. A width that is worse in
-every one of five folds or more is not enough, whatever the margin. With many sequences
-the margin goes to zero, and only the best width would be left; so 2 % of the gain from
-state is forgiven, too. Where the margin is above a fifth of the gain, there are too few
-sequences to tell. Of the nets of a width and fold, of whatever start and recipe, the
-one with the lowest validation loss counts.
-
-A width is called not enough only if its nets trained. Each fold has its own starts: if
-how far it is above the widths that are enough differs between folds by a fifth of the
-gain, and by more than chance explains, or if no fold's nets get a twentieth of the way
-from the loss without state, more starts might do.
-
-A file with a split of its own has no folds: repeats of the training, each with its own
-seeds, take their place, and the margin covers only the chance in training. The choice
-of test sequences affects all repeats alike, and no margin says by how much.
-
-State helps if the best width beats the best map of the current input on the held-out
-sequences, fold by fold, beyond chance (at 2.5 %), and if that map does not answer all.
-If it does not, chance may hide the gain: only where this could be at most a fifth of the
-loss without state does the curve say that no width helps.
+Validation chooses a width; the held-out part only reports. With many sequences the
+margin goes to zero, so 2 % of the gain from state is forgiven, too.
 """
 
 import itertools
@@ -79,7 +54,7 @@ class Loss:
 
     Args:
         folds: on held-out sequences.
-        validation: on validation's, which choose; empty where they are not known.
+        validation: on validation's, which choose; empty if unknown.
     """
 
     folds: tuple[float, ...]
@@ -87,36 +62,34 @@ class Loss:
 
     @property
     def on_validation(self) -> "Loss":
-        """The losses that choose a width."""
         return Loss(self.validation or self.folds)
 
     @property
     def mean(self) -> float:
-        """The mean over the folds."""
         return float(np.mean(self.folds))
 
     @property
     def error(self) -> float:
-        """The standard error of the mean; NaN for one fold."""
+        """Standard error of the mean; NaN for one fold."""
         if len(self.folds) < 2:
             return math.nan
         return float(np.std(self.folds, ddof=1) / len(self.folds) ** 0.5)
 
     def gain(self, other: "Loss") -> tuple[float, float]:
-        """Return how far it is below another loss on the same folds, and how far chance
-        moves that; for one fold, a little of the other loss."""
+        """Return how far it is below another loss on the same folds, and the margin of
+        chance."""
         gain = Loss(tuple(np.subtract(other.folds, self.folds)))
         if len(self.folds) < 2:
             return gain.mean, FORGIVEN * other.mean
         return gain.mean, _quantile(len(self.folds), HELPS) * gain.error
 
     def beats(self, other: "Loss") -> bool:
-        """Return whether it is lower than another loss on the same folds, beyond chance."""
+        """Return whether it is lower than another loss on the same folds, beyond
+        chance."""
         gain, chance = self.gain(other)
         return gain > chance
 
     def is_nothing_of(self, other: "Loss") -> bool:
-        """Return whether it leaves next to nothing of another loss, as if it were 0."""
         return self.mean <= FORGIVEN * other.mean
 
 
@@ -126,12 +99,11 @@ class WidthLoss(Loss):
 
     Args:
         units: the width.
-        recipe: the recipe of most of the nets that count.
+        recipe: of most of the nets that count.
         train: mean training loss at the end.
-        score: mean held-out accuracy; or typical error, the root of the mean square, in
-            the target's unit.
+        score: mean held-out accuracy; or root mean square error in the target's unit.
         runs: number of nets trained.
-        keys: keys of the members whose losses count, one per fold.
+        keys: of the members that count, one per fold.
     """
 
     units: int
@@ -151,8 +123,13 @@ def _quantile(folds: int, level: float) -> float:
 def enough_of(
     losses: np.ndarray, without_state: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return which widths are enough, (W, ...) bool, and how far chance brings a width's
-    loss above that of the best one, (...); 0 where that is unknown.
+    """Return which widths are enough, (W, ...) bool, and the margin of chance, (...); 0
+    where that is unknown.
+
+    Some folds are harder for all widths alike, so the margin is of differences fold by
+    fold: their standard error times the 5 % quantile of t. (The one-standard-error rule
+    of Breiman et al., 1984, ignores this.) It is the median over widths with half of
+    the gain or more, as nets that failed to train differ far more.
 
     Args:
         losses: of each width and fold, (W, ..., K).
@@ -179,7 +156,7 @@ def enough_of(
 
 def interval_of(losses: np.ndarray, without_state: np.ndarray) -> tuple[int, int]:
     """Return the places of the middle 95 % of the narrowest widths that are enough, by
-    a bootstrap of the folds; arguments as of `enough_of`, (W, K)."""
+    a bootstrap of the folds."""
     folds = losses.shape[1]
     draws = np.random.default_rng(0).integers(folds, size=(DRAWS, folds))
     enough, _ = enough_of(losses[:, draws], without_state[draws])
@@ -189,7 +166,11 @@ def interval_of(losses: np.ndarray, without_state: np.ndarray) -> tuple[int, int
 
 @dataclass(frozen=True)
 class LossCurve:
-    """The losses of all widths of one network on a user's sequences."""
+    """The losses of all widths of one network on a user's sequences.
+
+    With the user's own split, repeats replace folds, and margins cover only the chance
+    in training, not the choice of test sequences.
+    """
 
     task: Data  # at fold 0
     lag: int  # of the members, as is the next one
@@ -199,13 +180,12 @@ class LossCurve:
     widths: tuple[WidthLoss, ...]  # the widths that have all folds, the narrowest first
 
     def is_of(self, task: Task, lag: int) -> bool:
-        """Return whether it belongs to a task's file, at this lag."""
         return (
             isinstance(task, Data) and self.task.file == task.file and self.lag == lag
         )
 
     def reference(self, kind: str) -> Loss:
-        """Return the losses of a predictor that trains no state (memcap.own.references)."""
+        """Return the losses of a predictor of `memcap.own.references`."""
         folds = [0] * len(self.folds) if self.task.has_own_split else self.folds
         tasks = [replace(self.task, fold=fold) for fold in folds]
         pairs = [references.losses(task, self.lag, kind) for task in tasks]
@@ -214,7 +194,6 @@ class LossCurve:
 
     @cached_property
     def references(self) -> dict[str, Loss]:
-        """The losses of each kind."""
         kinds = references.kinds(self.task, self.lag)
         return {kind: self.reference(kind) for kind in kinds}
 
@@ -225,7 +204,8 @@ class LossCurve:
 
     @cached_property
     def memory(self) -> str | None:
-        """The kind that sees more than the last step, beats it, and is the best of these."""
+        """The best kind of predictor that sees more than the last step, if it beats
+        that."""
         kinds = dict(self.references)
         constant = kinds.pop("constant")
         last = kinds.pop("last step")
@@ -236,17 +216,15 @@ class LossCurve:
 
     @cached_property
     def best(self) -> WidthLoss:
-        """The width of the lowest loss on validation's sequences."""
+        """The width of the lowest validation loss."""
         return min(self.widths, key=lambda width: width.on_validation.mean)
 
     @property
     def recipe(self) -> ResolvedRecipe:
-        """The recipe of the width that is enough, or of the best one."""
         return (self.enough or (self.best,))[0].recipe
 
     @cached_property
     def gain(self) -> float:
-        """How far state brings the loss down, on validation's sequences; at least 0."""
         lowest = self.best.on_validation.mean
         return max(0.0, self.without_state.on_validation.mean - lowest)
 
@@ -261,23 +239,21 @@ class LossCurve:
 
     @property
     def by_chance(self) -> float:
-        """How far chance brings a width's loss above that of the best width; 0 where
-        that is unknown."""
         return float(self._rule[1])
 
     @property
     def margin(self) -> float:
-        """The margin by which a width's loss may exceed that of the best width."""
+        """How far a width's loss may exceed that of the best width."""
         return max(self.forgiven, self.by_chance)
 
     @property
     def forgiven(self) -> float:
-        """The margin that is left with very many sequences."""
+        """The margin left with very many sequences."""
         return FORGIVEN * self.gain
 
     @property
     def within(self) -> tuple[WidthLoss, ...]:
-        """The widths that are no worse than the best one; none if state does not help."""
+        """The widths no worse than the best one; none if state does not help."""
         if not self.state_helps:
             return ()
         return tuple(itertools.compress(self.widths, self._rule[0]))
@@ -289,13 +265,12 @@ class LossCurve:
 
     @property
     def units(self) -> int | None:
-        """The narrowest width that is enough."""
         return self.enough[0].units if self.enough else None
 
     @property
     def interval(self) -> tuple[int, int] | None:
-        """The middle 95 % of the narrowest width that is enough, with the next narrower
-        ones that did not train; None if state does not help."""
+        """Middle 95 % of the narrowest width that is enough, and the next narrower ones
+        that did not train; None if state does not help."""
         if not self.within:
             return None
         low, high = interval_of(*self._arrays)
@@ -305,7 +280,6 @@ class LossCurve:
 
     @cached_property
     def verdict(self) -> Verdict:
-        """Say what is known of the width."""
         most = MOST_MARGIN * self.gain
         if self.state_helps:
             lowest = min(width.mean for width in self.widths)
@@ -324,9 +298,8 @@ class LossCurve:
         return "no state needed" if knows else "nothing learnt"
 
     def did_not_train(self, width: WidthLoss) -> bool:
-        """Return whether a width is not enough, but more starts might change that: its
-        nets differ from fold to fold, compared with those of the widths that are, or
-        gain next to nothing in all."""
+        """Return whether more starts might make a width enough: its nets differ from
+        fold to fold more than good ones, or gain next to nothing."""
         if not self.within or width in self.within:
             return False
         losses = np.array(width.on_validation.folds)
@@ -338,20 +311,18 @@ class LossCurve:
 
     @property
     def next_narrower(self) -> WidthLoss | None:
-        """The widest width tried below the narrowest that is no worse than the best."""
         least = self.within[0].units if self.within else 0
         narrower = [width for width in self.widths if width.units < least]
         return narrower[-1] if narrower else None
 
     @property
     def below(self) -> int:
-        """Its units; 0 if there is none."""
         return self.next_narrower.units if self.next_narrower else 0
 
     @cached_property
     def state_helps(self) -> bool:
-        """True if a net beats the best map without state, which does not answer all, and
-        gains at least half as much as the best predictor that sees more."""
+        """True if a net beats the imperfect best map without state, and gains at least
+        half as much as the best predictor that sees more."""
         last = self.without_state
         if last.is_nothing_of(self.references["constant"]):
             return False
@@ -363,28 +334,25 @@ class LossCurve:
 
     @property
     def by_heart(self) -> bool:
-        """True if nets learn the training sequences by heart, and nothing of it carries
-        over to others."""
+        """True if nets learn the training sequences by heart, but not others."""
         learnt = min(width.train for width in self.widths)
         learns = learnt < FALLS * self.without_state.mean
         return self.verdict == "nothing learnt" and learns
 
     @property
     def learnt(self) -> WidthLoss | None:
-        """The narrowest width that leaves next to nothing of the training loss: further
-        units add no memory, but a better guess at other sequences."""
+        """The narrowest width that has learnt all training sequences."""
         nothing = FORGIVEN * self.without_state.mean
         return next((width for width in self.widths if width.train <= nothing), None)
 
     @property
     def widest_is_best(self) -> bool:
-        """True if wider nets may be better still: only the widest one tried is enough."""
         return self.units == self.widths[-1].units and len(self.widths) > 1
 
 
 def loss_curves(rows: pl.DataFrame) -> list[LossCurve]:
-    """Return a curve per file, lag and network judged by loss, over all recipes that
-    trained some width on all folds."""
+    """Return a curve per file, lag and network, over all recipes that trained on all
+    folds."""
     measured = pl.col("held_out_loss").is_not_null()
     rows = without_failed(rows).filter(IS_BY_LOSS, measured)
     if rows.is_empty():
@@ -421,7 +389,6 @@ def loss_curves(rows: pl.DataFrame) -> list[LossCurve]:
 
 
 def _unit(task: Data) -> float | None:
-    """Return the unit in which nets give their one value; 1 of several, and None of classes."""
     if task.loss == "classes":
         return None
     return 1.0 if task.outputs > 1 else float(task.file_content.target_scale.spread)

@@ -1,7 +1,6 @@
 """Predictors that train no state, by scikit-learn: which memory would do, and how well?
 
-Each is the best of a few linear models on features of a user's own sequences; the
-validation part chooses among them.
+Each is the best, by validation, of a few linear models on features of the sequences.
 
 * constant: the shares of the classes, or the mean.
 * last step: the current input, and its products. What equals it needs no state.
@@ -35,14 +34,14 @@ FREQUENT = 10  # lines with a symbol; rarer ones count as one
 
 
 def kinds(task: Data, lag: int) -> tuple[str, ...]:
-    """Return the kinds that can be fitted: all steps, unless they have too many columns."""
+    """Return the kinds that can be fitted: all steps only with few enough columns."""
     return KINDS if (lag + 1) * task.features <= MOST_COLUMNS else KINDS[:-1]
 
 
 @lru_cache(maxsize=256)
 def losses(task: Data, lag: int, kind: str) -> tuple[float, float]:
-    """Return the mean losses of a kind on the validation and on the held-out answers of
-    the task's fold, in nats or squared error. At most `lag` + 1 steps count."""
+    """Return a kind's mean losses on the fold's validation and held-out answers, in
+    nats or squared error. At most `lag` + 1 steps count."""
     features, answers, part = _table(task, lag, kind)
     judged = part > 0
     constant = _constant(task, answers[part == 0])
@@ -60,8 +59,7 @@ def losses(task: Data, lag: int, kind: str) -> tuple[float, float]:
 
 
 def _table(task: Data, lag: int, kind: str) -> tuple[Any, np.ndarray, np.ndarray]:
-    """Return features (A, P) before each of A answers, the answers (A,) or (A, O), and
-    the place of each one's part."""
+    """Return features (A, P), answers (A,) or (A, O), and the part of each."""
     file = task.file_content
     # all steps are shown twice, in float64
     steps = 4 * (lag + 1) if kind == ALL else WINDOW
@@ -89,7 +87,7 @@ def _first(file: Sequences, lag: int) -> np.ndarray:
 def _answers(
     file: Sequences, places: np.ndarray, lag: int, most: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the sequences and the steps of answers, of all or of `most`."""
+    """Return the sequences and the steps of answers, `most` at most."""
     if file.due is None:
         return places, np.full(len(places), file.steps - 1)
     first = _first(file, lag)[places, None]
@@ -114,8 +112,8 @@ def _last(
 def _all(
     inputs: np.ndarray, which: np.ndarray, when: np.ndarray, blank: int
 ) -> np.ndarray:
-    """Return all steps up to each answer, (A, P): with the last one at the end; and with
-    the first one at the beginning, and a mask, where that is not the same."""
+    """Return all steps up to each answer, (A, P), aligned at the last one; where that
+    differs, also at the first one, with a mask."""
     steps = inputs.shape[1]
     parts = [_last(inputs, which, when, steps, blank)]
     if np.ptp(when):
@@ -129,8 +127,8 @@ def _all(
 def _features(
     inputs: np.ndarray, which: np.ndarray, when: np.ndarray, kind: str, blank: int
 ) -> Any:
-    """Return features of the steps up to each answer, (A, P), sparse of symbols; the first
-    are the last inputs."""
+    """Return features of the steps up to each answer, (A, P), sparse for symbols; the
+    last inputs come first."""
     steps = WINDOW if kind == "window" else 1
     x = _last(inputs, which, when, steps, blank).reshape(len(which), -1)
     rest = [_all(inputs, which, when, blank)] if kind == ALL else []
@@ -148,7 +146,7 @@ def _features(
 
 
 def _constant(task: Data, answers: np.ndarray) -> np.ndarray:
-    """Return the mean of answers, (O,); of classes their shares, with one more in each."""
+    """Return mean answers, (O,); of classes shares, with one more in each."""
     if task.loss == "values":
         return answers.mean(0)
     counts = np.bincount(answers, minlength=task.outputs) + 1
@@ -158,7 +156,7 @@ def _constant(task: Data, answers: np.ndarray) -> np.ndarray:
 def _guesses(
     task: Data, features: Any, answers: np.ndarray, part: np.ndarray
 ) -> Iterator[np.ndarray]:
-    """Yield the guesses of each model where the part is not training, (A, O)."""
+    """Yield each model's guesses outside of training, (A, O)."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.preprocessing import StandardScaler

@@ -1,10 +1,8 @@
-"""The search for the units that a user's own sequences need, in rounds that a rerun continues.
+"""The search for the units that a user's own sequences need; a rerun continues it.
 
-First recipes race on one fold, by validation loss, at narrow widths and at a wide one.
-The best of each end train widths that double, on all folds, up to four times the units
-that are enough; wider ones, where the wide nets of the race promise it. Then come
-further starts of the widest one that is not enough, where its nets did not train, and
-widths between the narrowest that is enough and the next narrower one.
+Recipes race on one fold, at narrow and at wide widths. The winners train widths that
+double, on all folds; then come more starts of the widest width that did not train, and
+widths in between.
 """
 
 import itertools
@@ -67,7 +65,6 @@ class WidthSearch:
         whole(self.seeds, "seeds", 1, MOST_SEEDS)
 
     def run(self) -> LossCurve:
-        """Train what is missing; return the losses of the widths."""
         recipes, wide = self.race()
         widths = {*(2**k for k in range(self.most.bit_length())), self.most}
         curve = self.curve_of([units for units in widths if units <= FIRST], recipes)
@@ -85,8 +82,8 @@ class WidthSearch:
         return curve
 
     def race(self) -> tuple[tuple[Recipe, Recipe], float]:
-        """Return the recipes whose narrow and whose wide nets have the lowest validation
-        loss on the first fold, and the lowest one of wide nets."""
+        """Return the recipes with the lowest first-fold validation loss, for narrow and
+        for wide nets, and the lowest loss of wide nets."""
         recipes = [
             Recipe(name, lr=lr, budget=BUDGET, schedule="cosine") for name, lr in RACE
         ]
@@ -110,8 +107,7 @@ class WidthSearch:
     def curve_of(
         self, widths: Iterable[int], recipes: Sequence[Recipe], seeds: int = 0
     ) -> LossCurve:
-        """Train some widths, each by turns with the recipe of its end and with the
-        other one; return the curve of all widths."""
+        """Train widths by turns with both recipes; return the curve of all widths."""
         counts = range(self.folds), range(max(seeds, self.seeds))
         members = []
         for units, fold, seed in itertools.product(widths, *counts):
@@ -123,8 +119,8 @@ class WidthSearch:
         return next(curve for curve in curves if curve.is_of(self.task, lag))
 
     def member(self, units: int, recipe: Recipe, fold: int, seed: int) -> Member:
-        """Return a member of a width. Each fold has starts of its own; if the file has a
-        split, repeats take the place of folds."""
+        """Return a member; each fold, or repeat of the file's own split, has its own
+        starts."""
         task = self.task
         if not task.has_own_split:
             task = replace(task, fold=fold)
@@ -138,9 +134,8 @@ class WidthSearch:
         )
 
     def final(self, units: int, recipe: Recipe) -> pl.DataFrame:
-        """Train nets of a width on nine tenths of the sequences, or by time on all but the
-        last ones, or on the training part of the file's own split; return their rows, in
-        the folder `net` of this one."""
+        """Train nets of a width on nine tenths of the sequences, by time on all but the
+        last ones, or on the file's own training part."""
         task = self.task
         fold = 0
         if task.order == TIME:
@@ -155,30 +150,25 @@ class WidthSearch:
 
     @cached_property
     def evaluation(self) -> Evaluation:
-        """Once for each pass over the training sequences, if that takes 10 to 100 steps: on
-        a few hundred sequences the lowest loss is soon over."""
+        """Once a pass over the training sequences, if that takes 10 to 100 steps: on a
+        few hundred sequences the lowest loss is soon over."""
         steps = round(len(self.task.parts[0]) / BATCH)
         return Evaluation(every=min(max(steps, FEWEST_STEPS), Evaluation.every))
 
     def train(self, members: Sequence[Member]) -> pl.DataFrame:
-        """Train the members that have no row yet; return the rows of all."""
         study = Study(self.folder, self.folder.name, session=shards.new_session())
         return run_study(members, self.engine, study, self.quiet)
 
 
 def recipe_of(width: WidthLoss) -> Recipe:
-    """Return the recipe of most nets of a width."""
     recipe = width.recipe
     return Recipe(recipe.name, lr=recipe.lr, budget=recipe.budget, schedule="cosine")
 
 
 def may_gain(curve: LossCurve, wide: float) -> bool:
-    """Return whether nets wider than those of a curve may be better.
-
-    They may if its widest has less than four times the units that are enough, and if it
-    is not known which are; otherwise only if the wide nets of the race have a lower loss
-    on the first fold, `wide`.
-    """
+    """Return whether nets wider than those of a curve may be better: its widest is
+    below four times what is enough, or the race's wide nets had a lower first-fold
+    loss, `wide`."""
     if curve.verdict in ("nothing learnt", "no state needed"):
         return wide < FALLS * curve.without_state.on_validation.folds[0]
     if not curve.enough or curve.widths[-1].units < 4 * curve.enough[0].units:
@@ -187,8 +177,8 @@ def may_gain(curve: LossCurve, wide: float) -> bool:
 
 
 def next_rounds(curve: LossCurve) -> list[tuple[int, int]]:
-    """Return the units to train next and the nets of each fold, 0 for the usual number:
-    further starts of a width that did not train, then a width in between."""
+    """Return the units to train next, each with its nets per fold (0: the usual
+    number)."""
     narrower = curve.next_narrower
     rounds = []
     if narrower is not None and curve.did_not_train(narrower):
@@ -198,8 +188,8 @@ def next_rounds(curve: LossCurve) -> list[tuple[int, int]]:
 
 
 def next_width(curve: LossCurve) -> int | None:
-    """Return the next width to try, between one that is enough and one that is not;
-    None if none is left, or if the answer is known to an eighth."""
+    """Return the width between one that is enough and one that is not; None if none is
+    left, or if the answer is known to an eighth."""
     enough = curve.units or 0
     if not curve.below or enough - curve.below <= max(1, enough // 8):
         return None

@@ -45,26 +45,26 @@ class Columns:
 
     Args:
         target: the column to predict: names or few whole numbers are classes, other
-            numbers are values. If it is the same at all steps of every sequence, it is
-            asked once, at the end; at a null it is not asked.
-        sequence: the column that says to which sequence a line belongs.
+            numbers are values. If constant in every sequence, it is asked once, at the
+            end; at a null it is not asked.
+        sequence: the column with the sequence of a line.
         step: the column that orders the lines of a sequence; None: "step" if there is
-            one, otherwise they are in order.
-        features: the columns that the net sees; empty: all other columns, of which those
-            that look like no feature (`memcap.own.doubts`) are refused.
-        drop: columns that it does not see, of all others.
+            one, otherwise lines are in order.
+        features: the columns that the net sees; empty: all others, of which those that
+            look like no feature (`memcap.own.doubts`) are refused.
+        drop: columns that it does not see.
         keep: columns that it sees, whatever they look like.
         categories: features with whole numbers that are names.
         group: sequences of one group (a subject, a machine) are never on both sides of
             a split.
-        missing: "refuse", or "mask": a missing number becomes the mean, beside a
-            feature that says so; a missing name becomes a name of its own.
+        missing: "refuse", or "mask": a missing number becomes the mean, and a further
+            feature says so; a missing name becomes a name of its own.
         values: whether the target has values; None: judged by its numbers.
-        split: the column that says to which part a sequence belongs: train, validation
-            (or val, valid, dev), test.
-        window: of a table that is one long series, or one for each sequence: steps of the
-            sequences that are cut from it, which show the target, too, unless it is dropped.
-        ahead: the target is this many steps after the last one of a window.
+        split: the column with a sequence's part: train, validation (or val, valid,
+            dev), test.
+        window: steps of the sequences to cut from long series; they show the target,
+            too, unless it is dropped.
+        ahead: steps from the last one of a window to its target.
     """
 
     target: str
@@ -93,8 +93,8 @@ class Feature:
 
     Args:
         name: of the column.
-        names: of what it holds, an input each; empty: it holds numbers, one input.
-        mean: the number that stands for a missing one.
+        names: the names in it, an input each; empty: it holds numbers, one input.
+        mean: stands for a missing number.
         gaps: whether a further input says where numbers are missing.
     """
 
@@ -105,13 +105,12 @@ class Feature:
 
     @property
     def width(self) -> int:
-        """Number of inputs."""
         return len(self.names) or 1 + self.gaps
 
 
 @dataclass(frozen=True)
 class LongForm:
-    """The arrays of an .npz file, sentences that describe them, and lines of a table."""
+    """The arrays of an .npz file, a description, and lines of a table."""
 
     arrays: dict[str, np.ndarray]
     words: Names
@@ -121,7 +120,7 @@ class LongForm:
 
     @property
     def digest(self) -> str:
-        """A digest of its arrays, 16 hex digits."""
+        """16 hex digits of its arrays."""
         hashed = hashlib.sha256()
         for name, array in self.arrays.items():
             hashed.update(f"{name} {array.dtype} {array.shape}".encode())
@@ -129,7 +128,7 @@ class LongForm:
         return hashed.hexdigest()[:16]
 
     def save(self, path: Path) -> Path:
-        """Write the .npz file, unless it exists with this content; return its path.
+        """Write the .npz file and return its path.
 
         Raises:
             UserError: it exists with other content, to which rows may belong.
@@ -147,10 +146,10 @@ class LongForm:
 
 
 def read_table(path: Path, columns: Columns, decimal_comma: bool = False) -> LongForm:
-    """Read a CSV, TSV, Parquet or Arrow file; `decimal_comma`: of a CSV file's numbers.
+    """Read a CSV (perhaps with decimal commas), TSV, Parquet or Arrow file.
 
     Raises:
-        UserError: it cannot be read, or does not match `columns`; says what is wrong.
+        UserError: it cannot be read, or does not match `columns`.
     """
     frame = read_frame(path, columns.ids, decimal_comma)
     return long_form(frame, columns, str(path))
@@ -159,16 +158,16 @@ def read_table(path: Path, columns: Columns, decimal_comma: bool = False) -> Lon
 def array_form(
     inputs: Any, targets: Any, groups: Any = None, split: Any = None
 ) -> LongForm:
-    """Return the arrays of sequences that are given one by one, possibly of different lengths.
+    """Return the arrays of sequences that are given one by one.
 
     Args:
-        inputs: for each sequence (T,) whole numbers, or (T, F) numbers.
-        targets: for each sequence one answer, or one for each of its steps.
-        groups: for each sequence a whole number; None: each is a group of its own.
+        inputs: for each sequence (T,) whole numbers, or (T, F) numbers; T may differ.
+        targets: for each sequence one answer, or one per step.
+        groups: for each sequence a whole number; None: all differ.
         split: for each sequence train, validation or test; None: drawn at random.
 
     Raises:
-        UserError: they have a wrong form; says what is wrong.
+        UserError: they have a wrong form.
     """
     try:
         lengths = np.array([len(sequence) for sequence in inputs])
@@ -195,7 +194,7 @@ def array_form(
 
 
 def padded(sequences: Any) -> np.ndarray:
-    """Stack arrays of different lengths, with zeros after the shorter ones."""
+    """Stack arrays, with zeros after the shorter ones."""
     arrays = [np.asarray(sequence) for sequence in sequences]
     longest = max(map(len, arrays))
     stack = np.zeros(
@@ -207,13 +206,7 @@ def padded(sequences: Any) -> np.ndarray:
 
 
 def form_of(inputs: Any, targets: Any, more: dict[str, Any]) -> LongForm:
-    """Return the arrays of what a user has in Python: a frame and the name of its target,
-    or sequences and their targets.
-
-    Args:
-        inputs: see `memcap.data`, as for `targets`.
-        targets: a name, or targets.
-        more: fields of `Columns`; for sequences groups and split.
+    """Return the arrays of what a user has in Python; arguments as of `memcap.data`.
 
     Raises:
         UserError: they do not match.
@@ -236,7 +229,7 @@ def form_of(inputs: Any, targets: Any, more: dict[str, Any]) -> LongForm:
 
 
 def frame_of(table: Any) -> pl.DataFrame:
-    """Return a polars frame of one, of a pandas frame, or of a dict of columns.
+    """Return a polars or pandas frame, or a dict of columns, as a polars frame.
 
     Raises:
         UserError: it is neither.
@@ -251,7 +244,7 @@ def frame_of(table: Any) -> pl.DataFrame:
 
 
 def long_form(frame: pl.DataFrame, columns: Columns, name: str = "frame") -> LongForm:
-    """Return the arrays of a table; `name` is its name in error messages.
+    """Return the arrays of a table, called `name` in errors.
 
     Raises:
         UserError: it does not match `columns`.
@@ -293,16 +286,13 @@ def sequences_of(
     features: Sequence[Feature],
     name: str = "frame",
 ) -> tuple[list[np.ndarray], pl.DataFrame]:
-    """Return the sequences of a table as a net sees them that was trained on another.
+    """Return the sequences of a table, (T,) or (T, F), as a net trained on another sees
+    them, and the sequence and step of all lines, in order.
 
     Args:
         frame: the table; it need not have the target.
         columns, features: of the table on which the net was trained.
         name: of the table, in error messages.
-
-    Returns:
-        Of each sequence (T,) symbols or (T, F) numbers, and all lines in their order,
-        with the columns of the sequence and the step.
 
     Raises:
         UserError: a column is missing, or holds a name that the net does not know.
@@ -321,8 +311,6 @@ def sequences_of(
 def _windows(
     frame: pl.DataFrame, columns: Columns, name: str
 ) -> tuple[pl.DataFrame, Columns]:
-    """Return the table of the windows of one series, or of each, and the meaning of its
-    columns."""
     if columns.group or columns.split:
         raise UserError(
             "--window: blocks of the series are its groups and parts; leave out --group and"
@@ -359,8 +347,7 @@ def _windows(
 
 @dataclass(frozen=True)
 class _CheckedTable:
-    """A table whose columns exist and mean one thing each: `columns` names its features
-    and its step."""
+    """A table whose columns exist and mean one thing each."""
 
     name: str  # in error messages
     frame: pl.DataFrame
@@ -381,10 +368,10 @@ class _Table(_CheckedTable):
     """Lines sequence by sequence, step by step, up to each one's last answer.
 
     Args:
-        place: of each line, its sequence's among the N.
-        position: of each line, its step.
-        due: of each line, whether an answer is due.
-        at_end: whether the target is asked once, at the end of a sequence.
+        place: the sequence of each line, among the N.
+        position: the step of each line.
+        due: whether an answer is due on each line.
+        at_end: whether the target is asked once, at the end.
     """
 
     place: np.ndarray
@@ -394,7 +381,6 @@ class _Table(_CheckedTable):
 
     @property
     def lengths(self) -> np.ndarray:
-        """Steps of each sequence, (N,)."""
         return np.bincount(self.place)
 
     @property
@@ -404,18 +390,18 @@ class _Table(_CheckedTable):
 
     @property
     def answer(self) -> pl.Series:
-        """The target where it is due, null elsewhere."""
+        """The target where it is due, otherwise null."""
         return self.frame[self.columns.target].set(pl.Series(~self.due), None)
 
     def spread(self, entries: np.ndarray) -> np.ndarray:
-        """Arrange lines as (N, T, ...), each sequence from step 0 on, with zeros after it."""
+        """Arrange lines as (N, T, ...), with zeros after the shorter sequences."""
         spread = np.zeros((*self.shape, *entries.shape[1:]), entries.dtype)
         spread[self.place, self.position] = entries
         return spread
 
 
 def _roles(columns: Columns) -> dict[str, str]:
-    """Return the columns that are no features, by the option that names them."""
+    """Return the columns that are no features, by their option."""
     roles = {
         "--target": columns.target,
         "--sequence": columns.sequence,
@@ -427,8 +413,7 @@ def _roles(columns: Columns) -> dict[str, str]:
 
 
 def _check(frame: pl.DataFrame, columns: Columns, name: str) -> _CheckedTable:
-    """Check that each column exists, has one meaning, and has numbers or names; find the
-    step and the features, where they are not given."""
+    """Check columns; find the step and the features where not given."""
     if columns.step is None and "step" in frame.columns:
         columns = replace(columns, step="step")
     roles = _roles(columns)
@@ -482,7 +467,7 @@ def _check(frame: pl.DataFrame, columns: Columns, name: str) -> _CheckedTable:
 
 
 def _check_cells(table: _CheckedTable, column: pl.Series) -> None:
-    """Refuse names of which most are numbers, unless the user says that all are names."""
+    """Refuse names that are mostly numbers, unless meant to be names."""
     text = column.cast(pl.String)
     seems = text.str.contains(NUMBER)
     is_text = text.cast(pl.Float64, strict=False).is_null() & text.is_not_null()
@@ -497,7 +482,6 @@ def _check_cells(table: _CheckedTable, column: pl.Series) -> None:
 
 
 def _in_order(table: _CheckedTable) -> pl.DataFrame:
-    """Return the lines, sequence by sequence and step by step."""
     frame = table.frame
     sequence = table.columns.sequence
     step = table.columns.step
@@ -552,7 +536,6 @@ def _cut(table: _CheckedTable) -> _Table:
 
 
 def _ask(table: _Table) -> None:
-    """Ask about features that look like none."""
     columns = table.columns
     features = [name for name in columns.features if name not in columns.keep]
     questions = doubts(table.frame, features, columns.sequence, table.answer)
@@ -572,7 +555,6 @@ def _head(table: _Table) -> pl.DataFrame:
 
 
 def _size(table: _Table) -> str:
-    """Say how many sequences there are, and of how many steps."""
     shortest = int(table.lengths.min())
     longest = table.shape[1]
     steps = f"{longest:,} steps"
@@ -582,7 +564,6 @@ def _size(table: _Table) -> str:
 
 
 def _of_sequences(table: _Table, option: str, name: str) -> pl.Series:
-    """Return a column's value for each sequence."""
     lines = table.frame.select(table.columns.sequence, name)
     values = lines.unique(maintain_order=True)[name]
     if len(values) > table.shape[0]:
@@ -591,7 +572,7 @@ def _of_sequences(table: _Table, option: str, name: str) -> pl.Series:
 
 
 def _split(table: _Table, name: str) -> np.ndarray:
-    """Return the name of the part of each sequence, (N,)."""
+    """Return the name of each sequence's part, (N,)."""
     column = _of_sequences(table, "--split", name)
     parts = column.cast(pl.String).str.to_lowercase()
     parts = parts.replace_strict(PART_NAMES, default=None)
@@ -603,7 +584,6 @@ def _split(table: _Table, name: str) -> np.ndarray:
 
 
 def _features(table: _Table) -> tuple[tuple[Feature, ...], str]:
-    """Return how columns are shown to the net, and a sentence about that."""
     features = tuple(_feature(table, name) for name in table.columns.features)
     if len(features) == 1 and features[0].names:
         (feature,) = features
@@ -627,7 +607,6 @@ def _features(table: _Table) -> tuple[tuple[Feature, ...], str]:
 
 
 def _feature(table: _Table, name: str) -> Feature:
-    """Return how a column is shown to the net."""
     if table.is_named(name):
         return Feature(name, tuple(_names(table, name)))
     numbers = _numbers(table, name)
@@ -641,8 +620,7 @@ def _feature(table: _Table, name: str) -> Feature:
 
 
 def _encode(table: _Table, features: Sequence[Feature]) -> np.ndarray:
-    """Return what the net sees of features, (N, T) symbols if it is one with names,
-    otherwise (N, T, F) numbers."""
+    """Return (N, T) symbols if the only feature has names, otherwise (N, T, F)."""
     if len(features) == 1 and features[0].names:
         return table.spread(_codes(table, features[0].name, features[0].names))
     parts = []
@@ -662,8 +640,7 @@ def _encode(table: _Table, features: Sequence[Feature]) -> np.ndarray:
 
 
 def _targets(table: _Table) -> tuple[dict[str, np.ndarray], list[str], str]:
-    """Return the targets, with a mask if they are not due at every step; the names of
-    classes; and a sentence about them."""
+    """Return the targets, perhaps with a mask; the names of classes; and a sentence."""
     name = table.columns.target
     due = table.due
     names: list[str] = []
@@ -696,7 +673,7 @@ def _targets(table: _Table) -> tuple[dict[str, np.ndarray], list[str], str]:
 
 
 def _has_classes(table: _Table) -> bool:
-    """Return whether the target has classes: names, or few whole numbers."""
+    """Return whether the target has names or few whole numbers."""
     name = table.columns.target
     values = table.columns.values
     if table.is_named(name):
@@ -724,7 +701,7 @@ def _numbers(table: _Table, name: str) -> pl.Series:
 
 
 def _texts(table: _Table, name: str) -> pl.Series:
-    """Return the names in a column as texts; null where one is missing."""
+    """Return a column's names as texts; null where missing."""
     column = table.frame[name]
     if column.dtype.is_float():
         return column.map_elements("{:g}".format, pl.String)
@@ -732,7 +709,7 @@ def _texts(table: _Table, name: str) -> pl.Series:
 
 
 def _names(table: _Table, name: str) -> list[str]:
-    """Return the names of a column, in order; a missing feature has a name of its own."""
+    """Return a column's names, in order; a missing one is a name of its own."""
     column = table.frame[name]
     texts = _texts(table, name)
     order = (column if column.dtype.is_numeric() else texts).arg_sort()
@@ -747,7 +724,6 @@ def _names(table: _Table, name: str) -> list[str]:
 
 
 def _codes(table: _Table, name: str, names: Sequence[str]) -> np.ndarray:
-    """Return the place of each line's name among some names."""
     no_answer = name == table.columns.target
     texts = _texts(table, name).fill_null(names[0] if no_answer else MISSING)
     places = texts.replace_strict(names, range(len(names)), default=None)
@@ -757,7 +733,7 @@ def _codes(table: _Table, name: str, names: Sequence[str]) -> np.ndarray:
 
 
 def _gaps(table: _Table, name: str) -> int:
-    """Return in how many lines a feature is missing, if that is allowed."""
+    """Count the lines without the feature, if that is allowed."""
     count = table.frame[name].null_count()
     if count and table.columns.missing == "refuse":
         raise table.wrong(
@@ -768,7 +744,6 @@ def _gaps(table: _Table, name: str) -> int:
 
 
 def _first(words: Sequence[str], most: int = 8) -> str:
-    """Join the first of some words."""
     more = len(words) - most
     rest = f" and {plural(more, 'other')}" if more > 0 else ""
     return ", ".join(words[:most]) + rest

@@ -37,22 +37,21 @@ class Data(FileTask):
     * `targets`: whole numbers from 0, classes; or other numbers, values. (N,), or (N,
       O) values, at the last step; (N, T), or (N, T, O), at every step.
     * `mask`, if an answer is not due at every step: (N, T), true where one is.
-    * `lengths`, if not all sequences have T steps: (N,), how many of them count.
-      Shorter ones begin at the first step, too, and a net sees no blank.
-    * `groups`, if sequences of one subject or machine belong together: (N,) whole
-      numbers. No group is on both sides of a split.
+    * `lengths`, if not all sequences have T steps: (N,), how many count. Shorter ones
+      begin at the first step, too, and a net sees no blank.
+    * `groups`, for sequences of one subject or machine: (N,) whole numbers. No group is
+      on both sides of a split.
     * `split`, if it is not to be drawn: (N,) texts, train, validation or test; without
       validation a fifth of training's is drawn for it. Then `held_out`, `fold` and
       `order` mean nothing.
 
-    A share of the sequences is held out: training draws from the others, and the
-    verdict is about these. Which are held out is a matter of `fold`, not of the
-    member's seed. An evaluation scores each of them once, whatever
-    `evaluation.sequences` says: 100 held-out sequences give an accuracy to a percent.
+    The verdict is about a held-out share of the sequences, chosen by `fold`, not by the
+    seed. An evaluation scores each once, whatever `evaluation.sequences` says: 100
+    held-out sequences give an accuracy to a percent.
 
-    With `criterion=best` no score is a pass by itself: training ends where the loss on
-    a further share, the validation split, falls no more, and the losses on the held-out
-    share tell which widths are enough (`memcap.own.losses`).
+    With `criterion=best` no score passes by itself: training ends where the validation
+    loss falls no more, and held-out losses tell which widths are enough
+    (`memcap.own.losses`).
     """
 
     name = "data"
@@ -128,21 +127,17 @@ class Data(FileTask):
 
     @property
     def file_content(self) -> Sequences:
-        """The sequences of the file, scaled where they are to be."""
         return _scaled(self)
 
     @property
     def has_own_split(self) -> bool:
-        """Return whether the file says which of its sequences train, and which judge."""
         return read(self.file).split is not None
 
     @property
     def rule(self) -> type[ScoreRule]:
-        """The lowest loss, where no score is a pass by itself."""
         return LossRule if self.criterion == BEST else ScoreRule
 
     def doubts(self, longest_lag: int) -> list[str]:
-        """Return those about the file, its scale, and steps that no net would see."""
         if self.file == EXAMPLE:
             return []
         content = read(self.file)
@@ -161,17 +156,15 @@ class Data(FileTask):
     @property
     # ty: ignore[incompatible-property-override]  # of a file, not of the class
     def answers(self) -> Literal["last", "every"]:
-        """The answers that the file has."""
         return "last" if self.file_content.due is None else "every"
 
     @property
     def loss(self) -> Literal["classes", "values"]:
-        """Classes where the targets are whole numbers."""
+        """Classes if the targets are whole numbers."""
         return "values" if self.file_content.classes is None else "classes"
 
     @property
     def vocabulary(self) -> int | None:
-        """The file's symbols and a blank; None for numbers."""
         symbols = self.file_content.symbols
         return None if symbols is None else symbols + 1
 
@@ -182,18 +175,17 @@ class Data(FileTask):
 
     @property
     def outputs(self) -> int:
-        """Classes, or values of an answer."""
         file = self.file_content
         whole = file.targets.ndim == (1 if file.due is None else 2)
         return file.classes or (1 if whole else file.targets.shape[-1])
 
     @property
     def longest_lag(self) -> int:
-        """The lag at which all of a sequence is seen."""
+        """The lag at which whole sequences are seen."""
         return self.file_content.steps - 1
 
     def shortest(self, lag: int) -> int:
-        """Count the steps that are seen; raise UserError if the file's sequences are shorter."""
+        """Count the steps that are seen; raise UserError if sequences are shorter."""
         steps = self.file_content.steps
         if isinstance(lag, int) and lag >= steps:
             raise UserError(
@@ -205,8 +197,8 @@ class Data(FileTask):
     def laid_out(
         self, which: Any, lag: Operand, length: Operand, steps: int, xp: Any
     ) -> Batch:
-        """Return the last `lag` + 1 steps of the file's sequences at these places, as
-        arrays of `xp`: jax.numpy or NumPy."""
+        """Return the last `lag` + 1 steps of some sequences, as arrays of `xp`
+        (jax.numpy or NumPy)."""
         file = self.file_content
         step = xp.arange(steps)
         # the end of a sequence at the end of `length` steps
@@ -217,7 +209,6 @@ class Data(FileTask):
             source = xp.clip(first + step - (length - 1 - lag), 0, file.steps - 1)
 
         def cut(array: np.ndarray, blank: Any) -> Shaped[Array, "T B ..."]:
-            """Cut (N, T, ...) to the buffer."""
             rows = xp.moveaxis(xp.asarray(array)[which[:, None], source], 0, 1)
             counts = in_sequence.reshape(-1, *[1] * (rows.ndim - 1))
             return xp.where(counts, rows, blank)
@@ -235,7 +226,6 @@ class Data(FileTask):
         return Batch(inputs, targets, cut(file.due, False))
 
     def _drawn(self, key: RandomKey, part: int, batch: int) -> Int[Array, " B"]:
-        """Draw places of a part's sequences, with replacement."""
         import jax.numpy as jnp
 
         places = jnp.asarray(self.parts[part])
@@ -244,7 +234,6 @@ class Data(FileTask):
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
-        """Draw training sequences, with replacement."""
         import jax.numpy as jnp
 
         return self.laid_out(self._drawn(key, 0, batch), lag, length, steps, jnp)
@@ -252,8 +241,8 @@ class Data(FileTask):
     def unseen(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
-        """Draw held-out sequences, with replacement; each of them once, if the batch is
-        of as many."""
+        """Draw held-out sequences, with replacement; each once if the batch has as
+        many."""
         import jax.numpy as jnp
 
         if batch == self.part_sizes[1]:
@@ -264,20 +253,18 @@ class Data(FileTask):
 
     @property
     def parts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The places of training's sequences, validation's (none where a score
-        decides), and those held out."""
+        """The places of training's, validation's (none where a score decides) and
+        held-out sequences."""
         return _parts(self)
 
     @property
     def constant_bytes(self) -> int:
-        """The bytes of the file's arrays."""
         file = self.file_content
         size = file.inputs.nbytes + file.targets.nbytes
         return size if file.due is None else size + file.due.nbytes
 
     @property
     def part_sizes(self) -> tuple[int, int]:
-        """The number of validation's sequences, and of those held out."""
         return len(self.parts[1]), len(self.parts[2])
 
     def part(
@@ -289,8 +276,8 @@ class Data(FileTask):
         steps: int,
         batch: int,
     ) -> tuple[Batch, Bool[Array, " B"]]:
-        """Return a block of validation's sequences (`side` 0), or of the held-out ones
-        (1); and which of them count."""
+        """Return a block of validation's (`side` 0) or held-out (1) sequences, and
+        which count."""
         import jax.numpy as jnp
 
         both = self.parts[1:]
@@ -302,8 +289,8 @@ class Data(FileTask):
         return self.laid_out(which, lag, length, steps, jnp), counts
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Measure chance on the training sequences; what has to be held, nobody knows
-        but you: `bits`, and one symbol."""
+        """Measure chance on the training sequences; what must be held only the user
+        knows."""
         file = self.file_content
         if isinstance(self.criterion, str):  # best; no score is a pass by itself
             criterion = 1.0 if file.classes else 0.0
@@ -318,13 +305,13 @@ class Data(FileTask):
         return Facts(1, self.bits, chance, criterion, file.digest)
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
-        """Return the same sequences: there are no longer ones."""
+        """Return the same sizes: there are no longer sequences."""
         return lag, self.length(lag)
 
 
 @lru_cache(maxsize=1024)
 def _chance(task: Data, lag: int, length: int) -> float:
-    """Score a net without memory on training sequences; NumPy draws them, as facts need no JAX."""
+    """Score a net without memory; NumPy draws, as facts need no JAX."""
     which = np.random.default_rng(1).choice(task.parts[0], 8192)
     batch = task.laid_out(which, lag, length, length, np)
     return best_map(task, *sequences(task, batch, length)).mean
@@ -332,9 +319,8 @@ def _chance(task: Data, lag: int, length: int) -> float:
 
 @lru_cache(maxsize=64)
 def _parts(task: Data) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the places of training's sequences, validation's, and those held out. They
-    are the parts that the file has; or, by loss, folds of a cross-validation, of which
-    the next one is validation, and folds beyond the last are of another one."""
+    """Return the places of training's, validation's and held-out sequences: the file's
+    own parts, or folds of a cross-validation, the next one for validation."""
     content = read(task.file)
     parts = content.split
     if parts is None:
@@ -380,7 +366,6 @@ def _parts(task: Data) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @lru_cache(maxsize=16)
 def _scaled(task: Data) -> Sequences:
-    """Return the sequences of a file, with what is to be scaled by those of training."""
     content = read(task.file)
     if task.scale and content.symbols is None:
         content = content.with_scaled_inputs(task.parts[0])
@@ -390,7 +375,6 @@ def _scaled(task: Data) -> Sequences:
 
 
 def own_task(file: Path, order: str = RANDOM) -> Data:
-    """Return the task of a file whose widths are compared, with its numbers scaled."""
     return Data(
         file=str(file), criterion=BEST, scale=True, scale_targets=True, order=order
     )

@@ -1,5 +1,4 @@
-"""Long series as sequences: windows of their steps, each with the target some steps
-later."""
+"""Cut long series into windows, each with the target some steps later."""
 
 import numpy as np
 import polars as pl
@@ -17,13 +16,13 @@ BLOCK = "(block)"
 def cut(
     series: pl.DataFrame, lengths: np.ndarray, target: str, window: int, ahead: int
 ) -> pl.DataFrame:
-    """Return the windows of series, all that lie in one block.
+    """Return all windows of series that lie in one block.
 
     Args:
-        series: the features and the target, a line per step, series by series, in order.
+        series: features and target, a line per step, series by series, in order.
         lengths: the steps of each series.
-        target: its name. What it is to be comes as a further column, TARGET +AHEAD.
-        window, ahead: steps of a window, and steps from its last to its target.
+        target: its name. What comes later is a further column, TARGET +AHEAD.
+        window, ahead: steps of a window, and from its last step to its target.
 
     Raises:
         UserError: a series is too short for windows in each block.

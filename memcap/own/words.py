@@ -37,7 +37,6 @@ COLUMNS = (
 
 
 def loss_text(loss: Loss) -> str:
-    """Write a loss with its standard error, where it has one."""
     if loss.mean < ZERO:
         return "0"
     error = f" +- {loss.error:.2g}" if loss.error > ZERO else ""
@@ -45,7 +44,6 @@ def loss_text(loss: Loss) -> str:
 
 
 def sentences(curve: LossCurve) -> list[str]:
-    """Say which width is enough, or why none is."""
     if not curve.state_helps:
         return [*_no_width_helps(curve), *_memory(curve)]
     lines = _chosen(curve) if curve.enough else _too_few(curve)
@@ -116,7 +114,6 @@ def _too_few(curve: LossCurve) -> list[str]:
 
 
 def _narrower(curve: LossCurve) -> list[str]:
-    """Say of the next narrower width that it is not enough, or that it did not train."""
     narrower = curve.next_narrower
     lines = []
     if narrower is not None and curve.did_not_train(narrower):
@@ -135,7 +132,6 @@ def _widths(curve: LossCurve) -> str:
 
 
 def _memory(curve: LossCurve) -> list[str]:
-    """Say what predictors reach that train no state."""
     losses = curve.references
     reached = [f"{NAMES[kind]} {loss_text(loss)}" for kind, loss in losses.items()]
     lines = [f"Without a net: {'; by '.join(reached)}."]
@@ -208,7 +204,6 @@ def _no_width_helps(curve: LossCurve) -> list[str]:
 
 
 def loss_table(curve: LossCurve) -> Listing:
-    """Return a line per width."""
     rows = [
         [
             str(width.units),
@@ -230,8 +225,6 @@ def loss_table(curve: LossCurve) -> Listing:
 
 
 def as_dict(curve: LossCurve) -> dict[str, Any]:
-    """Return the curve as plain values."""
-
     def plain(loss: Loss) -> dict[str, float]:
         return {"loss": loss.mean, "error": loss.error}
 
