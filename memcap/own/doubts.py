@@ -21,8 +21,8 @@ def doubts(
     Args:
         frame: lines in order, sequence by sequence.
         features: columns that the net would see.
-        sequence: the column with the sequence of a line.
-        due: the answer due on each line, or null.
+        sequence: the name of the column of sequences.
+        due: answers; null where none is due.
     """
     found = {}
     place = frame[sequence].rle_id()

@@ -87,12 +87,10 @@ class Sequences:
 
     @property
     def blank(self) -> int:
-        """The input outside of a sequence."""
         return self.symbols or 0
 
     @property
     def answers(self) -> np.ndarray:
-        """Answers at the end, (N,) or (N, O)."""
         if self.due is None:
             return self.targets
         last = self.steps - 1 - self.due[:, ::-1].argmax(1)
@@ -217,11 +215,8 @@ def _wrong(file: str, what: str) -> UserError:
 
 
 def checked(file: str, arrays: dict[str, np.ndarray], digest: str) -> Sequences:
-    """Return the sequences of a file's arrays.
-
-    Raises:
-        UserError: they have another form than `Data` says.
-    """
+    """Return the sequences of a file's arrays; raise UserError for what `Data` does not
+    allow."""
 
     def refuse(is_wrong: Any, what: str) -> None:
         if is_wrong:
@@ -288,7 +283,7 @@ def float_of(numbers: np.ndarray) -> type[np.floating]:
 
 
 def _rounded(numbers: np.ndarray, digits: int) -> np.ndarray:
-    """Round to so many digits, so that a machine's last bits do not count."""
+    """Round, so that a machine's last bits do not count."""
     texts = [f"{number:.{digits}g}" for number in numbers.ravel()]
     return np.array(texts, float).reshape(numbers.shape)
 

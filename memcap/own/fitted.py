@@ -108,7 +108,6 @@ class FittedNet:
                 )
 
     def _run(self, sequences: Sequence[np.ndarray]) -> np.ndarray:
-        """Return outputs of all steps, (B, T, O)."""
         cell = self.weights["cell"]
         kernel = cell["kernel"]
         readout = self.weights["readout"]
@@ -164,7 +163,6 @@ def load(folder: Path) -> FittedNet:
 
 
 def best_net(rows: pl.DataFrame, folder: Path, form: LongForm) -> FittedNet:
-    """Return the net with the lowest validation loss."""
     row = rows.sort("validation_loss").row(0, named=True)
     task = member_of(store.config_of(row)).task
     assert isinstance(task, Data)

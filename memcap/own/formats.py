@@ -114,7 +114,6 @@ def _ids(text: pl.Series) -> pl.Series:
 
 
 def _numbers(text: pl.Series) -> pl.Series:
-    """Return texts as numbers, if all are numbers."""
     numbers = text.cast(pl.Float64, strict=False)
     return numbers if numbers.null_count() == text.null_count() else text
 

@@ -76,7 +76,7 @@ class Loss:
         return float(np.std(self.folds, ddof=1) / len(self.folds) ** 0.5)
 
     def gain(self, other: "Loss") -> tuple[float, float]:
-        """Return how far it is below another loss on the same folds, and the margin of
+        """Return how far it is below another loss, fold by fold, and the margin of
         chance."""
         gain = Loss(tuple(np.subtract(other.folds, self.folds)))
         if len(self.folds) < 2:
@@ -84,8 +84,7 @@ class Loss:
         return gain.mean, _quantile(len(self.folds), HELPS) * gain.error
 
     def beats(self, other: "Loss") -> bool:
-        """Return whether it is lower than another loss on the same folds, beyond
-        chance."""
+        """Return whether it is lower than another loss beyond chance."""
         gain, chance = self.gain(other)
         return gain > chance
 
@@ -185,7 +184,6 @@ class LossCurve:
         )
 
     def reference(self, kind: str) -> Loss:
-        """Return the losses of a predictor of `memcap.own.references`."""
         folds = [0] * len(self.folds) if self.task.has_own_split else self.folds
         tasks = [replace(self.task, fold=fold) for fold in folds]
         pairs = [references.losses(task, self.lag, kind) for task in tasks]
@@ -204,8 +202,7 @@ class LossCurve:
 
     @cached_property
     def memory(self) -> str | None:
-        """The best kind of predictor that sees more than the last step, if it beats
-        that."""
+        """The best predictor that sees more than the last step, if it beats that."""
         kinds = dict(self.references)
         constant = kinds.pop("constant")
         last = kinds.pop("last step")
@@ -216,7 +213,6 @@ class LossCurve:
 
     @cached_property
     def best(self) -> WidthLoss:
-        """The width of the lowest validation loss."""
         return min(self.widths, key=lambda width: width.on_validation.mean)
 
     @property
@@ -243,7 +239,6 @@ class LossCurve:
 
     @property
     def margin(self) -> float:
-        """How far a width's loss may exceed that of the best width."""
         return max(self.forgiven, self.by_chance)
 
     @property
@@ -351,8 +346,6 @@ class LossCurve:
 
 
 def loss_curves(rows: pl.DataFrame) -> list[LossCurve]:
-    """Return a curve per file, lag and network, over all recipes that trained on all
-    folds."""
     measured = pl.col("held_out_loss").is_not_null()
     rows = without_failed(rows).filter(IS_BY_LOSS, measured)
     if rows.is_empty():
@@ -395,7 +388,7 @@ def _unit(task: Data) -> float | None:
 
 
 def width_losses(rows: pl.DataFrame) -> tuple[tuple[int, ...], tuple[WidthLoss, ...]]:
-    """Return the folds that most widths have, and the widths that have all of them."""
+    """Return the folds that most widths have, and the widths with all of them."""
     best = rows.sort("validation_loss").group_by("units", "fold").first()
     parts = best.sort("units", "fold").partition_by("units")
     folds = max((tuple(part["fold"]) for part in parts), key=len)

@@ -34,7 +34,6 @@ FREQUENT = 10  # lines with a symbol; rarer ones count as one
 
 
 def kinds(task: Data, lag: int) -> tuple[str, ...]:
-    """Return the kinds that can be fitted: all steps only with few enough columns."""
     return KINDS if (lag + 1) * task.features <= MOST_COLUMNS else KINDS[:-1]
 
 
@@ -78,7 +77,6 @@ def _table(task: Data, lag: int, kind: str) -> tuple[Any, np.ndarray, np.ndarray
 
 
 def _first(file: Sequences, lag: int) -> np.ndarray:
-    """Return the first of the last `lag` + 1 steps of each sequence, (N,)."""
     if file.lengths is not None:
         return np.maximum(file.lengths - 1 - lag, 0)
     return np.full(len(file.inputs), file.steps - 1 - lag)
@@ -87,7 +85,6 @@ def _first(file: Sequences, lag: int) -> np.ndarray:
 def _answers(
     file: Sequences, places: np.ndarray, lag: int, most: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the sequences and the steps of answers, `most` at most."""
     if file.due is None:
         return places, np.full(len(places), file.steps - 1)
     first = _first(file, lag)[places, None]
@@ -102,7 +99,6 @@ def _answers(
 def _last(
     inputs: np.ndarray, which: np.ndarray, when: np.ndarray, steps: int, blank: int
 ) -> np.ndarray:
-    """Return the last steps up to each answer, (A, steps, ...)."""
     back = when[:, None] - np.arange(steps)[::-1]
     windows = inputs[which[:, None], np.maximum(back, 0)]
     windows[back < 0] = blank
@@ -112,8 +108,8 @@ def _last(
 def _all(
     inputs: np.ndarray, which: np.ndarray, when: np.ndarray, blank: int
 ) -> np.ndarray:
-    """Return all steps up to each answer, (A, P), aligned at the last one; where that
-    differs, also at the first one, with a mask."""
+    """Return all steps up to each answer, (A, P), aligned at the last one and perhaps
+    also at the first one, with a mask."""
     steps = inputs.shape[1]
     parts = [_last(inputs, which, when, steps, blank)]
     if np.ptp(when):
@@ -127,8 +123,8 @@ def _all(
 def _features(
     inputs: np.ndarray, which: np.ndarray, when: np.ndarray, kind: str, blank: int
 ) -> Any:
-    """Return features of the steps up to each answer, (A, P), sparse for symbols; the
-    last inputs come first."""
+    """Return features of the steps up to each answer, (A, P); the last inputs come
+    first."""
     steps = WINDOW if kind == "window" else 1
     x = _last(inputs, which, when, steps, blank).reshape(len(which), -1)
     rest = [_all(inputs, which, when, blank)] if kind == ALL else []
@@ -156,7 +152,6 @@ def _constant(task: Data, answers: np.ndarray) -> np.ndarray:
 def _guesses(
     task: Data, features: Any, answers: np.ndarray, part: np.ndarray
 ) -> Iterator[np.ndarray]:
-    """Yield each model's guesses outside of training, (A, O)."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.preprocessing import StandardScaler

@@ -82,8 +82,8 @@ class WidthSearch:
         return curve
 
     def race(self) -> tuple[tuple[Recipe, Recipe], float]:
-        """Return the recipes with the lowest first-fold validation loss, for narrow and
-        for wide nets, and the lowest loss of wide nets."""
+        """Return the recipes of the narrow and of the wide nets with the lowest
+        first-fold validation loss, and that loss of wide nets."""
         recipes = [
             Recipe(name, lr=lr, budget=BUDGET, schedule="cosine") for name, lr in RACE
         ]
@@ -107,7 +107,6 @@ class WidthSearch:
     def curve_of(
         self, widths: Iterable[int], recipes: Sequence[Recipe], seeds: int = 0
     ) -> LossCurve:
-        """Train widths by turns with both recipes; return the curve of all widths."""
         counts = range(self.folds), range(max(seeds, self.seeds))
         members = []
         for units, fold, seed in itertools.product(widths, *counts):
@@ -119,8 +118,7 @@ class WidthSearch:
         return next(curve for curve in curves if curve.is_of(self.task, lag))
 
     def member(self, units: int, recipe: Recipe, fold: int, seed: int) -> Member:
-        """Return a member; each fold, or repeat of the file's own split, has its own
-        starts."""
+        """Return a member; folds, or repeats, have their own starts."""
         task = self.task
         if not task.has_own_split:
             task = replace(task, fold=fold)
@@ -188,8 +186,8 @@ def next_rounds(curve: LossCurve) -> list[tuple[int, int]]:
 
 
 def next_width(curve: LossCurve) -> int | None:
-    """Return the width between one that is enough and one that is not; None if none is
-    left, or if the answer is known to an eighth."""
+    """Return the width between one that is enough and one that is not; None if the
+    answer is known to an eighth."""
     enough = curve.units or 0
     if not curve.below or enough - curve.below <= max(1, enough // 8):
         return None

@@ -120,7 +120,6 @@ class LongForm:
 
     @property
     def digest(self) -> str:
-        """16 hex digits of its arrays."""
         hashed = hashlib.sha256()
         for name, array in self.arrays.items():
             hashed.update(f"{name} {array.dtype} {array.shape}".encode())
@@ -370,7 +369,7 @@ class _Table(_CheckedTable):
     Args:
         place: the sequence of each line, among the N.
         position: the step of each line.
-        due: whether an answer is due on each line.
+        due: whether an answer is due there.
         at_end: whether the target is asked once, at the end.
     """
 
@@ -385,7 +384,6 @@ class _Table(_CheckedTable):
 
     @property
     def shape(self) -> tuple[int, int]:
-        """N, and the most steps."""
         return len(self.lengths), int(self.lengths.max())
 
     @property
@@ -401,7 +399,6 @@ class _Table(_CheckedTable):
 
 
 def _roles(columns: Columns) -> dict[str, str]:
-    """Return the columns that are no features, by their option."""
     roles = {
         "--target": columns.target,
         "--sequence": columns.sequence,
@@ -413,7 +410,6 @@ def _roles(columns: Columns) -> dict[str, str]:
 
 
 def _check(frame: pl.DataFrame, columns: Columns, name: str) -> _CheckedTable:
-    """Check columns; find the step and the features where not given."""
     if columns.step is None and "step" in frame.columns:
         columns = replace(columns, step="step")
     roles = _roles(columns)
@@ -547,7 +543,6 @@ def _ask(table: _Table) -> None:
 
 
 def _head(table: _Table) -> pl.DataFrame:
-    """Return some lines, up to the first answer at an end."""
     columns = table.columns
     names = filter(None, (columns.sequence, columns.step, *columns.features[:LINES]))
     lines = table.frame.select(*names, table.answer)
@@ -572,7 +567,6 @@ def _of_sequences(table: _Table, option: str, name: str) -> pl.Series:
 
 
 def _split(table: _Table, name: str) -> np.ndarray:
-    """Return the name of each sequence's part, (N,)."""
     column = _of_sequences(table, "--split", name)
     parts = column.cast(pl.String).str.to_lowercase()
     parts = parts.replace_strict(PART_NAMES, default=None)
@@ -640,7 +634,6 @@ def _encode(table: _Table, features: Sequence[Feature]) -> np.ndarray:
 
 
 def _targets(table: _Table) -> tuple[dict[str, np.ndarray], list[str], str]:
-    """Return the targets, perhaps with a mask; the names of classes; and a sentence."""
     name = table.columns.target
     due = table.due
     names: list[str] = []
@@ -733,7 +726,6 @@ def _codes(table: _Table, name: str, names: Sequence[str]) -> np.ndarray:
 
 
 def _gaps(table: _Table, name: str) -> int:
-    """Count the lines without the feature, if that is allowed."""
     count = table.frame[name].null_count()
     if count and table.columns.missing == "refuse":
         raise table.wrong(

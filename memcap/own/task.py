@@ -181,7 +181,6 @@ class Data(FileTask):
 
     @property
     def longest_lag(self) -> int:
-        """The lag at which whole sequences are seen."""
         return self.file_content.steps - 1
 
     def shortest(self, lag: int) -> int:
@@ -241,8 +240,7 @@ class Data(FileTask):
     def unseen(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
-        """Draw held-out sequences, with replacement; each once if the batch has as
-        many."""
+        """Draw held-out sequences, each once if the batch has as many."""
         import jax.numpy as jnp
 
         if batch == self.part_sizes[1]:
@@ -305,7 +303,6 @@ class Data(FileTask):
         return Facts(1, self.bits, chance, criterion, file.digest)
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
-        """Return the same sizes: there are no longer sequences."""
         return lag, self.length(lag)
 
 
