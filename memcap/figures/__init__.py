@@ -47,7 +47,6 @@ class Drawn:
     data: pl.DataFrame
 
     def _repr_png_(self) -> bytes:
-        """Return the picture for a notebook."""
         content = BytesIO()
         self.figure.savefig(content, format="png", dpi=100)
         return content.getvalue()
@@ -75,14 +74,14 @@ FOLDER = plugins.Folder[Draws](
 
 
 def summaries() -> dict[str, str]:
-    """Return what each figure shows, by name, but for those of papers; none is imported."""
+    """Return what each figure shows, by name, without those of papers; import none."""
     of_studies = {study: _shown_by(study) for study in with_findings()}
     summaries_of_studies = {study: text for study, text in of_studies.items() if text}
     return dict(sorted((FOLDER.summaries() | summaries_of_studies).items()))
 
 
 def _shown_by(study: str) -> str:
-    """Return what the figure of a study shows; "" if it has none, or is a paper."""
+    """Return what the figure of a study shows; "" for none, or a paper's."""
     source = (folder(study) / "findings.py").read_text(encoding="utf-8")
     if "\ndef draw(" not in source or "\nPAPER = " in source:
         return ""
@@ -93,9 +92,8 @@ def _shown_by(study: str) -> str:
 
 
 def find(name: str) -> Draws:
-    """Import the figure of this name: a file of this folder, a study's findings.py, or
-    `module:name` for an object elsewhere. Raise UserError if there is none, or if it
-    has no `draw`."""
+    """Import a figure by name: a file of this folder, a study's findings.py, or
+    `module:name`. Raise UserError if there is none, or it has no `draw`."""
     if name in FOLDER.names or plugins.is_import_path(name):
         return FOLDER.find(name)
     study = load_findings(name) if name in with_findings() else None
@@ -107,8 +105,7 @@ def find(name: str) -> Draws:
 
 @contextlib.contextmanager
 def own_style() -> Generator[None]:
-    """Draw by Matplotlib's defaults within the context, whatever a matplotlibrc of the
-    current folder says."""
+    """Ignore the user's matplotlibrc within the context."""
     from matplotlib import style  # noqa: PLC0415, as a command imports it only to draw
 
     with style.context("default"):
@@ -118,9 +115,8 @@ def own_style() -> Generator[None]:
 def save(
     drawn: Drawn, folder: Path, name: str, formats: Sequence[str] = FORMATS[:2]
 ) -> Path:
-    """Write folder/NAME.FORMAT for each of `formats`, some of `FORMATS`, and the numbers
-    drawn as NAME.csv; return the path of the first picture. The folder is made if
-    needed.
+    """Write folder/NAME.FORMAT for each of `formats`, some of `FORMATS`, and NAME.csv
+    with the numbers drawn; return the path of the first picture.
 
     Raises:
         UserError: nothing was drawn, or the folder cannot be written.

@@ -16,8 +16,6 @@ from memcap.store.columns import Row
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw u50 and u90 of each cell, converted to carry numbers and parameters by the
-    counts in rows."""
     points = frontier(rows)
     tasks = {(p.task, p.model.readout, p.evaluation) for p in points}
     if len(tasks) != 1:
@@ -36,7 +34,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 
 def symbols_held(point: Point) -> int:
-    """Return the number of symbols that the task must hold at once: lag + 1 for a delay line."""
+    """Return how many symbols must be held at once; lag + 1 for a delay line."""
     return point.task.facts(point.lag, point.length).held
 
 
@@ -51,8 +49,7 @@ def _columns(point: Point, counts: dict[str, Count]) -> Row:
 
 
 def plot(points: Sequence[Point], counts: dict[str, dict[str, Count]]) -> Figure:
-    """Draw carry numbers on the left and parameters on the right; a line per cell, u90
-    filled and u50 open."""
+    """Draw carry numbers on the left and parameters on the right, a line per cell."""
     held = dict(sorted((p.lag, symbols_held(p)) for p in points))
     look = {"color": "grey", "lw": 1, "ls": ":"}
     least = Line("", list(held), list(held.values()), look)
@@ -85,7 +82,6 @@ def _lines(points: Sequence[Point], counts: dict[str, Count]) -> list[Line]:
 
 
 def caption(points: Sequence[Point]) -> list[str]:
-    """Explain the marks, and name each cell's recipes."""
     used: dict[str, list[str]] = {}
     for p in points:
         recipe = f"{p.recipe.name} at lr {p.recipe.lr:g}, {p.recipe.budget:,} steps"

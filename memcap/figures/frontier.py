@@ -25,7 +25,6 @@ from memcap.knobs import UserError, grouped
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw the frontier of some rows."""
     points = frontier(rows)
     if not points:
         raise UserError(
@@ -36,7 +35,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 
 def plot(points: Sequence[Point]) -> Figure:
-    """Draw u90 (filled) and u50 (open) of each task by lag, with intervals and reference widths."""
+    """Draw u90 (filled) and u50 (open) by lag, with intervals and reference widths."""
     lines: list[Line] = []
     for k, (label, line) in enumerate(by_label(points).items()):
         colour, marker = colour_and_marker(k)
@@ -49,7 +48,6 @@ def plot(points: Sequence[Point]) -> Figure:
 
 
 def _hand_set(line: Sequence[Point], colour: str) -> list[Line]:
-    """Return the widths at which hand-set weights solve the task, if known."""
     known = {p.lag: p.references.constructed for p in line}
     known = {lag: width for lag, width in known.items() if width is not None}
     look = {"color": colour, "ls": "", "marker": "x", "ms": 8, "mew": 1}
@@ -57,10 +55,7 @@ def _hand_set(line: Sequence[Point], colour: str) -> list[Line]:
 
 
 def caption(points: Sequence[Point]) -> list[str]:
-    """Explain the marks, and name the recipes with learning rate, budget and seeds.
-
-    A frontier is never shown without them.
-    """
+    """Name also the recipes: a frontier means nothing without them."""
     marks = (
         "Filled marks show the width at which 90 % of the seeds that train at all pass, and open"
         " marks 50 %. The dotted line shows one carry number per symbol held (a reference, not a"

@@ -50,7 +50,7 @@ BEYOND = 1.15  # an arrow stands at this many times the end
 
 @dataclass(frozen=True)
 class Gap:
-    """The bytes of state that a task needs at a lag in theory, and that nets needed."""
+    """Bytes of state that a task needs at a lag in theory, and that nets needed."""
 
     point: Point  # the frontier there
     floor: float  # least bytes of any network, by `memcap.tasks.least_bits`
@@ -65,14 +65,13 @@ class Gap:
 
     @property
     def times(self) -> float | None:
-        """The ratio of the bytes that training needs to the floor; None if no width was enough."""
+        """Bytes that training needs over the floor; None if no width was enough."""
         return self.u90.units / self.floor if self.is_met else None
 
 
 def gaps(rows: pl.DataFrame) -> list[Gap]:
     """Return the gap of each network on each task at its longest lag, the widest first;
-    networks of one task stand together. Tasks for which no width tried is enough come
-    last. If it is for other networks, those for which it is not are left out."""
+    last those where no width is enough, unless another network's is."""
     cell_map = load_findings("cell_map")  # a cell needs here what it needs there
     rows = rows.with_columns(cell_map.SAME)
     points = cell_map.least(cell_map.of_studies(rows))
@@ -108,7 +107,6 @@ def _gap(rows: pl.DataFrame, point: Point) -> Gap:
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw each task at its longest lag."""
     all_gaps = gaps(rows)
     if not all_gaps:
         raise UserError(
@@ -118,7 +116,6 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 
 def columns(gap: Gap) -> Row:
-    """Return a gap as a flat row, in bytes, with the floor also in float32 numbers and units."""
     point = gap.point
     return {
         "label": point.label,
@@ -136,8 +133,6 @@ def columns(gap: Gap) -> Row:
 
 
 def plot(all_gaps: Sequence[Gap], seed_words: str) -> Figure:
-    """Draw a line per task and network, from its floor to the need of nine in ten
-    trained nets. `seed_words` names the seeds."""
     several = len({gap.point.model for gap in all_gaps}) > 1
     names = [_name(gap.point, several) for gap in all_gaps]
     beside = CHARACTER * max(map(len, names)) + 0.2
@@ -180,13 +175,11 @@ def plot(all_gaps: Sequence[Gap], seed_words: str) -> Figure:
 
 
 def _name(point: Point, several: bool) -> str:
-    """Name a line; the default cell is named only beside others."""
     cell = f", {point.model.name}" if several and not point.model.words else ""
     return f"{point.label.replace('_', ' ')}{cell}, lag {point.lag}"
 
 
 def _line(axes: Axes, k: int, gap: Gap) -> None:
-    """Draw the marks of one task and network at height k; the first has the words of the legend."""
     end = gap.u90.units
     axes.plot([gap.floor, end], [k, k], color="#bbbbbb", lw=1.2, label="_gap", zorder=1)
     values = gap.floor, gap.hand_set, gap.any_seed, end if gap.is_met else None
@@ -204,13 +197,11 @@ def _line(axes: Axes, k: int, gap: Gap) -> None:
 
 
 def _beside(axes: Axes, k: float, words: str, **look: Any) -> None:
-    """Write right of the axes at height k."""
     place = axes.get_yaxis_transform()
     axes.text(1.02, k, words, transform=place, fontsize=8, color="grey", **look)
 
 
 def caption(all_gaps: Sequence[Gap], seed_words: str) -> list[str]:
-    """Explain the marks and the floors."""
     points = [gap.point for gap in all_gaps]
     return [
         in_short(all_gaps),
@@ -234,7 +225,6 @@ def caption(all_gaps: Sequence[Gap], seed_words: str) -> list[str]:
 
 
 def in_short(all_gaps: Sequence[Gap]) -> str:
-    """Say where training needs only one unit, and how far above the floor it ends elsewhere."""
     met = [gap for gap in all_gaps if gap.times is not None]
     more = sorted(gap.times or 0 for gap in met if round(gap.point.fit.u90.units) > 1)
     ones = f"{len(met) - len(more)} of {len(all_gaps)} lines"

@@ -36,11 +36,8 @@ WORDS = {
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw every task and set of knobs that was measured at two lags or more, for LSTMs
-    if there are any.
-
-    If a task has nets that trained until right at every lag up to their own, only these are drawn.
-    """
+    """Draw every task and set of knobs measured at two lags or more, for LSTMs if there
+    are any; of a task, only nets trained until right at every lag, if there are any."""
     points = frontier(rows)
     # the figure `cells` compares other cells
     points = [p for p in points if p.model.cell == "lstm"] or points
@@ -63,7 +60,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 
 def growth(line: Sequence[Point]) -> float:
-    """Return u90 at the longest lag over u90 at the shortest; NaN if either was not reached."""
+    """Return u90 at the longest lag over u90 at the shortest; NaN if unknown."""
     first = line[0].fit.u90
     last = line[-1].fit.u90
     if "above" in (first.censored, last.censored):
@@ -84,8 +81,6 @@ def _columns(point: Point) -> Row:
 
 
 def plot(lines: Sequence[Sequence[Point]], seed_words: str) -> Figure:
-    """Draw u90 by lag: tasks that hold in blue, tasks that shift in orange, and tasks
-    that need one unit as one line. `seed_words` names the seeds."""
     shaded_lines = []
     key = []
     every = all(
@@ -108,10 +103,8 @@ def plot(lines: Sequence[Sequence[Point]], seed_words: str) -> Figure:
 
 
 def _shaded(lines: Sequence[Sequence[Point]], shades: str, every: bool) -> list[Line]:
-    """Return lines in shades of one colour, darkest for the most units at the longest
-    lag; tasks that need one unit at every lag become one line, the widest at each lag.
-    `every`: no name says which lags count.
-    """
+    """Return lines in shades of a colour, darkest for the most units; tasks that always
+    need one unit share the widest line. `every`: no name says which lags count."""
     names = {
         line[0].label: line[0].subject if every else line[0].label for line in lines
     }
@@ -148,7 +141,6 @@ def _times(line: Sequence[Point]) -> str:
 
 
 def caption(points: Sequence[Point], seed_words: str) -> list[str]:
-    """Say what is drawn, on which seeds, and at which budgets."""
     about = (
         "Each mark shows the width at which 90 % of the seeds that train at all pass, with its 95"
         ' % interval. "x 3" means 3 times as many units at the longest lag as at the shortest.'

@@ -17,7 +17,6 @@ from memcap.terminal.words import finite, plural
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw u90 of each number of layers, in carry numbers and in parameters of the whole net."""
     groups = shapes(rows)
     if not groups:
         raise UserError(
@@ -43,8 +42,7 @@ def _columns(net: Shape) -> Row:
 
 
 def plot(groups: Sequence[Sequence[Shape]]) -> Figure:
-    """Draw a row of panels per task, carry numbers on the left, parameters on the
-    right; a line per number of layers."""
+    """Draw panels per task, carry numbers left, parameters right."""
     tasks = grouped((net for nets in groups for net in nets), lambda net: net.line)
     panels = [
         [_panel(task, nets, name) for name in COUNTS] for task, nets in tasks.items()
@@ -70,7 +68,6 @@ def _panel(task: str, nets: Sequence[Shape], name: str) -> Panel:
 
 
 def caption(groups: Sequence[Sequence[Shape]]) -> list[str]:
-    """Say which shape needs least at each lag, and what the marks mean."""
     points = [net.point for nets in groups for net in nets]
     about = (
         "Each mark shows the width at which 90 % of the seeds that train at all pass, in numbers"

@@ -48,7 +48,7 @@ NO_LIMIT = "These are widths that training reached, not what a network could hol
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a panel."""
+    """A threshold, or another quantity, by lag."""
 
     name: str  # written at its end; empty if it needs none
     lags: Sequence[int]  # (N,) steps
@@ -78,9 +78,8 @@ def threshold_line(
     which: str = "u90",
     thresholds: Sequence[Threshold] | None = None,
 ) -> Line:
-    """Return the line of a threshold by lag, "u90" filled or "u50" open, which breaks
-    where no width was enough, of the points of one task; `thresholds` are theirs, (N,),
-    if not counted in units."""
+    """Return the line of one task's threshold by lag, broken where no width was enough;
+    `thresholds` are those of the points, (N,), if not in units."""
     if thresholds is None:
         thresholds = [getattr(p.fit, which) for p in points]
     widths = [math.nan if t.censored == "above" else t.units for t in thresholds]
@@ -100,12 +99,11 @@ def reference_line(points: Sequence[Point], colour: str = "grey") -> Line:
 
 
 def by_label(points: Iterable[Point]) -> dict[str, list[Point]]:
-    """Group points by label."""
     return grouped(points, lambda point: point.label)
 
 
 def table(rows: Iterable[Row]) -> pl.DataFrame:
-    """Return the numbers drawn as a table; a column without numbers is one of integers."""
+    """Return the numbers drawn; an empty column is one of integers."""
     return pl.DataFrame(list(rows), infer_schema_length=None).cast({pl.Null: pl.Int64})
 
 
@@ -115,9 +113,8 @@ def picture(
     caption: Sequence[str],
     key: Sequence[tuple[str, str]] = (),
 ) -> Figure:
-    """Draw rows of equally many panels, with each line's name at its end, and the
-    paragraphs of the caption below; `rules` gives the last ones. `key` says what
-    colours mean, in texts with their colours, below the title."""
+    """Draw rows of equally many panels, with names at the ends of lines, and the
+    caption below. `key`: texts with their colours, below the title."""
     columns = len(panels[0])
     wide = WIDTHS[columns]
     lines = [line for row in panels for panel in row for line in panel.lines]
@@ -152,14 +149,12 @@ def picture(
 
 
 def rules(points: Sequence[Point]) -> list[str]:
-    """Return the last paragraphs of a caption: falls of counts, the marks, the rule for
-    a pass, and its limits."""
     last = " ".join([which_seeds_count(points), *pass_rules(points)])
     return [*falls(points), f"{MARKS} {NO_LIMIT}", last]
 
 
 def falls(points: Sequence[Point]) -> list[str]:
-    """Say where counts fall with the width, one line each."""
+    """Say where counts fall with the width."""
     return [
         f"{p.label} at lag {p.lag}: {fall_words(p.fit.fall)}; marks show the widths before that."
         for p in points
@@ -196,7 +191,6 @@ def _wrapped(name: str) -> str:
 
 
 def _name_lines(axes: Axes, lines: Sequence[Line]) -> None:
-    """Write each name right of the axes, as near to its line's end as its neighbours allow."""
     ends = [(line, _end(line)) for line in lines if line.name]
     marks = [(line, *end) for line, end in ends if end]
     marks.sort(key=lambda mark: -mark[2])
@@ -226,7 +220,7 @@ def _name_lines(axes: Axes, lines: Sequence[Line]) -> None:
 
 
 def _end(line: Line) -> tuple[float, float] | None:
-    """Return the last mark of a line, or the last width tried if it has none; None if neither."""
+    """Return the last mark of a line, or else the last width tried."""
     for lag, width in zip(reversed(line.lags), reversed(line.widths), strict=True):
         if not math.isnan(width):
             return lag, width
@@ -234,8 +228,8 @@ def _end(line: Line) -> tuple[float, float] | None:
 
 
 def _apart(heights: Sequence[float], sizes: Sequence[float]) -> np.ndarray:
-    """Move descending heights apart, as little as possible, so that texts of these
-    sizes do not overlap, and none reaches below 0."""
+    """Move descending heights as little as needed for texts of these sizes, and not
+    below 0."""
     gaps = [(above + below) / 2 for above, below in pairwise(sizes)]
     offsets = np.cumsum([0, *gaps])
     apart = np.array(heights)

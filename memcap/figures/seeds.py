@@ -30,7 +30,6 @@ SHADES = LinearSegmentedColormap.from_list("shares", ["white", COLOURS[0]])
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw the counts without a fitted curve, for studies of a few widths."""
     points = fit_all_recipes(rows)
     if not 0 < len(points) <= MOST:
         raise UserError(
@@ -57,7 +56,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 
 def recipe_names(points: Sequence[Point]) -> list[str]:
-    """Name each point's recipe, with the values in which it differs from others of that name."""
+    """Name each point's recipe, with what distinguishes it from others of that name."""
     values = {}  # by the recipe's name, and its field's
     for p in points:
         fields = values.setdefault(p.recipe.name, {})
@@ -76,8 +75,6 @@ def _plain(value: Any) -> str:
 
 
 def _names(points: Sequence[Point]) -> list[str]:
-    """Name each point's recipe, with the values in which it differs from others of its
-    task and lag."""
     names = list[str]()
     for _, own in groupby(points, key=lambda p: (p.label, p.lag)):
         names += recipe_names(list(own))
@@ -85,8 +82,6 @@ def _names(points: Sequence[Point]) -> list[str]:
 
 
 def plot(points: Sequence[Point]) -> Figure:
-    """Draw a box per width with "passed/trained" and the interval of the share in it, the
-    darker the larger the share."""
     widths = sorted({u for p in points for u in p.units})
     parts = [
         which_seeds_count(points),

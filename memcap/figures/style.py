@@ -1,4 +1,4 @@
-"""The common style of figures: colours, marks, scales and intervals, and the words of captions."""
+"""The common style of figures, and the words of their captions."""
 
 import math
 import textwrap
@@ -39,7 +39,7 @@ MARKERS = "osD^vP<>"
 
 
 def leave_dollars(figure: Figure) -> None:
-    """Print texts that are no formula as they are, such as a name with a dollar."""
+    """Print texts with a dollar as they are, not as formulas."""
     parser = MathTextParser("agg")
     for text in figure.findobj(Text):
         assert isinstance(text, Text)
@@ -52,16 +52,12 @@ def leave_dollars(figure: Figure) -> None:
 
 
 def colour_and_marker(k: int) -> tuple[str, str]:
-    """Return colour and marker of line `k`; the combinations distinguish 64 lines."""
+    """Return colour and marker of line `k`, distinct for 64 lines."""
     return COLOURS[k % len(COLOURS)], MARKERS[(k + k // len(COLOURS)) % len(MARKERS)]
 
 
 def draw_interval(axes: Axes, x: float, threshold: Threshold, colour: str) -> None:
-    """Draw a bar from low to high.
-
-    An arrow points up if the high end is open or the threshold was not reached, and
-    down if the low end is open.
-    """
+    """Draw a bar from low to high, with arrows at open ends."""
     open_high = math.isinf(threshold.high)
     open_low = threshold.low == 0
     high = max(threshold.units, threshold.low) * 1.25 if open_high else threshold.high
@@ -75,7 +71,6 @@ def draw_interval(axes: Axes, x: float, threshold: Threshold, colour: str) -> No
 
 
 def draw_box(axes: Axes, column: int, line: int, colour: Any) -> None:
-    """Draw a box of a table."""
     axes.barh(
         line,
         0.94,
@@ -88,12 +83,10 @@ def draw_box(axes: Axes, column: int, line: int, colour: Any) -> None:
 
 
 def write_in(axes: Axes, x: float, y: float, text: str, **look: Any) -> None:
-    """Write a text in the middle of a box."""
     axes.text(x, y, text, ha="center", va="center", **look)
 
 
 def highest_end(threshold: Threshold) -> float:
-    """Return the largest width of a threshold and its interval, without an arrow."""
     return max(
         threshold.units,
         threshold.high if math.isfinite(threshold.high) else threshold.low,
@@ -103,9 +96,8 @@ def highest_end(threshold: Threshold) -> float:
 def log2_axes(
     axes: Axes, lags: Sequence[int], widest: float, lowest: float, most_ticks: int
 ) -> None:
-    """Put lags, ascending, and widths on scales of doublings, with room for all from
-    the lowest to the widest, and for at least two ticks of each and at most
-    `most_ticks` of the lags."""
+    """Put ascending lags and widths on scales of doublings, with two ticks or more of
+    each."""
     axes.set_xscale("log", base=2)
     axes.set_yscale("log", base=2)
     bottom, top = 0.8 * lowest, 1.6 * widest
@@ -127,12 +119,11 @@ def log2_axes(
 
 
 def _exponents(bottom: float, top: float) -> range:
-    """Return the exponents of the powers of 2 from `bottom` to `top`."""
     return range(math.ceil(math.log2(bottom)), math.floor(math.log2(top)) + 1)
 
 
 def _apart(lags: Sequence[int], most: int) -> list[int]:
-    """Choose as many of the ascending lags as there is room for, from the last one down."""
+    """Choose at most so many of the ascending lags, from the last one down."""
     gap = math.log2(lags[-1] * 1.25 / (lags[0] / 1.25)) / most
     ticks = [lags[-1]]
     for lag in reversed(lags):
@@ -142,8 +133,7 @@ def _apart(lags: Sequence[int], most: int) -> list[int]:
 
 
 def legend_in_order(axes: Axes, labels: Iterable[str], **look: Any) -> None:
-    """Draw a legend with its entries in this order, as Matplotlib would put lines
-    before lines with bars."""
+    """Draw a legend in this order; Matplotlib puts lines before bars."""
     handles, names = axes.get_legend_handles_labels()
     by_label = dict(zip(names, handles, strict=True))
     in_order = [label for label in labels if label in by_label]
@@ -151,18 +141,16 @@ def legend_in_order(axes: Axes, labels: Iterable[str], **look: Any) -> None:
 
 
 def filled(parts: Iterable[str], characters: float) -> str:
-    """Return paragraphs as a text with lines of at most so many characters."""
     return "\n".join(textwrap.fill(part, round(characters)) for part in parts)
 
 
 def caption_height(text: str) -> float:
-    """Return the inches below the axes for a caption, an axis' numbers and its name."""
+    """Return the inches below the axes that a caption needs."""
     return 0.64 + 0.12 * (text.count("\n") + 1)
 
 
 def write_below(figure: Figure, text: str) -> None:
-    """Write lines below the axes, and make room for them in up to half of the figure,
-    or in a taller one."""
+    """Write lines below the axes; a figure gets taller if they need more than half."""
     below = caption_height(text)
     figure.set_figheight(max(figure.get_figheight(), 2 * below))
     figure.subplots_adjust(
@@ -172,7 +160,6 @@ def write_below(figure: Figure, text: str) -> None:
 
 
 def choice_of_recipe(points: Sequence[Point]) -> str:
-    """Say how many recipes competed; nothing if none did."""
     most = max(p.recipes for p in points)
     if most == 1:
         return ""
@@ -183,12 +170,11 @@ def choice_of_recipe(points: Sequence[Point]) -> str:
 
 
 def budgets(points: Iterable[Point]) -> str:
-    """List the training budgets of the points."""
     return f"Budgets: {listing(sorted({p.recipe.budget for p in points}))} steps."
 
 
 def pass_rules(points: Sequence[Point]) -> list[str]:
-    """Explain "solved" and, if it counts, "steady": a sentence for each way of judging."""
+    """Explain "solved" and, if it counts, "steady", for each way of judging."""
     criteria: dict[tuple[Evaluation, bool], dict[str, set[float]]] = {}
     for p in points:
         # neither stretch nor until decides whether a member is solved
@@ -230,7 +216,6 @@ def _criteria(thresholds: dict[str, set[float]]) -> Iterable[str]:
 
 
 def which_seeds_count(points: Sequence[Point]) -> str:
-    """Say which seeds count as a pass."""
     labels: dict[str, list[str]] = {}
     for p in points:
         verdict = Verdict.SOLVED if p.at == "trained" else Verdict(p.at)
@@ -242,7 +227,7 @@ def which_seeds_count(points: Sequence[Point]) -> str:
 
 
 def seeds(rows: pl.DataFrame) -> str:
-    """Say which seeds the rows have: "Seeds 0 to 3 and 100."."""
+    """Return words as "Seeds 0 to 3 and 100."."""
     own = rows["seed"].unique().sort().to_list()
     starts = [seed for seed in own if seed - 1 not in own]
     ends = [seed for seed in own if seed + 1 not in own]
@@ -253,5 +238,5 @@ def seeds(rows: pl.DataFrame) -> str:
 
 
 def listing(values: Iterable[object]) -> str:
-    """Join values without repetition, separated by commas."""
+    """Join the distinct values by commas."""
     return ", ".join(map(str, dict.fromkeys(values)))
