@@ -49,7 +49,7 @@ from memcap.training.host import stream_key
 
 
 class NotForThis(UserError):  # noqa: N818  # it ends the command only if no probe is left
-    """Raised if a probe says nothing about a net, with the reason in one line."""
+    """Raised, with a line of reason, if a probe says nothing about a net."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ summaries = FOLDER.summaries
 def fresh_batch(
     net: Trained, sequences: int, index: int = 0, at: tuple[int, int] | None = None
 ) -> Batch:
-    """Draw sequences of the member's task on which nothing was trained or judged, at a
-    lag and length, by default the member's; the same ones for the same `index`."""
+    """Draw sequences of the member's task, none trained or judged on, at a lag and
+    length (by default the member's); the same ones for the same `index`."""
     lag, length = at or (net.member.lag, net.member.length)
     key = stream_key(net.member, Stream.PROBE, index)
     return _sample(net.member.task, key, lag, length, sequences)
@@ -93,24 +93,22 @@ def _sample(task: Task, key: jax.Array, lag: int, length: int, sequences: int) -
 
 
 def trace(net: Trained, batch: Batch) -> Trace:
-    """Run a batch as an evaluation does: with the carry set to zero at windows if the
-    task does so."""
+    """Run a batch as an evaluation does, with the carry reset at windows if the task
+    does so."""
     reset = batch.window_starts if net.member.task.reset_carry else None
     return net.trace(batch.inputs, reset=reset)
 
 
 def vectors(net: Trained, inputs: Any) -> np.ndarray:
-    """Return the vectors that a net sees, (..., F): symbols as one-hot vectors, numbers
-    unchanged. `inputs` are those of a batch, with any axes."""
+    """Return a batch's inputs as a net sees them, (..., F): symbols one-hot."""
     array = np.asarray(inputs)
     task = net.member.task
     return array if task.vocabulary is None else np.eye(task.features)[array]
 
 
 def numbers(carry: Any, axes: int) -> np.ndarray:
-    """Return the real numbers of a carry side by side, (..., N), behind the `axes`
-    leading axes that its arrays share; for complex ones first the real parts, then the
-    imaginary ones."""
+    """Return the real numbers of a carry side by side, (..., N), after the first `axes`
+    axes of its arrays; of complex ones real parts come first."""
     parts: list[np.ndarray] = []
     for leaf in map(np.asarray, jax.tree.leaves(carry)):
         flat = leaf.reshape(*leaf.shape[:axes], -1)
@@ -119,15 +117,14 @@ def numbers(carry: Any, axes: int) -> np.ndarray:
 
 
 def carry_name(net: Trained) -> str:
-    """Name the whole carry: "(h, c)" for one layer of an LSTM, otherwise "carry", which
-    includes all layers and an LSTM read-out."""
+    """Name the whole carry: "(h, c)" of one LSTM layer, otherwise "carry"."""
     model = net.member.model
     alone = (model.readout, model.layers) == ("dense", 1)
     return "(h, c)" if net.network.cell.is_lstm and alone else "carry"
 
 
 def titled(figure: Figure, net: Trained, what: str, caption: str) -> Figure:
-    """Write the title and the net above the axes, and a caption below them."""
+    """Write the title and the net above the axes, and a caption below."""
     member = net.member
     model = member.model
     who = [member.task.name, f"lag {member.lag}", model.cell]

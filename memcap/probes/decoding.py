@@ -1,22 +1,10 @@
 """Linear decoding of the input k steps ago: how many numbers of the past does the state hold?
 
-Memory curves of Jaeger (2001), "Short term memory in echo state networks". The input
-x[t - k] is read off the state by linear regression; r^2 is its determination
-coefficient on sequences that the regression has not seen. Summed over k and over the
-coordinates of an input it is the memory capacity MC. If the inputs of different steps
-are independent, MC is at most the number of numbers that it is read from, whatever the
-net: the inputs are then uncorrelated, and N numbers span N directions.
-
-Symbols are read as vectors of uncorrelated coordinates: S equally likely symbols have S
-- 1. Streams are read at every step, and inputs up to twice the lag ago; other tasks at
-the first step at which an answer is due, over all of the past.
-
-The null is the same regression on inputs of another sequence. It is subtracted: (r^2 -
-null) / (1 - null) is 1 if the input is read off exactly and 0 if nothing is, for any
-number of samples.
-
-Everything is float64, solved through QR factors: normal equations in float32 lose close
-to half of the MC of 50 linear units.
+Memory curves of Jaeger (2001), "Short term memory in echo state networks": r^2 of a
+linear regression of x[t - k] on the state, on unseen sequences. Its sum, the memory
+capacity MC, is at most the number of numbers read if inputs are independent. The null,
+inputs of another sequence, is subtracted: (r^2 - null) / (1 - null). Normal equations
+in float32 would lose close to half of the MC of 50 linear units.
 """
 
 from collections.abc import Iterator, Sequence
@@ -53,7 +41,7 @@ RANK = 1e-4  # least size of an input's directions, relative to the largest
 
 @dataclass(frozen=True)
 class ReadingPlan:
-    """The steps at which the state is read, and the lags to read."""
+    """When the state is read, and which inputs."""
 
     first: int  # the first of these steps
     end: int  # the one after the last
@@ -62,8 +50,8 @@ class ReadingPlan:
 
 
 def reading_plan(net: Trained) -> ReadingPlan:
-    """Plan a reading: for a stream all steps after the start is forgotten, otherwise
-    the first step from `lag` on at which an answer is due."""
+    """Read a stream once its start is forgotten, and other tasks at the first answer
+    due from `lag` on."""
     member = net.member
     lag = net.member.lag
     if member.task.stream:
@@ -80,8 +68,8 @@ def reading_plan(net: Trained) -> ReadingPlan:
 
 
 class Half:
-    """QR factors of a regression, fed sample by sample: of X = Q R it keeps R, Q'Y and
-    the squares of Y."""
+    """QR factors of a regression X = Q R, fed in chunks; it keeps R, Q'Y and squares of
+    Y."""
 
     r: np.ndarray
     qty: np.ndarray
@@ -102,8 +90,7 @@ class Half:
 
 
 def explained(fitted: Half, held_out: Half) -> np.ndarray:
-    """Return r^2 (M,) on one half of the regression fitted on the other; 0 for targets
-    that are constant there."""
+    """Return r^2 (M,) on one half of the regression fitted on the other."""
     scale = np.linalg.norm(fitted.r, axis=0)
     scale[scale == 0] = 1
     weights, *_ = np.linalg.lstsq(fitted.r / scale, fitted.qty, rcond=FLOAT32)
@@ -116,9 +103,8 @@ def explained(fitted: Half, held_out: Half) -> np.ndarray:
 
 
 def memory(halves: Sequence[Half], lags: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return r^2 (K, D) by lag and coordinate with the null subtracted, and the null;
-    both are means over the two halves' roles. The first half of the halves' targets is
-    real, the second shuffled."""
+    """Return r^2 (K, D) by lag and coordinate without the null, and the null; of the
+    halves' targets the first are real, the rest shuffled."""
     first, second = halves
     both = (explained(first, second) + explained(second, first)) / 2
     real, null = both.reshape(2, lags, -1)
@@ -126,7 +112,6 @@ def memory(halves: Sequence[Half], lags: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def probe(net: Trained) -> Probed:
-    """Draw memory curves of the hidden state h and of the whole carry."""
     when = reading_plan(net)
     member = net.member
     carried = member.architecture.carry_numbers()
@@ -154,22 +139,20 @@ def probe(net: Trained) -> Probed:
 
 
 def same(hidden: np.ndarray, carry: np.ndarray) -> bool:
-    """Return whether the carry has exactly the numbers of the hidden state."""
     return hidden.shape == carry.shape and np.array_equal(
         np.sort(hidden, 1), np.sort(carry, 1)
     )
 
 
 def past(net: Trained, when: ReadingPlan, inputs: np.ndarray) -> np.ndarray:
-    """Return the inputs k = 0 .. K - 1 steps before each step that is read, (steps
-    read, B, K, F), from inputs (T, B) or (T, B, F)."""
+    """Return inputs k = 0 .. K - 1 steps before each step read, (steps, B, K, F)."""
     places = np.arange(when.first, when.end)[:, None] - np.arange(when.lags)
     return np.moveaxis(vectors(net, inputs)[places], 1, 2)
 
 
 def coordinates(net: Trained, when: ReadingPlan) -> list[np.ndarray]:
     """Return for each lag a basis (F, D_k) in which inputs are uncorrelated with
-    variance 1, without directions that never vary."""
+    variance 1."""
     inputs = np.asarray(fresh_batch(net, 4096, 0, when.at).inputs)
     first_step = past(net, replace(when, end=when.first + 1), inputs)[0]
     bases = []
@@ -181,7 +164,6 @@ def coordinates(net: Trained, when: ReadingPlan) -> list[np.ndarray]:
 
 
 def input_scale(net: Trained, when: ReadingPlan) -> str:
-    """Describe the size of the inputs: of numbers their standard deviation."""
     if net.member.task.vocabulary is not None:
         return "one-hot symbols"
     inputs = np.asarray(fresh_batch(net, 4096, 0, when.at).inputs)
@@ -197,8 +179,8 @@ def read(
     indices: Sequence[int],
     lift: Sequence[np.ndarray],
 ) -> Iterator[tuple[tuple[np.ndarray, np.ndarray], np.ndarray]]:
-    """Yield chunks of ((h (n, H), carry (n, N)), targets (n, 2 K D)): the coordinates
-    of the inputs, and those of another sequence."""
+    """Yield ((h (n, H), carry (n, N)), targets (n, 2 K D)), which are inputs, then
+    another sequence's."""
     widest = max(basis.shape[1] for basis in lift)
     full = np.zeros((len(lift), len(lift[0]), widest))  # (K, F, D)
     for basis, padded in zip(lift, full, strict=True):
@@ -223,7 +205,6 @@ def draw_memory(
     states: dict[str, tuple[Half, Half]],
     ranks: Sequence[int],
 ) -> Probed:
-    """Draw the curves by lag and their running sums with the bounds, a line per state."""
     figure = Figure(figsize=(9.6, 4.4), layout="constrained")
     curves, sums = figure.subplots(1, 2)
     frames = []

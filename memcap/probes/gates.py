@@ -16,8 +16,6 @@ GATES = {"input": "input gate i", "forget": "forget gate f", "output": "output g
 
 
 def probe(net: Trained) -> Probed:
-    """Draw heat maps, a row per unit: for each layer of an LSTM its gates, cell c and
-    hidden state h; for other cells only the last layer's hidden state."""
     maps = quantities(net)
     inputs = vectors(net, fresh_batch(net, 1).inputs)[:MOST_STEPS, 0].astype(np.float64)
     data = pl.concat(
@@ -41,8 +39,8 @@ def probe(net: Trained) -> Probed:
 
 
 def quantities(net: Trained) -> dict[str, np.ndarray]:
-    """Return, for the first fresh sequence, gates in [0, 1], candidate, c and h of each
-    layer of an LSTM, (T, U) each, or only h (T, H) of the last layer."""
+    """Return gates in [0, 1], candidate, c and h of each LSTM layer on the first fresh
+    sequence, (T, U) each; of other cells h of the last layer."""
     batch = fresh_batch(net, 1)
     run = trace(net, batch)
     member = net.member
