@@ -1,5 +1,5 @@
-"""Bounds of an LSTM's carry over all sequences of a task's machine: boxes that hold all
-carries after a step, of real numbers and of the float32 net that runs."""
+"""Boxes that hold an LSTM's carries over all sequences of a task's machine, in real
+numbers and in the float32 that runs."""
 
 from typing import NamedTuple
 
@@ -33,12 +33,11 @@ class BoundedLSTM(NamedTuple):
     readout_bias: Array
 
     def step(self, boxes: Array, symbols: Array) -> Array:
-        """Return boxes that hold all carries after a step, from any carry in each of N
-        boxes, on N symbols: the LSTM's equations in interval arithmetic, as each gate
-        rises with its argument, rounded outward.
+        """Return boxes that hold all carries after a step, from N boxes on N symbols.
 
-        Within the step float64 rounds by 2^-53 where `rounding` allows for 2^-24; a
-        hundredth of that allowance covers it.
+        Interval arithmetic works as each gate rises with its argument. Within the step
+        float64 rounds by 2^-53 where `rounding` allows for 2^-24; a hundredth of that
+        covers it.
         """
         c, h = np.split(boxes, 2, -1)
         z = self.kernel[symbols] + self.bias + h.mean(0) @ self.recurrent
@@ -54,12 +53,13 @@ class BoundedLSTM(NamedTuple):
     def rounding(self, boxes: Array) -> Array:
         """Bound the distance of float32 steps from the real ones, (N, 2U).
 
-        In any order, with or without fused products, the sum of a gate's n = U + 3 terms
-        (an input, two biases, U products with an h of at most 1) is off by at most n u /
+        In any order, with or without fused products, the sum of a gate's n = U + 3
+        terms (an input, two biases, U products with |h| <= 1) is off by at most n u /
         (1 - n u) times the sum of their sizes, where u is `UNIT` (Higham 2002, section
         3.1). Gates and tanh have slopes and values up to 1. So c' = f c + i g is off by
-        |c| + 2 errors of a gate; h' = o tanh(c') by that, and an error of o and of tanh.
-        Two hundredths more cover 1 / (1 - n u), products of two errors, and float64.
+        |c| + 2 errors of a gate; h' = o tanh(c') by that, and an error of o and of
+        tanh. Two hundredths more cover 1 / (1 - n u), products of two errors, and
+        float64.
         """
         terms = np.abs(self.kernel).max(0) + np.abs(self.bias)
         terms += np.abs(self.recurrent).sum(0)
@@ -68,8 +68,8 @@ class BoundedLSTM(NamedTuple):
         return 1.02 * gate * np.tile(c + 4, 2)
 
     def margins(self, boxes: Array, classes: Array) -> Array:
-        """Return by how much the logit of each of N classes is at least above all
-        others, (N,), for all carries in N boxes, also in float32."""
+        """Return the least lead of the logit of each of N classes over all others,
+        (N,), also in float32."""
         h = boxes[..., len(self.readout) :]
         rows = self.readout.T
         weights = rows[classes][:, None] - rows  # (N, O, U)
@@ -91,16 +91,15 @@ def product(a: Array, b: Array) -> Array:
 def extend(
     net: BoundedLSTM, machine: Machine, states: Array, boxes: Array
 ) -> tuple[Array, ...]:
-    """Continue paths through a machine by every edge of the states that they are in.
+    """Continue paths through a machine by every edge.
 
     Args:
         states: (N,), names.
         boxes: (2, N, 2U), of the carry there.
 
     Returns:
-        For each longer path: the index of the path that it continues, the symbol of the
-        edge, the new state, and its box; and by how much the logit of the right class is
-        at least above all others, infinite where no answer is due.
+        For each longer path: the index of the one before, the symbol, the new state,
+        its box, and its least margin, infinite where no answer is due.
     """
     source, symbol, target = map(np.array, zip(*machine.edges, strict=True))
     parents, edges = np.nonzero(states[:, None] == source)
@@ -113,12 +112,11 @@ def extend(
 
 
 def least_margin(net: BoundedLSTM, machine: Machine, steps: int, cells: int) -> float:
-    """Return by how much the logit of the right class is at least above all others, in
-    all sequences of a machine within `steps` steps; or at most 0, where that is not
-    shown.
+    """Return a lower bound of the right logit's lead over all sequences within `steps`
+    steps; at most 0 where nothing is shown.
 
-    The boxes of a state hold all carries with which the net can be in it, by `cover`.
-    If there are several, each is halved before a step, as bounds of parts are closer.
+    The boxes of a state hold all carries there, by `cover`. Several are halved before a
+    step, as bounds of parts are closer.
     """
     states = np.array(["start"])
     boxes = np.zeros((2, 1, 2 * len(net.recurrent)))
@@ -136,8 +134,8 @@ def least_margin(net: BoundedLSTM, machine: Machine, steps: int, cells: int) -> 
 
 
 def halves(boxes: Array) -> Array:
-    """Halve each of N boxes, (2, 2N, 2U), along its widest h: gates depend on h, so the
-    least i may not go with the least f, while each bound of c' is that of an end of c."""
+    """Halve each of N boxes, (2, 2N, 2U), along its widest h: on h all gates depend, so
+    the least i may not go with the least f."""
     units = boxes.shape[-1] // 2
     widest = units + np.ptp(boxes[..., units:], 0).argmax(1)
     cut = np.arange(len(widest)), widest
@@ -148,9 +146,8 @@ def halves(boxes: Array) -> Array:
 
 
 def cover(states: Array, boxes: Array, cells: int) -> tuple[Array, Array]:
-    """Replace the boxes of a state by fewer that hold them: the hull of all boxes of
-    the state is a grid with `cells` cells along each axis, and those whose middles lie
-    in the same cell become their hull."""
+    """Replace the boxes of a state by the hulls of those whose middles lie in the same
+    cell of a grid, with `cells` cells along each axis."""
     _, state = np.unique(states, return_inverse=True)
     low, high = hulls(state, boxes)[:, state]
     cell = cells * (boxes.mean(0) - low) // (high - low)
@@ -161,7 +158,6 @@ def cover(states: Array, boxes: Array, cells: int) -> tuple[Array, Array]:
 
 
 def hulls(groups: Array, boxes: Array) -> Array:
-    """Return for each group, 0 and on, the least box that holds all of its boxes."""
     ends = np.full((groups.max() + 1, 2, boxes.shape[-1]), -np.inf)
     np.maximum.at(ends, groups, (SIDES * boxes).swapaxes(0, 1))
     return SIDES * ends.swapaxes(0, 1)
@@ -170,10 +166,8 @@ def hulls(groups: Array, boxes: Array) -> Array:
 def worst_sequence(
     net: BoundedLSTM, machine: Machine, steps: int
 ) -> tuple[float, list[int], str]:
-    """Search for the sequence within `steps` steps with the least margin, by a beam: at
-    each step, of the paths into a state those go on that have the least or the largest
-    c or h of a unit. They find what drifts, as filler that drives a carry so far that no
-    symbol moves it any more.
+    """Search for the sequence within `steps` steps with the least margin, by a beam
+    that keeps paths with the least or largest c or h of a unit: they find what drifts.
 
     Returns:
         The margin, the symbols (T,), and the state after them.

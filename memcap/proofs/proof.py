@@ -1,4 +1,4 @@
-"""The way to a proof: trials of a net, bounds of its carry, and a search."""
+"""Prove a net right, by trials, bounds of its carry, and a search for mistakes."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -27,8 +27,7 @@ class Proof(NamedTuple):
     """A verdict on a net.
 
     Args:
-        verdict: "proved", right on all sequences; "counterexample", wrong on one; or
-            "unknown".
+        verdict: "proved", "counterexample" or "unknown".
         sequences: how many there are; None: not counted.
         reason: how it was found, in words.
         counterexample: the sequence, T symbols, or numbers (T, F).
@@ -44,14 +43,13 @@ def prove(net: Trained, anywhere: bool = True) -> Proof:
     """Prove that a net is right on all sequences of all lags up to its own, or find one
     on which it is wrong.
 
-    Where at most `MOST` sequences have the same lag and length, each is tried.
-    Otherwise some are drawn. If the net is right on these, is one layer of an LSTM, and
-    its task has a machine, a beam searches for a mistake, and if it finds none, the
-    carry is bounded over all sequences.
+    Up to `MOST` sequences of a lag and length are all tried; otherwise some are drawn.
+    If the net is right on these, is one LSTM layer, and its task has a machine, a beam
+    searches for a mistake; if it finds none, the carry is bounded.
 
     Args:
-        anywhere: True: whatever filler comes before what counts, up to the length of
-            the net's own sequences; False: nothing before it.
+        anywhere: True: with any filler before what counts, up to the length of the
+            net's own sequences; False: with none.
     """
     task = net.member.task
     model = net.member.model
@@ -72,7 +70,6 @@ def prove(net: Trained, anywhere: bool = True) -> Proof:
 
 
 def sizes_of(member: Member, anywhere: bool) -> Sizes:
-    """Return each lag and length of the sequences that a proof is about."""
     task = member.task
     least = task.smallest_lag if task.has_other_lags(member.lag) else member.lag
     sizes = []
@@ -84,9 +81,8 @@ def sizes_of(member: Member, anywhere: bool) -> Sizes:
 
 
 def blocks(net: Trained, sizes: Sizes, every: bool) -> Iterator[tuple[int, int, Batch]]:
-    """Lay out every sequence of some lags and lengths, in blocks; the last block of a
-    size is filled up with its first sequences. Or draw a block of each, the same one at
-    each call."""
+    """Lay out every sequence of some sizes in blocks, the last one filled up with the
+    first ones; or draw the same block at each call."""
     task = net.member.task
     steps = net.member.length
     lay_out = jax.jit(partial(task.enumerated, steps=steps))
@@ -101,8 +97,7 @@ def blocks(net: Trained, sizes: Sizes, every: bool) -> Iterator[tuple[int, int, 
 
 
 def disproof(net: Trained, sizes: Sizes, every: bool) -> Proof | None:
-    """Return, as a verdict, the first sequence of `blocks` on which the net is wrong:
-    says another class, or a value whose squared error is above the criterion."""
+    """Return the first sequence of `blocks` on which the net is wrong, as a verdict."""
     task = net.member.task
     for lag, length, batch in blocks(net, sizes, every):
         inputs, targets, due = sequences(task, batch, length)
@@ -125,7 +120,6 @@ def disproof(net: Trained, sizes: Sizes, every: bool) -> Proof | None:
 
 
 def bound(net: Trained, machine: Machine) -> Proof:
-    """Search for a mistake of one layer of an LSTM, or bound its carry."""
     arrays = export(net.member.model, net.weights, "keras").values()
     lstm = BoundedLSTM(*(array.astype(np.float64) for array in arrays))
     steps = net.member.length
