@@ -1,5 +1,4 @@
-"""One self-contained page of a study: frontier, a table to sort, and each member's
-curve; nothing is fetched from anywhere."""
+"""One self-contained page of a study; nothing is fetched from anywhere."""
 
 import html
 import json
@@ -56,7 +55,6 @@ BYTES_OF_A_POINT = 22
 
 
 def page(rows: pl.DataFrame, curves: pl.DataFrame, title: str) -> str:
-    """Write the page, as HTML, of trained members, and of their curves as far as there are any."""
     points = frontier(rows)
     curves_by_width = loss_curves(rows)
     if all(len(point.units) == 1 for point in points):
@@ -106,8 +104,8 @@ def _point(point: Point) -> Row:
 def _widths(
     points: Sequence[Point], curves: Sequence[LossCurve], rows: pl.DataFrame
 ) -> Row | None:
-    """Return the values to draw against the width, if a frontier against the lag would
-    have only one lag. None: draw the frontier."""
+    """Return values to draw against the width, if there is only one lag; None: draw the
+    frontier."""
     if curves:
         y = "held-out loss (line: mean; points: folds or repeats)"
         series = [_losses(curve) for curve in curves]
@@ -137,8 +135,6 @@ def _losses(curve: LossCurve) -> Row:
 
 
 def _shares(point: Point, rows: pl.DataFrame) -> Row:
-    """Return the shares that passed by width, with their intervals, and each seed's score
-    if that is an accuracy."""
     shares = [
         [u, k / n, f"{plural(u, 'unit')}: {k} of {n} passed"]
         for u, k, n in point.by_width
@@ -153,7 +149,6 @@ def _shares(point: Point, rows: pl.DataFrame) -> Row:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value for JSON, its numbers with four digits."""
     if isinstance(value, dict):
         return {name: _plain(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
@@ -164,7 +159,7 @@ def _plain(value: Any) -> Any:
 
 
 def _number(text: str) -> Any:
-    """Return a cell of a table, as a number if it is one, so that it sorts as one."""
+    """Return a cell as a number if it is one, to sort as one."""
     try:
         return float(text) if text else None
     except ValueError:
@@ -172,8 +167,8 @@ def _number(text: str) -> Any:
 
 
 def _curves(curves: pl.DataFrame, keys: pl.Series) -> dict[str, list[tuple]]:
-    """Return [step, loss, held-out score] by key, thinned evenly to fit a page; and the
-    validation loss of members that are judged by it."""
+    """Return [step, loss, held-out score] by key, thinned to fit a page; and validation
+    losses."""
     own = curves.filter(pl.col("key").is_in(keys.to_list()))
     most = max(2, BYTES_OF_CURVES // BYTES_OF_A_POINT // max(own["key"].n_unique(), 1))
     points = {}

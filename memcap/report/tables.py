@@ -1,4 +1,4 @@
-"""Tables of rows and of the frontier; the summary and the score of a job at its end."""
+"""Tables of rows and of the frontier; the summary and the score of a job."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -136,13 +136,10 @@ MEMBERS_DROPS = (
 
 
 def threshold_text(point: Point, name: str) -> str:
-    """Say a threshold of a point, "u50" or "u90", with its interval, or that no recipe
-    trains the task."""
     return interval_text(getattr(point.fit, name)) if point.trains else UNTRAINED
 
 
 def frontier_table(points: Sequence[Point]) -> Listing:
-    """Return one line per task and lag."""
     empty = {"verdict", "u50 trained", "u90 trained"}
     if any(point.at != "trained" for point in points):
         empty = set()
@@ -162,7 +159,6 @@ def frontier_table(points: Sequence[Point]) -> Listing:
 
 
 def _line(point: Point) -> Row:
-    """Return a point's values by the heads of `FRONTIER`."""
     row = columns(point)
     strict = point.at != "trained"
     recipe = row["recipe"]
@@ -181,8 +177,7 @@ def _line(point: Point) -> Row:
 
 
 def short_table(points: Sequence[Point], folder: Path) -> Listing:
-    """Return the frontier's columns for a newcomer, those that distinguish lines of one
-    task and lag, and the command for the others."""
+    """Return the columns for a newcomer, and the command for the others."""
     whole = frontier_table(points)
     heads = [column.head for column in whole.columns]
     table = pl.DataFrame(whole.texts, heads, orient="row")
@@ -214,7 +209,6 @@ def _verdict_notes(points: Sequence[Point]) -> list[str]:
 
 
 def _warnings(points: Sequence[Point]) -> list[str]:
-    """Return the lines that explain words in place of numbers."""
     notes = []
     untrained = {point: scores_words(point) for point in points if not point.trains}
     if untrained:
@@ -242,7 +236,6 @@ def _warnings(points: Sequence[Point]) -> list[str]:
 
 
 def _some(texts: Mapping[Point, str | None], sign: str = ": ") -> str:
-    """Say something of the first few points of which there is something to say."""
     lines = [
         f"{point.label} at lag {point.lag}{sign}{text}"
         for point, text in texts.items()
@@ -252,7 +245,6 @@ def _some(texts: Mapping[Point, str | None], sign: str = ": ") -> str:
 
 
 def rows_table(rows: pl.DataFrame) -> Listing:
-    """Return one line per member, with the swept values, and a word if a score is at chance."""
     rows, swept = _with_swept(rows)
     several = (rows["layers"] > 1).any()
     columns = [each for each in MEMBERS if several or each.head != "layers"]
@@ -271,11 +263,8 @@ def rows_table(rows: pl.DataFrame) -> Listing:
 
 
 def _with_swept(rows: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """Add a column for each knob of the rows' tasks.
-
-    Returns:
-        The rows, and the further columns that distinguish members which are alike in `MEMBERS`.
-    """
+    """Add a column for each knob of the rows' tasks; return also the names of those
+    that tell members apart."""
     knobs = {text: json.loads(text) for text in rows["knobs"].unique()}
     names = sorted({name for each in knobs.values() for name in each})
     own = {
@@ -297,7 +286,6 @@ def _with_swept(rows: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
 
 
 def _is_chance(row: Row) -> bool:
-    """Check whether a score at the stretched length is about that of a net without memory."""
     if row["stretched"] is None:
         return False
     try:
@@ -321,9 +309,8 @@ class Summary:
 
 
 def summarize(rows: pl.DataFrame, folder: Path) -> Summary:
-    """Fit the frontier of a job, or of all jobs of a multirun, and draw the figure into
-    folder/figures/, unless there is only one width; raise UserError if that cannot be
-    written."""
+    """Fit the frontier, and draw the figure into folder/figures/ if there are several
+    widths; raise UserError if that cannot be written."""
     points = frontier(rows)
     by_loss = rows.filter(IS_BY_LOSS).height > 0
     if not by_loss and all(len(point.units) == 1 for point in points):
@@ -339,8 +326,6 @@ def summarize(rows: pl.DataFrame, folder: Path) -> Summary:
 
 
 def print_summary(summary: Summary) -> None:
-    """Print the frontier and the path of its figure, or the members; then their number
-    and folder."""
     for curve in summary.curves:
         show(loss_table(curve))
     if summary.points:
@@ -353,13 +338,11 @@ def print_summary(summary: Summary) -> None:
 
 
 def par2_score(rows: pl.DataFrame) -> float:
-    """Return the score of a job, for a sweeper that minimizes: the mean training steps
-    until members are solved, or right at every lag up to their own if they train for
-    that.
+    """Return the score of a job, for a sweeper that minimizes: mean training steps
+    until members are solved, or right at every lag if they train for that.
 
-    A member that did not get there counts as twice its budget, worse than any that did
-    ("PAR2" in comparisons of solvers). Without rows, as in a share without members, the
-    score is 0.
+    A member that did not get there counts twice its budget ("PAR2" in comparisons of
+    solvers). Without rows, as in an empty share, the score is 0.
     """
     if rows.is_empty():
         return 0.0
@@ -372,7 +355,6 @@ def par2_score(rows: pl.DataFrame) -> float:
 
 
 def totals(rows: pl.DataFrame) -> str:
-    """Count the members, and those that were solved or failed, in words."""
     failed = rows.height - without_failed(rows).height
     counts = f"{plural(rows.height, 'member')}, {int(rows['solved'].sum()):,} solved"
     if rows.height and rows.filter(IS_BY_LOSS).height == rows.height:
