@@ -1,9 +1,5 @@
-"""Scripts for other frameworks: a member's network, its training and its verdict,
-without memcap, and the file of sequences on which a script trains.
-
-NAME.template is what a script says in the words of a framework, numpy.template what all
-say in NumPy's.
-"""
+"""Scripts for other frameworks, without memcap: a member's network, training, verdict
+and sequences. A framework's template has its own words, numpy.template what all say."""
 
 from memcap.scripts.script import (
     FRAMEWORKS as FRAMEWORKS,

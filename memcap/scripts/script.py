@@ -50,21 +50,20 @@ def script(
     command: str = "",
     width: str = "",
 ) -> str:
-    """Write a Python script that trains and judges a member on the sequences in an .npz
-    file beside it.
+    """Write a Python script that trains and judges a member on an .npz file beside it.
 
     Args:
         member: a net of an LSTM, a GRU or an Elman network with a dense read-out, on
-        sequences of the task's own length.
+            sequences of the task's own length.
         framework: one of `FRAMEWORKS`.
-        heading: what the script's first lines say about the width.
-        file: path at which to write the script and, beside it, its sequences.
+        heading: what the first lines say about the width.
+        file: path of the script; its sequences lie beside it.
         command: what the script names as the command that does.
         width: the comment on the width, such as "not measured".
 
     Raises:
         UserError: no such framework, another network, recipe or length, or windows of
-        several lengths.
+            several lengths.
     """
     comment = f"  # {width}" if width else ""
     words = {"heading": heading, "command": command, "width": comment}
@@ -80,8 +79,8 @@ def script(
 def definition(
     framework: str, task: Task, lag: int, recipe: ResolvedRecipe, model: Model
 ) -> list[str]:
-    """Return the lines of a script that define a layer of a net, its read-out and its
-    optimizer, with numbers in place of the script's constants. They need no JAX.
+    """Return the lines that define a layer, its read-out and its optimizer. They need
+    no JAX.
 
     Raises:
         UserError: no script has this network or recipe.
@@ -107,7 +106,6 @@ def definition(
 
 
 def lags_words(task: Task, lag: int, recipe: ResolvedRecipe) -> str:
-    """Say at which lags a recipe trains."""
     if recipe.lags == "uniform":
         return f"every lag from {task.smallest_lag} to {lag}"
     first = first_lag(task, lag, recipe)
@@ -170,8 +168,6 @@ def _init(task: Task, lag: int, model: Model, recipe: ResolvedRecipe) -> Init:
 
 
 def _layer_values(framework: str, model: Model, init: Init) -> dict[str, Any]:
-    """Return the names of a cell and its optimizer in a framework, and the start of its
-    gates in the framework's order."""
     words, *layers = CELLS[model.cell]
     layer, *letters = layers[FRAMEWORKS.index(framework)].split()
     roles = [ROLES.get(letter, "candidate") for letter in letters]
@@ -190,7 +186,6 @@ def _layer_values(framework: str, model: Model, init: Init) -> dict[str, Any]:
 
 
 def _layer_marks(model: Model, recipe: ResolvedRecipe, init: Init) -> set[str]:
-    """Return the marks of the lines that depend on a layer and its optimizer."""
     conditions = {
         "spread": init.spread is not None,
         "together": init.together,
@@ -201,7 +196,6 @@ def _layer_marks(model: Model, recipe: ResolvedRecipe, init: Init) -> set[str]:
 
 
 def _marks(member: Member, window: int | None) -> set[str]:
-    """Return the marks of the lines that depend on a member's task and training."""
     task = member.task
     recipe = member.recipe
     conditions = {
@@ -242,7 +236,6 @@ def _lines(text: str, marks: Collection[str]) -> Iterator[str]:
 
 
 def check_network(model: Model, framework: str) -> None:
-    """Raise UserError if no script has this network."""
     if model.cell not in CELLS:
         raise UserError(
             f"code={framework}: scripts are for the cells {', '.join(CELLS)}, not for"
@@ -258,7 +251,6 @@ def check_network(model: Model, framework: str) -> None:
 
 
 def _check(framework: str, model: Model, recipe: ResolvedRecipe) -> None:
-    """Raise UserError if no script has this network and trains by this recipe."""
     if framework not in FRAMEWORKS:
         raise UserError(
             f"code={framework}: no such framework; one of {', '.join(FRAMEWORKS)}"
@@ -278,7 +270,6 @@ def _check(framework: str, model: Model, recipe: ResolvedRecipe) -> None:
 
 
 def _check_length(member: Member) -> None:
-    """Raise UserError if a member's sequences are not as long as its task's."""
     length = member.task.length(member.lag)
     if member.length != length:
         raise UserError(
@@ -287,7 +278,7 @@ def _check_length(member: Member) -> None:
 
 
 def _by_memcap(framework: str) -> str:
-    """Say how to have a net in a framework that no script there can train."""
+    """Say how to have a net that no script can train."""
     return (
         f"train it by memcap, and take its weights: memcap export KEY --layout {framework} -o"
         " weights.npz"
@@ -299,8 +290,7 @@ def _window(member: Member) -> int | None:
     if there is only one.
 
     Raises:
-        UserError: windows have several lengths, or come with a curriculum or longer
-        sequences.
+        UserError: windows have several lengths, a curriculum, or longer sequences.
     """
     import jax
 

@@ -1,5 +1,4 @@
-"""MaskedBatch for other libraries: batches without end, and those of a script, in the form
-of a file that `memcap fit` reads."""
+"""Batches for other libraries, and a script's as a file that `memcap fit` reads."""
 
 import itertools
 import math
@@ -41,8 +40,7 @@ class MaskedBatch(NamedTuple):
 def batches(
     task: Task, lag: int, size: int, seed: int, exactly: bool, one_hot: bool
 ) -> Iterator[MaskedBatch]:
-    """Yield batches of a task's sequences without end. The arguments are those of
-    `memcap.sequences`."""
+    """Yield batches of a task without end. Arguments as of `memcap.sequences`."""
     jax_setup.setup()
     anywhere = task.has_other_lags(lag) and not exactly
     until = "anywhere" if anywhere else None
@@ -63,12 +61,10 @@ def batches(
 
 
 def first_lag(task: Task, lag: int, recipe: Recipe) -> int:
-    """Return the lag at which a recipe starts to train nets of a lag."""
     return max(task.smallest_lag, math.ceil((recipe.curriculum or 1) * lag))
 
 
 def counts(member: Member) -> dict[tuple[str, int], int]:
-    """Count a script's sequences, by split and lag."""
     task: Any = member.task
     last = member.lag
     room = _room(task, member.length)
@@ -95,8 +91,8 @@ def counts(member: Member) -> dict[tuple[str, int], int]:
 
 
 def all_tests(member: Member) -> dict[int, int]:
-    """Count the sequences that there are at each lag, at all lengths; nothing if these
-    are more than a file holds, or if what counts begins at the first step."""
+    """Count all sequences of each lag; nothing if a file cannot hold them, or if what
+    counts begins at the first step."""
     if member.evaluation.until != Verdict.ANYWHERE:
         return {}
     numbers = {}
@@ -108,7 +104,6 @@ def all_tests(member: Member) -> dict[int, int]:
 
 
 def _room(task: Task, length: int) -> int:
-    """Return the sequences that fit into a third of a file."""
     numbers = 1 if task.vocabulary else 2 * task.features
     return STEPS // (3 * numbers * length)
 
@@ -121,10 +116,9 @@ def sequences(member: Member) -> Arrays:
     """Draw the sequences on which a member's script trains, and those that judge it.
 
     Returns:
-        Arrays of N sequences: `inputs` (N, T) or (N, T, F), `targets` (N, T) or (N, T,
-        O), `mask` (N, T), true where an answer is due, `lengths` (N,), `lags` (N,) and
-        `split` (N,), train or test. Until steady also `longer_inputs`, `longer_targets`
-        and `longer_mask`, of longer sequences.
+        `inputs` (N, T) or (N, T, F), `targets` (N, T) or (N, T, O), `mask` (N, T), true
+        where an answer is due, `lengths` (N,), `lags` (N,) and `split` (N,), train or
+        test; until steady also `longer_inputs`, `longer_targets` and `longer_mask`.
     """
     task: Any = member.task
     parts = []
@@ -150,8 +144,7 @@ def sequences(member: Member) -> Arrays:
 def _batches(
     member: Member, number: int, split: str, lag: int, count: int
 ) -> Iterator[tuple[int, Any, int]]:
-    """Yield the sequences of a split and a lag, in batches of one length, each with the
-    number of its sequences that count."""
+    """Yield batches of one length, each with the number of sequences that count."""
     task: Any = member.task
     length = member.length_at(lag)
     if isinstance(task, FileTask):  # where each counts once
@@ -189,14 +182,13 @@ def _batches(
 
 @lru_cache(maxsize=2)
 def _compiled(draw: Any, *sizes: int) -> Any:
-    """Compile a task's `sample` or `enumerated`, whose arguments at `sizes` are sizes."""
     import jax
 
     return jax.jit(draw, static_argnums=sizes)
 
 
 def _arrays(task: Task, batch: Any, length: int) -> Arrays:
-    """Return a batch in the order of a file, with a target at every step."""
+    """Return a batch in a file's order, with a target at every step."""
     inputs = np.array(batch.inputs).swapaxes(0, 1)
     inputs[:, length:] = 0
     targets = np.asarray(batch.targets).T
