@@ -1,8 +1,4 @@
-"""Tracking: a study's curves, rows and frontier in W&B.
-
-One function of the folder sends what was not sent yet: a thread of the job calls it
-every few seconds, and `memcap mirror` later. Nothing is ever read back.
-"""
+"""Tracking: a study's curves, rows and frontier in W&B. Nothing is ever read back."""
 
 from memcap.tracking.mirror import Mirror, Tracker
 from memcap.tracking.settings import MODES, WANDB_MODES, Tracking

@@ -1,4 +1,4 @@
-"""The mirror of a study: sends what its folder holds and no service has yet. It only reads."""
+"""Sends what a study's folder holds and no service has yet. It only reads."""
 
 import json
 import threading
@@ -58,9 +58,9 @@ class Mirror:
 
     Args:
         settings: the knobs of tracking.
-        study: the study. Without a session, the members of all commands are sent.
-        members: members that may come, with the columns of
-            `memcap.store.heartbeat.MEMBERS`, as far as they are known.
+        study: the study; without a session, of all commands.
+        members: members that may come, with columns of
+            `memcap.store.heartbeat.MEMBERS`.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Mirror:
             self._expect(members)
 
     def send(self, last: bool = False) -> None:
-        """Send what was not sent yet; `last`: as if nothing more will come."""
+        """Send what was not sent yet; `last`: nothing more will come."""
         self._look()
         is_news = self._send_ended()
         if not last:
@@ -97,16 +97,15 @@ class Mirror:
             self._send_progress()
 
     def finish(self, with_results: bool = True) -> str:
-        """Send the rest, with the results of the whole study unless another command
-        trains on, and end all runs. Return in one line where to find them."""
+        """Send the rest, with results unless another command trains on, end all runs,
+        and return where to find them."""
         self.send(last=True)
         if with_results and self.ended and not self.others_train:
             self._send_results()
         return self.sender.close()
 
     def left(self, has_results: bool = False) -> str:
-        """Return a line that counts what was not sent, with the command that sends it;
-        "" if nothing is left."""
+        """Return a line on what was not sent, with the command that sends it; or ""."""
         self._look()
         count = sum(member.is_unsent for member in self.ended)
         if not (count or has_results):
@@ -116,14 +115,12 @@ class Mirror:
 
     @property
     def ended(self) -> list[Entry]:
-        """The members with rows."""
         return [member for member in self.members.values() if member.row]
 
     def _is_ours(self, name: str) -> bool:
         return not self.session or shards.session_of(name) == self.session
 
     def _look(self) -> None:
-        """Read what is new: lists of members, and rows."""
         if not self.place.exists():
             return
         jobs = [
@@ -153,14 +150,13 @@ class Mirror:
             self._member(line)
 
     def _member(self, line: Row) -> Entry:
-        """Return the member of a row, or of a line of a list of members."""
         key = line["key"]
         if key not in self.members:
             self.members[key] = entry(line)
         return self.members[key]
 
     def _send_ended(self) -> bool:
-        """Send members that have ended, each as a run; tell whether there were any."""
+        """Send members that have ended; return whether any had."""
         ended = [member for member in self.ended if member.is_unsent]
         curves_of = self._read_ended(ended)
         for member in ended:
@@ -174,7 +170,7 @@ class Mirror:
         return bool(ended)
 
     def _send_running(self) -> bool:
-        """Send new points of members in training; tell whether there were any."""
+        """Send new points of members in training; return whether any came."""
         paths = [curves.running_path(self.folder, token) for token in self.live]
         running = [member for member in self.members.values() if not member.row]
         curves_of = _read_points(paths, running)
@@ -187,15 +183,14 @@ class Mirror:
         return bool(curves_of)
 
     def _read_ended(self, members: Collection[Entry]) -> dict[str, Points]:
-        """Read the curves of members that have ended, by key."""
         paths = {self.folder / "curves.parquet"}
         for name in {member.row["population"] for member in members}:
             paths.update(self.folder.glob(f"curves/{name}.*parquet"))
         return _read_points(paths, members)
 
     def _send_progress(self, is_due: bool = False) -> None:
-        """Add a point to the study's run, once a member has ended, if there was none lately
-        and nobody else does."""
+        """Add a point to the study's run, if there was none lately and nobody else
+        does."""
         now = time.monotonic()
         is_due |= now - self.last_point > SECONDS_BETWEEN_POINTS
         ended = self.ended
@@ -209,7 +204,6 @@ class Mirror:
         self.sender.call("show", self._study_run(), values)
 
     def _send_results(self) -> None:
-        """Send the frontier of the whole study, or the losses of its widths, and the figure."""
         rows = store.read(self.place).filter(study=self.study)
         table = [
             {"file": curve["file"], **width}
@@ -239,7 +233,6 @@ def _after(step: int, points: Points) -> Points:
 def _read_points(
     paths: Collection[Path], members: Collection[Entry]
 ) -> dict[str, Points]:
-    """Read the curves of members from some files, by key."""
     if not members:
         return {}
     tables, _ = files.read_all(paths, curves.read_file)  # they are only to look at
@@ -251,15 +244,8 @@ def _read_points(
 
 
 class Tracker:
-    """Sends a study's folder while jobs train in it; a context manager, which sends the rest.
-
-    A service that hangs is left behind with its thread.
-
-    Args:
-        settings: the knobs of tracking. study: the study of the jobs that it follows.
-        members: members that may come, with the columns of
-            `memcap.store.heartbeat.MEMBERS`, as far as they are known.
-    """
+    """A context manager that sends a study's folder while jobs train, and the rest at
+    its end. A service that hangs is left behind with its thread."""
 
     def __init__(self, settings: Tracking, study: Study, members: pl.DataFrame):
         self.where = ""  # once it has ended: where to find the runs, in one line
@@ -286,7 +272,7 @@ class Tracker:
         self, kind: type[BaseException] | None, error: object, trace: object
     ) -> None:
         """Wait until all is sent, but only half a second after an interrupt, and not
-        after a user's mistake. A warning counts what was not sent."""
+        after a user's mistake."""
         is_mistake = kind is not None and issubclass(kind, SystemExit)
         is_interrupted = kind is not None and not issubclass(kind, Exception)
         seconds = SECONDS_WHEN_INTERRUPTED if is_interrupted else SECONDS_AT_THE_END

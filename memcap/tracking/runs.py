@@ -1,4 +1,4 @@
-"""Runs of a tracking service: names, tags, points and summaries, in plain values. Needs no JAX."""
+"""Names, tags, points and summaries of a service's runs. Needs no JAX."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ MOST_TAGS = 20  # of a run with many members
 
 @dataclass(frozen=True)
 class Run:
-    """A run of the service, with an id that is always the same for the same thing."""
+    """A run of the service, with an id that is the same for the same thing."""
 
     id: str  # at most 64 characters
     name: str  # for people to read; need not be unique
@@ -32,7 +32,7 @@ class Run:
 
 @dataclass(eq=False)
 class Entry:
-    """A member, as rows and jobs' lists of members have it, and what was sent of it."""
+    """A member, and what was sent of it."""
 
     key: str
     name: str  # as `delay_line(symbols=4)-L8-u7-s3`
@@ -49,13 +49,11 @@ class Entry:
 
     @cached_property
     def config_without_seed(self) -> str:
-        """The member's config without the seed, as JSON."""
         config = {name: value for name, value in self.config.items() if name != "seed"}
         return json.dumps(config, sort_keys=True)
 
 
 def entry(line: Row) -> Entry:
-    """Return the member of a row, or of a line of a job's list of members."""
     name = line["name"] if "name" in line else _name(line)
     return Entry(line["key"], name, line["metric"], json.loads(line["config"]))
 
@@ -69,13 +67,11 @@ def _name(row: Row) -> str:
 
 
 def run_of_member(member: Entry, about: Mapping[str, Any] | None = None) -> Run:
-    """Return the run of a member; its config has `about`, too."""
     config = {**(about or {}), **member.config}
     return Run(member.key, member.name, "member", _tags(member.config), config)
 
 
 def run_of_study(study: str, members: Collection[Entry] = (), **about: Any) -> Run:
-    """Return the run of a study; its config has `about`, too."""
     digest = hashlib.sha256(f"{study}\0".encode()).hexdigest()[:16]
     config = {"study": study, **about, "members": len(members)}
     tags = _short(tag for member in members for tag in _tags(member.config))
@@ -95,13 +91,12 @@ def _tags(config: Config) -> tuple[str, ...]:
 
 
 def is_by_loss(row: Row) -> bool:
-    """Return whether a row's member is judged by its held-out loss, so that it cannot be solved."""
+    """Return whether a member is judged by loss, so that it cannot be solved."""
     return BY_LOSS in (row.get("knobs") or "")
 
 
 def frontier_so_far(ended: Iterable[Entry]) -> dict[str, float]:
-    """Return for each task and lag of ended members the fewest units at which at least
-    half of the seeds passed, by any recipe and cell."""
+    """Return for each task and lag the fewest units at which half of the seeds pass."""
     verdicts = defaultdict[tuple[str, int, str], list[bool]](list)
     for member in ended:
         task = member.group.rpartition("-u")[0]

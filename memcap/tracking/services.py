@@ -1,9 +1,7 @@
 """W&B: a run for each member or group of seeds, and one for the study.
 
-Ids are stable, so that W&B recognises a run that is sent again. A run that is not
-live is created, filled and finished in one go, so a process that is killed leaves whole
-runs on disk. Whatever W&B raises, it is then no longer used. It is imported only when
-there is something to send.
+Ids are stable, so a run sent again is recognised. A run that is not live is sent in one
+go, so a process that is killed leaves whole runs. If W&B raises, it is no longer used.
 """
 
 import math
@@ -68,11 +66,11 @@ class Wandb:
 
     @cached_property
     def library(self) -> Any:
-        """The module wandb, once there is something to send.
+        """The module wandb.
 
         Raises:
-            RuntimeError: it is to be online, and no API key is configured; W&B itself
-                would ask for one in the terminal.
+            RuntimeError: it is to be online without an API key; W&B itself would ask
+                for one in the terminal.
         """
         if self.mode == "online" and not has_api_key():
             raise RuntimeError("no API key is configured; `wandb login` stores one")
@@ -83,7 +81,7 @@ class Wandb:
     def send(
         self, run: Run, points: Points, summary: Mapping[str, Any] | None = None
     ) -> None:
-        """Add points to a run, by step; with a summary the run has ended."""
+        """Add points to a run, by step; a summary ends it."""
         opened = self._opened(run)
         first = opened.step  # others are there, if the run is continued
         for step, values in points.items():
@@ -98,13 +96,11 @@ class Wandb:
             opened.finish()
 
     def show(self, run: Run, values: Mapping[str, Any]) -> None:
-        """Add values to a run, which stays open."""
         self._opened(run).log(values)
 
     def show_results(
         self, run: Run, table: Sequence[Mapping[str, Any]], figure: Path
     ) -> None:
-        """Add a table, a dict per row, and a picture, if there is one, to a run."""
         opened = self._opened(run)
         media = {}
         if table:
@@ -118,7 +114,6 @@ class Wandb:
         opened.log(media)
 
     def close(self) -> str:
-        """End all runs. Return in one line where to find them."""
         for opened in self.open.values():
             opened.finish()
         _end_wandb()
@@ -138,7 +133,6 @@ class Wandb:
         return self.open[run.id]
 
     def _start(self, run: Run) -> Any:
-        """Open a run; one that exists is continued."""
         for file in self.folder.glob(f"wandb/offline-run-*-{run.id}/*.wandb"):
             if file.stat().st_size <= HEAD:  # left by a process that was killed
                 shutil.rmtree(file.parent, ignore_errors=True)
@@ -170,8 +164,7 @@ class Wandb:
 
 
 class Sender:
-    """Calls W&B, once there is something to send, until it raises: then it is no longer
-    used, with one warning."""
+    """Calls W&B until it raises; then warns once, and never calls it again."""
 
     def __init__(self, settings: Tracking, study: str, folder: Path):
         self.about = settings, study, folder
@@ -179,7 +172,6 @@ class Sender:
         self.works = True
 
     def call(self, method: str, *arguments: Any) -> Any:
-        """Return what a method returns; None if W&B does not work."""
         if not self.works:
             return None
         try:
@@ -192,13 +184,11 @@ class Sender:
         return None
 
     def close(self) -> str:
-        """End all runs. Return in one line where to find them."""
         return (self.call("close") or "") if self.service else ""
 
 
 def has_api_key() -> bool:
-    """Return whether credentials for the W&B server are configured, valid or not. Does
-    not ask the server."""
+    """Return whether W&B has credentials, valid or not."""
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
     wandb = _wandb()
@@ -212,8 +202,7 @@ def has_api_key() -> bool:
 
 
 def _wandb() -> Any:
-    """Return the module wandb, silenced, with settings from the environment and the
-    user's files."""
+    """Return the module wandb, silenced, with the user's settings."""
     for name in OF_AGENT:
         os.environ.pop(name, None)
     # W&B sends reports on its own health to the server even offline; if nothing
@@ -226,8 +215,7 @@ def _wandb() -> Any:
 
 
 def _end_wandb() -> None:
-    """Wait until W&B's own process has written all, unless somebody in this process has
-    a run."""
+    """Wait until W&B has written all, unless this process still has a run."""
     wandb = _wandb()
     if wandb.run is None:
         wandb.teardown()

@@ -24,7 +24,6 @@ class Tracking:
 
     @property
     def is_disabled(self) -> bool:
-        """Return whether WANDB_MODE turns W&B off."""
         return os.environ.get("WANDB_MODE") == "disabled"
 
     @property
@@ -34,7 +33,6 @@ class Tracking:
         return mode if self.wandb == "auto" and mode in WANDB_MODES else self.wandb
 
     def command(self, folder: Path) -> str:
-        """Return the command that sends a folder by hand."""
         options = {"--project": self.project, "--entity": self.entity}
         words = ["memcap", "mirror", str(folder)]
         for option, value in options.items():
