@@ -313,7 +313,10 @@ def of_paper(name: str) -> str:
         table(heads, lines if again else [line[:-1] for line in lines]),
         *(["Why not:", "\n".join(reasons)] if reasons else []),
         *(
-            ["What would deny that there is no effect:", "\n".join(effects)]
+            [
+                "Which effect would have denied the claim of no effect:",
+                "\n".join(effects),
+            ]
             * bool(effects)
         ),
         "```text\n" + "\n".join(commands) + "\n```",

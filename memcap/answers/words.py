@@ -357,7 +357,7 @@ def _subject(answer: Answer) -> str:
     at = answer.beside[0].at if answer.beside else answer.at
     lags = "every lag up to" if at in SHORTER_LAGS else "lag"
     begins_anywhere = at == "anywhere" and question.task.filler
-    where = ", wherever it begins" if begins_anywhere else ""
+    where = ", wherever in a sequence the task begins" if begins_anywhere else ""
     if question.at not in SHORTER_LAGS and question.task.has_other_lags(question.lag):
         where = " alone"
     return f"{name} at {lags} {question.lag}{where}"
@@ -453,7 +453,7 @@ def _next_step(answer: Answer) -> list[str]:
         if answer.point and possible_fall(answer.point.counts) is not None:
             more = "more seeds of the widths that pass most"
         if answer.lacks:
-            more = "every lag up to it, wherever it begins"
+            more = "every lag up to it, wherever the task begins"
         return [f"To measure {more}:", command]
     time = seconds(answer)
     if time is None:
@@ -711,17 +711,17 @@ def definition_lines(answer: Answer) -> list[str]:
         lines = definition("keras", *subject, model)
     except UserError:
         return []
-    layer = "it" if model.layers == 1 else f"each of the {model.layers} layers"
+    layer = "the layer" if model.layers == 1 else f"each of the {model.layers} layers"
     if source is not answer:
         layer = "the wider net"
     task = question.task
     inputs = "numbers" if task.vocabulary is None else "symbols, one-hot"
     return [
-        f"To define {layer} in Keras, and to train at {lags_words(*subject)}, where a step has"
-        f" {plural(task.features, 'feature')} ({inputs}); --code keras, torch or flax prints the"
+        f"In Keras {layer} is as follows, to be trained at {lags_words(*subject)}; a step has"
+        f" {plural(task.features, 'feature')} ({inputs}). --code keras, torch or flax prints the"
         " whole script:",
         *lines[:-1],
-        f"# with the highest rate at lag {subject[1]}:",
+        f"# with the peak learning rate for lag {subject[1]}:",
         lines[-1],
     ]
 

@@ -92,20 +92,22 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--lag", type=steps, help=about)
     add_knobs(parser)
     add(
-        "--cell", default="lstm", help="cell: lstm (default), gru, elman, or as in rows"
+        "--cell",
+        default="lstm",
+        help="cell: lstm (default), gru, elman, or by its name in rows",
     )
     add("--layers", type=layers, default=1, help="layers of this cell (default 1)")
     add("--why", action="store_true", help="also print what the answer rests on")
     add(
         "--config-dir",
         type=location,
-        help="folder with recipes of your own, for the command that measures",
+        help="folder with your own recipes, for the command that would measure the lag",
     )
     add(
         "--confidence",
         type=share,
         default=0.9,
-        help="share of nets that should pass, without those that pass at no width (default 0.9)",
+        help="share of nets that should pass, but for seeds that fail at every width (default 0.9)",
     )
     verdicts = add_verdict(parser)
     verdicts.add_argument(
@@ -124,7 +126,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add(
         "--measure",
         action="store_true",
-        help="if the lag was not measured, first train what measures it",
+        help="if the lag was not measured, first train the nets that measure it",
     )
     add_strict(parser)
     about = (

@@ -30,7 +30,7 @@ def add_results(parser: argparse.ArgumentParser) -> None:
 
 def add_knobs(parser: argparse.ArgumentParser) -> None:
     """Add the option `--knob`, for `memcap.config.member.task_of`."""
-    about = "a knob of the task, as symbols=4"
+    about = "a knob of the task, as symbols=4; memcap tasks NAME lists them"
     parser.add_argument(
         "--knob", action="append", default=[], metavar="NAME=VALUE", help=about
     )
@@ -40,22 +40,22 @@ def add_verdict(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveG
     """Add `--at` and `--budget`, for `memcap.frontiers.frontier.frontier`; return the
     group of `--at`, for other options that set the verdict."""
     about = (
-        "anywhere (default): right at this lag and all shorter ones, wherever in a sequence it"
-        " begins; up_to: right at this lag and all shorter ones; steady: right on longer"
+        "anywhere (default): right at this lag and all shorter ones, wherever in a sequence the"
+        " task begins; up_to: right at this lag and all shorter ones; steady: right on longer"
         " sequences, too, where the task is a stream; trained: right at the trained lag and length."
-        " Nets that were not trained until a verdict are judged by the next one; those of a delay"
-        " line, which has one lag, by steady"
+        " A net that was not trained until a verdict is judged by the next one in this list; one of"
+        " a delay line, which has one lag, by steady"
     )
     verdicts = parser.add_mutually_exclusive_group()
     verdicts.add_argument("--at", choices=AT, default=AT[0], help=about)
-    about = "only recipes of at most so many training steps (default: all)"
+    about = "count only recipes of at most this many training steps (default: all)"
     parser.add_argument("--budget", type=positive, metavar="STEPS", help=about)
     return verdicts
 
 
 def add_strict(parser: argparse.ArgumentParser) -> None:
     """Add the option `--strict`, for `memcap.store.read`."""
-    about = "refuse bad files of rows; without it they are named and skipped"
+    about = "stop at a bad file of rows (default: name it and skip it)"
     parser.add_argument("--strict", action="store_true", help=about)
 
 
@@ -84,7 +84,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 def add_code(parser: argparse.ArgumentParser, frameworks: Sequence[str]) -> None:
     """Add `--code` and `-o`, for `print_code`."""
-    about = "write a script of that framework, which trains a net of this width"
+    about = "write a script for this framework that trains a net of the width found"
     parser.add_argument("--code", choices=frameworks, help=about)
     about = (
         "file for the script; its sequences go into an .npz file beside it (default:"

@@ -3,7 +3,8 @@
 The file is a CSV, TSV, Parquet or Arrow file with a line per step: columns `sequence`
 and `step`, the features that the net sees, and the target that it must predict. It can
 also be an .npz file (python -m pydoc memcap.own.task describes it). A width is enough if
-its loss on sequences that training never saw equals the best width's within chance.
+its loss on sequences never seen in training is above the best width's by no more than
+chance.
 
 Read more: memcap docs sequences
 """
@@ -50,8 +51,8 @@ from memcap.terminal.words import (
 
 LISTS = {  # options that take a list of columns
     "--features": "columns that the net sees, as in a,b (default: all others)",
-    "--drop": "columns that it does not see, of all others, as in a,b",
-    "--keep": "columns that it sees though they look like an order, an id or a label",
+    "--drop": "columns that the net does not see, as in a,b",
+    "--keep": "columns that the net sees though they look like an order, an id or a label",
     "--categories": "features whose numbers are names of categories, as in a,b",
 }
 
@@ -75,13 +76,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--missing",
         choices=("refuse", "mask"),
         default="refuse",
-        help="missing features: refuse them (default), or tell the net where they are",
+        help="missing values: refuse the file (default), or tell the net where they are",
     )
     add(
         "--values",
         action="store_true",
         default=None,
-        help="the target is numbers (default for whole numbers: classes, if they are few)",
+        help="the target is numbers (default: a few different whole numbers are classes)",
     )
     add("--classes", dest="values", action="store_false", help="the target is classes")
     add(
@@ -93,18 +94,18 @@ def add_arguments(parser: ArgumentParser) -> None:
     add(
         "--window",
         type=positive,
-        help="steps of the sequences that are cut from a long series, or from each",
+        help="steps of each sequence that is cut from a long series, or from each of several",
     )
     add(
         "--ahead",
         type=positive,
         default=1,
-        help="with --window: how many steps after it the target is (default 1)",
+        help="with --window: steps from its last step to the target (default 1)",
     )
     add = parser.add_argument_group("what is held out").add_argument
     add(
         "--group",
-        help="column of subjects or machines; each is on one side of a split only",
+        help="column that names a subject or machine, which is on one side of a split only",
     )
     add(
         "--split",
@@ -113,8 +114,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     add(
         "--order",
         choices=ORDERS,
-        help="time: judge on later sequences or groups than those of training (default with"
-        " --window); classes: each class evenly (default otherwise); random",
+        help="time: judge on later sequences or groups than those trained on (default with"
+        " --window); classes: spread each class evenly (default otherwise); random",
     )
     add = parser.add_argument_group("what is trained").add_argument
     add(
@@ -124,8 +125,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--folds",
         type=positive,
         default=5,
-        help="folds of the cross-validation, at most 5 (default 5); with your own split,"
-        " repeats",
+        help="folds of the cross-validation, at most 5 (default 5); with --split, repeats",
     )
     add(
         "--seeds",

@@ -22,8 +22,8 @@ MOST_LINES = 30  # that a screen holds
 
 def add_arguments(parser: ArgumentParser) -> None:
     add_results(parser)
-    parser.add_argument("--task", help="only this task, as named in rows")
-    about = f"print every lag, also of more than {MOST_LINES}"
+    parser.add_argument("--task", help="show only this task, by its name in rows")
+    about = f"print every lag, even if there are more than {MOST_LINES} lines"
     parser.add_argument("--all", action="store_true", help=about)
     add_verdict(parser)
     add_strict(parser)

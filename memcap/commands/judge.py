@@ -1,5 +1,5 @@
-"""Judge your own net, of any library: its scores by lag, and whether it is right at
-every lag up to one, wherever in a sequence it begins.
+"""Judge your own net, of any library: its score at each lag, and whether it is right at
+every lag up to yours, wherever in a sequence the task begins.
 
   memcap judge my_net:predict --task copy --lag 50 --knob items=16
 
@@ -7,21 +7,21 @@ my_net.py has a function, or a model of Keras, PyTorch or Flax. It takes one-hot
 or numbers (N, T, F) as float32. It returns logits or values (N, T, O), or (N, O) for
 the last step, or classes as whole numbers (N, T).
 
-Of a model that is not right, one layer of an LSTM with a dense read-out, the command
-says why not, and prints a line to change. It finds more if the file also has the model
+If a model is not right, and is one LSTM layer with a dense read-out, the command says
+why, and prints a line to change. It finds more if the file also has the model
 as it was before training, here `untrained`:
 
   memcap judge my_net:net --start my_net:untrained --task latch --lag 50
 
-Adjacent lags that pass alike stand in one line with their worst scores; --json has each
-lag. `first_step` is the score where what counts begins at the first step, and `length`
-the length of these sequences. `exact` says whether all sequences that there are were
+Adjacent lags with the same outcome share a line, with their worst scores; --json has
+each lag. `first_step` is the score where the task begins at the first step, and
+`length` the length of these sequences. `exact` says whether every possible sequence was
 tried.
 
   memcap judge my_entry --golf
 
-scores an entry of memory golf, a folder: the state, and how many of its nets are right.
-Its `entry.py` says the task and the lag, and its code runs.
+scores an entry of memory golf, which is a folder: how much state its nets have, and how
+many of them are right. Its `entry.py` gives the task and the lag. This runs its code.
 
 Read more: memcap docs train; memcap docs golf
 """
@@ -46,19 +46,21 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("net", metavar="MODULE:NAME", help="a function, or a model that can be called")
     add("--golf", action="store_true", help="MODULE:NAME is an entry, a folder")
     add("--task", help="name of a task, as in `memcap tasks`")
-    add("--lag", type=steps, help="time steps")
+    add(
+        "--lag", type=steps, help="longest lag, in time steps; of a stream the only one"
+    )
     add_knobs(parser)
     add(
         "--indices",
         action="store_true",
-        help="give symbols as whole numbers (N, T), as an embedding takes them",
+        help="give the net symbols as whole numbers (N, T), as an embedding takes them",
     )
     add(
         "--sequences",
         type=positive,
         default=256,
-        help="sequences that the net gets at once (default 256), until a lag is no longer in"
-        " doubt; of a file all held-out ones",
+        help="sequences that the net gets at once (default 256); it gets more until a lag is no"
+        " longer in doubt, and of a file all held-out ones",
     )
     add("--seed", type=int, default=0, help="seed of the sequences (default 0)")
     add("--start", metavar="MODULE:NAME", help="the same model before training")

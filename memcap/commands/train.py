@@ -16,23 +16,23 @@ from memcap.terminal.words import WIDTH, fold_help
 
 HELP = """usage: memcap train [HYDRA OVERRIDES]
 
-Trains what the configuration asks for and keeps one row per member. Arguments go to Hydra unchanged.
+Trains what the configuration asks for. A member is one net: a configuration with a seed; each has one row. Arguments go to Hydra unchanged.
 
   memcap train task=latch task.lag=50 model.units=1           one member
   memcap train 'axes={task.lag: [1, 2, 4], model.units: [1, 2, 3, 4], seed: 4}'
-                                                              axes in one job: members share programs
-  memcap train -m task=latch task.lag=5,50 model.units=1,2    a Hydra multirun, a job each
-  memcap train sweeps=first_study                             a study of the folder sweeps/
+                                                              all combinations in one job, which share programs
+  memcap train -m task=latch task.lag=5,50 model.units=1,2    a Hydra multirun, one job per combination
+  memcap train sweeps=first_study                             a study from the folder sweeps/
   memcap train design=bisect 'axes={task.lag: [4], model.units: 1..8, seed: 8}'
-                                                              only the members that find u50 and u90
+                                                              only what is needed to find u50 and u90
   memcap train task=latch recipe.lr=0.01 recipe.budget=5000   another learning rate, more training steps
-  memcap train tracking=wandb                                 mirrored to W&B (offline without a key)
-  memcap train --cfg job                                      the whole configuration, with what will be used
+  memcap train tracking=wandb                                 also log to W&B (offline if there is no key)
+  memcap train --cfg job                                      print the whole configuration that will be used
   memcap docs knobs                                           what each key means and allows
   memcap train --info searchpath                              where configurations are looked for
   eval "$(memcap train -sc install=bash)"                     completion
 {choices}
-Keys, as in model.units=1 (of a task: memcap tasks NAME):
+Keys, as in model.units=1 (those of a task: memcap tasks NAME):
 {keys}
 Rows and weights go to outputs/STUDY (set study=NAME, or out=FOLDER); a rerun trains only what is missing.
 Meanwhile, in another shell: memcap status

@@ -281,7 +281,7 @@ def strict_count() -> str:
         f"We read the text of {len(read)} papers and judge {judged} of their own claims, by"
         f" scaled-down protocols of ours: {len(held)} hold (on other seeds,"
         f" {_on_other_seeds(held)}). {len(own) - judged} more are not reached: the paper's nets"
-        " were trained for longer."
+        " were trained for longer, or tuned one by one."
     )
 
 

@@ -547,7 +547,9 @@ def test_rows_of_nets_that_are_right_anywhere_answer_before_others():
     found = ask(Question(LATCH, 20), first, anywhere)
     assert (found.units, found.at, found.lacks) == (5, "anywhere", None)
     words = sentences(found)[0]
-    assert words.startswith("latch at every lag up to 20, wherever it begins: 5 units.")
+    assert words.startswith(
+        "latch at every lag up to 20, wherever in a sequence the task begins: 5 units."
+    )
     found = ask(Question(LATCH, 20), first)
     assert (found.units, found.at, found.lacks) == (4, "up_to", "later starts")
     assert "right after distractors, and often it is not." in sentences(found)[1]

@@ -171,8 +171,8 @@ def test_the_list_has_all_papers_and_counts_apart_what_notes_alone_say(tmp_path)
     ]
     assert f"(on other seeds, {again.count('holds')} of {len(again)})" in done.out
     assert again
-    (collins,) = re.findall(r"^collins2017 .*", done.out, re.MULTILINE)
-    assert "  2 of 2  1 of 1    -  " in collins
+    (beck,) = re.findall(r"^beck2024 .*", done.out, re.MULTILINE)
+    assert "  1 of 1  2 of 2    1 of 1  " in beck
     for name, question in papers.items():
         assert f"{name}  " in done.out
         assert question in done.out

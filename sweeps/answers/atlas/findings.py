@@ -136,13 +136,13 @@ def short_answer() -> str:
         " give the bit of 50 steps ago at every step, and so holds 50 bits all the time, needs"
         f" {' to '.join(map(str, units))} units, by optimizer ({outcome(stream)} nets with"
         f" {stream.units}).** A longer lag alone costs little width: {tasks - len(dearer)} of"
-        f" {tasks} tasks take less than half more units at lag 50 than at the shortest lag,"
-        f" {joined(dearer)} more. Information costs"
+        f" {tasks} tasks take less than 1.5 times as many units at lag 50 as at the shortest lag;"
+        f" {joined(dearer)} take more. Information costs"
         " width, and how much depends on how well the net was trained. Holding is"
         f" {'inherited from the start' if one.verdict.startswith('inherited') else 'learnt'}:"
         f" from forget bias 1, which by itself holds nothing for 50 steps, {bias} nets learn it"
-        f" where the training begins with short lags (recipe `uniform`), and {alone} at lag 50"
-        f" alone (recipe `hold`). With only the read-out trained {frozen} do, and of"
+        f" by recipe `uniform` (all lags, 24,000 steps), and {alone} by `hold` (lag 50 alone, 1,500"
+        f" steps). With only the read-out trained {frozen} nets learn it, and of"
         f" {one.draws:,} untrained nets {max(one.by_recipe, one.wide)} hold a bit by luck."
     )
 
@@ -195,11 +195,11 @@ def lag_and_width() -> str:
     )
     return filled(
         f"Of {tasks} tasks that hold equally many bits at each lag and were measured up to lag 50,"
-        f" {tasks - len(dearer)} take less than half more units at lag 50 than at the shortest lag"
-        " (u90, by the strictest verdict that was measured). The others rise:"
-        f" {exceptions}. Of nets of cycle navigation that train on all"
-        " lags, with Adam and Muon at rates from 0.005 to 0.06, these pass up to lag 50:"
-        f" {passed} units (`memcap train sweeps=other/cycle_navigation`). Modular arithmetic"
+        f" {tasks - len(dearer)} take less than 1.5 times as many units at lag 50 as at the"
+        " shortest lag (u90, by the strictest verdict that was measured). The others rise:"
+        f" {exceptions}. Nets of cycle navigation were also trained on all lags at once, with Adam"
+        f" and Muon at rates from 0.005 to 0.06; up to lag 50 pass {passed} units (`memcap train"
+        " sweeps=other/cycle_navigation`). Modular arithmetic"
         f" was not measured as far: {u90(short)} units at lag {short.lag}, {u90(long)} at"
         f" {long.lag}."
     )

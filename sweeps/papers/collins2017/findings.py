@@ -9,14 +9,14 @@ Ours: n = 16 (collins2017_full.yaml: 64), one LSTM layer, one recipe for all wid
 delays (conf/recipe/integrator.yaml), delays of 1, 10, 25 and 50 steps; the text that we
 read does not give the paper's. A net stops once its error is 0.02.
 
-With any cell, a linear read-out of u hidden numbers leaves at least 1 - u / n; that
-nets reach this line, at any delay, is the measurement. A second panel has nets whose
+With any cell, a linear read-out of u hidden numbers leaves an error of at least
+1 - u / n; we measure whether nets reach this line, at any delay. A second panel has nets whose
 read-out sees h and c (`model.cell=lstm+carry`), with the line 1 - 2 u / n.
 
-The weights' share: vectors of 8 random numbers have labels that were drawn by chance
-(memcap/tasks/random_labels.py), and nets are judged on what they trained on. N labels,
-of which a net says a share p, are N (1 - H(p)) bits. Of each cell and size the best of
-three N and two learning rates counts, by the median of four seeds.
+What the weights hold: vectors of 8 random numbers have labels drawn at random
+(memcap/tasks/random_labels.py), and nets are judged on what they trained on. A net that
+has a share p of N labels right holds N (1 - H(p)) bits. For each cell and size the best
+of three N and two learning rates counts, by the median of four seeds.
 """
 
 from functools import partial
@@ -241,15 +241,18 @@ PAPER = Paper(
     cost="9 minutes of one CPU core; 31 of a very busy one for the labels (144 members)",
     table=table,
     claims=(
-        Claim(
-            "below n units the error is that of reconstructing a subspace of as many dimensions",
+        StandIn(
+            "below n units the error is that of reconstructing a subspace of as many dimensions"
+            " (here: nets of one LSTM layer reach this line, which no linear read-out is below, at"
+            " n = 16)",
             "the curve of an n_h-dimensional subspace: 1 - u / n",
             "text beside fig. 2c, and the line drawn there",
             _on_the_line,
             within=("cell", "lag"),
         ),
-        Claim(
-            "a random n-dimensional input can be said again if and only if there are n units",
+        StandIn(
+            "a random n-dimensional input can be reproduced if and only if there are n units or"
+            " more (here: n units of an LSTM are enough, at n = 16; fewer cannot be, by the line)",
             "n_h >= n_in",
             "text beside fig. 2c",
             _held_at_n,
@@ -267,36 +270,35 @@ PAPER = Paper(
             ),
         ),
         Claim(
-            "all common recurrent cells hold nearly the same information of the task (here:"
-            f" LSTM, GRU and Elman net of {SIZES[0]} parameters hold as many bits of random labels,"
-            f" within a factor of {ALIKE}, and those of {SIZES[1]})",
+            "all common recurrent cells hold nearly as much information about the task (here:"
+            f" LSTM, GRU and Elman net of {SIZES[0]} parameters hold equally many bits of random"
+            f" labels, within a factor of {ALIKE}, and so do those of {SIZES[1]})",
             "nearly the same per-task capacity bounds",
             "abstract",
             _cells_are_alike,
             within=("cell", "units", "items", "lr"),
             why=(
-                "of 220 parameters the Elman net holds more than the gated ones; but what nets of"
-                " two rates hold is the least that their weights could, and the paper tunes each"
-                " net"
+                "at 220 parameters the Elman net holds more than the gated ones; but what nets hold"
+                " at only two learning rates is a lower bound, and the paper tunes each net"
             ),
             reached=False,
         ),
         Claim(
-            "it is linear in the number of parameters (here: as many bits per parameter in nets of"
-            f" 220 and of 560, within a factor of {ALIKE}, in each of the three)",
+            "this information is linear in the number of parameters (here: nets of 220 and of 560"
+            f" hold equally many bits per parameter, within a factor of {ALIKE}, of each cell)",
             "linear in the number of parameters",
             "abstract",
             _linear,
             within=("cell", "units", "items", "lr"),
             why=(
-                "of a GRU and an LSTM of 220 parameters the best nets hold fewer; but what nets"
-                " of two rates hold is the least that their weights could, and the paper tunes"
-                " each net"
+                "the best GRU and LSTM of 220 parameters hold fewer; but what nets hold at only two"
+                " learning rates is a lower bound, and the paper tunes each net"
             ),
             reached=False,
         ),
         Claim(
-            f"and is about 5 bits per parameter (here: {BITS[0]} to {BITS[1]} in each)",
+            "this information is about 5 bits per parameter (here:"
+            f" {BITS[0]} to {BITS[1]} of each cell)",
             "approximately 5 bits per parameter",
             "abstract",
             _five_bits,
@@ -318,7 +320,7 @@ def numbers_per_unit() -> str:
         width(point("vector_hold", lag, "other_tasks").fit.u90) for lag in (2, 50)
     )
     units = claim_here("collins2017", "a random n-dimensional")
-    bits = claim_here("collins2017", "and is about 5 bits")
+    bits = claim_here("collins2017", "this information is about 5 bits")
     return filled(
         f"The units that hold n numbers are {units} steps"
         f" (`memcap reproduce collins2017 --rows`). By thresholds, 16 numbers take {near} units"

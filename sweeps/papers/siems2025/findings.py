@@ -1,21 +1,23 @@
-"""How many reflections an element does one linear layer take to follow a group?
+"""How many reflections per element does one linear layer need to follow a group?
 
 Protocol: elements of a group come one by one, and at every step the product so far is
-due. A layer of DeltaProduct multiplies its state by n reflections an element, each of
-which may be partial; DeltaNet is the case of one. The groups are S3, S4, A5 and S5.
-Layers of 12 heads of 32 numbers train on 2,000,000 sequences of 128 elements, 100
-epochs in batches of 1,024 (S3: 2,048), by AdamW at 0.001 that falls as a cosine, and
-are tested at up to 512. No curriculum.
+due. For each element, a layer of DeltaProduct multiplies its state by n reflections
+(generalised Householder factors), each of which may be partial; DeltaNet is the case n
+= 1. The groups are S3, S4, A5 and S5. Layers of 12 heads of 32 numbers train on
+2,000,000 sequences of 128 elements, 100 epochs in batches of 1,024 (S3: 2,048), with
+AdamW, at a rate that falls from 0.001 as a cosine, and are tested at up to 512. No
+curriculum.
 
 Ours: Z2 (parity, their S2), S3, and A4, the rotations of a tetrahedron. One bare layer
-of one head, keys of 16 numbers and values of 16 (memcap/cells/matrix.py), at one rate;
-at most 5,000 steps of 64 sequences of 16 elements, short ones first. A sequence is
-right if all its products are. Nets train until they are right at 64 elements, too, or
-to the end of their budget. We first asked all nets of two reflections to go on to twice
-the length; but a net that has not learnt 16 elements in 5,000 steps says nothing of
-that, so now three of four must. At four times the length, as far as theirs go, most of
-them have less than half of whole sequences right. No cell here has more than two
-reflections, nor two with eigenvalues in [0, 1].
+of one head, whose keys and values, of 16 numbers, see this element and the last one
+(memcap/cells/matrix.py), at one rate; at most 5,000 steps of 64 sequences of 16
+elements, short ones first. A sequence is right if all its products are. Nets train
+until they are right at 64 elements, too, or to the end of their budget. At first claim
+4 required all nets with two reflections to go on to twice the length; but a net that
+has not learnt 16 elements in 5,000 steps says nothing of that, so it now requires three
+in four. At four times the length, as far as theirs go, most of them have less than half
+of whole sequences right. No cell here has more than two reflections, and none has two
+with eigenvalues in [0, 1].
 """
 
 import polars as pl
@@ -136,8 +138,8 @@ PAPER = Paper(
     table=lines,
     claims=(
         StandIn(
-            "S3 takes one layer two reflections an element (here: with two all nets learn"
-            f" {LENGTH} elements, {PASS:g} of whole sequences, and with one none does)",
+            "one layer needs two reflections per element for S3 (here: with two, all nets have"
+            f" {PASS:g} of whole sequences of {LENGTH} elements right; with one, none does)",
             "learned with two by a single layer, while three layers are required with one",
             "section 5.2, figure 5",
             lambda nets: _takes_two(nets, "S3"),
@@ -160,8 +162,8 @@ PAPER = Paper(
             within=("group",),
         ),
         OurClaim(
-            "two reflections go on beyond what they were trained on, to twice the length (three of"
-            f" four nets of S3 and A4 together have {HALF:g} of whole sequences right there)",
+            "nets with two reflections generalize to twice the length (of those of S3 and A4"
+            f" together, three in four have {HALF:g} of whole sequences right there)",
             "S4 and A5 extrapolate robustly with two, to four times the length",
             "section 5.2, figure 5",
             _goes_on,
@@ -169,15 +171,15 @@ PAPER = Paper(
             post_hoc=True,
         ),
         OurClaim(
-            f"of A4 all nets of two reflections learn {LENGTH} elements in 5,000 steps, too, and"
-            " none of one does",
+            f"for A4, too, all nets with two reflections learn {LENGTH} elements in 5,000 steps,"
+            " and none with one does",
             "no A4; rotations in three dimensions take two",
             "theorem 4",
             lambda nets: _takes_two(nets, "A4"),
             within=("group",),
             why=(
-                "of the four nets of two, 5,000 steps are too few for one, and another has"
-                " 0.89 of whole sequences; those of one stay at 0"
+                "for one of the four nets with two reflections 5,000 steps are too few, and another"
+                " has 0.89 of whole sequences right; nets with one reflection stay at 0"
             ),
         ),
     ),
