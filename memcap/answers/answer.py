@@ -1,19 +1,7 @@
 """From the measurements of a task to the units to take at a lag.
 
-`answer` picks the measurements that a question is about, and `advise` finds a width.
-sources.py finds the rows, words.py makes sentences of an answer, and next_study.py says
-what to train next.
-
-One rule holds for every lag, measured or not. Some seeds fail at every width; the
-others can be trained. A width is enough if the wanted share of those others pass at it.
-Take the narrowest width that is enough with a probability of at least `PROBABILITY`
-(memcap.thresholds.lags). The width never falls with the lag (`advise`). In simulated
-studies 92 to 94 % of fresh seeds pass at the advised widths; most of the others fail at
-every width (tests/thresholds/test_lags.py).
-
-If fewer seeds pass at greater widths, no rising curve fits the counts, and no width is
-advised. Elsewhere its own counts, or those of the next wider net, must allow a width
-(memcap.thresholds.falls.width_to_take).
+In simulated studies 92 to 94 % of fresh trainable seeds pass at the advised widths
+(tests/thresholds/test_lags.py).
 """
 
 import math
@@ -64,7 +52,7 @@ Kind = Literal[
 
 @dataclass(frozen=True)
 class Question:
-    """The question how many units a task takes at a lag.
+    """How many units a task takes at a lag.
 
     Raises:
         UserError: the task has no such lag.
@@ -88,12 +76,10 @@ class Question:
 
     @property
     def up_to(self) -> bool:
-        """Return whether the question is about every lag from the smallest up to this one."""
         return self.at in SHORTER_LAGS and self.task.has_other_lags(self.lag)
 
     @property
     def folder(self) -> Path:
-        """The folder whose rows count, for a user's own sequences."""
         return self.rows if isinstance(self.rows, Path) else OUTPUTS
 
     def __post_init__(self) -> None:
@@ -105,7 +91,7 @@ class Question:
 
 
 class Width(NamedTuple):
-    """The width at which the share passes at a lag, as the curves of all lags say."""
+    """The width at which the share passes at a lag, by the curves of all lags."""
 
     estimate: float
     low: float  # of the 95 % interval
@@ -114,8 +100,7 @@ class Width(NamedTuple):
 
 
 class Advice(NamedTuple):
-    """A width to take, `units`, and an estimate of the width at which the share passes;
-    both are for `training_lag`."""
+    """The units to take, and the width at which the share passes, for `training_lag`."""
 
     estimate: float
     low: float
@@ -125,8 +110,8 @@ class Advice(NamedTuple):
 
 
 class Measurement(NamedTuple):
-    """What a published study measured, at one width: the narrowest at which the share of
-    a question passed, or else the one at which most passed."""
+    """A published study's narrowest width at which the share passed, or else the one at
+    which most did."""
 
     study: str
     point: Point
@@ -143,8 +128,7 @@ class Passes(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """The evidence of an answer, to compare with that of others: the first number or
-    truth in which they differ decides."""
+    """The evidence of an answer; the first field in which two answers differ decides."""
 
     is_about_every_lag: bool  # or the question is not
     is_as_asked: bool  # the rows were judged as the question asks
@@ -162,31 +146,29 @@ class Answer:
 
     Args:
         question: the question.
-        points: the measurements that the answer is read from, by lag, ascending.
-        source: the place of the rows: a name of `memcap.store.shards.NAMES`, such as
-            "atlas", or a folder; None: rows that were passed in.
+        points: the measurements used, by lag, ascending.
+        source: the place of the rows: a name of `memcap.store.shards.NAMES` or a
+            folder; None: rows that were passed in.
         estimate, low, high: the width at which the share passes, from all lags, and its
             95 % interval. None if no recipe trains the task at this lag, or if the lag
             was not measured and fewer than two others were.
-        units: the width to take, for each layer; None if no width tried is known to be
-            enough, if more than `MOST_UNITS` are predicted, or if nothing is known.
-        training_lag: the lag at which, or up to which, to train nets of this width. It
-            is longer than the question's if fewer units are then enough, or as many,
-            and only the longer one was measured. `estimate` is for this lag.
-        second: if this answer comes from published rows, what the user's own would
-            answer; if it comes from the user's own, what published ones would. None if
-            there are none with a word to say.
+        units: the width to take, for each layer; None if none is known to be enough, or
+            if more than `MOST_UNITS` are predicted.
+        training_lag: the lag at which, or up to which, to train nets of this width, and
+            of which `estimate` is. It is longer than the question's if that takes no
+            more units.
+        second: what the user's own rows would answer, if this answer comes from
+            published ones, or the other way round; None if those say nothing.
         beside: if the task was not measured with these knobs, answers for the nearest
             measured values of one knob, and for one layer of several.
         elsewhere: if no width was measured for the lag, the published measurement that
-            bears most on it, by whatever verdict.
-        missing: number of members of this task and lag, in the user's own studies, that
-            have no row yet.
-        fresh: published measurements of nets of the advised width, as it advises to
-            train them, on seeds that chose neither recipe nor width.
+            bears most on it.
+        missing: members of this task and lag in the user's own studies without a row.
+        fresh: published measurements of nets as advised, on seeds that chose neither
+            recipe nor width.
         cells: if nothing is known, the cells with rows of the task.
-        further: if most seeds failed at every width, those that passed of the published
-            runs with more units or steps, and all of these, by units and budget.
+        further: if most seeds failed at every width, published runs with more units or
+            steps, by units and budget: those that passed, and all.
     """
 
     question: Question
@@ -207,7 +189,6 @@ class Answer:
 
     @cached_property
     def kind(self) -> Kind:
-        """The basis of the width, or the reason why there is none."""
         if self.units is not None:
             if self.training_lag != self.question.lag:
                 return "longer"
@@ -226,8 +207,7 @@ class Answer:
 
     @property
     def lacks(self) -> Literal["shorter lags", "later starts", None]:
-        """The part of the question that the rows do not answer: whether nets are right at
-        shorter lags, too, or also where what counts begins after the first step."""
+        """Return what the rows leave open, if anything."""
         if self.question.up_to and self.at not in SHORTER_LAGS:
             return "shorter lags"
         begins_first = self.at == "up_to" and self.question.at == "anywhere"
@@ -235,23 +215,21 @@ class Answer:
 
     @property
     def is_known(self) -> bool:
-        """True if a width was measured to be enough for what was asked."""
+        """True if a width was measured to be enough."""
         return self.kind in ("measured", "longer") and self.lacks is None
 
     @property
     def is_width_measured(self) -> bool:
-        """True if nets of the advised width were trained and judged as the question asks."""
+        """True if nets of the advised width were trained and judged as asked."""
         return self.is_known and self.passes.units == self.units
 
     @property
     def is_conclusive(self) -> bool:
-        """True if the lag was measured, a width is known to be enough, and the threshold
-        (here u90, in units) is a number (`Point.measured`)."""
+        """True if the lag was measured, and both a width and the threshold are known."""
         return bool(self.point and self.units is not None and self.point.measured)
 
     @property
     def evidence(self) -> Evidence:
-        """The evidence, to compare the answer with those from other rows."""
         lag = self.question.lag
         lags = [lag] if self.is_conclusive else self.lags
         runs = (sum(self.points[k].runs) * min(k, lag) / max(k, lag) for k in lags)
@@ -266,13 +244,10 @@ class Answer:
 
     @property
     def point(self) -> Point | None:
-        """The measurement at the lag; None if the lag was not measured."""
         return self.points.get(self.question.lag)
 
     @property
     def training_point(self) -> Point | None:
-        """The measurement at the training lag, which is the question's own unless the
-        advice is a longer one; None if it was not measured, as a longer one always was."""
         return self.points.get(self.training_lag or self.question.lag)
 
     @cached_property
@@ -282,33 +257,30 @@ class Answer:
 
     @property
     def lags(self) -> list[int]:
-        """The lags whose measurements the estimate is made from."""
+        """The lags that the estimate is made from."""
         return [] if self.estimate is None else list(self.trainable)
 
     @property
     def example(self) -> Point | None:
-        """A measurement that shows how all of them were made and judged: the one at the
-        lag, or else the first; None if nothing is known."""
+        """The measurement at the lag, or else the first; None if nothing is known."""
         first = next(iter(self.points.values()), None)
         return self.point or (first if self.lags else None)
 
     @property
     def at(self) -> At | None:
-        """The verdict that counted as a pass in the rows, as in `Point.at`."""
+        """The verdict that counted as a pass."""
         return self.example.at if self.example else None
 
     @property
     def recipe(self) -> ResolvedRecipe | None:
-        """The recipe of the training lag, or else that of `longer_point`; None if
-        nothing was measured."""
+        """The recipe of the training lag, or else that of `longer_point`."""
         longer = longer_point(self.trainable.values(), self.question.lag)
         point = self.training_point or longer
         return point.recipe if point else None
 
     @property
     def nearest(self) -> list[Point]:
-        """The measurement at the training lag. If that was not measured, those at the
-        measured lags next to the question's."""
+        """The measurement at the training lag, or else those at the lags next to it."""
         if self.training_point is not None:
             return [self.training_point]
         return [
@@ -317,9 +289,8 @@ class Answer:
 
     @cached_property
     def passes(self) -> Passes:
-        """The runs of nets of the advised width, or of the next wider one that was
-        tried, or of the widest. They are those of `fresh`, if there are any, and
-        otherwise those of `nearest`."""
+        """The runs of the advised width, or of the next wider one, or of the widest; of
+        `fresh` nets if there are any."""
         if self.units is None:
             return Passes((), 0, 0, 0)
         points = self.fresh or self.nearest
@@ -333,8 +304,6 @@ class Answer:
 def answer(
     question: Question, points: Iterable[Point], source: str | None = None
 ) -> Answer:
-    """Answer a question from the points of a frontier, which were all judged by one
-    verdict. `source` is the place of their rows."""
     lag = question.lag
     result = Answer(question, _choose(question, points), source)
     # An unmeasured lag is predicted from at least two others.
@@ -347,18 +316,12 @@ def answer(
 
 
 def _choose(question: Question, points: Iterable[Point]) -> dict[int, Point]:
-    """Return the points that a question is about, by lag, ascending: those of its task
-    and its network that were trained for one verdict and measured in one way.
+    """Return a question's points by lag, ascending, all measured in one way
+    (`Point.label`).
 
-    A question about every lag takes nets that trained to be right anywhere, or else at
-    every lag. A question about a single lag takes nets that trained for another
-    verdict, or else those of `up_to`: of two ways one could answer at a lag, and the
-    other at the next. If there are no such nets, either takes what there is.
-
-    `Point.label` names the way of measuring. If the lag was measured in several ways,
-    take the usual length and rule, or else the way with the most runs; if it was not,
-    the usual one, or else the way with the most lags. Of several points at a lag, take
-    the one with the most runs.
+    A question about every lag prefers nets that trained for that; one about a single
+    lag prefers others. A way that has the lag comes first, then the usual one, then the
+    one with the most runs, or lags if none has the lag.
     """
 
     def rank(point: Point) -> int:
@@ -388,23 +351,19 @@ def advise(
 ) -> Advice:
     """Advise a width that is enough at a lag, and the lag at which to train nets of it.
 
-    Each lag needs some units: those that `_widths` predicts, or at a measured lag those
-    of `_units_at`, if a width is known to be enough there. As counts are noisy and each
-    lag has a recipe of its own, a longer lag may seem to need fewer. The advice never
-    falls with the lag all the same:
+    Counts are noisy and each lag has its own recipe, so a longer lag may seem to need
+    fewer units. The advice never falls with the lag all the same:
 
-    * One lag alone takes the most that this lag or any shorter one needs. If it was not
-      measured, it takes no more than the measured ones up to the next longer one need.
-    * Every lag up to this one, with `up_to`: a net that is right up to a longer lag is
-      right up to this one, too. So take the fewest that this lag or a longer measured
-      one needs, and train nets up to that one: of several the shortest that was
-      measured. If this lag was not measured, the nearest shorter one that was, and the
-      lags between, count as this one.
+    * One lag alone takes the most that this lag or any shorter one needs; if it was not
+      measured, no more than the measured ones up to the next longer one.
+    * With `up_to`, take the fewest that this lag or a longer measured one needs, and
+      train up to that one. If this lag was not measured, all from the next shorter
+      measured one on count as this one.
 
     Args:
-        points: the measurements by lag, ascending, at least one.
-        lag, share: the lag and the share of the question.
-        up_to: whether the nets that pass are right at every lag up to their own.
+        points: by lag, ascending, at least one.
+        lag, share: those of the question.
+        up_to: whether nets that pass are right at every lag up to their own.
     """
     shorter = [k for k in points if k <= lag]
     longer = [k for k in points if k > lag]
@@ -432,18 +391,12 @@ def advise(
 
 
 def _rounded_up(width: float) -> int:
-    """Round a width up, but for a rounding error above a whole number."""
     return math.ceil(width - 1e-6)
 
 
 def _widths(
     points: Mapping[int, Point], lags: Sequence[int], share: float
 ) -> dict[int, Width]:
-    """Predict the width at which the share passes at some lags, by lag.
-
-    `Point.rise` has the counts of passes by width, before a fall, and `rise_trained`
-    those of nets that are solved at the trained length.
-    """
     # the quantiles of the width, in the order of the fields of `Width`
     ranks = np.array([0.5, 0.025, 0.975, PROBABILITY])
     counts = [{lag: point.rise for lag, point in points.items()}]
@@ -461,13 +414,8 @@ def _widths(
 
 
 def _units_at(point: Point, width: float, share: float) -> int | None:
-    """Return the units to take at a measured lag, given the width that the curves of all
-    lags predict to be enough; None if no width is known to be enough.
-
-    The threshold of a share is the width at which that share passes. It is censored
-    ("below", "above") if it lies outside of the widths tried. `width_to_take` returns the
-    predicted width (None if it gets None) only where the counts allow it.
-    """
+    """Return the units to take at a measured lag, if a width is known to be enough.
+    `width` is what the curves of all lags predict."""
     if point.fit.u90.censored == "below":
         # u90 lies below the narrowest width tried: take at least that width.
         width = max(width, point.units[0])

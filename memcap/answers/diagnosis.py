@@ -1,5 +1,4 @@
-"""Diagnosis of an LSTM that is not right: how long its forget gates hold, how much
-gradient reaches the first step, and one line to change, as docs/remember.md has it."""
+"""Diagnosis of an LSTM that is not right, with one line to change (docs/remember.md)."""
 
 import tomllib
 from dataclasses import dataclass
@@ -48,12 +47,12 @@ class Diagnosis:
 def diagnose(
     net: Any, judgement: Judgement, start: Any = None, one_hot: bool = True
 ) -> Diagnosis | None:
-    """Find why a model of Keras, PyTorch or Flax is not right; nothing of a function.
+    """Find why a model of Keras, PyTorch or Flax is not right; None for a function.
 
     Args:
         net: one layer of an LSTM with a dense read-out. Others are not read.
-        judgement: the judgement of its answers.
-        start: the same model before training; None: not known.
+        judgement: of its answers.
+        start: the same model before training, if known.
         one_hot: as for `memcap.judge`.
     """
     task = judgement.task
@@ -116,14 +115,13 @@ def diagnose(
 
 
 def read(net: Trained, steps: np.ndarray, answers: np.ndarray) -> tuple[Any, ...]:
-    """Read an LSTM on sequences (T, N) or (T, N, F) with the answers at their last step,
-    (N,) or (N, O).
+    """Read an LSTM on sequences (T, N) or (T, N, F), with the answers at their last
+    step, (N,) or (N, O).
 
     Returns:
-        1 / (1 - f) steps of the unit that holds longest, with f the geometric mean of its
-        forget gate. The norm of the gradient of the answers' loss by the carry after the
-        first step, as a share of that by the carry before the last step. The greatest
-        recurrent weight.
+        1 / (1 - f), in steps, of the unit that holds longest, with f the geometric mean
+        of its forget gate. The loss's gradient norm by the carry after the first step,
+        relative to that before the last. The greatest recurrent weight.
     """
     task = net.member.task
     targets = Targets(answers.T, None, task.loss)
@@ -147,9 +145,9 @@ def read(net: Trained, steps: np.ndarray, answers: np.ndarray) -> tuple[Any, ...
 
 
 def differs(net: Trained, steps: np.ndarray, outputs: np.ndarray) -> str:
-    """Return in what a model's outputs, (N, O) after sequences (T, N) or (N, T, O), differ
-    from those of its LSTM and its read-out: the name of a fault, or "". Classes and single
-    values are not compared."""
+    """Return the fault by which a model's outputs, (N, O) or (N, T, O), differ from
+    those of its LSTM and read-out, or "". Classes and single values are not compared.
+    """
 
     def is_same(array: np.ndarray) -> bool:
         shares = [

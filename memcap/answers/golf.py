@@ -1,10 +1,8 @@
-"""Memory golf: the smallest state that solves a task, of an entry in a folder of its
-own.
+"""Memory golf: the smallest state that solves a task.
 
-Its `entry.py` has `TASK`, the name of a task, `LAG`, and if needed `KNOBS`, such as
-["symbols=32"]. If weights are set by hand, `net()` returns the net; otherwise
-`train(seeds)` returns one net for each seed. A net is a `memcap.Trained`, or a layer of
-another library, as `memcap inspect` takes it.
+An entry is a folder with `entry.py`: `TASK`, `LAG`, if needed `KNOBS` (["symbols=32"]),
+and `net()` for weights set by hand, or else `train(seeds)`, which returns one net for
+each seed. A net is a `memcap.Trained`, or a layer as `memcap inspect` takes it.
 """
 
 import math
@@ -30,7 +28,7 @@ SEQUENCES = 1024  # that a net gets at once
 
 
 class Score(NamedTuple):
-    """A line of the board. Sizes are those of the largest of its nets."""
+    """A line of the board; sizes are those of the largest net."""
 
     task: str  # name and knobs
     lag: int
@@ -49,10 +47,10 @@ def score(folder: Path, seed: int = 0) -> tuple[Score, list[Judgement]]:
 
     Args:
         folder: has `entry.py`, whose code runs.
-        seed: draws the seeds to train with, and the sequences.
+        seed: of training and sequences.
 
     Raises:
-        UserError: there is no such file, it fails, or what it returns is no net.
+        UserError: no such file, it fails, or it returns no net.
     """
     path = folder / "entry.py"
     if not path.is_file():
@@ -94,12 +92,10 @@ def score(folder: Path, seed: int = 0) -> tuple[Score, list[Judgement]]:
 
 
 class _Net:
-    """A net of an entry, run so that it remembers nothing but its state, which is
-    counted.
+    """A net of an entry that remembers nothing but its state, which is counted.
 
-    A net of memcap is built anew from its model and weights. A layer of another library
-    gets one step at a time, and the two halves of a batch take turns: what it keeps
-    elsewhere is that of the other half.
+    A layer of another library gets one step at a time, and the two halves of a batch
+    take turns: what it keeps elsewhere is that of the other half.
     """
 
     def __init__(self, net: Any, task: Task, lag: int):
@@ -114,7 +110,6 @@ class _Net:
             self._count(self.own.initialize_carry(), 1)
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
-        """Return the outputs (N, T, O)."""
         if self.own is not None:
             # In sequences of one length it compiles once; no output sees what comes after.
             steps = inputs.shape[1]

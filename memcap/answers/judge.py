@@ -1,5 +1,4 @@
-"""Judgement of a network of any library by the rule that memcap has for its own: by its
-answers to fresh sequences of a task."""
+"""Judgement of a network of any library by its answers to fresh sequences of a task."""
 
 import itertools
 import math
@@ -43,24 +42,22 @@ class Judgement(InWords):
     """The scores of a network on a task, and the verdict. Print it for words.
 
     Args:
-        task, lag: the task and lag at which it was judged.
+        task, lag: those at which it was judged.
         table: a row for each lag: `lag`, `length`, the score (`accuracy` or `mse`),
-            `chance`, the score of a net without memory, and `passes`. Except of a
-            stream `exact` says whether all sequences that there are are counted. Where
-            filler may come before what counts, in sequences of up to `longest` steps,
-            there are `first_step`, the score at `length`, where what counts begins at
-            the first step; `later`, that over all later places; and `worst_place`, that
-            at the worst of these. The score is the worse of the first two, or of what
-            does not pass. Of a stream, `worst_tenth` is the score at the worst tenth of
-            the steps.
-        right: whether the network reaches what members are trained for. On a stream it
-            must be steady, otherwise right at every lag up to its own, wherever in a
-            sequence it begins. If the task has no other lags, it must be right at its
-            own.
-        up_to: the longest lag up to which the network is right at every lag, wherever
-            it begins. None if it is wrong at the shortest, or if there is one lag alone.
+            `chance`, the score of a net without memory, and `passes`; except of a
+            stream, `exact`: whether all possible sequences were counted. Where filler
+            may come before what counts, `first_step` is the score at `length` without
+            filler, `later` that over all later places in up to `longest` steps, and
+            `worst_place` that at the worst of these; the score is the worse of the
+            first two, or of what does not pass. Of a stream, `worst_tenth` is the score
+            at the worst tenth of the steps.
+        right: whether it reaches what members are trained for: steady on a stream;
+            otherwise right at every lag up to its own, wherever in a sequence it
+            begins.
+        up_to: the longest lag up to which it is right at every lag, wherever it begins.
+            None if it is wrong at the shortest, or if there is only one lag.
         words: the verdict in words.
-        diagnosis: of a model that is not right, why not (`memcap.answers.diagnosis`).
+        diagnosis: why a model is not right (`memcap.answers.diagnosis`), or None.
     """
 
     task: Task
@@ -83,11 +80,10 @@ def judge(
     sequences: int = 256,
     seed: int = 0,
 ) -> Judgement:
-    """Judge a network by its answers to fresh sequences. The arguments are those of
-    `memcap.judge`.
+    """Judge a network by its answers to fresh sequences, as `memcap.judge` does.
 
     Raises:
-        UserError: the task has no such lag or no criterion, or outputs are no answers.
+        UserError: no such lag, no criterion, or outputs that are no answers.
     """
     if not callable(net):
         raise UserError(f"net: must be a function of inputs, not {type(net).__name__}")
@@ -155,8 +151,7 @@ class _Candidate:
     draws: Iterator[int] = field(default_factory=itertools.count)  # numbers of draws
 
     def hint(self) -> str:
-        """Say whether its outputs show that it keeps a state between calls, or that it
-        looks ahead."""
+        """Say whether outputs show that it keeps a state between calls, or looks ahead."""
         task = self.member.task
         length = self.member.length
         batch = self.draw(self.key, self.member.lag, length)
@@ -181,8 +176,8 @@ class _Candidate:
     def score(
         self, lag: int, shortest: int, longest: int
     ) -> tuple[dict[str, float], bool, bool]:
-        """Score a lag at these lengths, as a member is confirmed: return scores by name,
-        whether all sequences are counted, and whether it is right."""
+        """Score a lag: return scores by name, whether all are counted, and whether
+        it is right."""
         member = self.member
         if isinstance(member.task, FileTask):
             tally = self.tally(lag, shortest, shortest, 1)
@@ -203,8 +198,8 @@ class _Candidate:
     def score_stream(
         self, lag: int, length: int, _: int
     ) -> tuple[dict[str, float], bool, bool]:
-        """Score a stream of this length in the same way. Of one that is longer than in
-        training each tenth counts by itself, as a lag does elsewhere."""
+        """Score a stream in the same way; of one that is longer than in training, each
+        tenth counts by itself."""
         criterion = self.member.criterion
         number = TENTHS if length > self.member.length else 1
         parts = np.arange(length) * number // length
@@ -224,7 +219,6 @@ class _Candidate:
         return scores, False, bool(passes.all())
 
     def tally(self, lag: int, first: int, last: int, blocks: int) -> Tally:
-        """Sum up sequences of a lag, for each length from `first` to `last`."""
         shortest, _ = self.member.lengths_at(lag)
         numbers = self.member.sequences_at(lag)
         tallies = []
@@ -237,8 +231,8 @@ class _Candidate:
     def _blocks(
         self, lag: int, length: int, blocks: int, number: int | None
     ) -> Iterator[tuple[Batch, Any]]:
-        """Yield blocks of sequences and a mask (B,) of those that count: all `number`
-        that there are, or drawn ones."""
+        """Yield blocks of sequences, all `number` or drawn ones, and a mask (B,) of
+        those that count."""
         if number is None:
             key = jax.random.fold_in(self.key, next(self.draws))
             for k in range(blocks):
@@ -253,8 +247,8 @@ class _Candidate:
     def _sums(
         self, batches: Iterator[tuple[Batch, Any]], parts: np.ndarray
     ) -> np.ndarray:
-        """Return the sums of a `Tally` over blocks of sequences, (4, G), for G parts of
-        their steps: `parts` (T,) has the part of each step."""
+        """Return the sums of a `Tally`, (4, G), for the G parts of steps in `parts`
+        (T,)."""
         task = self.member.task
         number = parts.max() + 1
         sums = np.zeros((4, number))
@@ -272,7 +266,6 @@ class _Candidate:
 
 
 def outputs_of(net: Any, task: Task, one_hot: bool, inputs: np.ndarray) -> np.ndarray:
-    """Return a net's outputs for a task's inputs; a PyTorch module gets them as tensors."""
     inputs = task.encoded(inputs, one_hot)
     if hasattr(net, "state_dict"):
         inputs = sys.modules["torch"].from_numpy(inputs)
@@ -300,8 +293,8 @@ def outputs_of(net: Any, task: Task, one_hot: bool, inputs: np.ndarray) -> np.nd
 
 
 def _answers(task: Task, array: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Return the answers in a net's outputs: (N, T), or (N, T, O) if each answer has
-    several values. `mask` (N, T) is true where an answer is due."""
+    """Return a net's answers, (N, T) or (N, T, O); `mask` (N, T) is true where one is
+    due."""
     shape = mask.shape
     count, steps = shape
     given = f"{array.dtype} of shape {array.shape}"
@@ -336,7 +329,6 @@ def _answers(task: Task, array: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def _verdict(member: Member, table: pl.DataFrame, hint: str) -> Judgement:
-    """Return the verdict that the scores of a table give a member, with its words."""
     task = member.task
     lag = member.lag
     right = table["passes"].all()

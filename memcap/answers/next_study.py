@@ -1,5 +1,4 @@
-"""The study that follows from an answer, as a command, and how long it takes: it trains
-nets of the advised width, or measures what the answer lacks."""
+"""The command of the study that follows from an answer, and how long it takes."""
 
 import math
 import re
@@ -25,8 +24,8 @@ SEEDS = 8  # of a width
 
 
 def command(answer: Answer) -> str:
-    """Return the command that an answer prints: it trains nets of the advised width if
-    that is known to be enough, and otherwise measures the lag (`measurement`)."""
+    """Return the command that trains nets of the advised width, or else that of
+    `measurement`."""
     point = answer.training_point
     if point is None or not answer.is_known:
         return measurement(answer)
@@ -39,13 +38,10 @@ def command(answer: Answer) -> str:
 
 
 def measurement(answer: Answer) -> str:
-    """Return a command that measures the lag of an answer's question; "" if only wider
-    nets than are allowed could tell more.
+    """Return a command that measures the lag; "" if only wider nets than are allowed
+    could tell more.
 
-    Its recipe is that of `_model`, or else the recommended one. If no recipe tried
-    trains the task, the command tries other recipes. If no width is known to be enough,
-    it measures wider nets; but if wider nets may fail more, it measures more seeds of
-    the widths that pass most.
+    If wider nets may fail more, it measures more seeds of the widths that pass most.
     """
     question = answer.question
     study = _study(question, question.lag)
@@ -84,16 +80,16 @@ def measurement(answer: Answer) -> str:
 
 
 def _model(answer: Answer) -> Point | None:
-    """Return the measurement whose rule and recipe a study of the lag takes: that at the
-    lag, or else at the next longer one; None if none was judged as the question asks."""
+    """Return the measurement whose rule and recipe a study of the lag takes, if any was
+    judged as asked."""
     if answer.lacks is not None:
         return None
     return answer.point or longer_point(answer.points.values(), answer.question.lag)
 
 
 def around_best(point: Point) -> tuple[int, int]:
-    """Return the first and the last width to try around the one at which most seeds
-    passed: at most `REACH` units from it, and nearer than the next widths tried."""
+    """Return the first and last width to try around the one that passed most, nearer
+    than the next widths tried."""
     # of equal shares, the one with the most runs, and then the narrowest width
     ranks = {units: (solved / runs, runs) for units, solved, runs in point.by_width}
     best = max(ranks, key=ranks.__getitem__)
@@ -104,11 +100,9 @@ def around_best(point: Point) -> tuple[int, int]:
 
 
 def seconds(answer: Answer) -> float | None:
-    """Return the seconds that the study of `command` takes on one core; None if unknown.
+    """Return the seconds that the study of `command` takes on one core, if known.
 
-    Nets of the advised width take what nets of that width, or of the nearest, took
-    where it was measured. Nets that measure a lag take, by their number, budget,
-    length and units, as much as those of the measured point that is most alike.
+    Nets that measure a lag are scaled from the most similar measured point.
     """
     point = answer.training_point
     if point is not None and answer.is_known:
@@ -137,13 +131,11 @@ def seconds(answer: Answer) -> float | None:
 
 
 def _work(point: Point) -> int:
-    """Return the steps of a sequence times the units, of all nets of a point."""
     units = int(np.dot(point.units, point.runs))
     return point.length * point.model.layers * units
 
 
 def _budget(answer: Answer) -> int:
-    """Return the budget of nets that measure a lag."""
     model = _model(answer)
     if model is not None:
         return model.recipe.budget
@@ -153,13 +145,11 @@ def _budget(answer: Answer) -> int:
 
 
 def _study(question: Question, lag: int) -> str:
-    """Return the word that names a study of a lag."""
     name = re.sub(r"\W+", "_", f"{question.task.name}_L{lag}")
     return f"study={name}"
 
 
 def _start(question: Question, lag: int) -> list[str]:
-    """Return the start of a command, up to the network's knobs."""
     start = ["memcap train"]
     if question.config_dir is not None:
         start.append(f"--config-dir {shlex.quote(str(question.config_dir))}")
@@ -171,7 +161,6 @@ def _start(question: Question, lag: int) -> list[str]:
 
 
 def _race(question: Question, widest: int) -> str:
-    """Return the part of a command that tries other recipes on nets up to a width."""
     until = "solved"
     if question.up_to:
         until = question.at if question.task.filler else "up_to"
@@ -182,7 +171,6 @@ def _race(question: Question, widest: int) -> str:
 
 
 def _bisection(least: float, most: float) -> str:
-    """Return the part of a command that bisects widths in a range, of at least three."""
     first = max(1, min(math.floor(least), MOST_UNITS - 2))
     last = min(max(math.ceil(most), first + 2), MOST_UNITS)
     return f"design=bisect {_axes(first, last, SEEDS)}"

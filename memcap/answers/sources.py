@@ -1,5 +1,4 @@
-"""The rows that answer a question: the user's own studies, what memcap publishes, or a
-table of rows."""
+"""The rows that answer a question: the user's own, published ones, or a table."""
 
 import json
 from collections.abc import Iterator
@@ -43,18 +42,12 @@ UNTRIED = ("predicted", "too wide", "between", "unknown")
 
 
 def cell_name(name: str) -> str:
-    """Return the name of a cell in rows."""
     return CELLS.get(name.lower(), name)
 
 
 def best_answer(question: Question) -> Answer:
-    """Answer a question from the rows that say the most about it.
-
-    The user's own rows, in `outputs`, and each published study give an answer. The
-    answer with the most evidence is returned (`_evidence`); among equals it is that of
-    the user's own rows. If the user has such rows, `Answer.second` is their answer, or
-    that of the published ones, where the other is returned.
-    """
+    """Answer a question from the rows with the most evidence: the user's own or a
+    published study's. `Answer.second` has the other answer."""
     answers: list[Answer] = []
     tables: dict[str | None, pl.DataFrame] = {}
     for source, rows in _sources(question):
@@ -95,8 +88,8 @@ def best_answer(question: Question) -> Answer:
 def from_rows(
     rows: pl.DataFrame, question: Question, source: str | None = None
 ) -> Answer:
-    """Answer a question from some rows; `source` is their name. If memcap publishes
-    them, runs of `FRESH` are counted at the width to take."""
+    """Answer a question from some rows, named `source`; with runs of `FRESH` if
+    published."""
     rows = rows_for(rows, question.task, question.model)
     points = frontier(rows, question.at, question.budget)
     result = answer(question, points, source)
@@ -104,7 +97,6 @@ def from_rows(
 
 
 def _fresh(result: Answer) -> tuple[Point, ...]:
-    """Return the measurements of `FRESH` whose nets are those that an answer advises."""
     question = result.question
     files = [file for file in map(rows_file, FRESH) if file.exists()]
     if result.units is None or not files:
@@ -136,7 +128,6 @@ def _sources(question: Question) -> Iterator[tuple[str | None, pl.DataFrame]]:
 
 
 def _has_more(source: str | None) -> bool:
-    """Check whether another name of `NAMES` has all rows of a source, and further ones."""
     own = set(STUDIES.get(source or "", ()))
     return bool(own) and any(own < set(studies) for studies in STUDIES.values())
 
@@ -144,8 +135,8 @@ def _has_more(source: str | None) -> bool:
 def _beside(
     question: Question, tables: dict[str | None, pl.DataFrame]
 ) -> tuple[Answer, ...]:
-    """Answer for the next smaller and the next greater measured value of a numeric knob,
-    with all other knobs equal. Of several knobs, take the one with the most such answers."""
+    """Answer for the next measured values of the numeric knob that has the most such
+    answers, all else equal."""
     best: tuple[Answer, ...] = ()
     for source, rows in tables.items():
         tasks = _tasks(rows, type(question.task)).values()
@@ -174,7 +165,7 @@ def _beside(
 
 def _at_usual_lag(question: Question, task: Task) -> Question | None:
     """Ask about another task at the question's lag, or at its usual one if the question
-    is about the usual one; None if it has no such lag."""
+    is about the usual one."""
     lag = question.lag
     if lag == question.task.usual_lag:
         lag = task.usual_lag or lag
@@ -182,14 +173,12 @@ def _at_usual_lag(question: Question, task: Task) -> Question | None:
 
 
 def _numbers(task: Task) -> dict[str, float]:
-    """Return the values of a task's numeric knobs, by name."""
     return {k: v for k, v in vars(task).items() if type(v) in (int, float)}
 
 
 def _elsewhere(result: Answer) -> Measurement | None:
-    """Return the published measurement that bears most on a question without a width
-    that was measured: at its lag, with its knobs, or the most of them if no width is
-    known beside it; or if no width is predicted, with its knobs at the nearest lag."""
+    """Return the published measurement that bears most on a question whose width was
+    not measured."""
     question = result.question
     knobs = vars(question.task).items()
     by_rank = []
@@ -217,8 +206,8 @@ def _elsewhere(result: Answer) -> Measurement | None:
 
 
 def _further(question: Question, tried: Point) -> dict[tuple[int, int], list[int]]:
-    """Count by units and budget the published runs that passed at the lag, and all: of
-    wider nets than those tried, and of the widest of them with more steps."""
+    """Count published runs at the lag, passed and all, by units and budget: of wider
+    nets than those tried, and of the widest with more steps."""
     found: dict[tuple[int, int], list[int]] = {}
     rows = shards.read([*shards.tables().values()], task=question.task.name)
     rows = rows_for(rows, question.task, question.model).filter(lag=question.lag)
@@ -232,8 +221,6 @@ def _further(question: Question, tried: Point) -> dict[tuple[int, int], list[int
 
 
 def _missing(question: Question) -> int:
-    """Count the members of the user's own studies that bear on a question and have no
-    row yet."""
     folder = question.folder
     if isinstance(question.rows, pl.DataFrame) or not folder.is_dir():
         return 0
@@ -242,7 +229,6 @@ def _missing(question: Question) -> int:
 
 
 def rows_for(rows: pl.DataFrame, task: Task, model: Model) -> pl.DataFrame:
-    """Return the rows of a task and a network, of any width."""
     rows = of_network(rows.filter(task=task.name), model)
     tasks = _tasks(rows, type(task))
     equal = [text for text in tasks if tasks[text] == task]
@@ -250,7 +236,6 @@ def rows_for(rows: pl.DataFrame, task: Task, model: Model) -> pl.DataFrame:
 
 
 def _tasks(rows: pl.DataFrame, cls: type[Task]) -> dict[str, Task]:
-    """Return the tasks of a class that have rows, by the column `knobs` of these rows."""
     tasks = {}
     for knobs in rows.filter(task=cls.name)["knobs"].unique():
         # a knob that was added after these rows has its `before`, as if it had been there

@@ -1,7 +1,4 @@
-"""An answer in words: sentences, JSON, and a script that trains the net.
-
-`SAYS` has one function for each kind of answer; `sentences` adds what all have.
-"""
+"""An answer in words: sentences, JSON, and a script that trains the net."""
 
 import math
 import textwrap
@@ -72,14 +69,14 @@ OF_RUNS = ("recipe", "recipes", "lr", "seeds", "runs", "lapse", "stretch", "coun
 
 
 class AnswerInWords(Answer, InWords):
-    """An answer that prints as its sentences: what `memcap.answer` returns."""
+    """An answer that prints as sentences: what `memcap.answer` returns."""
 
     def __str__(self) -> str:
         return "\n".join(sentences(self))
 
     @property
     def why(self) -> str:
-        """The words that say what the answer rests on."""
+        """Return what the answer rests on."""
         return "\n".join(why(self))
 
     def code(self, framework: str, file: str | Path | None = None) -> str:
@@ -88,7 +85,7 @@ class AnswerInWords(Answer, InWords):
         sequences beside it.
 
         Raises:
-            UserError: there is no such framework, no width, or no script for this cell or task.
+            UserError: no such framework, no width, or no script for this cell or task.
         """
         command = f"memcap.answer(...).code({framework!r}, {str(file or 'net.py')!r})"
         return code(self, framework, None if file is None else Path(file), command)
@@ -98,8 +95,6 @@ class AnswerInWords(Answer, InWords):
 
 
 def sentences(answer: Answer) -> list[str]:
-    """Say the width, or why there is none, and the command to go on with. Each line is
-    for one subject."""
     question = answer.question
     first, *lines = SAYS[answer.kind](answer)
     if answer.missing:
@@ -170,7 +165,6 @@ def _untrained(answer: Answer) -> list[str]:
 
 
 def _further(answer: Answer) -> str:
-    """Say how many runs with more units or steps passed, in all published studies."""
     counts = [
         f"{passed} of {runs} with {plural(units, 'unit')} in {budget:,} steps"
         for (units, budget), (passed, runs) in sorted(answer.further.items())
@@ -225,7 +219,6 @@ SAYS: dict[Kind, Callable[[Answer], list[str]]] = {
 
 
 def _width(answer: Answer) -> list[str]:
-    """Say the width, how many runs of it passed, and how many whole sequences are right."""
     question = answer.question
     units = answer.units
     assert units is not None
@@ -257,7 +250,6 @@ def _width(answer: Answer) -> list[str]:
 
 
 def _in_bytes(answer: Answer, units: int) -> str:
-    """Say what the width is in bytes of state, with the interval of what is enough."""
     cell = answer.question.model.cell
     facts = cell_facts(cell)
     widths = units, answer.low or 0, answer.high or 0
@@ -273,7 +265,6 @@ def _in_bytes(answer: Answer, units: int) -> str:
 
 
 def _share_passed(answer: Answer, units: int) -> str:
-    """Say how many runs of this width passed, with an interval of the share."""
     points, width, passed, runs = answer.passes
     caveat = ""
     if width < units:
@@ -330,8 +321,6 @@ def _passes(answer: Answer) -> str:
 
 
 def _falls(answer: Answer) -> list[str]:
-    """Say where wider nets fail more. If the width to take lies beyond, those that fail
-    are in between."""
     units = answer.units or 0
     falls = [point.fit.fall for point in answer.nearest if point.fit.fall]
     return [
@@ -341,7 +330,6 @@ def _falls(answer: Answer) -> list[str]:
 
 
 def _misfit(point: Point) -> str:
-    """Warn about counts that the model does not fit."""
     return (
         "These counts do not rise with the width as the model expects"
         f" ({counts_text(point)}). Do not rely on this number before more seeds are"
@@ -364,7 +352,6 @@ def _subject(answer: Answer) -> str:
 
 
 def _place(answer: Answer) -> str:
-    """Say where the lag lies among the measured ones."""
     lags = f"{_lags(answer.lags)}{_from(answer)}."
     where = f"It lies OUTSIDE the measured lags, {lags}"
     if lags_around := _lags_around(answer):
@@ -379,7 +366,6 @@ def _place(answer: Answer) -> str:
 
 
 def _lags(lags: Sequence[int]) -> str:
-    """List lags; if there are many, the first ones and the last."""
     texts = list(map(str, lags))
     if len(texts) > MOST_LAGS:
         texts = [*texts[: MOST_LAGS - 2], "...", texts[-1]]
@@ -387,13 +373,12 @@ def _lags(lags: Sequence[int]) -> str:
 
 
 def _lags_around(answer: Answer) -> tuple[int, ...] | None:
-    """Return the measured lags next to an unmeasured one, if it lies between two."""
+    """Return the measured lags on both sides of an unmeasured one, if any."""
     lags = next_to(answer.lags, answer.question.lag)
     return lags if answer.point is None and len(lags) == 2 else None
 
 
 def _left_out(answer: Answer) -> list[int]:
-    """List the lags at which no recipe trained the task: they say nothing about widths."""
     return [lag for lag, point in answer.points.items() if not point.trains]
 
 
@@ -409,7 +394,6 @@ def _from(answer: Answer) -> str:
 
 
 def _beside(answer: Answer, other: Answer) -> str:
-    """Say which width another question has, and how it differs: "9 units (items=8)"."""
     own = vars(answer.question.task)
     knobs = vars(other.question.task).items()
     differs = [f"{name}={value}" for name, value in knobs if value != own[name]]
@@ -417,7 +401,6 @@ def _beside(answer: Answer, other: Answer) -> str:
 
 
 def _elsewhere(answer: Answer) -> list[str]:
-    """Say what a published study measured that bears on the question."""
     # what is predicted to be too wide is so whatever was measured elsewhere
     if answer.elsewhere is None or answer.kind == "too wide":
         return []
@@ -440,7 +423,6 @@ def _elsewhere(answer: Answer) -> list[str]:
 
 
 def _next_step(answer: Answer) -> list[str]:
-    """Say which command trains such nets, or measures the lag, and how long that takes."""
     command = command_of(answer)
     if answer.is_known:
         return ["To train such nets:", command]
@@ -471,7 +453,6 @@ def _contradicts(answer: Answer) -> bool:
 
 
 def _second_answer(answer: Answer) -> str:
-    """Say what other rows, the user's own or published ones, would answer."""
     other = answer.second
     assert other is not None
     points = other.nearest
@@ -490,7 +471,6 @@ def _second_answer(answer: Answer) -> str:
 
 
 def _budget(answer: Answer) -> int | None:
-    """Return the most training steps of the recipes that the answer rests on."""
     point = answer.training_point
     points = answer.trainable.values() if point is None else [point]
     return max((p.recipe.budget for p in points), default=None)
@@ -502,13 +482,11 @@ def _share(answer: Answer) -> str:
 
 
 def _rounded(value: float, noun: str) -> str:
-    """Write a number with three significant digits, and its noun."""
     text = f"{value:.3g}"
     return f"{text} {noun}" if text == "1" else f"{text} {noun}s"
 
 
 def wilson(passed: int, runs: int) -> tuple[float, float]:
-    """Return Wilson's 95 % interval of a share, given that `passed` of `runs` runs passed."""
     z = 1.96
     middle = (passed + z * z / 2) / (runs + z * z)
     half = z / (runs + z * z) * math.sqrt(passed * (runs - passed) / runs + z * z / 4)
@@ -519,7 +497,6 @@ def wilson(passed: int, runs: int) -> tuple[float, float]:
 
 
 def why(answer: Answer) -> list[str]:
-    """Say what the answer rests on, a sentence per line."""
     lines = []
     if answer.second is not None and not _contradicts(answer):
         lines.append(_second_answer(answer))
@@ -575,7 +552,6 @@ def _on_measurement(answer: Answer, point: Point) -> list[str]:
 
 
 def _on_stretched(answer: Answer, point: Point) -> list[str]:
-    """Say how solved nets of the advised width score at the stretched length."""
     task = point.task
     longer = task.stretched(point.lag, point.evaluation.stretch)
     score = None if answer.units is None else point.stretched_at(answer.units)
@@ -626,7 +602,6 @@ def _references(answer: Answer) -> References:
 
 
 def _carry_numbers(answer: Answer) -> int | None:
-    """Count the numbers in the carry of a net of the advised width, in all layers."""
     model = answer.question.model
     per_unit = model.layers * cell_facts(model.cell).numbers_per_unit
     return None if answer.units is None else per_unit * answer.units
@@ -636,25 +611,21 @@ def _carry_numbers(answer: Answer) -> int | None:
 
 
 def is_far(answer: Answer) -> bool:
-    """Return whether a width is predicted for more than twice the longest measured lag."""
     return answer.kind == "predicted" and answer.question.lag > 2 * answer.lags[-1]
 
 
 def defining_answer(answer: Answer) -> Answer | None:
-    """Return the answer that defines a net: this one, or of the two beside it, between
-    whose knobs that of the question lies, the one with more units. None if no width is
-    known, or if it is predicted for too long a lag."""
+    """Return the answer that defines a net: this one, or the wider of two beside it.
+    None without a width, or if it is predicted for too long a lag."""
     if answer.kind == "between":
         answer = max(answer.beside, key=lambda other: other.units or 0)
     return None if answer.units is None or is_far(answer) else answer
 
 
 def _training(answer: Answer) -> tuple[ResolvedRecipe, str | None]:
-    """Return the recipe of an answer with a width, and the verdict until which to train.
-
-    If the question is about nets for which it begins anywhere, and in the rows it began
-    at the first step, the recipe draws what comes before, too.
-    """
+    """Return the recipe of an answer with a width, and the verdict until which to
+    train. If the rows began at the first step, but the question may begin anywhere, the
+    recipe also draws what comes before."""
     assert answer.recipe is not None
     if answer.lacks == "later starts":
         recipe = replace(answer.recipe, lags="uniform", before="drawn")
@@ -665,13 +636,8 @@ def _training(answer: Answer) -> tuple[ResolvedRecipe, str | None]:
 def code(
     answer: Answer, framework: str, file: Path | None = None, command: str = ""
 ) -> str:
-    """Return a script that trains and judges a net of the advised width.
-
-    Args:
-        answer: the answer.
-        framework, file: as in `AnswerInWords.code`, as are the errors.
-        command: the command that writes the script, which its docstring names.
-    """
+    """Return the script of `AnswerInWords.code`; its docstring names `command`, which
+    writes it."""
     question = answer.question
     check_network(question.model, framework)
     source = defining_answer(answer)
@@ -690,7 +656,6 @@ def code(
 
 
 def width_words(answer: Answer) -> str:
-    """Say how many nets of the advised width passed, or that this was not measured."""
     if answer.is_width_measured:
         passes = answer.passes
         return f"{passes.passed} of {plural(passes.runs, 'training run')} passed"
@@ -698,8 +663,8 @@ def width_words(answer: Answer) -> str:
 
 
 def definition_lines(answer: Answer) -> list[str]:
-    """Say how to define the net in Keras, and how to train it; nothing if there is no
-    width, or no script has this network or recipe."""
+    """Say how to define and train the net in Keras, if a script has this network and
+    recipe."""
     source = defining_answer(answer)
     if source is None:
         return []
@@ -727,7 +692,7 @@ def definition_lines(answer: Answer) -> list[str]:
 
 
 def as_dict(answer: Answer) -> dict[str, Any]:
-    """Return the answer as plain values, for JSON. Missing numbers are null."""
+    """Return the answer as plain values for JSON; missing numbers are null."""
     question = answer.question
     point = answer.point
     row = {} if point is None else columns(point)
