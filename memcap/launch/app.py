@@ -1,5 +1,4 @@
-"""The Hydra application behind `memcap train`: compose, check every member of every
-job, then train."""
+"""The Hydra application behind `memcap train`: compose, check, then train."""
 
 import argparse
 import contextlib
@@ -52,7 +51,6 @@ IN_PROCESS = (".PopulationLauncher", ".BasicLauncher")  # run jobs in this proce
 
 
 def hydra_parser() -> argparse.ArgumentParser:
-    """Make the parser of Hydra's command line; a mistake in a flag gives one line."""
     parser = get_args_parser()
     parser.prog = "memcap train"
     parser.error = _complain
@@ -72,8 +70,7 @@ def _complain(message: str) -> NoReturn:
 
 @cache
 def register() -> None:
-    """Register the defaults of every dataclass with Hydra, which then refuses unknown
-    keys, and memcap's own choices."""
+    """Register all defaults with Hydra, which then refuses unknown keys."""
     store = ConfigStore.instance()
     schema = {name: defaults(cls) for name, cls in GROUPS.items()}
     store.store(name="schema", node=schema)
@@ -83,20 +80,17 @@ def register() -> None:
 
 
 class CheckMembers(Callback):
-    """Checks every member and the existing rows before Hydra makes a folder or anything
-    trains."""
+    """Checks members and existing rows before anything trains."""
 
     # The command's; Hydra makes the callback from a config, which cannot hold it.
     session: ClassVar[Session]
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Check one job."""
         with mistakes_end(typed_overrides(config)):
             self._check(config, map(job_of, [config]), here=True)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Check all jobs of a multirun; one that a sweeper makes up as it goes is
-        checked as it starts."""
+        """Check all jobs, except those that a sweeper makes up as it goes."""
         here = config.hydra.launcher._target_.endswith(IN_PROCESS)
         with mistakes_end(typed_overrides(config)):
             if knows_all_jobs(config):
@@ -118,9 +112,6 @@ class CheckMembers(Callback):
 def compose_jobs(
     overrides: Sequence[str], folder: Path | None = None, multirun: bool = False
 ) -> list[list[Job]]:
-    """Compose and check what `memcap train` would train with these overrides,
-    --config-dir and -m. Return the jobs, in lists of those that it would train as
-    one."""
     overrides = typed_words(overrides)
     mode = RunMode.MULTIRUN if multirun else RunMode.RUN
     with explaining(overrides), _composed(overrides, folder, mode) as (loader, config):
@@ -138,8 +129,7 @@ def compose_jobs(
 def _composed(
     overrides: Sequence[str], folder: Path | None, mode: RunMode
 ) -> Generator[tuple[ConfigLoader, DictConfig]]:
-    """Compose a command's config without Hydra's own command line. Yield Hydra's
-    loader, and the config."""
+    """Compose a config without Hydra's own command line; yield Hydra's loader, too."""
     register()
     _check_config_dir(folder)
     with (
@@ -160,8 +150,7 @@ def _check_config_dir(folder: Path | str | None) -> None:
 
 
 def merge_jobs(config: DictConfig, jobs: Sequence[Job]) -> list[list[Job]]:
-    """Group the jobs of a multirun that the launcher trains as one, which only
-    `population` does."""
+    """Group jobs that are trained as one, which only the launcher `population` does."""
     together = config.hydra.launcher._target_.endswith(".PopulationLauncher")
     merged: dict[Hashable, list[Job]] = {}
     for place, job in enumerate(jobs):
@@ -170,7 +159,7 @@ def merge_jobs(config: DictConfig, jobs: Sequence[Job]) -> list[list[Job]]:
 
 
 def main(arguments: Sequence[str]) -> list[Path]:
-    """Run Hydra on the arguments. Return the folder of each study that was trained."""
+    """Run Hydra; return the folder of each study that was trained."""
     register()
     # Hydra prints by logging: else a closed pipe gives a traceback a line
     logging.raiseExceptions = False
@@ -219,7 +208,6 @@ def version_base() -> dict[str, Any]:
 
 @contextlib.contextmanager
 def mistakes_end(overrides: Sequence[str]) -> Generator[None]:
-    """End the process at a user's mistake, for Hydra's callbacks."""
     try:
         with explaining(overrides):
             yield
@@ -229,7 +217,6 @@ def mistakes_end(overrides: Sequence[str]) -> Generator[None]:
 
 @contextlib.contextmanager
 def explaining(overrides: Sequence[str]) -> Generator[None]:
-    """Turn errors of Hydra and OmegaConf into a UserError; `overrides` are what the user typed."""
     try:
         yield
     except HYDRA_ERRORS as error:
@@ -246,7 +233,8 @@ def explaining(overrides: Sequence[str]) -> Generator[None]:
 
 
 def _is_hydras(error: Exception) -> bool:
-    """Return whether an error arose while Hydra read overrides, made plug-ins or set up logs."""
+    """Return whether Hydra raised it while it read overrides, made plug-ins or set up
+    logs."""
     frames = traceback.extract_tb(error.__traceback__)
     parts = Path(frames[-1].filename).parts[-4:] if frames else ()
     return not {"hydra", "omegaconf", "logging"}.isdisjoint(parts)

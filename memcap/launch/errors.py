@@ -42,8 +42,6 @@ NAMED = 12  # choices that a line names, as there are ever more studies
 
 
 def explain(error: BaseException, overrides: Sequence[str] = ()) -> str:
-    """Explain an error in one line, given what was typed: what was wrong, what is
-    allowed, where."""
     text = str(error)
     if isinstance(error, (YAMLError, UnicodeDecodeError)):
         return of_yaml(error)
@@ -134,7 +132,6 @@ def one_line(error: UserError | OSError | JaxRuntimeError) -> str | None:
 
 
 def exit_with(line: str) -> NoReturn:
-    """End the process with the one exception that Hydra does not turn into a warning in
-    a callback."""
+    """Exit by the one exception that Hydra's callbacks do not turn into a warning."""
     complain(line)
     sys.exit(2)

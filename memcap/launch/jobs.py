@@ -1,4 +1,4 @@
-"""A job as Hydra composed it: checked, with its members and the settings for their training."""
+"""A job as Hydra composed it: its members, checked, and how to train them."""
 
 import os
 import re
@@ -38,7 +38,7 @@ JOB_KEYS = ("task", *GROUPS, "seed", "axes", "design", "precision", "study", "ou
 
 @dataclass(frozen=True)
 class Settings:
-    """The part of a job's config besides its members; jobs that share it can be trained as one."""
+    """A job's config besides its members; jobs that share it can be trained as one."""
 
     engine: Engine  # how members share the machine
     tracking: Tracking  # where curves are mirrored
@@ -46,34 +46,29 @@ class Settings:
 
     @property
     def folder(self) -> Path:
-        """The study's folder."""
         assert self.study.folder is not None
         return self.study.folder
 
     @property
     def at_the_end(self) -> "Settings":
-        """The settings by which jobs, such as shares, count as one study at the end."""
+        """The settings by which jobs, such as shares, count as one study."""
         return replace(self, engine=Engine(), study=replace(self.study, design=""))
 
 
 @dataclass(frozen=True)
 class Job:
-    """The members of one job, and the settings for their training."""
+    """The members and settings of one job."""
 
     settings: Settings
     members: tuple[Member, ...]
 
     def merge_key(self, place: int) -> tuple[Settings, int | None]:
-        """Return a key that the jobs of a multirun share if they are trained as one. A
-        job whose design chooses members by results is trained by itself, as their order
-        depends on what it has seen; `place` is its number."""
+        """Return a key that jobs share if they are trained as one. A design that
+        chooses members by results trains by itself, hence `place`, the job's number."""
         return self.settings, place if self.settings.study.is_searched else None
 
 
 def job_of(config: DictConfig, choices: Mapping[str, Any] | None = None) -> Job:
-    """Make the job of a config that Hydra composed, with every member checked;
-    `choices` as for `values_of`. Raise UserError, or OmegaConfBaseException if a value
-    cannot be resolved."""
     values = values_of(config, choices)
     decided = settings(values)
     raced = raced_axes(values, decided.study.design)
@@ -96,13 +91,11 @@ def job_of(config: DictConfig, choices: Mapping[str, Any] | None = None) -> Job:
 
 
 def share(members: Sequence[Member], engine: Engine, design: str) -> list[Member]:
-    """Return this job's members of a study that several jobs share, as on a SLURM
-    array, several GPUs or hosts: every `engine.shards`-th, from `engine.shard` on.
+    """Return this job's share of a study's members: every `engine.shards`-th one.
 
-    Keys do not change, and all jobs write into one folder. Neighbours in a list of axes
-    differ in seed, then width, so each job gets some members of every lag. Members that
-    need each other's results (`memcap.designs.members.unsplit_part`) stay together. Every job
-    must list all members in the same order.
+    Neighbours differ in seed, then width, so each job gets some of every lag. Members
+    that need each other's results (`memcap.designs.members.unsplit_part`) stay
+    together.
     """
     if engine.shards == 1:
         return list(members)
@@ -116,9 +109,8 @@ def share(members: Sequence[Member], engine: Engine, design: str) -> list[Member
 
 
 def values_of(config: DictConfig, choices: Mapping[str, Any] | None = None) -> Values:
-    """Return a job's config as plain values, without Hydra's own part, which cannot be
-    resolved before the job runs. `choices` are the files chosen, by group; None if
-    Hydra's part has them."""
+    """Return a job's config as plain values, without Hydra's own part. `choices` are
+    the files chosen, by group, if that part lacks them."""
     choices = choices or OmegaConf.select(config, "hydra.runtime.choices") or {}
     values = {}
     for name in config:
@@ -150,8 +142,7 @@ def values_of(config: DictConfig, choices: Mapping[str, Any] | None = None) -> V
 
 
 def _check_choice(choices: Mapping[str, Any], values: Values) -> None:
-    """Refuse a task or recipe other than the one chosen, whose knobs or values the
-    config has. Name a recipe by its file if the file does not name it."""
+    """Refuse a task or recipe other than the one chosen, whose knobs the config has."""
     choice = choices.get("task")
     name = values["task"].get("name")
     if choice != name and (
@@ -179,7 +170,6 @@ def _check_choice(choices: Mapping[str, Any], values: Values) -> None:
 
 
 def settings(values: Values) -> Settings:
-    """Read the parts of a job's config that do not affect results, and the design."""
     for name in ("study", "out"):
         if not isinstance(values[name], str) or not values[name]:
             raise UserError(f"{name}={values[name]}: must be text")
@@ -198,15 +188,13 @@ def settings(values: Values) -> Settings:
 
 
 def fields_of(group: str, task: str = "delay_line") -> list[str]:
-    """Return the names of a group's fields."""
     if group == "task":
         return [name for name in task_defaults(task) if name != "name"]
     return list(defaults(GROUPS[group]))
 
 
 def chosen_tasks(overrides: Sequence[str]) -> list[str]:
-    """Return the tasks that overrides choose: all for a pattern, the default one if
-    none is chosen."""
+    """Return the tasks that overrides choose: all for a pattern, the default for none."""
     chosen = [text.partition("=")[2] for text in overrides if text.startswith("task=")]
     if not chosen:
         return ["delay_line"]
@@ -218,8 +206,6 @@ def chosen_tasks(overrides: Sequence[str]) -> list[str]:
 
 
 def use_config_folders(hydra_config: Any) -> None:
-    """Let axes name any recipe that Hydra finds, also in --config-dir, and in a
-    launcher's process."""
     sources = hydra_config.runtime.config_sources
     recipes.use_config_folders(
         Path(source.path) for source in sources if source.schema == "file"
@@ -227,8 +213,6 @@ def use_config_folders(hydra_config: Any) -> None:
 
 
 def check(config: DictConfig, jobs: Iterable[Job]) -> list[Job]:
-    """Check every member of the jobs of a run or a multirun, and the existing rows.
-    Return the jobs."""
     use_config_folders(config.hydra)
     checked = []
     count = 0
@@ -247,12 +231,7 @@ def check(config: DictConfig, jobs: Iterable[Job]) -> list[Job]:
 
 
 def typed_words(words: Sequence[str]) -> list[str]:
-    """Return the words of a command line with axes on one line, as Hydra's grammar has
-    no line breaks.
-
-    Raises:
-        UserError: a word is not UTF-8, as rows, logs and pages must be.
-    """
+    """Return a command's words with axes on one line, as Hydra's grammar requires."""
     for word in words:
         try:
             word.encode()
@@ -267,14 +246,12 @@ def typed_words(words: Sequence[str]) -> list[str]:
 
 
 def typed_overrides(config: DictConfig) -> list[str]:
-    """Return the overrides of the command line as typed, with ${...} unresolved."""
     overrides = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
     assert isinstance(overrides, list)
     return [str(override) for override in overrides]
 
 
 def _check_folder(folder: Path, name: str) -> None:
-    """Raise UserError if the folder that a key names cannot be written."""
     try:
         above = next(
             path for path in (folder, *folder.absolute().parents) if path.exists()

@@ -1,10 +1,5 @@
-"""Hydra's launcher `population`: trains the jobs of a multirun together, like axes inside one job.
-
-Their members share compiled programs, all workers of a CPU, and the lanes of an
-accelerator. Each job gets what any launcher gives it: a folder with `.hydra/` and a
-log, callbacks, a status and a return value. But Hydra runs it only after its members
-have ended, with a function that returns their results.
-"""
+"""Hydra's launcher `population`: trains the jobs of a multirun together. Hydra then
+runs each as usual, with a function that returns the results."""
 
 import itertools
 import logging
@@ -46,8 +41,7 @@ Results = dict[int, pl.DataFrame | Exception]
 
 
 class PopulationLauncher(Launcher):
-    """Trains all jobs of a batch that share their settings as one, except searches; see
-    `Job.merge_key`."""
+    """Trains all jobs with the same `Job.merge_key` as one."""
 
     __module__ = MODULE
 
@@ -58,7 +52,6 @@ class PopulationLauncher(Launcher):
         task_function: TaskFunction,
         config: DictConfig,
     ) -> None:
-        """Keep the objects that Hydra passes before the launch."""
         assert isinstance(task_function, Session)
         self.context = hydra_context
         self.session = task_function
@@ -67,8 +60,8 @@ class PopulationLauncher(Launcher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        """Return what each job of a batch returned or raised; only Ctrl-C and errors of
-        the disk pass."""
+        """Return what each job returned or raised, except Ctrl-C and errors of the
+        disk."""
         setup_globals()
         self._log_as_multirun()
         Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
@@ -109,8 +102,7 @@ class PopulationLauncher(Launcher):
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
 
     def _train(self, jobs: dict[int, Job]) -> Results:
-        """Train jobs as one; if that raises, halve them until the culprit is alone, as
-        rows are kept."""
+        """Train jobs as one; on an error, halve them until the culprit is alone."""
         try:
             rows = self.session.train(list(jobs.values()))
         except Exception as error:
@@ -161,7 +153,6 @@ class PopulationLauncher(Launcher):
 
 
 def register() -> None:
-    """Make the launcher known to Hydra."""
     Plugins.instance().register(PopulationLauncher)
     package, _, stem = MODULE.partition(".")
     parent = sys.modules.setdefault(package, ModuleType(package))

@@ -1,5 +1,4 @@
-"""The callable that Hydra runs for each job, under any launcher, and the studies of its
-command while it runs."""
+"""The callable that Hydra runs for each job, and the studies of its command."""
 
 import contextlib
 import logging
@@ -47,8 +46,6 @@ class Ledger:
         self.trackers: dict[Settings, Tracker] = {}  # until all jobs have ended
 
     def expect(self, jobs: Iterable[Job]) -> None:
-        """Record jobs before they run, and start to track their studies; for jobs that
-        a sweeper makes up as it goes, without members."""
         for job in jobs:
             members = self.expected.setdefault(job.settings.at_the_end, {})
             members.update(dict.fromkeys(job.members))
@@ -56,7 +53,6 @@ class Ledger:
             self.track(study)
 
     def track(self, study: Settings) -> None:
-        """Start to follow the study's folder, unless it is followed or tracking is off."""
         tracking = study.tracking
         if study in self.trackers or tracking.mode == "off" or tracking.is_disabled:
             return
@@ -70,7 +66,6 @@ class Ledger:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Print the studies' results, unless the command was interrupted; end the tracking."""
         if isinstance(error, Interrupted):
             self.count(error)
         interrupted = kind is not None and not issubclass(kind, Exception)
@@ -87,7 +82,7 @@ class Ledger:
                     print(tracker.where)
 
     def count(self, interrupted: Interrupted) -> None:
-        """Add the rows of ended jobs to the count of saved rows that an interruption reports."""
+        """Add the rows of ended jobs to those that an interruption reports as saved."""
         tables = self.rows_by_study()
         if tables or interrupted.rows_saved is not None:
             saved = interrupted.rows_saved or 0
@@ -96,8 +91,7 @@ class Ledger:
             )
 
     def rows_by_study(self) -> dict[Settings, pl.DataFrame]:
-        """Return the rows of each study: those trained here, or else those that others
-        left in its folder."""
+        """Return each study's rows: those trained here, or else those in its folder."""
         if self.rows:
             return {s: one_per_key(rows) for s, rows in self.rows.items() if rows}
         tables = {}
@@ -110,13 +104,11 @@ class Ledger:
 
 
 class Session:
-    """Trains the jobs of one command, and prints all their results at its end; a context manager.
+    """A context manager that trains the jobs of one command, and prints all results at
+    its end, even if one failed.
 
-    Results are printed even if a job failed, but not if the command was interrupted or
-    ended by a mistake.
-
-    Launchers also send it to other processes, where it does the same; their results are
-    printed here, from their rows.
+    Launchers also send it to other processes; their results are printed here, from
+    their rows.
     """
 
     def __init__(self, command: str) -> None:
@@ -138,7 +130,8 @@ class Session:
         }
 
     def __call__(self, config: DictConfig) -> float:
-        """Train one job and return its score; a mistake in the only job ends the process."""
+        """Train one job and return its score; a mistake in the only job ends the
+        process."""
         hydra = HydraConfig.get()
         use_config_folders(hydra)
         try:
@@ -157,8 +150,6 @@ class Session:
             exit_with(line)  # if it were raised, Hydra would announce it first
 
     def train(self, jobs: Sequence[Job]) -> pl.DataFrame:
-        """Train the members of jobs that share their settings, and keep the rows for
-        the end; return them."""
         settings = jobs[0].settings
         key = settings.at_the_end
         tables = self.ledger.rows.setdefault(key, [])
@@ -173,7 +164,7 @@ class Session:
 
     @contextlib.contextmanager
     def in_worker_process(self) -> Generator[None]:
-        """In another process end by signals as the command does, and leave others their cores."""
+        """End by signals as the command does, and leave others their cores."""
         if os.getpid() == self.process:
             yield
             return
@@ -186,7 +177,6 @@ class Session:
             yield
 
     def result(self, rows: pl.DataFrame) -> float:
-        """Log the results of the job that Hydra is running, and return its score."""
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             log.info(f"{job_label()}: {totals(rows)}")
         return par2_score(rows)
@@ -206,6 +196,5 @@ class Session:
 
 
 def job_label() -> str:
-    """Name the job that Hydra is running by its number and overrides."""
     job = HydraConfig.get()
     return " ".join([f"#{job.job.num}", *filter_overrides(job.overrides.task)])

@@ -1,11 +1,7 @@
-"""Hydra's group `task`, made from the tasks themselves, and its group `sweeps`.
+"""Hydra's groups `task`, made from the tasks, and `sweeps`.
 
-A task's choice is its name, and has the defaults of its knobs. So a task needs no file
-in conf/, and `task=my_module:MyTask` works on the command line, in a study file and in
-a defaults list. Hydra lists one folder of a group alone, so the studies in the folders
-of sweeps/ are named here, for `glob(*)`, completion and errors. A plugin puts tasks and
-studies on Hydra's search path; `glob(*)` in a multirun would not see them through
-`hydra.searchpath`.
+Hydra lists only one folder of a group, so studies in folders of sweeps/ are named here.
+A plugin adds both, as `glob(*)` would not see `hydra.searchpath`.
 """
 
 import contextlib
@@ -33,25 +29,21 @@ class TaskSource(ConfigSource):
 
     @staticmethod
     def scheme() -> str:
-        """Return memcap's own scheme."""
         return "memcap"
 
     def available(self) -> bool:
-        """Return True: it is always available."""
         return True
 
     def is_group(self, config_path: str) -> bool:
-        """Return whether a path is one of the groups, or their parent folder."""
+        """Return whether a path is a group, or the parent folder of groups."""
         return config_path.strip("/") in ("", GROUP, STUDIES)
 
     def is_config(self, config_path: str) -> bool:
-        """Return whether a path is one of the tasks."""
         group, name = _parts(config_path)
         is_task = name in task_classes() or plugins.is_import_path(name)
         return group == GROUP and is_task
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
-        """Return the names in a group, or the group of the tasks itself."""
         path = config_path.strip("/")
         if path == "" and results_filter in (None, ObjectType.GROUP):
             return [GROUP]
@@ -60,7 +52,6 @@ class TaskSource(ConfigSource):
         return choices() if path == STUDIES else []
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """Load the defaults of one task."""
         values = task_defaults(_parts(config_path)[1])
         return ConfigResult(
             config=OmegaConf.create(values),
@@ -71,15 +62,13 @@ class TaskSource(ConfigSource):
 
 
 class SearchPath(SearchPathPlugin):
-    """The search paths of groups that are not in conf/: `sweeps`, and `task`, made from
-    the tasks."""
+    """Adds the groups that are not in conf/ to the search path."""
 
     folders: ClassVar[
         list[Path]
     ] = []  # a --config-dir that Hydra's own command line does not see
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Add all places to the search path."""
         search_path.append("memcap", f"file://{ROOT}")
         search_path.append("memcap", f"{TaskSource.scheme()}://tasks")
         for folder in self.folders:
@@ -97,6 +86,5 @@ def config_dir(folder: Path | None) -> Generator[None]:
 
 
 def _parts(config_path: str) -> tuple[str, str]:
-    """Return the group and the name of a config."""
     group, _, name = config_path.strip("/").partition("/")
     return group, name.removesuffix(".yaml")

@@ -21,17 +21,11 @@ MOST_JOBS = 10_000  # Hydra takes 0.1 s to compose each, and makes it a folder
 
 
 def knows_all_jobs(config: DictConfig) -> bool:
-    """Return whether the sweeper of a multirun knows all jobs before any runs."""
     return config.hydra.sweeper._target_.endswith(".BasicSweeper")
 
 
 def jobs_of(config: DictConfig, loader: ConfigLoader) -> Iterator[Job]:
-    """Compose the jobs of a multirun, each when the iterator comes to it.
-
-    Raises:
-        UserError: there are none, or too many.
-        HydraException: one cannot be composed.
-    """
+    """Compose the jobs of a multirun, each when the iterator comes to it."""
     params = (config.hydra.sweeper.params or {}).items()
     words = [f"{key}={value}" for key, value in params] + typed_overrides(config)
     overrides = OverridesParser.create(config_loader=loader).parse_overrides(words)
@@ -59,7 +53,6 @@ def jobs_of(config: DictConfig, loader: ConfigLoader) -> Iterator[Job]:
 
 
 def _count(override: Override) -> int:
-    """Count the values of an override, up to one more than there can be jobs."""
     if not override.is_discrete_sweep():
         return 1
     sweep = override.value()
