@@ -1,9 +1,4 @@
-"""A member: one training run with every knob, typed and checked. Its key is the hash of
-everything that decides the result.
-
-Knobs of a task live in the task's own dataclass (memcap/tasks/), those of the network
-in `Model`, those of training in `Recipe` (memcap/config/recipes.py); the rest is here.
-"""
+"""A member: one training run with every knob, typed and checked, and its key."""
 
 import json
 from collections.abc import Sequence
@@ -103,8 +98,7 @@ class Engine:
 
 
 class SeriesKey(NamedTuple):
-    """The values that the members of one task and network share, whatever their width,
-    seed, lag and recipe."""
+    """The values that members share whatever their width, seed, lag and recipe."""
 
     task: Task
     model: Model  # at one unit
@@ -187,21 +181,20 @@ class Member:
         return tuple(self.task.at_number(self.lag, int(number)) for number in numbers)
 
     def length_at(self, lag: int) -> int:
-        """Return the length of its sequences at a lag up to its own: the task's, at
-        most its own."""
+        """Return the length of its sequences at a lag up to its own."""
         if lag == self.lag:
             return self.length
         return min(self.task.length(lag), self.length)
 
     def lengths_at(self, lag: int) -> tuple[int, int]:
-        """Return the shortest and the longest length of its sequences at a lag up to its
-        own. They differ if filler may come before what counts."""
+        """Return the shortest and longest length of its sequences at a lag up to its
+        own."""
         shortest = self.length_at(lag)
         return shortest, self.length if self.task.filler else shortest
 
     def sequences_at(self, lag: int) -> list[int] | None:
-        """Return the number of its sequences of each length at a lag up to its own, the
-        shortest first, if all of them are counted; None if they are drawn."""
+        """Return how many of its sequences of each length, the shortest first, there
+        are at a lag up to its own, if all are counted."""
         shortest, longest = self.lengths_at(lag)
         numbers = []
         for length in range(shortest, longest + 1):
@@ -213,19 +206,18 @@ class Member:
 
     @cached_property
     def lags_up_to(self) -> tuple[tuple[int, int], ...]:
-        """Lag and length of each evaluation for `evaluation.until=up_to`, the shortest first."""
+        """Lag and length of each evaluation of `evaluation.until=up_to`, the shortest
+        first."""
         lags = self.task.lags_up_to(self.lag)
         return tuple((lag, self.length_at(lag)) for lag in lags)
 
     def evaluation_sizes(self, stream: Stream) -> tuple[tuple[int, int, int], ...]:
-        """Return the lag, the length and the number of blocks of sequences, for each
-        evaluation of a stream.
+        """Return lag, length and number of blocks of sequences, for each evaluation of
+        a stream.
 
-        EVALUATE has one, at the member's own lag and length. STRETCH has one, at
-        `evaluation.stretch` times the lag or length, and LENGTHS has one for each of
-        `lengths`: these sequences are longer, so a quarter as many are drawn. UP_TO has
-        one block at each of `lags_up_to`; so has LOOK, at lengths that are spread evenly
-        over those of the lag.
+        STRETCH and LENGTHS have a quarter as many sequences as EVALUATE, as these are
+        longer. UP_TO has one block at each of `lags_up_to`; so has LOOK, at lengths
+        spread evenly over those of the lag.
         """
         rule = self.evaluation
         if stream == Stream.EVALUATE:
@@ -244,15 +236,13 @@ class Member:
         return tuple((*size, blocks) for size in sizes)
 
     def _spread_length(self, lag: int, k: int) -> int:
-        """Return the k-th of some lengths at a lag, which are spread evenly."""
         shortest, longest = self.lengths_at(lag)
         share = (k + 1) * GOLDEN % 1
         return shortest + int(share * (longest + 1 - shortest))
 
     @property
     def seed_parts(self) -> tuple[int, int, int]:
-        """The numbers that seed the member's weights and data, which so never depend on
-        what else trains."""
+        """Numbers that seed weights and data, whatever else trains."""
         return self.seed, self.lag, self.model.units
 
     @property
@@ -273,8 +263,8 @@ class Member:
         return Criterion(self.task.metric, self.facts.threshold)
 
     def rule(self, **state: Any) -> ScoreRule:
-        """Return the rule that judges it while it trains, at its start, or in a state
-        (`ScoreRule.state`)."""
+        """Return the rule that judges it while it trains, at its start or in a given
+        state."""
         settings = self.criterion, self.evaluation, self.recipe.budget
         return self.task.rule(*settings, **state)
 
@@ -287,9 +277,8 @@ class Member:
 
     @property
     def config(self) -> Config:
-        """Everything that decides the result, as plain values; the key is their hash. A
-        later knob is left out at the value that all members had before
-        (`memcap.knobs.knob`)."""
+        """Everything that decides the result, as plain values. A knob added later is
+        left out at its `before` (`memcap.knobs.knob`)."""
         sizes = {"name": self.task.name, "lag": self.lag, "length": self.length}
         config = {
             "task": sizes | keyed(self.task),
@@ -320,18 +309,15 @@ def _at_one_unit(model: Model) -> Model:
 
 
 def usual_until(task: Task) -> str:
-    """Return the verdict until which members of a task are trained by default."""
     return Verdict.STEADY.value if task.stream else Verdict.SOLVED.value
 
 
 @lru_cache(maxsize=1024)
 def usual_evaluation(task: Task) -> Evaluation:
-    """Return the default evaluation of a task's members."""
     return Evaluation(until=usual_until(task))
 
 
 def _checked(part: Any, cls: type, where: str) -> Any:
-    """Check a dataclass that was made by hand: return it with its values converted and in range."""
     if not isinstance(part, cls):
         raise UserError(
             f"{where}: must be an object of memcap.{cls.__name__}, not {type(part).__name__}"
@@ -373,7 +359,6 @@ def _evaluation(task: Task, lag: int, evaluation: Evaluation | None) -> Evaluati
 
 
 def _check_by_loss(member: Member) -> None:
-    """Refuse values that wait for a score if the lowest loss decides."""
     until = member.evaluation.until
     why = "waits for a score, and criterion=best has none"
     if until != "solved":
@@ -405,8 +390,7 @@ _check_sizes = lru_cache(maxsize=4096)(contract.check_sizes)
 @lru_cache(maxsize=4096)
 def _check_criterion(task: Task, lag: int, length: int) -> None:
     """Refuse a criterion that needs no memory. The chance of memcap's own tasks is
-    tested; that of others is measured here. If the lowest loss decides, there is
-    nothing to refuse."""
+    tested; that of others is measured here."""
     if task.rule.by_loss:
         return
     facts = (
@@ -432,18 +416,13 @@ def _check_criterion(task: Task, lag: int, length: int) -> None:
 
 
 def task_defaults(name: str) -> Config:
-    """Return all fields of `task.*` for this task, with defaults."""
     cls = task_class(name)
     return {"name": name, "lag": cls.default_lag, "length": None, **defaults(cls)}
 
 
 def resolve(values: Config, task: type[Task] | None = None) -> Member:
-    """Return the member of nested plain values.
-
-    Args:
-        values: with the keys task, model, recipe, evaluation and seed. The task's are
-            its name, lag, length and knobs.
-        task: the task's class; None: the one of its name.
+    """Return the member of plain values: task (name, lag, length and knobs), model,
+    recipe, evaluation and seed. `task` is the task's class, if not the one of its name.
     """
     knobs = dict(values["task"])
     name, lag, length = (knobs.pop(k, None) for k in ("name", "lag", "length"))
@@ -467,10 +446,8 @@ def resolve(values: Config, task: type[Task] | None = None) -> Member:
 
 
 def member_of(config: Config) -> Member:
-    """Return the member of a row's config under this version's knobs: later knobs get
-    the value that all members had before. Nothing is imported. Refuse a task or cell
-    that does not exist, or has other knobs.
-    """
+    """Return the member of a row's config, with later knobs at their `before`. Import
+    nothing; refuse an unknown task, cell or knob."""
     parts = {"model": Model, "recipe": Recipe, "evaluation": Evaluation}
     with names_in_data():
         parts["task"] = task_class(config["task"]["name"])
@@ -479,14 +456,14 @@ def member_of(config: Config) -> Member:
 
 
 def task_of(name: str, knobs: Sequence[str]) -> Task:
-    """Return a task from its name and "knob=value" texts, as on the command line."""
+    """Return a task from its name and "knob=value" texts."""
     values = dict(map(_knob, knobs))
     return make(task_class(name), values)
 
 
 def question_task(name: str, knobs: Sequence[str]) -> Task:
-    """Return the task that `memcap answer` asks about: as `task_of`, with the knobs of
-    its question (`Task.question_knobs`) unless others are given."""
+    """Return the task that `memcap answer` asks about, with `Task.question_knobs` by
+    default."""
     return task_of(name, [*task_class(name).question_knobs, *knobs])
 
 

@@ -170,7 +170,7 @@ class Recipe:
 
 
 class ResolvedRecipe(Recipe):
-    """A recipe with every value, as a member holds it; a None that is left means "none"."""
+    """A recipe with every value, as a member holds it; None means "none"."""
 
     init: str
     lr: float
@@ -183,17 +183,15 @@ class ResolvedRecipe(Recipe):
     lr_width: float
 
     def rate(self, units: int) -> float:
-        """Return the peak learning rate at a width."""
         return self.lr * (8 / units) ** self.lr_width
 
     def peak(self, lag: int, units: int) -> float:
-        """Return the peak learning rate at a lag (under a curriculum, its current lag)
-        and a width."""
+        """Return the peak learning rate at a (curriculum's) lag and a width."""
         return self.rate(units) * min(1.0, (self.falls_above or lag) / lag)
 
     @property
     def words(self) -> list[str]:
-        """The recipe as words of a command: its name, and the values that differ from its file."""
+        """The words of a command: the name, and the values that differ from its file."""
         words = [f"recipe={self.name}"]
         try:
             in_file = completed(Recipe, recipe_file(self.name))
@@ -211,7 +209,7 @@ class ResolvedRecipe(Recipe):
 
     @property
     def with_other_lags(self) -> bool:
-        """True if it trains at other lags than the member's own, too."""
+        """True if it also trains at other lags than the member's own."""
         return self.curriculum is not None or self.lags is not None
 
 
@@ -227,8 +225,7 @@ NEEDED = tuple(
 
 
 def use_config_folders(folders: Iterable[Path]) -> None:
-    """Search the recipe/ folders of these folders for recipes, in this order, and then
-    that of conf/."""
+    """Search the recipe/ folders of these folders for recipes, and then that of conf/."""
     absolute = [folder.absolute() for folder in folders]
     if absolute != _folders:
         _folders[:] = absolute
@@ -238,7 +235,6 @@ def use_config_folders(folders: Iterable[Path]) -> None:
 
 @cache
 def recipe_file(name: str) -> Values:
-    """Read the values of recipe/NAME.yaml in the user's own folder of configs, or in conf/."""
     path = _file(name)
     if path is None:
         files = [file for folder in _searched() for file in folder.glob("*.yaml")]
@@ -258,7 +254,6 @@ def _file(name: str) -> Path | None:
 
 
 def of_yaml(error: Exception) -> str:
-    """Say what is wrong with a YAML file, and where."""
     if isinstance(error, RecursionError):
         return (
             "a file of configs nests too deep, or has an alias that contains itself, as in a: &a"
@@ -294,8 +289,8 @@ def _recommendations() -> Values:
 
 
 def recommended(task: Task, lag: int, until: str = "solved") -> str:
-    """Return the name of the recipe that is recommended for a task at a lag; or, if
-    members train until "up_to" or "anywhere", at every lag up to it."""
+    """Return the name of the recipe recommended for a task at a lag, or at every lag up
+    to it by `until`."""
     values = vars(task) | {"lag": lag}
     if until == Verdict.ANYWHERE and not task.filler:
         until = Verdict.UP_TO  # nothing can come before
@@ -310,13 +305,12 @@ def recommended(task: Task, lag: int, until: str = "solved") -> str:
 
 
 def is_recommended(task: str) -> bool:
-    """Return whether a recipe is recommended for a task of this name."""
     return task in _recommendations() and task not in ("default", *SHORTER_LAGS, "race")
 
 
 def race_names(every_lag: bool = False) -> list[str]:
-    """Return the recipes that race by default, for one lag, or for every lag up to one:
-    all of the user's own, then those of conf/recommended.yaml."""
+    """Return the recipes that race by default: the user's own, then those of
+    conf/recommended.yaml."""
     names = []
     for folder in _folders:
         if folder != ROOT / "conf":
@@ -327,15 +321,12 @@ def race_names(every_lag: bool = False) -> list[str]:
 
 
 def starts_itself(cell: str) -> bool:
-    """Return whether only a cell's own initialiser can start it, as no named one knows
-    its gates."""
     return cells.cell_class(cell).gates is None
 
 
 def race_axes(own_start: bool, until: str = "solved") -> dict[str, list[Any]]:
     """Return the axes that race by default: recipes or, for cells that start
-    themselves, learning rates. If members train until "up_to" or "anywhere", lags are
-    drawn up to their own, and for the latter also what comes before."""
+    themselves, learning rates; also lags and fillers that `until` asks for."""
     every_lag = until in SHORTER_LAGS
     axes = {"recipe": race_names(every_lag)}
     if own_start:
@@ -351,11 +342,7 @@ def race_axes(own_start: bool, until: str = "solved") -> dict[str, list[Any]]:
 def complete(
     recipe: Recipe, task: Task, lag: int, cell: str, until: str = "solved"
 ) -> ResolvedRecipe:
-    """Return the recipe with every value: missing ones come from its file.
-
-    Args:
-        recipe, task, lag, cell: those of a member.
-        until: its `evaluation.until`, on which the recommended recipe depends.
+    """Return the recipe with missing values taken from its file.
 
     Raises:
         UserError: a value is set nowhere, or does not fit others or the cell.
@@ -420,7 +407,6 @@ def _check_start(recipe: ResolvedRecipe, lag: int, cell: str) -> None:
 
 
 def _check_optimizer(recipe: ResolvedRecipe, cell: str) -> None:
-    """Refuse an optimizer of weights that the cell does not have."""
     gates = cells.cell_class(cell).gates
     weights = {"soap": "weights", "muon": "recurrent weights"}.get(recipe.optimizer)
     if weights is None:
@@ -433,7 +419,6 @@ def _check_optimizer(recipe: ResolvedRecipe, cell: str) -> None:
 
 
 def _check_parts(recipe: ResolvedRecipe, task: Task, lag: int) -> None:
-    """Refuse values that need others which the recipe lacks."""
     if (recipe.decay is None) != (recipe.optimizer != "adamw"):
         decay = "null" if recipe.decay is None else recipe.decay
         raise UserError(
