@@ -1,7 +1,6 @@
-"""Printing of words, numbers, tables and JSON: tables hide columns to fit a terminal,
-and are plain elsewhere.
+"""Words, numbers, tables and JSON for the terminal; tables hide columns to fit it.
 
-Rich is imported only to print a table, so that commands that only read start at once.
+Rich is imported only to print a table, so that commands start at once.
 """
 
 from __future__ import annotations
@@ -36,18 +35,15 @@ FOLDED = 16  # least characters of a column that folds
 
 
 def plural(count: int, noun: str) -> str:
-    """Write a count with its noun: "1 row", "1,000 rows"."""
     return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def first_paragraph(doc: str | None) -> str:
-    """Return the first paragraph of a docstring, in one line."""
     return " ".join((doc or "").strip().partition("\n\n")[0].split())
 
 
 def fold(text: str, stream: TextIO) -> str:
-    """Fold a line of words for a terminal without breaking words or a command at its
-    end. Elsewhere the line stays whole."""
+    """Fold a line for a terminal, without breaking words or a command at its end."""
     if not stream.isatty():
         return text
     width = min(WIDTH, get_terminal_size().columns)
@@ -58,7 +54,7 @@ def fold(text: str, stream: TextIO) -> str:
 
 
 def fold_help(text: str, width: int) -> str:
-    """Fold a help text by paragraphs and indented lines, without breaking words or commands."""
+    """Fold a help text by paragraphs and indented lines."""
     lines: list[str] = []
     goes_on = False
     for line in text.splitlines():
@@ -82,7 +78,7 @@ def fold_help(text: str, width: int) -> str:
 
 
 def _fold_example(line: str, width: int) -> str:
-    """Fold an indented line, its second column below itself, or below the first."""
+    """Fold an indented line, its second column below itself."""
     match = EXAMPLE.fullmatch(line)
     head, words = match.groups() if match else ("", line.lstrip())
     if head and 2 * len(head) <= width:
@@ -94,7 +90,6 @@ def _fold_example(line: str, width: int) -> str:
 
 
 def fill(text: str, width: int, first: str = "", indent: str = "") -> str:
-    """Fold a paragraph between words; begin its lines with `first` and then `indent`."""
     return textwrap.fill(
         text,
         width,
@@ -106,13 +101,11 @@ def fill(text: str, width: int, first: str = "", indent: str = "") -> str:
 
 
 def complain(line: str) -> None:
-    """Print a line on stderr, marked as memcap's."""
     print(fold(f"memcap: {line}", sys.stderr), file=sys.stderr)
 
 
 @cache
 def warn_once(line: str) -> None:
-    """Print a line on stderr, unless this process has printed it before."""
     complain(printable(line))
 
 
@@ -136,8 +129,8 @@ NumberColumn = partial(Column, right=True)
 class Listing:
     """A table with a line that explains its heads.
 
-    On a narrow terminal columns of `drops` are hidden, in this order, and named below
-    the table; no cell is cut. Elsewhere it is plain: all columns, one line per row.
+    On a narrow terminal the columns `drops` are hidden, and named below; no cell is
+    cut. Elsewhere it is plain: all columns, one line per row.
     """
 
     title: str  # the line above
@@ -148,7 +141,6 @@ class Listing:
 
     @property
     def texts(self) -> list[list[str]]:
-        """The rows as they are printed."""
         return [[printable(text_of(cell)) for cell in row] for row in self.rows]
 
     def __rich_console__(
@@ -214,8 +206,8 @@ class Listing:
 
 @dataclass(frozen=True)
 class Blocks(Listing):
-    """A table of sentences: on a terminal a paragraph per row, without the columns of
-    `drops`. Elsewhere it is plain, as other listings are."""
+    """A table that a terminal shows as a paragraph per row, without the columns
+    `drops`."""
 
     leads: int = 1  # columns that the first line of a paragraph has
 
@@ -244,8 +236,6 @@ class Blocks(Listing):
 
 
 def show(what: RenderableType) -> None:
-    """Print one or more lines on stdout. Words are folded on a terminal; elsewhere
-    lines stay whole."""
     from rich.console import Console
 
     what = printable(what) if isinstance(what, str) else what
@@ -261,19 +251,17 @@ def show(what: RenderableType) -> None:
 
 
 def text_of(value: Any) -> str:
-    """Write a value of a table: a fraction with three digits, nothing for None."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return number(value) if value is None or isinstance(value, float) else str(value)
 
 
 def finite(value: float) -> float | None:
-    """Return a number; None if it was never measured, or is open or overflowed."""
     return value if math.isfinite(value) else None
 
 
 def number(value: float | None) -> str:
-    """Write a number with three significant digits; an empty cell for None and NaN."""
+    """Write a number with three significant digits; "" for None and NaN."""
     if value is None or math.isnan(value):
         return ""
     if math.isinf(value):
@@ -284,14 +272,14 @@ def number(value: float | None) -> str:
 
 
 def bound(value: float) -> str:
-    """Write the number of a criterion with three significant digits, or five if three
-    would round it to 1."""
+    """Write a number with three significant digits, or five if three would round it to
+    1."""
     text = f"{value:.3g}"
     return f"{value:.5g}" if text == "1" else text
 
 
 def scaled(value: float, unit: str) -> str:
-    """Write a quantity with the prefix that leaves few digits: "8.4 MB", "700 \u00b5s"."""
+    """Write a quantity with a prefix, such as "8.4 MB"."""
     prefixes = {
         1e12: "T",
         1e9: "G",
@@ -309,8 +297,7 @@ def scaled(value: float, unit: str) -> str:
 def member_name(
     task: str, lag: int, units: int | None = None, seed: int | None = None
 ) -> str:
-    """Name a member, or all members with these values, in a few characters:
-    `delay_line-L8-u7-s3`."""
+    """Name members with these values, such as `delay_line-L8-u7-s3`."""
     parts = {"L": lag, "u": units, "s": seed}
     return "-".join(
         [
@@ -332,8 +319,7 @@ class InWords:
 
 
 class Waiting:
-    """A context manager that says on stderr what a slow command is doing: after two
-    seconds, and then whenever that changes, but at most every two seconds."""
+    """Says on stderr what a slow command does, at most every two seconds."""
 
     def __init__(self, what: str):
         self._what = what
@@ -342,7 +328,6 @@ class Waiting:
         self._thread = threading.Thread(target=self._say, daemon=True)
 
     def now(self, what: str) -> None:
-        """Change to another activity."""
         self._what = what
 
     def _say(self) -> None:
@@ -361,7 +346,7 @@ class Waiting:
 
 
 def duration(seconds: float) -> str:
-    """Write a time in words: "40 seconds", "12 minutes", "3.5 hours"."""
+    """Write a time in words, such as "12 minutes" or "3.5 hours"."""
     for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * size:
             return f"{number(seconds / size)} {unit}"
