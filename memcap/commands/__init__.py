@@ -35,7 +35,7 @@ from memcap.runtime import plugins
 
 
 class Command(Protocol):
-    """The functions that a file of this folder, or an object elsewhere, must have."""
+    """What a file of this folder, or an object elsewhere, must have."""
 
     __doc__: str | None
 

@@ -138,8 +138,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def _take_words(arguments: Namespace) -> None:
-    """Take the words that are no options: a task and a lag, as --task and --lag would
-    have them, and the place of the rows."""
+    """Take the words that are no options: a task, a lag, and the place of the rows."""
     words = arguments.words
     if words and arguments.task is None:
         name = str(words[0])
@@ -158,7 +157,6 @@ def _take_words(arguments: Namespace) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Print the answer; without any rows say so, and how to measure."""
     check_code(arguments)
     _take_words(arguments)
     subject = _subject(arguments)
@@ -210,7 +208,6 @@ def run(arguments: Namespace) -> None:
 
 
 def _print_answer(answer: Answer, more: list[str]) -> None:
-    """Print an answer and more, and then how to define the net."""
     lines = definition_lines(answer)
     question = answer.question
     lag = (
@@ -228,8 +225,7 @@ def _print(lines: Iterable[str]) -> None:
 
 
 def _subject(arguments: Namespace) -> tuple[Task, int] | None:
-    """Return the task and lag that were given, or ask for them; None if the answer is
-    another command. Refuse folders that do not exist."""
+    """Return the task and lag given, or ask for them; None if another command answers."""
     rows = arguments.results
     if rows is not None and "=" in rows.name and not rows.exists():
         raise UserError(
@@ -267,9 +263,8 @@ def _subject(arguments: Namespace) -> tuple[Task, int] | None:
 
 
 def _curve(question: Question, named: bool) -> LossCurve | None:
-    """Return the losses by width of a user's own sequences, if these are compared by
-    held-out loss: those of the task's file; or, unless a file or a lag was `named`, the
-    first of the folder."""
+    """Return the losses by width of a user's own sequences, if held-out loss compares
+    them; unless a file or a lag was `named`, of the folder's first file."""
     task = question.task
     by_loss = task.rule.by_loss
     if not isinstance(task, Data) or not (by_loss or question.rows):
@@ -285,8 +280,8 @@ def _curve(question: Question, named: bool) -> LossCurve | None:
 
 
 def _ask(out: "Console") -> tuple[Task, int] | None:
-    """Ask what has to be remembered, over how many steps, and for the task's `asks`.
-    None if the user leaves, or if no task of memcap's fits, and advice was printed."""
+    """Ask what to remember, over how many steps, and for the task's `asks`; None if no
+    task fits, or the user leaves."""
     offered = [cls for cls in task_classes().values() if cls.question]
     questions = [*(cls.question for cls in offered), *OTHERS]
     out.print("What has to be remembered?")
@@ -328,14 +323,12 @@ def _ask(out: "Console") -> tuple[Task, int] | None:
 
 
 def _word(out: "Console", question: str) -> str:
-    """Ask for a word; "" if none is given."""
     from rich.prompt import Prompt
 
     return Prompt.ask(question, console=out, default="", show_default=False).strip()
 
 
 def _knob(out: "Console", cls: type[Task], field: Field) -> Any:
-    """Ask for the value of one knob, until the task accepts it."""
     from rich.prompt import Prompt
 
     doc = field.metadata["doc"]

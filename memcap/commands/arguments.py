@@ -21,7 +21,6 @@ PLACE = "folder of a study, or of many; or atlas, the rows that memcap publishes
 
 
 def add_results(parser: argparse.ArgumentParser) -> None:
-    """Add the argument `results`, the place of rows."""
     about = f"{PLACE} (default: {OUTPUTS})"
     parser.add_argument(
         "results", type=location, nargs="?", default=OUTPUTS, help=about
@@ -29,7 +28,6 @@ def add_results(parser: argparse.ArgumentParser) -> None:
 
 
 def add_knobs(parser: argparse.ArgumentParser) -> None:
-    """Add the option `--knob`, for `memcap.config.member.task_of`."""
     about = "a knob of the task, as symbols=4; memcap tasks NAME lists them"
     parser.add_argument(
         "--knob", action="append", default=[], metavar="NAME=VALUE", help=about
@@ -37,8 +35,7 @@ def add_knobs(parser: argparse.ArgumentParser) -> None:
 
 
 def add_verdict(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
-    """Add `--at` and `--budget`, for `memcap.frontiers.frontier.frontier`; return the
-    group of `--at`, for other options that set the verdict."""
+    """Add `--at` and `--budget`; return the group of `--at`, for other options."""
     about = (
         "anywhere (default): right at this lag and all shorter ones, wherever in a sequence the"
         " task begins; up_to: right at this lag and all shorter ones; steady: right on longer"
@@ -54,18 +51,15 @@ def add_verdict(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveG
 
 
 def add_strict(parser: argparse.ArgumentParser) -> None:
-    """Add the option `--strict`, for `memcap.store.read`."""
     about = "stop at a bad file of rows (default: name it and skip it)"
     parser.add_argument("--strict", action="store_true", help=about)
 
 
 def add_output(parser: argparse.ArgumentParser, about: str) -> None:
-    """Add the option `-o`."""
     parser.add_argument("-o", "--output", type=location, help=about)
 
 
 def add_format(parser: argparse.ArgumentParser) -> None:
-    """Add the option `--format`, for `memcap.figures.save`."""
     about = f"formats of the picture: {','.join(FORMATS)}, or some (default: png,pdf)"
     parser.add_argument(
         "--format",
@@ -77,13 +71,11 @@ def add_format(parser: argparse.ArgumentParser) -> None:
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
-    """Add the option `--json`."""
     about = "print JSON instead of words"
     parser.add_argument("--json", action="store_true", help=about)
 
 
 def add_code(parser: argparse.ArgumentParser, frameworks: Sequence[str]) -> None:
-    """Add `--code` and `-o`, for `print_code`."""
     about = "write a script for this framework that trains a net of the width found"
     parser.add_argument("--code", choices=frameworks, help=about)
     about = (
@@ -105,13 +97,8 @@ def check_code(arguments: argparse.Namespace) -> None:
 def print_code(
     arguments: argparse.Namespace, code: Callable[[str, Path | None, str], str]
 ) -> None:
-    """Print a script, or say where it was written.
-
-    Args:
-        arguments: of the command.
-        code: makes the script of a framework, writes it to a file if there is one, and
-            names in it the command that does.
-    """
+    """Print a script, or say where `code` wrote it. `code` takes the framework, the
+    file, if any, and the command that writes it."""
     output = arguments.output
     command = shlex.join(["memcap", *sys.argv[1:]])
     if output is None:
@@ -124,8 +111,8 @@ def print_code(
 
 
 def location(text: str) -> Path:
-    """Read the name of a file or folder. An empty name, as from an unset variable of
-    the shell, would mean the current folder."""
+    """Refuse an empty name, as from an unset variable; it would mean the current
+    folder."""
     if not text:
         raise argparse.ArgumentTypeError(
             "is empty; name a file or folder, . for this one"
@@ -134,7 +121,6 @@ def location(text: str) -> Path:
 
 
 def formats(text: str) -> tuple[str, ...]:
-    """Read formats of a picture, separated by commas."""
     names = tuple(dict.fromkeys(text.split(",")))
     for name in names:
         if name not in FORMATS:
@@ -145,7 +131,6 @@ def formats(text: str) -> tuple[str, ...]:
 
 
 def positive(text: str, most: int = MOST) -> int:
-    """Read a whole number, at least 1."""
     value = int(text) if text.lstrip("-").isdigit() else 0
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text}: must be a whole number, at least 1")
@@ -155,17 +140,14 @@ def positive(text: str, most: int = MOST) -> int:
 
 
 def steps(text: str) -> int:
-    """Read a number of time steps, as many as a sequence may have."""
     return positive(text, LONGEST)
 
 
 def layers(text: str) -> int:
-    """Read a number of layers."""
     return positive(text, MOST_LAYERS)
 
 
 def share(text: str) -> float:
-    """Read a number above 0 and below 1."""
     try:
         value = float(text)
     except ValueError:
@@ -178,9 +160,7 @@ def share(text: str) -> float:
 
 
 def folder_of(results: Path) -> Path:
-    """Return the folder to write into: the one that a user named, or that of the file.
-    Results from published rows go beside studies, apart from studies of the same
-    name."""
+    """Return the folder to write into; published rows' results go beside studies."""
     if is_published(results):
         return OUTPUTS / "published" / results
     return results if results.is_dir() else results.parent

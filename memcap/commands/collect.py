@@ -24,7 +24,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Fold, and say where the rows are."""
     results = arguments.results
     if arguments.strict:
         tables, _ = shards.read_files(results)

@@ -52,7 +52,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Print the page, or one line per page."""
     guides = {
         path.stem: path.read_text(encoding="utf-8")
         for path in sorted((ROOT / "docs").glob("*.md"))

@@ -23,7 +23,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Write the file, and say what is in it."""
     folder, row = find_net(arguments.results, arguments.run)
     model = store.model_of(row).at_width(row["units"])
     arrays = export(model, store.sound_weights_of(folder, row), arguments.layout)

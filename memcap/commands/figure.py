@@ -34,7 +34,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 @figures.own_style()
 def run(arguments: Namespace) -> None:
-    """Draw, and print the path of the picture."""
     figure = figures.find(arguments.name)
     tables = [rows_of(place, arguments.strict) for place in arguments.results]
     picture = figure.draw(one_per_key(tables))

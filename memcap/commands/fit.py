@@ -150,7 +150,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Train what is missing, and answer."""
     check_code(arguments)
     aside = arguments.json or arguments.code
     if arguments.check:
@@ -194,7 +193,6 @@ def _print(words: Iterable[str]) -> None:
 
 
 def _show_file(file: Path, task: Data, form: LongForm) -> None:
-    """Print what a file holds, doubts about it, and ten lines as the net sees them."""
     _print(form.words)
     for doubt in task.doubts(task.longest_lag):
         warn_once(doubt.replace(task.file, str(file)))
@@ -230,8 +228,6 @@ def _task(arguments: Namespace, folder: Path) -> tuple[Data, LongForm]:
 
 
 def _code(curve: LossCurve, framework: str, file: Path | None, command: str) -> str:
-    """Return a script that trains a net of the width that is enough, until it is as
-    good as those here."""
     if curve.units is None:
         raise UserError(f"--code: {curve.verdict}, so there is no width to train")
     chosen = curve.enough[0]

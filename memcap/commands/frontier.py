@@ -31,7 +31,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Print one line per task and lag, or of many only the longest lags."""
     results = arguments.results
     rows = store.read(results, arguments.strict)
     if rows.is_empty():
@@ -59,8 +58,6 @@ def run(arguments: Namespace) -> None:
 
 
 def _longest_lags(points: Sequence[Point]) -> Listing:
-    """Tabulate the longest lag of each task; of one task alone, that of each of its
-    labels. The points are in the order of labels and lags."""
     is_one = len({point.task.name for point in points}) == 1
     longest: dict[str, Point] = {}
     for point in points:

@@ -46,7 +46,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Print the shapes, or the state of a layer."""
     timesteps = arguments.timesteps
     features = arguments.features
     if arguments.net:
@@ -68,7 +67,7 @@ def run(arguments: Namespace) -> None:
 
 @dataclass(frozen=True)
 class Inspection:
-    """The shapes that `memcap inspect` shows, the batch first, as in Keras."""
+    """The shapes that `memcap inspect` shows, batch first as in Keras."""
 
     model: Model
     timesteps: int
@@ -83,8 +82,7 @@ class Inspection:
 
 
 def inspect(model: Model, timesteps: int, features: int) -> Inspection:
-    """Build the network, run it abstractly over (timesteps, 1, features), and read
-    off its shapes."""
+    """Read the network's shapes off an abstract run over (timesteps, 1, features)."""
 
     def shapes(steps: int) -> tuple[dict[str, Shape], Shape]:
         def run() -> tuple:
@@ -120,7 +118,6 @@ def inspect(model: Model, timesteps: int, features: int) -> Inspection:
 
 
 def sentences(shapes: Inspection) -> list[str]:
-    """Write the inspection in words."""
     m = shapes.model
     steps = shapes.timesteps
     features = shapes.features
@@ -153,7 +150,6 @@ def sentences(shapes: Inspection) -> list[str]:
 
 
 def state_sentences(name: str, state: LayerState, timesteps: int) -> list[str]:
-    """Write the state of a layer in words."""
     sizes = [(part, n, state.bytes[part]) for part, n in state.numbers.items()]
     total = sum(state.numbers.values())
     longer = sum(state.longer.values())

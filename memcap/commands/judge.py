@@ -68,7 +68,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Print the score at each lag, and the verdict; of an entry its line on the board."""
     if arguments.golf:
         _golf(arguments)
         return
@@ -98,7 +97,6 @@ def run(arguments: Namespace) -> None:
 
 
 def _golf(arguments: Namespace) -> None:
-    """Print an entry's line on the board, and the verdict on each of its nets."""
     if arguments.task or arguments.lag or arguments.knob:
         raise UserError("--golf: entry.py says the task; no --task, --lag or --knob")
     score, judgements = golf.score(Path(arguments.net), arguments.seed)

@@ -30,7 +30,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Send one study after another."""
     place = arguments.results
     options = {name: getattr(arguments, name) for name in OPTIONS}
     settings = typed(Tracking, {"mode": "wandb", **options}, "tracking")
@@ -54,7 +53,6 @@ def run(arguments: Namespace) -> None:
 
 
 def _mirrors(settings: Tracking, folder: Path) -> list[Mirror]:
-    """Return a mirror of each study in a folder."""
     tables, _ = shards.read_files(folder, below=False)
     names = [name for table in tables.values() for name in table["study"]]
     names += [beat.study for beat in heartbeat.read(folder).values()]

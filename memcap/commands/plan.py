@@ -79,7 +79,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Compose and check, compile, and print a table and some sentences."""
     device = None if arguments.device == "this" else devices.find(arguments.device)
     if device is not None:
         devices.force_cpu()
@@ -113,15 +112,13 @@ def run(arguments: Namespace) -> None:
 
 
 class StudyPlan(NamedTuple):
-    """The work of jobs that are trained as one: their settings, all their members, and
-    what is missing."""
+    """The work of jobs that are trained as one: settings, members, and what is missing."""
 
     settings: Settings
     members: Sequence[Member]
     todo: Todo
 
     def programs(self, here: bool) -> list[tuple[Program, list[Member]]]:
-        """Group the members by the programs to compile, for this machine or for an accelerator."""
         todo = self.todo
         if not todo.most:
             return []
@@ -149,8 +146,6 @@ def _about(
     programs: int,
     device: Device | None,
 ) -> dict[str, Any]:
-    """Return everything known about the studies except the programs, for JSON and for
-    the sentences."""
     todos = [study.todo for study in studies]
     missing = sum(len(todo.missing) for todo in todos)
     most = sum(todo.most for todo in todos)
@@ -179,8 +174,6 @@ def _about(
 
 
 def _measured(studies: Sequence[StudyPlan]) -> tuple[float, int] | None:
-    """Estimate the seconds on this CPU, with the number of rows behind the estimate;
-    None without any."""
     if jax.default_backend() != "cpu":
         return None
     places = {OUTPUTS, *(study.settings.folder for study in studies)}

@@ -31,7 +31,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Print the predictions, or write them."""
     net = load(arguments.net)
     file = arguments.file
     if net.columns is None or net.columns.window:

@@ -36,7 +36,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Probe, draw, and print a short table each."""
     selection = {
         name: probes.find(name) for name in arguments.what or probes.summaries()
     }

@@ -47,7 +47,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Print the verdicts on each net, and a sequence on which it is wrong."""
     rows = []
     notes = []
     nets = names()
@@ -65,9 +64,8 @@ def run(arguments: Namespace) -> None:
 
 
 def verdicts(name: str, net: Trained) -> list[list]:
-    """Return a row for sequences in which nothing comes before what counts, and, unless
-    the net is wrong on one of them, a row for those with filler: values of `HEADS`, and
-    a sequence on which it is wrong, or None."""
+    """Return a row of `HEADS` without filler, then, unless the net is wrong there, one
+    with filler, each with a sequence on which it is wrong, or None."""
     task = net.member.task
     about = name, task.name, net.member.model.units, net.member.length
     rows = []
@@ -83,7 +81,6 @@ def verdicts(name: str, net: Trained) -> list[list]:
 
 
 def _net_of_file(arguments: Namespace) -> Trained:
-    """Load an LSTM from an .npz file."""
     task = task_of(arguments.task, arguments.knob)
     try:
         path = Path(arguments.run)

@@ -81,8 +81,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 @figures.own_style()
 def run(arguments: Namespace) -> None:
-    """Train what is missing, print a line per task, and draw the map of cells with this
-    one on it."""
     if arguments.cell is None:
         _show_published(arguments.json)
         return
@@ -115,7 +113,6 @@ def _cells(line: Row) -> list[Any]:
 
 
 def _rates(lines: list[Row]) -> str:
-    """Say which learning rate of the cell won the race on each task."""
     by_rate = sorted(grouped(lines, itemgetter("lr")).items())
     rates = (
         f"{lr:g} in {', '.join(dict.fromkeys(line['task'] for line in own))}"
@@ -125,7 +122,6 @@ def _rates(lines: list[Row]) -> str:
 
 
 def _budgets(lines: list[Row]) -> str:
-    """Say how many steps the cell trained, and how many the others did."""
     own, others = (
         max(line[name] for line in lines) for name in ("budget", "budget_of_others")
     )
@@ -140,7 +136,6 @@ def _form(cell: str) -> str:
 
 
 def _show_published(as_json: bool) -> None:
-    """Print who may need the fewest bytes on each task, and how alike two runs of the map are."""
     cell_map = load_findings("cell_map")
     runs = [cell_map.needs(store.read(rows_file(name))) for name in cell_map.RUNS]
     taus = cell_map.agreement(*runs)

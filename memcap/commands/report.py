@@ -20,7 +20,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Write, and print where."""
     rows = rows_of(arguments.results, arguments.strict)
     folder = folder_of(arguments.results)
     path = arguments.output or folder / "report.html"

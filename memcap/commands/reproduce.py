@@ -141,7 +141,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Train, draw, compare, and print one line per claim."""
     if arguments.list:
         _list(arguments.all)
         return
@@ -194,8 +193,6 @@ def run(arguments: Namespace) -> None:
 def _resample(
     paper: findings.Paper, rows: pl.DataFrame, number: int, place: Path
 ) -> pl.Series:
-    """Judge resampled rows, print and write how each verdict fares; return claims that
-    hold by chance."""
     table = resample.resample(paper, rows, number)
     _write(table, place / "resampled.csv")
     shares = pl.col("shuffled", "bootstrapped").round(3).cast(pl.String).fill_null("-")
@@ -215,7 +212,6 @@ def _write(table: pl.DataFrame, path: Path) -> None:
 
 
 def _rows(arguments: Namespace) -> tuple[pl.DataFrame, Path]:
-    """Return the rows to judge, after training missing members, and the folder of the figure."""
     name = arguments.name.rpartition(":")[2]
     if arguments.rows is not None:
         if arguments.overrides:
@@ -262,7 +258,7 @@ def _is_study(name: str, config_dir: Path | None) -> bool:
 
 def tiny(members: Sequence[Member]) -> list[Member]:
     """Take the narrowest and widest member at the least lag of each task, recipe and
-    net, with few steps."""
+    net."""
     groups = grouped(members, lambda m: (m.task, m.model.at_width(1), m.recipe.name))
     few = []
     for group in groups.values():
@@ -279,7 +275,6 @@ def tiny(members: Sequence[Member]) -> list[Member]:
 
 
 def _list(everything: bool) -> None:
-    """List the papers of the front first, and those of the archive last, if at all."""
     shelf = yaml.safe_load((ROOT / "docs" / "shelf.yaml").read_text(encoding="utf-8"))
     front, archive = shelf["front"], shelf["archive"]
     papers = findings.papers()

@@ -49,7 +49,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Print what is known of each study there."""
     statuses = [status(folder) for folder in studies(arguments.results)]
     if arguments.json:
         print_json(list(map(_columns, statuses)))
@@ -85,7 +84,6 @@ def _print(study: Status) -> None:
 
 
 def sentences(study: Status) -> list[str]:
-    """Say in words what is known of a study."""
     judged = study.done - study.by_loss
     most = "at most " if study.at_most and study.members > study.done else ""
     members = plural(study.members, "member")
@@ -127,7 +125,6 @@ def sentences(study: Status) -> list[str]:
 
 
 def state(job: Heartbeat) -> str:
-    """Describe the state of a job."""
     age = duration(round(job.age))
     if job.ended is not None:
         return f"{job.ended}, {age} ago"
@@ -142,8 +139,6 @@ def state(job: Heartbeat) -> str:
 
 
 def goes_on(study: Status) -> list[str]:
-    """Return commands that train members without a job; or, if all is done, that show
-    the results."""
     if study.left_over or study.failed:
         return list(dict.fromkeys(map(_again, study.unfinished)))
     if study.running or study.waiting:

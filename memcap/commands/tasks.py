@@ -46,7 +46,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Print one line per task, or all about one."""
     lag = arguments.lag or LAG
     name = arguments.task or arguments.named
     tasks = [cls() for cls in task_classes().values()]
@@ -99,7 +98,6 @@ ALSO = (
 
 
 def task_row(task: Task, lag: int) -> Row:
-    """Return the facts of a task at a lag."""
     theory = references(task, lag)
     facts = task.facts(lag, task.length(lag))
     sign = ">=" if task.higher_is_better else "<="
@@ -121,7 +119,6 @@ def task_row(task: Task, lag: int) -> Row:
 
 
 def _lines(task: Task, lag: int) -> Iterator[str]:
-    """Yield what a task asks, and an example at a lag."""
     about = inspect.cleandoc(task.__doc__ or "").split("\n\n")
     yield fold_help("\n\n".join([f"{label(task)}: {about[0]}", *about[1:2]]), WIDTH)
     yield f"\nA sequence at lag {lag}, as nets get it; no answer is due at a dot:"
@@ -135,8 +132,7 @@ def _lines(task: Task, lag: int) -> Iterator[str]:
 
 
 def example(task: Task, lag: int) -> list[list[str]]:
-    """Draw a sequence: its steps, inputs and answers, each row a name and a text per
-    step."""
+    """Return a drawn sequence as rows of a name and a text per step."""
     import jax  # noqa: PLC0415, as only an example needs it
 
     length = task.length(lag)

@@ -46,7 +46,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Print the help, or let Hydra compose and train."""
     if "--dry-run" in arguments.overrides:
         words = [word for word in arguments.overrides if word != "--dry-run"]
         plan = shlex.join(["memcap", "plan", *words])
@@ -59,7 +58,6 @@ def run(arguments: Namespace) -> None:
 
 
 def _choices() -> str:
-    """Name the tasks, the files of each folder of conf/, and the studies, for the help text."""
     names = {"task=": list(task_classes())}
     files = sorted((ROOT / "conf").glob("*/*.yaml"))
     each = [f"{path.parent.name}={path.stem}" for path in files]
@@ -70,7 +68,6 @@ def _choices() -> str:
 
 
 def _keys() -> str:
-    """Name the keys of a job and of each group."""
     alone = [key for key in JOB_KEYS if key not in ("task", *GROUPS)]
     groups = {f"{group}.": names_of(cls) for group, cls in GROUPS.items()}
     return _lines({"": alone} | groups)

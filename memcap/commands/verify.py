@@ -20,7 +20,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Print a line per problem, and the number of sound files."""
     report = verify(arguments.results, arguments.rows_only)
     if arguments.json:
         print_json(asdict(report))

@@ -16,7 +16,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Print where the page is, and open it."""
     address = (ROOT / "docs" / "watch" / "index.html").as_uri()
     print(address)
     webbrowser.open(address)
