@@ -1,4 +1,4 @@
-"""memcap for notebooks and scripts: the same engine and rows as the command's."""
+"""memcap for notebooks and scripts: the engine and rows of the command."""
 
 import itertools
 import math
@@ -66,12 +66,11 @@ def members(
         task: name ("latch", "my_module:MyTask"), class, object, or a list of these.
         recipe: name of a file in conf/recipe/, object, or a list of these.
         axes: any field by name, each a value or a list: `lag`, `length`, the task's
-            knobs; `units`, `cell`, `layers`, `readout`; `lr`, `batch`, `budget` and the
-            other values of a recipe; `every`, `sequences`, `successive`, `stretch`,
-            `until`; `seed`, for which a number means that many seeds from 0 on, and a
-            list the seeds themselves. "1..64" is all whole numbers from 1 to 64. A cell
-            may be a class, such as `flax.nnx.GRUCell`. If two parts have a field of the
-            same name, write `**{"task.NAME": ...}`.
+            knobs; `units`, `cell` (also a class, such as `flax.nnx.GRUCell`), `layers`,
+            `readout`; `lr`, `batch`, `budget` and other values of a recipe; `every`,
+            `sequences`, `successive`, `stretch`, `until`; `seed`, of which a number
+            means that many from 0 on. "1..64" is all whole numbers from 1 to 64. If two
+            parts have a field of the same name, write `**{"task.NAME": ...}`.
 
     Returns:
         The members, fully resolved.
@@ -150,7 +149,7 @@ def _task(task: Any, knobs: Sequence[str], values: dict[str, Any]) -> Task:
 
 
 def _say_if_alone(what: str, cls: type) -> None:
-    """Say once that no other process can import a class of the script or notebook itself."""
+    """Say once that no other process can import a class of the script or notebook."""
     if cls.__module__ == "__main__":
         warn_once(
             f"{what}={cls.__name__}: is defined here, so it trains in this process alone; in a"
@@ -159,7 +158,6 @@ def _say_if_alone(what: str, cls: type) -> None:
 
 
 def _names_of_cells(values: Any) -> Any:
-    """Return the names of cells; classes become names."""
     if isinstance(values, (list, tuple)):
         return [_names_of_cells(each) for each in values]
     if isinstance(values, nnx.Module):
@@ -184,7 +182,6 @@ def _cell_name(cell: Any) -> str:
 
 
 def _plain(values: Any) -> Any:
-    """Convert NumPy's numbers and arrays to Python's own."""
     if isinstance(values, (np.ndarray, np.generic)):
         return values.tolist()
     return list(map(_plain, values)) if isinstance(values, (list, tuple)) else values
@@ -225,14 +222,14 @@ def data(
 ) -> Data:
     """Write sequences to a file for task=data, and return that task.
 
-    Its members are judged by their held-out loss (`criterion=best`), and numbers are
-    scaled. What was found is said on stderr.
+    Its members are judged by their held-out loss (`criterion=best`); numbers are
+    scaled. Say on stderr what was found.
 
     Args:
-        frame: a table in long form, a line per step, from polars or pandas or as a dict
-            of columns. Or sequences: an array (N, T) of whole numbers or (N, T, F) of
-            numbers, or a list of N such sequences of different lengths.
-        target: the column to predict; for sequences their N targets, or one for each step.
+        frame: a polars, pandas or dict table with a line per step; or an array (N, T)
+            of whole numbers or (N, T, F) of numbers, or a list of N sequences of
+            different lengths.
+        target: the column to predict; for sequences N targets, or one for each step.
         file: the .npz to write; None: one in outputs/data, named by its content.
         columns: the meaning of other columns, as in `memcap.own.table.Columns`; for
             sequences only `groups` and `split`.
@@ -268,26 +265,26 @@ def train(
     """Train members on all cores, or on this host's accelerators.
 
     Args:
-        members: the result of `members`, or members made one by one.
-        folder: folder for rows and weights; members with rows there are not trained
-            again, and half-trained ones continue. None: rows are returned, and nothing
-            is written.
+        members: the members to train.
+        folder: for rows and weights; members with rows there are not trained again, and
+            half-trained ones continue. None: nothing is written.
         study: the study's name in every row.
-        design: "grid" trains all members; "bisect" only those that find u50 and u90
-            among the members' widths; "adaptive" fewer, until u90 is known to
-            `precision`; "race" first finds out which of the members' recipes to take.
-        precision: how far the ends of the 95 % interval of u90 may lie from its middle,
-            as a share of it; None: 0.15. Only for design="adaptive".
-        engine: how to share the machine. It changes last bits, which may turn single verdicts.
-        tracking: service to which a thread sends the folder meanwhile: "wandb", or all
-            settings as `memcap.tracking.Tracking`. "off": none.
+        design: "grid" trains all members; "bisect" those that find u50 and u90 among
+            the widths; "adaptive" fewer, until u90 is known to `precision`; "race"
+            first finds out which of the recipes to take.
+        precision: for design="adaptive", how far the ends of the 95 % interval of u90
+            may lie from its middle, as a share of it; None: 0.15.
+        engine: how to share the machine. It changes last bits, which may turn single
+            verdicts.
+        tracking: service to which the folder is sent meanwhile: "wandb", a
+            `memcap.tracking.Tracking`, or "off".
         progress: whether to show progress on stderr, and to print where to find runs.
 
     Returns:
         One row per member, with the columns of `memcap.store.rows.SCHEMA`.
 
     Raises:
-        UserError: a mistake that the user should mend, before anything trains.
+        UserError: a mistake, before anything trains.
     """
     if design not in DESIGNS:
         raise UserError(f"design={design}: must be one of {', '.join(DESIGNS)}")
@@ -348,15 +345,12 @@ def frontier(
     intervals, counts, recipe and budget.
 
     Args:
-        rows: the result of `train`, the folder of a study, or "atlas", the rows that
-            memcap publishes.
-        at: "anywhere", members count that also pass at every shorter lag, wherever in a
-            sequence it begins, where they were trained until that; elsewhere "up_to",
-            those that also pass at every shorter lag, where they were trained until
-            that; elsewhere "steady", those that also pass at the stretched length, where
-            the task is a stream or they were trained until steady; "trained", those that
-            are solved at the trained length.
-            `u50_trained` and `u90_trained` are always of the latter.
+        rows: the result of `train`, the folder of a study, or "atlas" (published rows).
+        at: the members that count. "trained": solved at the trained length. "steady":
+            also at the stretched length. "up_to": also at every shorter lag.
+            "anywhere": also wherever in a sequence it begins. Members that were not
+            trained until a verdict count by the one before; streams are always trained
+            for "steady". `u50_trained` and `u90_trained` are always of "trained".
         budget: most training steps of a recipe that competes; None: any.
         confidence: level of the intervals.
 
@@ -386,15 +380,16 @@ def answer(
     width to take.
 
     Args:
-        task: name, class or object. By name or class it has the knobs of its question
+        task: name, class or object. A name or class has the knobs of its question
             (`Task.question_knobs`) unless others are given.
         lag: time steps.
-        rows: the result of `train`, a folder of studies, or "atlas", the rows that
-            memcap publishes. None: the folder `outputs` and, if it does not measure the
-            lag, the atlas; `.source` says which.
+        rows: the result of `train`, a folder of studies, or "atlas" (published rows).
+            None: `outputs` and, if it does not measure the lag, the atlas; `.source`
+            says which.
         share: the share, of the seeds that train at all, that should pass.
         at, budget: as in `frontier`.
-        cell: "lstm", "gru", "elman", a class, or a name from rows; layers: number of layers of it.
+        cell: "lstm", "gru", "elman", a class, or a name from rows.
+        layers: number of layers.
         knobs: knobs of a task given by name, such as "symbols=4".
         values: the same by keyword, such as `symbols=4`.
 
@@ -433,12 +428,12 @@ def sequences(
     one_hot: bool = True,
     **knobs: Any,
 ) -> Iterator[MaskedBatch]:
-    """Yield batches of a task's sequences without end, for a training loop of any library.
+    """Yield batches of a task's sequences without end, for a training loop of any
+    library.
 
-    Each batch has a lag, drawn evenly up to the longest, and a length, as much of which
-    as is drawn comes before what counts. A net that learns from them is trained for what
-    `memcap.judge` asks. All batches have the same shapes: steps behind the length are
-    zeros, at which no answer is due.
+    Each batch has a lag, drawn evenly up to the longest, and a length, of which a drawn
+    part comes before what counts, as `memcap.judge` asks. All have the same shapes:
+    steps behind the length are zeros, without an answer.
 
     Args:
         task: name, class or object.
@@ -446,12 +441,12 @@ def sequences(
         batch: N, the number of sequences in a batch.
         seed: of all draws.
         exactly: True: this lag alone, at the first step, as for a stream.
-        one_hot: False: symbols are given as whole numbers (N, T), as an embedding takes them.
+        one_hot: False: symbols are whole numbers (N, T), for an embedding.
         knobs: knobs of a task given by name, such as `items=16`.
 
     Yields:
-        `inputs` (N, T, F) float32, `targets` (N, T) of classes or (N, T, O) of values, and
-        `mask` (N, T), true where an answer is due, as NumPy arrays.
+        NumPy arrays: `inputs` (N, T, F) float32, `targets` (N, T) of classes or (N, T,
+        O) of values, and `mask` (N, T), true where an answer is due.
 
     Raises:
         UserError: no such task or lag.
@@ -478,30 +473,29 @@ def judge(
     start: Any = None,
     **knobs: Any,
 ) -> Judgement:
-    """Judge a network of any library by the rule that memcap has for its own: by its
-    answers to fresh sequences of a task. Print it for words. A slow network's progress is
-    shown on stderr.
+    """Judge a network of any library by its answers to fresh sequences of a task. Print
+    it for words; a slow network's progress is shown on stderr.
 
     Args:
-        net: a function of inputs (N, T, F) float32, one-hot symbols or numbers, that
-            returns logits or values (N, T, O), or (N, O) of the last step; or, of
-            classes, whole numbers (N, T). Or a model of Keras, PyTorch or Flax. If that is
-            one layer of an LSTM with a dense read-out and is not right, `diagnosis` of
-            the result says why not.
+        net: a model of Keras, PyTorch or Flax; or a function of inputs (N, T, F)
+            float32, one-hot symbols or numbers, that returns logits or values (N, T,
+            O), or (N, O) of the last step; or, of classes, whole numbers (N, T). If a
+            model is one layer of an LSTM with a dense read-out and is not right,
+            `diagnosis` of the result says why.
         task: name, class or object.
-        lag: the longest lag. Except of streams the net is judged at each lag up to it by
-            itself: at the first step, over all later places, and at each of these.
-        one_hot: False: symbols are given as whole numbers (N, T), as an embedding takes them.
-        sequences: how many the net gets at once. At each lag it gets fresh ones until the
-            lag is no longer in doubt (`memcap.confirmation`), or all that there are if
-            these are at most 1,024 of a length; of a file all held-out ones, each once.
+        lag: the longest lag. Except of streams each lag up to it is judged by itself:
+            at the first step, over all later places, and at each of these.
+        one_hot: False: symbols are whole numbers (N, T), for an embedding.
+        sequences: how many the net gets at once, until a lag is no longer in doubt
+            (`memcap.confirmation`), or has had all possible ones if these are at most
+            1,024 of a length; of a file all held-out ones, each once.
         seed: seed of these sequences.
         start: the same model before training, for the diagnosis.
         knobs: knobs of a task given by name, such as `symbols=4`.
 
     Raises:
-        UserError: no such task or lag, or outputs that are no answers: of another shape,
-            not finite, or no classes of the task.
+        UserError: no such task or lag, or outputs of another shape, not finite, or no
+            classes of the task.
 
     Example:
         >>> predict = lambda inputs: net(torch.from_numpy(inputs))
@@ -520,7 +514,8 @@ class Ranking:
 
     Args:
         cell: as its rows have it.
-        table: a row per task, with the columns of `ranking` in sweeps/cells/cell_map/needs.py.
+        table: a row per task, with the columns of `ranking` in
+            sweeps/cells/cell_map/needs.py.
         map: the figure `cell_map` of all cells, and its numbers.
     """
 
@@ -537,18 +532,16 @@ def rank(
     progress: bool = True,
     seed: int = FRESH_SEED,
 ) -> Ranking:
-    """Train a cell on the tasks of the map of cells, and rank it among the cells that
-    memcap publishes.
+    """Train a cell on the tasks of the map of cells, and rank it among the published
+    cells.
 
     It trains the same studies with its own seeds: a race of learning rates at each
-    task, then the widths that find u90. All cells are compared by that one recipe, even
-    if the map has a better one for some.
+    task, then the widths that find u90. All cells are compared by that recipe.
 
     Args:
-        cell: a class, or as `model.cell` names it, as "my_module:MyCell". Of a cell
-            that is on the map nothing is trained.
-        folder, engine, progress: as in `train`; without a folder a second call trains
-            everything again.
+        cell: a class, or as in `model.cell`, such as "my_module:MyCell". A cell that is
+            on the map is not trained.
+        folder, engine, progress: as in `train`; without a folder nothing is kept.
         seed: the first of its seeds.
 
     Raises:
@@ -572,9 +565,9 @@ def load(folder: str | Path, key: str | None = None) -> Trained:
     """Load a trained member of a study's folder, or a net that memcap publishes.
 
     Args:
-        folder: folder of a study, or of several; or the name of a published net, such as
+        folder: of one or several studies; or a published net, such as
             "atlas:delay_line-L50".
-        key: key of the member in its row, or its first digits; None for a published net.
+        key: the member's key, or its first digits; None for a published net.
 
     Raises:
         UserError: no such folder or net, not exactly one such member, or no weights.
@@ -593,7 +586,7 @@ def load(folder: str | Path, key: str | None = None) -> Trained:
 
 
 def draw(figure: str, rows: pl.DataFrame | str | Path) -> figures.Drawn:
-    """Draw a figure by name, and return it with the numbers in it.
+    """Draw a figure, and return it with the numbers in it.
 
     Args:
         figure: a file of memcap/figures/, or `module:name`.
@@ -606,7 +599,6 @@ def draw(figure: str, rows: pl.DataFrame | str | Path) -> figures.Drawn:
 
 
 def _rows(rows: pl.DataFrame | str | Path) -> pl.DataFrame:
-    """Read the rows of a folder, or check a table of rows as if it came from a file."""
     if not isinstance(rows, pl.DataFrame):
         return store.read(_place(rows, "rows"))
     try:

@@ -1,5 +1,4 @@
-"""The `memcap` command: finds the subcommand, parses its arguments, runs it; errors
-take one line."""
+"""The `memcap` command: finds the subcommand, parses its arguments, and runs it."""
 
 import argparse
 import contextlib
@@ -55,10 +54,9 @@ class HelpFormatter(argparse.HelpFormatter):
 
 
 class CommandParser(argparse.ArgumentParser):
-    """A parser that complains in one line, as the rest of memcap does."""
+    """A parser that complains in one line."""
 
     def error(self, message: str) -> NoReturn:
-        """Raise the complaint."""
         message = message.removeprefix("argument ")
         choice = CHOICE.search(message)
         guess = did_you_mean(choice[1], WORD.findall(choice[2])) if choice else ""
@@ -77,7 +75,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run_to_its_end(arguments: list[str]) -> None:
-    """Run the command, and say in one line what ended it, if anything did."""
     try:
         _run(arguments)
         sys.stdout.flush()  # so that a closed pipe raises here
@@ -120,7 +117,7 @@ def _run_to_its_end(arguments: list[str]) -> None:
 
 
 def _jax_setting(error: Exception) -> str | None:
-    """Say which variables JAX does not accept; None if the error is another one."""
+    """Say which variables JAX does not accept; None for any other error."""
     frames = traceback.extract_tb(error.__traceback__)
     names = [name for name in os.environ if name.startswith("JAX_")]
     if not names or not frames[-1].filename.endswith(
@@ -132,7 +129,6 @@ def _jax_setting(error: Exception) -> str | None:
 
 
 def _interruption(interrupted: signals.Interrupted, arguments: Sequence[str]) -> str:
-    """Say what is saved, and how to resume."""
     name = arguments[:1]
     saved = interrupted.rows_saved
     again = shlex.join(["memcap", *arguments])
@@ -155,7 +151,7 @@ def _stop(line: str, status: int) -> NoReturn:
 
 
 def _leave(status: int | str) -> NoReturn:
-    """Exit without waiting for a worker's chunk, which would abort the interpreter at its end."""
+    """Exit without waiting for a worker's chunk, which would abort the interpreter."""
     if isinstance(status, int) and any(
         thread.name in ("memcap-worker", "memcap-tracking")
         for thread in threading.enumerate()
@@ -194,7 +190,7 @@ def _run(arguments: list[str]) -> None:
 
 
 def _import_modules(arguments: list[str]) -> list[str]:
-    """Import what `--module NAME` before the command names. Return the other words."""
+    """Import what `--module NAME` before the command names; return the other words."""
     while arguments[:1] == ["--module"]:
         name = "".join(arguments[1:2])
         arguments = arguments[2:]
@@ -230,7 +226,6 @@ def parser(options: bool = True) -> CommandParser:
 
 
 def _groups() -> list[str]:
-    """List the commands by what one wants, each with its summary."""
     summaries = commands.summaries()
     groups = []
     for group, names in GROUPS.items():
@@ -240,7 +235,6 @@ def _groups() -> list[str]:
 
 
 def address() -> str:
-    """Say where the documentation is, by the package's metadata; "" if nobody hosts it."""
     # help alone needs it, and its import takes as long as half of memcap's
     from importlib import metadata
 

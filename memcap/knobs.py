@@ -1,5 +1,4 @@
-"""Knobs: dataclass fields with a default, a range and a meaning; and the one error for
-a user's mistake."""
+"""Knobs, dataclass fields with a default, a range and a meaning; and `UserError`."""
 
 import difflib
 import errno
@@ -46,12 +45,11 @@ _hints = cache(get_type_hints)
 
 @cache
 def names_of(cls: Any) -> tuple[str, ...]:
-    """Return the names of a dataclass's fields."""
     return tuple(f.name for f in fields(cls))
 
 
 def printable(text: str) -> str:
-    """Escape line ends and control characters of a text, which may come from a stranger's file."""
+    """Escape line ends and control characters of a text, which may be a stranger's."""
     return "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode()
         for each in text
@@ -59,9 +57,12 @@ def printable(text: str) -> str:
 
 
 class UserError(Exception):
-    """A mistake that the user can mend. The command prints it as one line and exits
-    with status 2, without a traceback. It may quote the user's text: characters that
-    would end the line are escaped, and what is too long loses its middle."""
+    """A mistake that the user can mend; the command prints it as one line, with status
+    2.
+
+    It may quote the user's text: characters that would end the line are escaped, and
+    what is too long loses its middle.
+    """
 
     def __init__(self, line: str):
         if len(line) > LONGEST_LINE:
@@ -70,8 +71,7 @@ class UserError(Exception):
 
 
 def of_disk(error: OSError) -> str | None:
-    """Say what is wrong with a file that cannot be read or written; None if the user
-    cannot mend it."""
+    """Say what is wrong with a file; None if the user cannot mend it."""
     if error.filename is None and error.errno not in DISK_ERRORS:
         return None
     return f"{error.filename or 'disk'}: cannot be read or written ({error.strerror})"
@@ -80,8 +80,8 @@ def of_disk(error: OSError) -> str | None:
 def alternatives(
     name: str, known: Iterable[str], own: str = "", most: int = MOST
 ) -> str:
-    """Say what may be meant by an unknown name: the known ones that look like it. If none
-    does, name the first `most` of all, and what else may be given, `own`."""
+    """Name the known names like an unknown one, or the first `most` of all, and `own`,
+    what else may be given."""
     known = list(known)
     by_end = {each.rpartition("/")[2]: each for each in known}  # without its folder
     if alike := difflib.get_close_matches(name.rpartition("/")[2], by_end):
@@ -93,8 +93,7 @@ def alternatives(
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """Ask whether the name was meant that looks most like an unknown one; "" if none
-    does."""
+    """Ask whether the most similar name was meant; "" if none is similar."""
     by_end = {each.rpartition(".")[2]: each for each in names}  # without its group
     alike = difflib.get_close_matches(name.rpartition(".")[2], by_end, n=1)
     return "".join(f"did you mean {by_end[each]}? " for each in alike)
@@ -109,13 +108,11 @@ def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
 
 
 def field_values(owner: Any) -> Values:
-    """Return the fields of a dataclass, by name."""
     return {name: getattr(owner, name) for name in names_of(type(owner))}
 
 
 def set_words(owner: Any, without: Collection[str] = ()) -> list[str]:
-    """Return the fields of a dataclass that differ from their defaults, as NAME=VALUE
-    in Hydra's syntax."""
+    """Return the fields that differ from their defaults, as NAME=VALUE for Hydra."""
     usual = _default(type(owner))
     values = {
         k: v
@@ -149,14 +146,14 @@ def knob(
     Args:
         default: the default value.
         doc: its meaning in a few words.
-        acts: what it acts on, for `unknown_knob` and `acting_on`; None: nothing is known to
-            serve it.
+        acts: what it acts on, for `unknown_knob` and `acting_on`; None: unknown, so
+            nothing serves it.
         at_least, above, at_most, below: range of a number.
         choices: the allowed values.
         kw_only: whether the dataclass takes it only by keyword.
-        before: for a knob that was added after rows were published: the value of all
-            members before. At this value it is left out of a member's key, so that
-            those rows are still found; a row without the knob has this value.
+        before: of a knob added after rows were published, the value of all earlier
+            members. At this value a member's key leaves it out, so that those rows are
+            still found; a row without it has this value.
     """
     allowed = {
         "at_least": at_least,
@@ -173,8 +170,7 @@ def knob(
 
 
 def keyed(owner: Any) -> Values:
-    """Return the fields of a dataclass as plain values for a key, without those at
-    their `before`."""
+    """Return the fields as plain values, without those at their `before`."""
     values = (
         (name, getattr(owner, name), before) for name, before in _befores(type(owner))
     )
@@ -186,7 +182,6 @@ def keyed(owner: Any) -> Values:
 
 
 def acting_on(cls: Any, *acts: Acts) -> tuple[str, ...]:
-    """Return the names of a dataclass's knobs that act on one of these."""
     return tuple(f.name for f in fields(cls) if f.metadata.get("acts") in acts)
 
 
@@ -198,8 +193,7 @@ def unknown_knob(serves: Collection[Acts], **parts: Any) -> str | None:
         parts: dataclasses by the prefix of their knobs, such as "model".
 
     Returns:
-        The first knob that acts on something else and is not at its `before`, as
-        NAME=VALUE; None if there is none.
+        The first such knob that is not at its `before`, as NAME=VALUE, or None.
     """
     for part, owner in parts.items():
         served = acting_on(type(owner), *serves)
@@ -212,12 +206,11 @@ def unknown_knob(serves: Collection[Acts], **parts: Any) -> str | None:
 
 @cache
 def _befores(cls: Any) -> tuple[tuple[str, Any], ...]:
-    """Return the fields of a dataclass that have a `before`, each with that value."""
     return tuple((f.name, f.metadata.get("before", MISSING)) for f in fields(cls))
 
 
 def completed(cls: Any, values: Values) -> Values:
-    """Invert `keyed`: add to plain values the later fields, at their `before`."""
+    """Invert `keyed`: add later fields, at their `before`."""
     return _later(cls) | values
 
 
@@ -227,12 +220,10 @@ def _later(cls: Any) -> Values:
 
 
 def key_of(config: str) -> str:
-    """Compute the key of a member, from its config as JSON with sorted keys."""
     return hashlib.sha256(config.encode()).hexdigest()[:16]
 
 
 def allowed(metadata: Any) -> str:
-    """Return the range of a knob in words, for an error message or a help text."""
     if metadata.get("choices") is not None:
         return "one of " + ", ".join(map(str, metadata["choices"]))
     limits = {word.replace("_", " "): metadata.get(word) for word in BOUNDS}
@@ -242,7 +233,6 @@ def allowed(metadata: Any) -> str:
 
 
 def knobs_in_words(cls: Any, prefix: str) -> list[tuple[str, str, str, str]]:
-    """Describe each knob of a dataclass by the texts that `KNOB_COLUMNS` names."""
     hints = _hints(cls)
     return [
         (
@@ -274,9 +264,8 @@ def _short(limit: float) -> str:
 
 
 def check(owner: Any, where: str) -> None:
-    """Raise UserError, in one line, for the first field of the dataclass `owner` made
-    by `knob` with a value out of range; `where` is the prefix under which the user sets
-    the fields, such as "task"."""
+    """Raise UserError for the first field out of its `knob`'s range, under the prefix
+    `where`, such as "task"."""
     for f in fields(owner):
         value = getattr(owner, f.name)
         limits = f.metadata
@@ -308,13 +297,11 @@ def check(owner: Any, where: str) -> None:
 
 
 def defaults(cls: Any) -> Values:
-    """Return the default of every field of a dataclass."""
     return {f.name: f.default for f in fields(cls) if f.default is not MISSING}
 
 
 def typed(cls: type[T], values: Mapping[str, Any], where: str) -> T:
-    """Build a dataclass from plain values; refuse an unknown key, a wrong type, a value
-    out of range."""
+    """Build a dataclass; refuse an unknown key, a wrong type, a value out of range."""
     items = tuple((key, type(value), value) for key, value in values.items())
     try:
         return _typed(cls, items, where)
@@ -324,7 +311,7 @@ def typed(cls: type[T], values: Mapping[str, Any], where: str) -> T:
 
 @lru_cache(maxsize=4096)
 def _typed(cls: type[T], items: tuple[tuple[str, type, Any], ...], where: str) -> T:
-    """Build a dataclass once per set of values, compared with their types, as 1 equals True."""
+    """Build a dataclass once per set of values and their types, as 1 equals True."""
     hints = _hints(cls)
     names = names_of(cls)
     for key, _, _ in items:
@@ -373,8 +360,8 @@ def _converted(value: Any, hint: Any, name: str) -> Any:
 
 
 def _shown(value: Any) -> str:
-    """Return a value as shown in an error: text that reads like a number is quoted, and
-    what is no text but takes several lines, such as a table, is named by its type."""
+    """Return a value as shown in an error: text like a number is quoted, a table named
+    by type."""
     text = str(value)
     if not isinstance(value, str):
         return type(value).__name__ if "\n" in text else text
@@ -382,7 +369,6 @@ def _shown(value: Any) -> str:
 
 
 def whole(value: Any, name: str, least: int, most: int) -> int:
-    """Return the value, if it is a whole number within the range; raise UserError otherwise."""
     if (
         isinstance(value, bool)
         or not isinstance(value, int)

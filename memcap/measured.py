@@ -1,13 +1,7 @@
 """u50 and u90 of any training function: a PyTorch layer, an agent, a reservoir.
 
-`measure` calls the function for the widths and seeds that the designs of `memcap train`
-choose. `Bisect` asks first, with `seeds` of a width at most. Then `Adaptive` asks until
-the interval of u90 is as narrow as its `PRECISION`, with `MORE` times as many.
-
-FOLDER/NAME.jsonl holds the widths and the criterion in its first line, and a result in
-each further line, which is on the disk before the next call. A rerun goes through the
-calls in the order of the file, and makes those that it lacks. If a kill cuts the last
-line, that result is lost. One process at a time has the file.
+Each result is a line on the disk before the next call; a rerun repeats the order of the
+file.
 """
 
 import contextlib
@@ -78,8 +72,8 @@ class WidthMeasurement:
         name: of the measurement.
         path: of the file of results.
         widths: all that it might train, ascending.
-        results: columns width, seed, score (null without a criterion, and where it was
-            NaN) and passed.
+        results: columns width, seed, score (null without a criterion, and for NaN) and
+            passed.
     """
 
     name: str
@@ -89,7 +83,7 @@ class WidthMeasurement:
 
     @cached_property
     def counts(self) -> pl.DataFrame:
-        """Seeds that passed, and all, of each width tried: columns width, passed and runs."""
+        """Counts of each width tried: columns width, passed and runs."""
         by_width = self.results.group_by("width").agg(
             pl.col("passed").sum().cast(pl.Int64), pl.len().cast(pl.Int64).alias("runs")
         )
@@ -102,7 +96,7 @@ class WidthMeasurement:
 
     @property
     def u50(self) -> Threshold:
-        """The width at which half of the seeds that can train at all pass."""
+        """The width at which half of the seeds that can train pass."""
         return self.fit.u50
 
     @property
@@ -130,8 +124,7 @@ class WidthMeasurement:
         return "\n".join([*lines, f"results: {self.path}"])
 
     def plot(self) -> "Figure":
-        """Draw the share of seeds that passed by width, the fitted curve, and u50 and
-        u90 with their intervals."""
+        """Draw the share that passed by width, the fitted curve, and u50 and u90."""
         # only this draws
         from matplotlib.figure import Figure  # noqa: PLC0415
 
@@ -162,12 +155,7 @@ class WidthMeasurement:
 
 
 class Results:
-    """The results of a measurement, in the order in which they came.
-
-    Args:
-        path: of the file.
-        file: open to append to it.
-    """
+    """The results of a measurement, in order, and the file to which they are appended."""
 
     def __init__(self, path: Path, file: BinaryIO):
         self.path = path
@@ -175,7 +163,6 @@ class Results:
         self._file = file
 
     def add(self, call: Call, score: float | None, passed: bool) -> None:
-        """Write a result."""
         self.write(call._asdict() | {"score": score, "passed": passed})
         self.rows[call] = score, passed
 
@@ -190,13 +177,8 @@ class Results:
 def _opened(path: Path, setting: dict[str, Any]) -> Generator[Results]:
     """Open a file of JSON lines, made if needed, and keep other processes from it.
 
-    Args:
-        path: of the file.
-        setting: values that results depend on.
-
     Raises:
-        UserError: another process has the file, or it has another setting, or a line
-            that is no result.
+        UserError: the file is in use, is for another `setting`, or has a bad line.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as file:
@@ -239,26 +221,25 @@ def measure(
 ) -> WidthMeasurement:
     """Measure how wide a network must be for its training to pass.
 
-    Not all widths and seeds are trained: the calls are chosen by the results so far.
+    Calls are chosen by the results so far; not all widths and seeds are trained.
 
     Args:
-        train: `train(width, seed)` trains one network, and returns whether it passed;
-            with a criterion, its score. The same arguments should give the same result.
-        widths: whole numbers, at least three: all that may be trained.
+        train: `train(width, seed)` trains one network, and returns whether it passed,
+            or its score if there is a criterion; the same for the same arguments.
+        widths: all whole numbers that may be trained, at least three.
         seeds: of a width; up to twice as many where the interval of u90 is wide.
-        name: of the file FOLDER/NAME.jsonl. If it has results, they are taken as those
-            of this function.
+        name: of the file FOLDER/NAME.jsonl, whose results, if any, count as this
+            function's.
         folder: made if needed.
-        workers: processes that train; 1: none but this one. For more, `train` must be
-            a function of a module, and a script needs `if __name__ == "__main__"`.
-        criterion: the score that passes, or any greater one. NaN does not pass.
+        workers: processes that train; 1: only this one. For more, `train` must be a
+            function of a module, and a script needs `if __name__ == "__main__"`.
+        criterion: the least score that passes. NaN does not pass.
 
     Returns:
         u50 and u90 with 95 % intervals, the counts and the results.
 
     Raises:
-        UserError: a mistake, or what `train` raised, in one line. Results so far are
-            kept.
+        UserError: a mistake, or what `train` raised, in one line. Results are kept.
 
     Example:
         >>> def train(width, seed):
@@ -305,7 +286,6 @@ def _calls(widths: list[int], seeds: int) -> list[Call]:
 
 
 def _progress() -> Progress:
-    """Return a bar on stderr, which a log file shows once, at its end."""
     columns = (
         "{task.description}",
         BarColumn(10),
@@ -322,12 +302,8 @@ def _progress() -> Progress:
 def _answered(
     design: Design[Call], results: Results, ask: Ask, show: Callable[[int], None]
 ) -> dict[Call, Outcome]:
-    """Answer a design to its end, by results in the order of the file, so that a rerun
-    makes the same calls. Return the outcomes.
-
-    Args:
-        show: shows how many calls may be left.
-    """
+    """Answer a design by results in the order of the file, so that a rerun makes the
+    same calls. `show` gets how many may be left."""
     outcomes = {}
     waiting = design.first_members()
     while waiting:
@@ -399,8 +375,6 @@ def _end_with_parent() -> None:
 def _score(
     train: Callable[[int, int], Any], criterion: float | None, call: Call
 ) -> tuple[float | None, bool]:
-    """Call the user's function; return its score, if there is a criterion, and whether
-    it passed."""
     what = f"train(width={call.width}, seed={call.seed})"
     try:
         end = train(call.width, call.seed)

@@ -1,4 +1,4 @@
-"""A trained network to run: on whole sequences, or on a stream one element at a time."""
+"""A trained network to run on whole sequences, or step by step."""
 
 from collections.abc import Callable
 from functools import partial
@@ -65,20 +65,21 @@ class Trained:
         )
 
     def initialize_carry(self, batch: int = 1) -> Any:
-        """Return the state before the first step of B sequences, a pytree of arrays
-        with the batch first; an LSTM's is (c, h), and with several layers there is one
-        per layer, from the inputs up."""
+        """Return the state before the first step of B sequences: a pytree of arrays,
+        the batch first. An LSTM's is (c, h); of several layers there is one each, from
+        the inputs up."""
         return self.network.carry(batch)
 
     def run(self, inputs: Any, carry: Any = None) -> tuple[np.ndarray, Any]:
         """Run whole sequences.
 
         Args:
-            inputs: (T, B) whole numbers below the task's vocabulary, or (T, B, F) numbers.
+            inputs: (T, B) whole numbers below the task's vocabulary, or (T, B, F)
+                numbers.
             carry: state to start from; None: `initialize_carry`.
 
         Returns:
-            Outputs of every step (T, B, O), logits or values, and the carry after the last.
+            Outputs (T, B, O), logits or values, and the carry after the last step.
 
         Raises:
             ValueError: inputs of another shape.
@@ -94,10 +95,10 @@ class Trained:
 
         Args:
             inputs: (B,) whole numbers, or (B, F) numbers.
-            carry: the carry that the previous step returned; None: `initialize_carry`.
+            carry: what the previous step returned; None: `initialize_carry`.
 
         Returns:
-            Outputs (B, O), and the carry for the next step.
+            Outputs (B, O), and the next carry.
 
         Raises:
             ValueError: inputs of another shape.
@@ -112,9 +113,9 @@ class Trained:
         """Run whole sequences step by step, and keep every state.
 
         Args:
-            inputs: as for `run`.
-            carry: state to start from; None: `initialize_carry`.
-            reset: (T,) bool, true at steps before which the state is set to zero; None: never.
+            inputs, carry: as for `run`.
+            reset: (T,) bool, true at steps before which the state is set to zero; None:
+                never.
 
         Raises:
             ValueError: inputs of another shape.
@@ -127,8 +128,6 @@ class Trained:
         return Trace(*jax.tree.map(np.asarray, run))
 
     def _carry(self, carry: Any, batch: int) -> Any:
-        """Return the given state, if it fits the number of sequences; the initial one
-        if none was given."""
         first = self.initialize_carry(batch)
         if carry is None:
             return first
@@ -166,8 +165,8 @@ class Trained:
 
 
 def of_arrays(arrays: Arrays, task: Task, lag: int) -> Trained:
-    """Return an LSTM of another library, read from the arrays of its one layer and its
-    dense read-out, as a member of a task at a lag.
+    """Return an LSTM of another library as a member, read from the arrays of its one
+    layer and its dense read-out.
 
     Raises:
         ValueError: these are other arrays, or not finite.
