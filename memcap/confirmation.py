@@ -1,6 +1,4 @@
-"""The confirmation of a net that looks right: a test of each lag by itself, on fresh
-sequences, which goes on while the net is in doubt. Tasks and networks are not known here.
-"""
+"""The confirmation of a net that looks right: tests of each lag, on fresh sequences."""
 
 import math
 from collections.abc import Callable
@@ -41,7 +39,7 @@ RULE = (
 
 
 class Tally(NamedTuple):
-    """Sums over the sequences of each of G groups, such as those of one length; (G,)."""
+    """Sums over each of G groups of sequences, such as one length's; (G,)."""
 
     sequences: Any  # their number
     answers: Any  # number of answers that are due
@@ -49,11 +47,9 @@ class Tally(NamedTuple):
     squares: Any  # sum of the square of what a sequence adds to `errors`
 
     def plus(self, other: "Tally") -> "Tally":
-        """Return the sums over these sequences and others."""
         return Tally(*map(np.add, self, other))
 
     def of(self, group: int) -> "Tally":
-        """Return the sums of one group."""
         return Tally(*(values[[group]] for values in self))
 
     @property
@@ -63,19 +59,17 @@ class Tally(NamedTuple):
 
     @property
     def error(self) -> Any:
-        """The mean error of an answer."""
         return self.errors / self.answers
 
 
 @dataclass(frozen=True)
 class SequentialTest:
-    """A test whether the mean error of an answer is at most `allowed`, by the odds that
-    it is half of that, rather than one and a half times as much.
+    """A test whether the mean error is at most `allowed`: odds of half of it against
+    one and a half times it.
 
     Source: A. Wald, Sequential tests of statistical hypotheses, Annals of Mathematical
-    Statistics 16 (1945). The distribution is Bernoulli's, or for squared errors a Gamma
-    distribution, with the variance of the errors of sequences: the answers of one sequence
-    may be wrong together.
+    Statistics 16 (1945). The distribution is Bernoulli's, or Gamma for squared errors,
+    with the variance of whole sequences, whose answers may be wrong together.
     """
 
     allowed: float
@@ -112,16 +106,11 @@ class SequentialTest:
     def run(
         self, draw: Callable[[], Tally], tally: Tally, pool: bool = False
     ) -> tuple[Any, Tally]:
-        """Draw sequences until each group is decided, or too many are drawn.
+        """Draw sequences until each group, or their `pool`, is decided or too many are
+        drawn.
 
-        Args:
-            draw: returns the sums over further sequences of the groups.
-            tally: the sums over the first sequences.
-            pool: whether all groups are decided as one.
-
-        Returns:
-            Whether each group passes, (G,), or (1,) as one; and the sums over all
-            sequences.
+        Return whether each group passes, (G,) or (1,), and the sums with `tally`, the
+        first.
         """
         verdicts: Any = 0
         while True:
@@ -136,16 +125,15 @@ class SequentialTest:
 
 @dataclass(frozen=True)
 class LagTest:
-    """The test of a net at one lag: at the first step, over all later places as one, and
-    at each later place, where twice the error is allowed.
+    """The test of a net at one lag: at the first step, over all later places as one,
+    and at each later place, where twice the error is allowed.
 
     Args:
         criterion: what the net must reach.
         draw: given two lengths and a number of blocks, returns the sums for each length
-            from the first to the second, over that many blocks of sequences of each.
+            from the first to the second, over so many blocks of each.
         block: number of sequences in a block.
-        is_exact: whether `draw` takes all sequences there are, each once, so that nothing
-            is in doubt.
+        is_exact: whether `draw` takes each sequence there is once.
     """
 
     criterion: Criterion
@@ -154,8 +142,10 @@ class LagTest:
     is_exact: bool = False
 
     def score(self, shortest: int, longest: int) -> LagScore:
-        """Score sequences of these lengths. In the shortest, what counts begins at the
-        first step; in a longer one it begins at a later place."""
+        """Score sequences of these lengths.
+
+        In the shortest, what counts begins at the first step; in a longer one, later.
+        """
         passes, tally = self._as_one(shortest, shortest)
         first = later = place = tally.error.item()
         parts = [(passes, first)]
@@ -175,7 +165,7 @@ class LagTest:
         return LagScore(*scores, is_exact=self.is_exact, passes=not failing)
 
     def _as_one(self, first: int, last: int) -> tuple[bool, Tally]:
-        """Return whether the net is right at these lengths as one, and the sums for each."""
+        """Return whether these lengths pass as one, and the sums for each."""
         test = self._test(self.criterion.allowed, ODDS)
         lengths = 1 + last - first
         each = max(test.fewest / lengths, self._place_test.fewest)
@@ -187,8 +177,7 @@ class LagTest:
         return bool(passes.all()), tally
 
     def _at(self, length: int, tally: Tally) -> tuple[bool, float]:
-        """Return whether the net is right at a length by itself, and its error there,
-        given the sums over its first sequences."""
+        """Return whether the net is right at a length, and its error there."""
         test = self._place_test
         if self.is_exact:
             error = tally.error.item()

@@ -1,10 +1,9 @@
-"""Optimizers by name. Muon, SOAP and GGT see more of a gradient than one element at a
+"""Optimizers by name; Muon, SOAP and GGT see more of a gradient than one element at a
 time.
 
-Each rescales the flat gradient (P,) of a net, as optax's `scale_by_adam` does: without
-a learning rate and from a state of zeros, and zero gradients give zero updates. These
-three are written here because `optax.contrib` has only Muon, with constants in its state and
-no argument for a member's own width.
+Each rescales the flat gradient (P,) of a net, as optax's `scale_by_adam` does, from a
+state of zeros. `optax.contrib` has only Muon, without an argument for a member's own
+width.
 """
 
 from __future__ import annotations
@@ -55,15 +54,14 @@ ADAM: Any = optax.scale_by_adam()
 
 
 class MuonState(NamedTuple):
-    """Adam's state of all weights, and the momentum of the recurrent blocks (N, U, U)."""
+    """Adam's state of all weights, and the momentum of recurrent blocks (N, U, U)."""
 
     adam: Any
     momentum: Any
 
 
 def orthogonal(blocks: Float[Array, "N U U"]) -> Float[Array, "N U U"]:
-    """Return about the nearest orthogonal matrix to each block, by the Newton-Schulz
-    iteration, which brings singular values to about 1 without branches."""
+    """Return roughly the nearest orthogonal matrices (Newton-Schulz iteration)."""
     blocks = blocks / (jnp.linalg.norm(blocks, axis=(-2, -1), keepdims=True) + 1e-12)
     for a, b, c in COEFFICIENTS:
         gram = blocks @ blocks.mT
@@ -72,15 +70,11 @@ def orthogonal(blocks: Float[Array, "N U U"]) -> Float[Array, "N U U"]:
 
 
 def scale_by_muon(architecture: Architecture) -> optax.GradientTransformationExtraArgs:
-    """Rescale updates of recurrent weights according to Muon, and all others according to Adam.
+    """Rescale updates of recurrent weights by Muon, and all others by Adam.
 
     The momentum of each gate's (U, U) block is replaced by the nearest orthogonal
-    matrix, so that a step moves all directions of the hidden state alike. `update`
-    takes the keyword `units`, a padded member's own number of units: weights of the
-    padding stay at zero and do not count.
-
-    Args:
-        architecture: a network whose gates have recurrent weights.
+    matrix. `update` takes the keyword `units`, a padded member's own number of units:
+    padding stays at zero and does not count.
 
     References:
         Jordan et al., `Muon: An optimizer for hidden layers in neural networks
@@ -115,9 +109,8 @@ def scale_by_muon(architecture: Architecture) -> optax.GradientTransformationExt
 
 
 class SoapLayer(NamedTuple):
-    """SOAP's state of a layer's weights (R, C): means of the gradient G and of its
-    products G G^T and G^T G, the eigenvectors of these means, and the mean squares of
-    the gradient along them."""
+    """SOAP's state of a layer's weights (R, C): means of the gradient G, G G^T and G^T
+    G, the eigenvectors of the latter two, and the mean squares of G along them."""
 
     mean: Any
     factors: tuple[Any, Any]
@@ -134,15 +127,11 @@ class SoapState(NamedTuple):
 
 
 def scale_by_soap(architecture: Architecture) -> optax.GradientTransformation:
-    """Rescale updates of weights into gates according to SOAP, and all others according to Adam.
+    """Rescale updates of weights into gates by SOAP, and all others by Adam.
 
-    A layer's weights are one matrix, with a row for each input, for each hidden number
-    and for the bias, and a column for each gate of each unit. Adam runs along the
-    eigenvectors of Shampoo's two factors, which are computed every 10 steps; before
-    step 10, along the axes.
-
-    Args:
-        architecture: a network whose gates are known.
+    A layer's weights are one matrix, with a row for each input, each hidden number and
+    the bias, and a column for each gate of each unit. Adam runs along the eigenvectors
+    of Shampoo's factors, renewed every 10 steps; at first along the axes.
 
     References:
         Vyas et al., `SOAP: Improving and Stabilizing Shampoo using Adam
@@ -205,9 +194,11 @@ def scale_by_soap(architecture: Architecture) -> optax.GradientTransformation:
 
 
 class GgtState(NamedTuple):
-    """GGT's state of P weights: steps taken, Adam's state, the gradient's mean, and the
-    last R gradients. `basis` (R, P) has orthonormal rows, or zeros; `variance` (R,) is
-    the variance along them, `outside` () that of every other direction."""
+    """GGT's state of P weights: steps, Adam's state, mean and last R gradients.
+
+    `basis` (R, P) has orthonormal rows, or zeros; `variance` (R,) is the variance along
+    them, `outside` () that of every other direction.
+    """
 
     count: Any
     adam: Any
@@ -219,18 +210,16 @@ class GgtState(NamedTuple):
 
 
 def scale_by_ggt(architecture: Architecture) -> optax.GradientTransformation:
-    """Rescale updates by the square root of the gradient's full second moment,
-    estimated from the last 400 gradients.
+    """Rescale updates by the root of the gradient's full second moment, estimated from
+    the last 400 gradients.
 
-    Adam runs along the principal directions of these gradients, which are computed
-    every 50 steps; all other directions share one scale. Before step 50 it runs along
-    the axes. A gradient's weight falls with its age. The state holds 800 numbers for
-    each weight, or 2 P if there are fewer than 400 weights.
+    Adam runs along their principal directions, renewed every 50 steps (at first along
+    the axes); all others share one scale. The state holds 800 numbers per weight, or 2
+    P for P < 400.
 
     References:
         Agarwal et al., `Efficient Full-Matrix Adaptive Regularization
-        <https://arxiv.org/abs/1806.02958>`_, 2019, which has the window and one scale
-        for all directions outside of it
+        <https://arxiv.org/abs/1806.02958>`_, 2019
     """
 
     def init(params: Any) -> GgtState:
@@ -293,8 +282,10 @@ CANNOT_PAD = ("soap", "ggt")
 def optimizer_of(
     recipe: ResolvedRecipe, architecture: Architecture
 ) -> optax.GradientTransformationExtraArgs:
-    """Return a recipe's optimizer of a net's flat weights, without the learning rate;
-    `update` takes the keyword `units`, a padded member's own number of units."""
+    """Return a recipe's optimizer of flat weights, without the learning rate.
+
+    `update` takes the keyword `units`, a padded member's own number of units.
+    """
     if recipe.optimizer in OPTIMIZERS:
         direction = OPTIMIZERS[recipe.optimizer]()
     else:
@@ -310,9 +301,9 @@ def optimizer_of(
 def freeze_cell(
     architecture: Architecture, optimizer: optax.GradientTransformationExtraArgs
 ) -> optax.GradientTransformationExtraArgs:
-    """Zero the updates of all weights but the read-out's (the last ones) before an
-    optimizer and after it, so that frozen weights neither decay nor count towards the
-    gradient's norm."""
+    """Zero the updates of all weights but the read-out's, before and after an
+    optimizer, so that frozen weights neither decay nor count towards the gradient's
+    norm."""
     first = min(
         place.start for place in jax.tree.leaves(architecture.places()["readout"])
     )
@@ -323,7 +314,7 @@ def freeze_cell(
 
 
 def gate_places(architecture: Architecture) -> list[list[slice]]:
-    """Return the places of each layer's gate parameters in the flat vector: kernel,
+    """Return where each layer's gate parameters lie in the flat vector: kernel,
     recurrent weights if there are any, bias."""
     gates = cell_class(architecture.model.cell).gates
     weights = architecture.places()
@@ -338,10 +329,10 @@ def gate_places(architecture: Architecture) -> list[list[slice]]:
 def renew(
     due: Bool[Array, ""], function: Callable[..., Any], old: Any, *operands: Any
 ) -> Any:
-    """Return `function(*operands)` where it is due, or else the old value.
+    """Return `function(*operands)` where it is due, else the old value.
 
-    Under `vmap` a condition would become a selection, and the function would run at
-    every step; here it runs only when due for at least one member.
+    Under `vmap` it runs only when due for at least one member; a condition would become
+    a selection, and run it at every step.
     """
 
     @custom_vmap
@@ -374,7 +365,6 @@ def renew(
 
 
 def _mean(decay: float, old: Any, new: Any) -> Any:
-    """Return the next value of a running mean."""
     return decay * old + (1 - decay) * new
 
 
@@ -387,7 +377,7 @@ def _put(
 def _deviation(
     variance: Float[Array, "*shape"], floor: float
 ) -> Float[Array, "*shape"]:
-    """Return the square root of variances, each raised to at least a share of the largest."""
+    """Return roots of variances, each raised to at least a share of the largest."""
     return jnp.sqrt(jnp.maximum(variance, floor * variance.max())) + TINY
 
 
@@ -396,8 +386,8 @@ def _eigenvectors(
     squares: Float[Array, "R C"],
     count: Int[Array, ""],
 ) -> tuple[tuple[Float[Array, "R R"], Float[Array, "C C"]], Float[Array, "R C"]]:
-    """Return the eigenvectors of SOAP's factors, and the mean squares along them: at
-    first those that the factors imply, later the previous ones."""
+    """Return the eigenvectors of SOAP's factors, and the mean squares along them: first
+    those that the factors imply, later the previous ones."""
     (left_values, left), (right_values, right) = (
         jnp.linalg.eigh(factor) for factor in factors
     )
@@ -412,7 +402,7 @@ def _eigenvectors(
 def _principal_directions(
     window: Float[Array, "R P"], count: Int[Array, ""]
 ) -> tuple[Float[Array, "R P"], Float[Array, " R"]]:
-    """Return the principal directions of the gradients in a window, a row each, and the
+    """Return the principal directions of a window's gradients, a row each, and the
     variance along them; zeros for directions lost to rounding."""
     age = (count - 1 - jnp.arange(len(window))) % len(window)
     rows = window * jnp.sqrt((1 - GGT_DECAY) * GGT_DECAY**age)[:, None]

@@ -1,10 +1,8 @@
-"""The rule by which a net is judged: what it must reach, when it is tested for that,
-and when its training ends. Tasks and networks are not known here.
+"""The rule by which a net is judged: what it must reach, when it is tested, when it
+ends.
 
-A net trains in chunks of `Evaluation.every` steps. After each chunk the engine asks the
-net's rule on which of its `tests`, streams of sequences, it is to be tested (`is_due`),
-tests it there, and reports the scores (`update`), until the rule's `status` is no longer
-"running".
+After each chunk of `Evaluation.every` steps the engine asks the rule which `tests` are
+due (`is_due`) and reports their scores (`update`), while its `status` is "running".
 """
 
 import math
@@ -42,8 +40,7 @@ PATIENT_SHARE = 0.4
 class Stream(IntEnum):
     """A member's streams of random sequences, which never overlap.
 
-    The flag `Task.stream` means something else: that a task's sequences have no end of
-    their own.
+    The flag `Task.stream` is something else: a task's sequences have no end.
     """
 
     TRAIN = 0  # batches of training
@@ -58,8 +55,7 @@ class Stream(IntEnum):
 
 
 class Split(Enum):
-    """A part of the sequences of a file, on which a net is evaluated that is judged by
-    its loss."""
+    """A part of a file's sequences, for a net that is judged by its loss."""
 
     VALIDATION = 0
     HELD_OUT = 1
@@ -152,12 +148,10 @@ class Evaluation:
 
     @property
     def block(self) -> int:
-        """The number of sequences that an evaluation draws at once."""
         return min(256, self.sequences)
 
     def differences(self, usual: "Evaluation") -> Values:
-        """Return the values that differ from those of `usual`, by name, without
-        `lengths`, which affects no verdict."""
+        """Return the values that differ from `usual`; `lengths` affects no verdict."""
         expected = field_values(usual)
         return {
             name: value
@@ -190,29 +184,28 @@ class Criterion:
 
     @property
     def higher_is_better(self) -> bool:
-        """True for an accuracy, False for an error."""
         return self.metric == "accuracy"
 
     def passes(self, score: Any) -> Any:
-        """Return whether a score, or each of an array, is good enough; NaN is not."""
+        """Return whether scores are good enough; NaN is not."""
         if self.higher_is_better:
             return score >= self.value
         return score <= self.value
 
     def is_near(self, training_score: float) -> bool:
-        """Return whether a running training score is good enough to evaluate the net."""
+        """Return whether a training score is good enough to evaluate the net."""
         if self.higher_is_better:
             return training_score >= self.value - NEAR_ACCURACY
         return training_score <= NEAR_ERROR * self.value
 
     def with_margin(self, sequences: int) -> "Criterion":
-        """Return the criterion for a score on a few sequences, which chance makes worse.
+        """Return the criterion for a score on a few sequences, which chance makes
+        worse.
 
-        It is weaker by three standard deviations. For an accuracy, the standard
-        deviation is that of the share of right sequences, where each is right with a
-        probability equal to the criterion. For an error, it is that of the mean of
-        squared Gaussian errors. Sequences are counted, not answers, as answers in one
-        sequence may be wrong together.
+        It is weaker by three standard deviations: those of the share of right
+        sequences, each right with a probability equal to the criterion, or of the mean
+        of squared Gaussian errors. Sequences are counted, as answers of one may be
+        wrong together.
         """
         if self.higher_is_better:
             deviation = math.sqrt(self.value * (1 - self.value) / sequences)
@@ -222,26 +215,23 @@ class Criterion:
 
     @property
     def allowed(self) -> float:
-        """The mean error of an answer that it allows: a share of wrong answers, or a
-        squared error."""
+        """The mean error that it allows: a wrong share, or a squared error."""
         return self.score(self.value)
 
     def score(self, error: Any) -> Any:
-        """Return the score of a mean error of answers; of an accuracy the other way, too."""
+        """Return the score of a mean error; of an accuracy the other way, too."""
         return 1 - error if self.higher_is_better else error
 
     def passes_at_all_lags(
         self, scores: Sequence[float] | np.ndarray, sequences: int
     ) -> bool:
-        """Return whether a net is right at every one of several lags, given its score at
-        each: the mean of the scores meets the criterion, and the worst score meets it
-        with the margin for a score on so many `sequences`."""
+        """Return whether the mean of the scores at several lags meets the criterion,
+        and the worst meets it with the margin for so many `sequences`."""
         worst = scores[self.index_of_worst(scores)]
         is_mean_enough = self.passes(float(np.mean(scores)))
         return is_mean_enough and self.with_margin(sequences).passes(worst)
 
     def index_of_worst(self, scores: Sequence[float] | np.ndarray) -> int:
-        """Return the index of the worst score."""
         return int(np.argmin(scores) if self.higher_is_better else np.argmax(scores))
 
 
@@ -271,7 +261,7 @@ class Assessment:
     held_out_loss: float = math.nan
 
     def assessment(self) -> Values:
-        """Return the fields above by name, without those of a subclass."""
+        """Return the fields above by name, without a subclass's."""
         return {item.name: getattr(self, item.name) for item in fields(Assessment)}
 
 
@@ -299,14 +289,13 @@ class ScoreRule(Assessment):
 
     @property
     def running(self) -> bool:
-        """True while the net trains on."""
         return self.status == "running"
 
     def is_due(self, test: Stream | Split, step: int, training_score: float) -> bool:
         """Return whether a test is due after a chunk that ended at `step`.
 
-        A net that has ended is still tested on the stretched stream, and on that of the
-        verdict it trained for, as its row has these scores, too.
+        A net that has ended is still tested on the stretched stream, and for the
+        verdict it trained for: its row has these scores.
         """
         if test == Stream.EVALUATE:
             if self.solved is None:
@@ -328,9 +317,9 @@ class ScoreRule(Assessment):
     ) -> None:
         """Record a test and its verdict, and end the training if it is time.
 
-        At the end of the budget a net that has passed, but not yet often enough, keeps
-        the status "running". Then the engine takes no further step, and evaluates it
-        again on the next sequences, until it has passed often enough or fails.
+        A net that at the end of the budget has passed, but not often enough, stays
+        "running": the engine evaluates it on further sequences, without a step, until
+        it has passed often enough or fails.
 
         Args:
             test, step: as for `is_due`.
@@ -359,16 +348,13 @@ class ScoreRule(Assessment):
                 self._update_stricter(Verdict.ANYWHERE, step, passes=False)
 
     def next_draw(self) -> int:
-        """Return the number of the next draw to confirm a look."""
         self.draws += 1
         return self.draws - 1
 
     def confirm(self, step: int, scores: Mapping[int, LagScore]) -> None:
         """Record the attempt to confirm a look (`looks_right`), and its verdict.
 
-        Args:
-            step: the steps taken.
-            scores: at every lag; or, if one fails, at those tried up to then.
+        `scores` are at every lag, or at those tried up to one that fails.
         """
         self.looks_right = False
         *_, (lag, last) = scores.items()
@@ -406,10 +392,10 @@ class ScoreRule(Assessment):
             self.status = "solved"
 
     def _update_stricter(self, verdict: Verdict, step: int, passes: bool) -> None:
-        """Record a verdict that only a solved net can get, with weights that have just
-        passed at its own lag; end the training if it got it, or at the end.
+        """Record a verdict that only a solved net can get; end the training if it is
+        due.
 
-        While a net runs, it is tested only for the verdict it trains for (`is_due`).
+        A running net is tested only for the verdict it trains for (`is_due`).
         """
         if self.solved is None or self.status == "diverged":
             return
@@ -425,13 +411,12 @@ class ScoreRule(Assessment):
 
 @dataclass
 class LossRule(ScoreRule):
-    """Judges a net by its loss on validation's sequences, and ends the training when
-    that has not fallen for long.
+    """Judges a net by its loss on a file's validation sequences; ends when it stops
+    falling.
 
-    It is for sequences of a file, of which nothing is stretched. `best` is the score on
-    validation's at the lowest loss. The held-out ones choose nothing: they are evaluated
-    with the weights of the lowest loss so far, for `score` and `held_out_loss`. No score
-    is asked for, so the status of a net that has ended is "unsolved".
+    `best` is the score on validation's sequences at the lowest loss. The held-out ones
+    choose nothing: `score` and `held_out_loss` are of the weights of the lowest loss.
+    Nothing is stretched, and a net that has ended is "unsolved".
     """
 
     lowest_step: int = 0  # at which the loss was lowest
@@ -440,8 +425,7 @@ class LossRule(ScoreRule):
     tests = tuple(Split)
 
     def is_due(self, test: Stream | Split, step: int, training_score: float) -> bool:
-        """Return true for validation's sequences after every chunk, and for the
-        held-out ones if the loss fell."""
+        """Return true for validation, and for held-out if the loss fell."""
         return self.running if test is Split.VALIDATION else self.is_lowest
 
     def update(
@@ -451,8 +435,6 @@ class LossRule(ScoreRule):
         scores: Mapping[int, float],
         loss: float = math.nan,
     ) -> None:
-        """Decide after an evaluation of validation's sequences, and record the results
-        on those held out."""
         if test is Split.HELD_OUT:
             if scores:
                 (self.score,) = scores.values()
@@ -475,8 +457,10 @@ class LossRule(ScoreRule):
 
 
 def solved_words(criterion: str, evaluation: Evaluation, has_file: bool = False) -> str:
-    """Say what "solved" means, for a criterion in words; with a file of sequences all
-    those held out are evaluated."""
+    """Say what "solved" means; `criterion` is in words.
+
+    With a file of sequences all those held out are evaluated.
+    """
     which = f"{evaluation.sequences:,} fresh sequences"
     if has_file:
         which = "all held-out sequences"
@@ -490,8 +474,7 @@ def solved_words(criterion: str, evaluation: Evaluation, has_file: bool = False)
 
 
 def steady_words(stretch: int | str, every: int) -> str:
-    """Say what "steady" means; `stretch` and `every` are those of `Evaluation`. Sequences
-    of a stream are then `stretch` times the lag long, not their usual length."""
+    """Say what "steady" means; `stretch` and `every` are those of `Evaluation`."""
     return (
         f"Steady: solved, and the same weights meet the criterion on sequences of {stretch} times"
         f" the lag. {tested_words(every)}"
