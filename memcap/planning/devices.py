@@ -1,8 +1,8 @@
-"""Accelerators for which a machine without them can compile: `compile_for(program, device)`.
+"""Accelerators for which a machine without them can compile: `compile_for(program,
+device)`.
 
-XLA's compilers need a description of a chip, not the chip. Their results are real:
-memory, the instructions of a time step, sharding, and compile errors. Only timings need
-the chip. The packages come with the extra `targets` (`make targets`).
+Memory, instructions, sharding and compile errors are real; only timings need the chip.
+The compilers come with the extra `targets` (`make targets`).
 """
 
 import importlib.util
@@ -47,14 +47,12 @@ class Device:
 
     @property
     def installed(self) -> bool:
-        """Return whether its compiler is installed."""
         return all(
             importlib.util.find_spec(module) for module in PACKAGES[self.platform]
         )
 
     @property
     def usable(self) -> float:
-        """Bytes that a program may take."""
         return MEMORY_FRACTION * self.memory
 
 
@@ -92,8 +90,7 @@ DEVICES = {
 
 
 def find(name: str) -> Device:
-    """Find the device of this name; raise UserError if there is none, or if its
-    compiler is not installed."""
+    """Find a device; raise UserError if it or its compiler is missing."""
     if name not in DEVICES:
         raise UserError(f"{name}: no such device; one of this, {', '.join(DEVICES)}")
     device = DEVICES[name]
@@ -106,9 +103,8 @@ def find(name: str) -> Device:
 
 
 def topology(platform: str) -> Sequence[Any]:
-    """Return devices for which this process can compile, but which it cannot use. From
-    then on it uses no compilation cache, from which their programs could not be read
-    back without them."""
+    """Return devices to compile for; from then on this process has no compilation
+    cache, as their programs could not be read back."""
     with _lock:
         return _topology(platform)
 
@@ -130,16 +126,15 @@ def _topology(platform: str) -> Sequence[Any]:
 
 
 def force_cpu() -> None:
-    """Let JAX compute only on this machine's CPU, whatever compilers are installed.
-    Call it first."""
+    """Let JAX compute only on this machine's CPU; call it before anything else."""
     if not os.environ.get("JAX_PLATFORMS"):
         jax.config.update("jax_platforms", "cpu")
 
 
 def compile_for(program: Program, device: Device) -> Executables:
-    """Compile a program for chips that this machine need not have, with as many lanes
-    as fit into their memory. The result can't run here; ask its executables for
-    `memory_analysis()` and `as_text()`.
+    """Compile a program for a device, with as many lanes as fit into its memory.
+
+    The result cannot run here; ask for `memory_analysis()` and `as_text()`.
     """
     chips = tuple(topology(device.platform)[: device.chips])
     lanes = -(-program.lanes // device.chips) * device.chips

@@ -1,5 +1,4 @@
-"""Plans: the programs of members, compiled for this machine or another one before
-anything trains."""
+"""Plans: the programs of members, compiled before training, here or elsewhere."""
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -41,9 +40,8 @@ def group_programs(
     """Group members by the programs to compile, the costliest first.
 
     Args:
-        members, study, engine: the members to train, and as for `Queue`.
-        searched: whether members are requested as results come, a few at a time; then
-            `members` are all candidates.
+        members, study, engine: as for `Queue`.
+        searched: whether `members` are all candidates, requested a few at a time.
     """
     loops.check(engine.loop)
     members = list(members)
@@ -76,7 +74,6 @@ class ProgramPlan:
 
     @property
     def program(self) -> Program:
-        """The program."""
         return self.code.program
 
     @cached_property
@@ -86,7 +83,6 @@ class ProgramPlan:
 
     @property
     def lanes_at_once(self) -> int:
-        """Lanes that a device trains at the same time."""
         return (
             self.program.lanes // self.program.devices
             if self.program.trainer.side_by_side
@@ -95,25 +91,21 @@ class ProgramPlan:
 
     @cached_property
     def step_cost(self) -> StepCost:
-        """The cost of a training step of one lane."""
         return step_cost(self.program)
 
     @cached_property
     def flops(self) -> float:
-        """Operations of a training step's products, in all lanes that a device trains
-        at the same time."""
+        """Operations of a step's products, in all lanes of a device at once."""
         return self.lanes_at_once * self.step_cost.flops
 
     @cached_property
     def bytes(self) -> float:
-        """Bytes that a training step's passes over time read and write, in all lanes of
-        a device at once."""
+        """Bytes moved by a step's passes over time, in all lanes of a device."""
         return self.lanes_at_once * sum(self.step_cost.buffer_bytes)
 
     @property
     def floor(self) -> float | None:
-        """Least seconds of a training step: products at the peak, or uncached bytes at
-        the bandwidth."""
+        """Least seconds of a step, at peak speed or bandwidth (uncached bytes)."""
         if self.device is None:
             return None
         buffers = (self.lanes_at_once * size for size in self.step_cost.buffer_bytes)
@@ -122,8 +114,7 @@ class ProgramPlan:
 
     @property
     def steps(self) -> float:
-        """Training steps of the program, if each member takes its whole budget and no
-        lane is ever empty."""
+        """Training steps, if members take their whole budgets and no lane is empty."""
         budgets = [member.recipe.budget for member in self.members]
         return max(max(budgets), sum(budgets) / self.program.lanes)
 
@@ -133,8 +124,10 @@ def compile_plan(
     device: Device | None,
     when_done: Callable[[int], None] = lambda count: None,
 ) -> list[ProgramPlan]:
-    """Compile programs, each with its members, for a device, or None: this machine.
-    Call `when_done` with the number of compiled programs, as it grows."""
+    """Compile programs for a device, or None: this machine.
+
+    `when_done` gets the number of compiled programs, as it grows.
+    """
     here = jax.devices()[0].device_kind
     target = device or next(
         (each for each in DEVICES.values() if each.kind == here), None

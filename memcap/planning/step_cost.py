@@ -1,8 +1,7 @@
 """The cost of a training step, counted in the traced program: operations, and bytes
-that its passes over time read and write.
+moved.
 
-The compilers' own `cost_analysis()` is not enough: it counts the body of a loop once,
-and says nothing about a GPU that this machine lacks.
+The compilers' `cost_analysis()` counts the body of a loop once, and needs the device.
 """
 
 import math
@@ -27,7 +26,7 @@ class StepCost(NamedTuple):
 
 
 def step_cost(program: Program) -> StepCost:
-    """Count the cost of a member's training step, whatever the device and the loop over time."""
+    """Count the cost of a member's training step, whatever the device and the loop."""
     # with loops that say how often they run
     trainer = replace(program.trainer, loop="associative", side_by_side=True)
     state, operands, _ = jax.tree.map(
@@ -52,7 +51,6 @@ def step_cost(program: Program) -> StepCost:
 
 
 def _costs(jaxpr: Jaxpr) -> Iterator[StepCost]:
-    """Yield the cost of each product and each loop."""
     for equation in jaxpr.eqns:
         name = equation.primitive.name
         parameters = equation.params
