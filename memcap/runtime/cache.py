@@ -1,8 +1,8 @@
-"""The cache folder: compiled programs and other things that are costly to make again.
-Code is loaded from it.
+"""The cache folder, from which code is loaded: $XDG_CACHE_HOME/memcap, or
+~/.cache/memcap.
 
-It is $XDG_CACHE_HOME/memcap, by default ~/.cache/memcap. If another user owns it or may
-write it, this process and those that it starts use a private one instead.
+If another user owns it or may write it, this process and its children use a private
+one.
 """
 
 import atexit
@@ -21,7 +21,7 @@ PRIVATE_VARIABLE = (
 
 
 def folder() -> Path:
-    """Return the cache folder; for a user without a home, a path that cannot be made."""
+    """Return the folder; for a user without a home, one that cannot be made."""
     usual = Path(os.environ.get(PRIVATE_VARIABLE) or _usual_folder())
     places = (usual, *(usual / part for part in ("native", "xla")))
     why = next(filter(None, map(not_ours, places)), None)
@@ -38,8 +38,7 @@ def _usual_folder() -> Path:
 
 
 def not_ours(path: Path) -> str | None:
-    """Say why a file or folder may hold another user's code; None: it is ours, or does
-    not exist."""
+    """Say why a path may hold another user's code, or return None."""
     try:
         status = path.stat()
     except OSError:
@@ -52,9 +51,11 @@ def not_ours(path: Path) -> str | None:
 
 
 def is_others(status: os.stat_result) -> bool:
-    """Return whether another user wrote a file in our folder, or could have before it was
-    ours. A link counts as nobody's, and group write permission, which many umasks give,
-    does not count, as the folder keeps the group out."""
+    """Return whether another user wrote a file in our folder, or could have.
+
+    A link is nobody's; group write permission, which umasks give, does not count, as
+    the folder keeps the group out.
+    """
     return status.st_uid != os.geteuid() or bool(status.st_mode & stat.S_IWOTH)
 
 
@@ -77,8 +78,7 @@ def make(place: Path) -> None:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a small file of the cache, whole or not at all, if it can be; otherwise it
-    is made again."""
+    """Write a small file, whole or not at all; without it, it is made again."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     with contextlib.suppress(OSError):
         make(path.parent)

@@ -1,5 +1,4 @@
-"""The CPU cores that this process may use: by affinity, cgroups, SLURM and the launcher
-of its job."""
+"""The CPU cores that this process may use: by affinity, cgroups, SLURM and launcher."""
 
 import math
 import os
@@ -13,7 +12,6 @@ SLURM_VARIABLES = ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE")
 
 
 def count() -> int:
-    """Return the number of cores that this process may use, at least 1."""
     visible = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
         visible = len(os.sched_getaffinity(0))
@@ -30,9 +28,9 @@ def _env_int(name: str) -> int:
 def quotas(
     cgroups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")
 ) -> Iterator[int]:
-    """Yield the cores that each of this process's cgroups allows, rounded up, in
-    versions 1 and 2. A container may see its cgroup's name outside, and inside only the
-    cgroup itself: the folder at the top.
+    """Yield the cores that each of this process's cgroups (v1, v2) allows, rounded up.
+
+    A container may see the outer name, but its cgroup at the top.
     """
     try:
         lines = own.read_text().splitlines()
@@ -55,7 +53,7 @@ def quotas(
 
 
 def _quota_and_period(*paths: Path) -> tuple[str, str]:
-    """Read the two words in the files; two empty ones if there are none."""
+    """Read the two words in the files; empty ones if there are none."""
     try:
         quota, period = " ".join(path.read_text() for path in paths).split()
     except (OSError, ValueError):

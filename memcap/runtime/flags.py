@@ -1,8 +1,7 @@
-"""XLA flags that make the small programs of a study compile in less time and run faster on a CPU.
+"""XLA flags that let a study's small programs compile and run faster on a CPU.
 
-A jaxlib that does not know a flag aborts the process (version 0.12 no longer knows the
-first one, and its steps are slower). So each flag is first tried in a child process,
-once per jaxlib version. The flags in use are in every row (`xla_flags`).
+A jaxlib that does not know a flag aborts the process, as 0.12 does on the first one. So
+each is tried in a child process, once per jaxlib version.
 """
 
 import contextlib
@@ -30,7 +29,7 @@ _REFUSALS = (b"Unknown flag", b"Couldn't interpret value")  # of a flag, of its 
 
 @once
 def complete() -> str:
-    """Return XLA_FLAGS with the flags that jaxlib knows, unless the user has set another value."""
+    """Return XLA_FLAGS with the flags that jaxlib knows and the user has not set."""
     theirs = os.environ.get("XLA_FLAGS", "").strip()
     if theirs and not theirs.startswith("--"):  # XLA takes it for the name of a file
         theirs = _flags_of_file(theirs)
@@ -47,7 +46,7 @@ def complete() -> str:
 
 
 def _flags_of_file(name: str) -> str:
-    """Return the flags in a file, in one line; raise UserError if it has none."""
+    """Return the flags in a file, in one line, or raise UserError."""
     with contextlib.suppress(OSError, ValueError):
         words = Path(name).read_text().split()
         if words and words[0].startswith("--"):
@@ -63,7 +62,7 @@ def is_known(flag: str) -> bool:
 
 
 def _verdict(flag: str) -> str:
-    """Return whether jaxlib knows a flag, or several: "yes", "no", or "" if unknown."""
+    """Return whether jaxlib knows all flags: "yes", "no", or "" if unknown."""
     name = f"flag-jaxlib-{jaxlib.__version__}-{digest(flag)}"
     path = cache.folder() / name
     try:
@@ -93,5 +92,4 @@ def _verdict(flag: str) -> str:
 
 
 def digest(flag: str) -> str:
-    """Return 8 hex digits that change with the flag."""
     return hashlib.sha256(flag.encode()).hexdigest()[:8]

@@ -1,7 +1,4 @@
-"""The setup of JAX: its flags, a cache of programs that outlives the process, precision, platform.
-
-The library does this by itself before it compiles anything, with or without the command.
-"""
+"""The setup of JAX before anything compiles: flags, cache, precision, platform."""
 
 import contextlib
 import mmap
@@ -52,11 +49,7 @@ def check_addresses() -> None:
 
 @once
 def setup() -> None:
-    """Set flags and the compilation cache, once per process. A user's own XLA_FLAGS and
-    cache settings stay.
-
-    JAX reads flags when it first uses a device; after that they do not change.
-    """
+    """Set flags and the compilation cache, once per process; a user's own stay."""
     import jax
 
     check_addresses()
@@ -78,8 +71,7 @@ def setup() -> None:
 
 @once
 def limit_threads() -> bool:
-    """Start JAX with one thread of XLA, as every worker does. Return false if JAX was in
-    use before, as it then has more."""
+    """Start JAX with one thread of XLA; return false if JAX was already in use."""
     setup()
     if _devices_are_known():
         return False
@@ -94,12 +86,10 @@ def limit_threads() -> bool:
 
 
 def limit_blas() -> None:
-    """Limit SciPy's BLAS to one thread. JAX takes eigenvectors from there
-    (memcap/optimizers.py), whose last bits depend on the number of threads.
+    """Limit SciPy's BLAS to one thread: the last bits of eigenvectors depend on it.
 
-    These threads also wait by spinning, which takes 20 times as long if cores are busy:
-    34 ms instead of 1.4 for a matrix of 172 on two cores. NumPy's wheels have a BLAS of
-    their own, which stays as it is.
+    Its threads also spin: with two busy cores, 34 ms in place of 1.4 for a matrix of
+    172. NumPy's wheels have a BLAS of their own.
     """
     import scipy.linalg  # noqa: F401  # loads the library, as JAX does
 
@@ -116,7 +106,7 @@ def limit_blas() -> None:
 
 
 def _devices_are_known() -> bool:
-    """Return whether JAX has initialised its devices: it then refuses another number of them."""
+    """Return whether JAX has initialised its devices, whose number is then fixed."""
     import jax
 
     number = jax.config.values["jax_num_cpu_devices"]
@@ -137,13 +127,11 @@ def _is_writable(folder: Path) -> bool:
 
 
 def _remove_unfit(folder: Path) -> None:
-    """Remove programs that another user wrote or may have written, and those that a
-    killed process left half-written.
+    """Remove programs that others may have written, or that a kill left half-written.
 
-    The folder is by now this user's alone (`cache.folder`), so its content does not
-    change meanwhile. JAX writes a program once and in place, so every later process
-    would fail to read a half-written one and compile it. Half-written programs end at a
-    page boundary. So do a few whole ones, which are compiled once more.
+    The folder is this user's alone by now (`cache.folder`). JAX never rewrites a
+    program, so each process would fail on a half-written one. Those end at a page
+    boundary, as do a few whole ones, which are compiled once more.
     """
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -156,8 +144,7 @@ def _remove_unfit(folder: Path) -> None:
 
 
 def _ignore_half_written() -> None:
-    """Silence JAX's warning about a program that another process is writing: JAX then
-    compiles it."""
+    """Silence JAX's warning about a program that another process is writing."""
     warnings.filterwarnings(
         "ignore", "Error reading persistent compilation cache entry"
     )
@@ -171,7 +158,7 @@ def precision() -> Any:
 
 
 def platform() -> str:
-    """Return JAX's platform: cpu, gpu or tpu; refuse JAX_PLATFORMS for one that is not here."""
+    """Return cpu, gpu or tpu; refuse JAX_PLATFORMS for one that is not here."""
     import jax
 
     try:
@@ -192,14 +179,13 @@ def platform() -> str:
 
 
 def worker_settings() -> dict[str, Any]:
-    """Return this process's settings of JAX that its workers take over."""
+    """Return the settings of JAX that workers take over."""
     import jax
 
     return {name: jax.config.values[name] for name in WORKER_SETTINGS}
 
 
 def apply_settings(settings: Mapping[str, Any]) -> None:
-    """Take over, in a worker, the settings of the process that started it."""
     import jax
 
     for name, value in settings.items():

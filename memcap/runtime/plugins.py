@@ -1,8 +1,6 @@
-"""Plug-ins, found by name: a file of one of memcap's folders, or `module:name` for an
-object elsewhere.
+"""Plug-ins by name: a file of one of memcap's folders, or `module:name` elsewhere.
 
-A module elsewhere is searched on Python's path, and last in the current folder, so that
-a file there can be named but does not shadow another module.
+A module is searched on Python's path, then in the current folder.
 """
 
 import ast
@@ -28,9 +26,8 @@ _in_data: ContextVar[bool] = ContextVar("in_data", default=False)
 
 @contextlib.contextmanager
 def names_in_data() -> Generator[None]:
-    """Keep names from a row or a file, which anybody may have written, from importing
-    anything: within this context `import_object` only finds modules that this process
-    has already imported."""
+    """Let `import_object` only find modules that are already imported, as anybody may
+    have written the names in a row or file."""
     token = _in_data.set(True)
     try:
         yield
@@ -39,26 +36,22 @@ def names_in_data() -> Generator[None]:
 
 
 def is_import_path(name: str) -> bool:
-    """Return whether a name has the form `module:name`."""
     return ":" in name
 
 
 def command_with_modules(names: Iterable[str], *words: str) -> str:
-    """Return a command of memcap that first imports the modules of these names, as
-    rows themselves import nothing: memcap --module my_tasks frontier."""
+    """Return a command that imports these names' modules; rows import nothing."""
     modules = {name.partition(":")[0] for name in names if is_import_path(name)}
     options = [word for module in sorted(modules) for word in ("--module", module)]
     return shlex.join(["memcap", *options, *words])
 
 
 def import_object(name: str, where: str) -> Any:
-    """Import the object called `module:name`: an attribute of the module, or a module
-    of that package. `where` is the field or argument that has the name, for the error.
+    """Import `module:name`, an attribute or a submodule; `where` says who named it.
 
     Raises:
-        UserError: there is no such module, or no such object in it; or within
-            `names_in_data` the module is not imported. Errors of the module itself are
-            passed on.
+        UserError: there is none, or its module may not be imported (`names_in_data`).
+            Errors of the module itself are passed on.
     """
     module_name, _, attribute = name.partition(":")
     if not all(part.isidentifier() for part in [*module_name.split("."), attribute]):
@@ -85,7 +78,7 @@ def import_object(name: str, where: str) -> Any:
 
 
 def raised(error: BaseException, module: str) -> str:
-    """Say in words what code of a module raised, and at which of its lines."""
+    """Say what code of a module raised, and at which of its lines."""
     trace = error.__traceback__
     place = ""
     while trace is not None:
@@ -98,8 +91,7 @@ def raised(error: BaseException, module: str) -> str:
 
 @contextlib.contextmanager
 def calling(what: str, module: str) -> Generator[None]:
-    """Run code of a user's module: say `what` if it takes long, and raise UserError that
-    says it if the code fails."""
+    """Run a user's code: say `what` if it is slow; raise UserError if it fails."""
     try:
         with Waiting(f"waits for {what}"):
             yield
@@ -110,8 +102,10 @@ def calling(what: str, module: str) -> Generator[None]:
 
 
 def import_named(name: str, what: str) -> ModuleType:
-    """Import a module by its name; raise UserError, with `what` the user wrote, if
-    there is none. Errors of the module itself are passed on."""
+    """Import a module, or raise UserError with `what` the user wrote.
+
+    Errors of the module itself are passed on.
+    """
     here = os.getcwd()
     if here not in sys.path and "" not in sys.path:
         sys.path.append(here)
@@ -129,8 +123,7 @@ def import_named(name: str, what: str) -> ModuleType:
 
 
 def import_file(path: Path, name: str) -> ModuleType:
-    """Import the file of memcap at this path as a package of this name; it imports the
-    files beside it by `from .file import ...`."""
+    """Import a file as a package, so that it can import files beside it relatively."""
     beside = [str(path.parent)]
     spec = importlib.util.spec_from_file_location(
         name, path, submodule_search_locations=beside
@@ -150,7 +143,7 @@ class Folder(Generic[T]):
         package: the package's name.
         what: the kind of thing, for errors: "command", "figure".
         functions: names of functions that each must have.
-        shared: files that the others share, and that are not plug-ins themselves.
+        shared: files that the others share.
         elsewhere: modules outside the package, by the name of the plug-in.
     """
 
@@ -170,19 +163,18 @@ class Folder(Generic[T]):
 
     @property
     def names(self) -> list[str]:
-        """The names in the package, in alphabetical order; none is imported."""
+        """The names in the package, sorted; none is imported."""
         path = sys.modules[self.package].__path__
         names = {file.name for file in pkgutil.iter_modules(path)}
         return sorted(names - {*self.shared} | {*self.elsewhere})
 
     def summaries(self) -> dict[str, str]:
-        """Return the first paragraph of each one's docstring, by name; none is imported."""
+        """Return each docstring's first paragraph, by name; none is imported."""
         return {name: self._summary(name) for name in self.names}
 
     def find(self, name: str) -> T:
-        """Import the one of this name: a file of the package, or `module:name` for an
-        object elsewhere. Raise UserError if there is none, or if it lacks a
-        function."""
+        """Import the one of this name, or `module:name`; raise UserError if there is
+        none, or if it lacks a function."""
         if is_import_path(name):
             plugin = import_object(name, self.what)
         elif name in self.names:
@@ -221,8 +213,10 @@ def modules(package: str) -> Iterable[ModuleType]:
 
 
 def classes(package: str, base: type[T], *others: str) -> dict[str, type[T]]:
-    """Import the classes of a package and of other modules that derive from `base`, by
-    their own `name`, in alphabetical order; raise ValueError if two have the same."""
+    """Return the sorted classes that derive from `base`, by their own `name`.
+
+    They are of a package and of other modules; ValueError if two share a name.
+    """
     classes = [
         (vars(value)["name"], value)
         for module in [*modules(package), *map(importlib.import_module, others)]

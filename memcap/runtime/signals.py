@@ -1,12 +1,10 @@
-"""The end of a command on Ctrl-C, on SIGTERM of a scheduler or container, on SIGHUP of
-a closed terminal.
+"""The end of a command on Ctrl-C, SIGTERM, or SIGHUP of a closed terminal.
 
-Python runs a handler only between two steps of the main thread, which may be busy in C
-for minutes. So the handlers do nothing, and a thread hears signals
-(`signal.set_wakeup_fd`). Where nothing is unsaved, it ends the process at once: files
-are written whole or not at all. Within `saving` the main thread ends by itself where it
-next looks (`look`); the thread saves and ends the process if that takes too long, and
-ends it at once at a second signal.
+Python runs handlers between two steps of the main thread, which may be busy in C for
+minutes. So a thread hears signals (`signal.set_wakeup_fd`), and ends the process at
+once where nothing is unsaved. Within `saving` the main thread ends by itself where it
+next looks (`look`); if it takes too long, the thread saves and ends it, at once at a
+second signal.
 """
 
 import contextlib
@@ -30,9 +28,11 @@ END = 0  # no signal: the command has ended
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asked the process to end. `rows_saved` counts the members whose rows are
-    saved, None if nothing was trained; `half_trained` those that resume from a
-    checkpoint."""
+    """A signal asked the process to end.
+
+    `rows_saved` counts members with saved rows, None if nothing was trained;
+    `half_trained` those that resume from a checkpoint.
+    """
 
     def __init__(
         self, number: int, rows_saved: int | None = None, half_trained: int = 0
@@ -44,7 +44,6 @@ class Interrupted(KeyboardInterrupt):
 
     @property
     def status(self) -> int:
-        """The exit status of a process that this signal ended."""
         return 128 + self.number
 
     def __str__(self) -> str:
@@ -79,7 +78,6 @@ class Watch:
         self._thread.start()
 
     def close(self) -> None:
-        """Return signals to their former handlers."""
         self.restore()
         os.write(self._writer, bytes([END]))
         self._thread.join()
@@ -87,7 +85,6 @@ class Watch:
         os.close(self._writer)
 
     def restore(self) -> None:
-        """Set the former handlers."""
         signal.set_wakeup_fd(self._descriptor)
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
@@ -111,7 +108,7 @@ class Watch:
         self._leave(Interrupted(number))
 
     def _next(self, seconds: float | None = None) -> int | None:
-        """Wait for one of the signals, or the end; None after this many seconds without."""
+        """Wait for a signal or the end; return None after so many seconds."""
         while select.select([self._reader], [], [], seconds)[0]:
             number = os.read(self._reader, 1)[0]
             if number == END or number in self._handlers:  # others have handlers, too
@@ -119,7 +116,6 @@ class Watch:
         return None
 
     def _leave(self, interrupted: Interrupted) -> None:
-        """Write what is unsaved, and end the process."""
         for save in reversed(self.unsaved):
             try:
                 save(interrupted)
@@ -147,12 +143,10 @@ os.register_at_fork(after_in_child=_leave_to_parent)
 
 @contextlib.contextmanager
 def watching(line: Callable[[Interrupted], str] = str) -> Generator[None]:
-    """Let signals end the process as this module describes; an ignored signal, as under
-    nohup, stays ignored.
+    """Let signals end the process; one that is ignored, as under nohup, stays so.
 
-    Only the main thread can set this up; other threads change nothing. Within another
-    `watching` only the line changes, the words if the main thread is not the one that
-    ends.
+    Only the main thread can set this up. Within another `watching` only `line` changes:
+    the words if the main thread is not the one that ends.
     """
     global _watch
     if threading.current_thread() is not threading.main_thread():
@@ -171,22 +165,23 @@ def watching(line: Callable[[Interrupted], str] = str) -> Generator[None]:
 
 
 def look() -> None:
-    """Raise `Interrupted` each time, where the main thread may end, if there ever was a signal."""
+    """Raise `Interrupted` if there ever was a signal."""
     if _watch is not None and _watch.number is not None:
         _watch.ending = True
         raise Interrupted(_watch.number)
 
 
 def pending() -> bool:
-    """Return whether there was a signal, so that the end of a command waits less."""
+    """Return whether there was a signal."""
     return _watch is not None and _watch.number is not None
 
 
 @contextlib.contextmanager
 def saving(save: Callable[[Interrupted], None] = lambda _: None) -> Generator[None]:
-    """Give the main thread time to end by itself: within this context it looks, or
-    finishes a file. `save` writes what is cheap to write, and counts it; another thread
-    calls it, perhaps while this one writes.
+    """Give the main thread time to end by itself: to look, or to finish a file.
+
+    `save` writes what is cheap, and counts it; another thread calls it, perhaps
+    meanwhile.
     """
     watch = _watch
     if watch is None:
