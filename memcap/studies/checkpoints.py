@@ -1,13 +1,12 @@
-"""The half-trained members of a job: each as of a few seconds ago in memory, and as of
-half a minute ago on disk.
+"""The half-trained members of a job: in memory as of seconds ago, on disk half a
+minute.
 
     DIR/checkpoints/TOKEN.npz    those of one run of a job: "index", JSON with a part
                                  per program and the curves so far; PART/0, PART/1, ...:
                                  leaves of the states, a row per member
 
-A new job takes over its members' states from the files of other jobs, and removes these
-files once it has written its own. A state serves only with the same member, program,
-loop and software as before; otherwise the member begins anew.
+A new job takes over states from the files of others, which it removes once it has
+written its own. A state serves only the same member, program, loop and software.
 """
 
 import contextlib
@@ -36,9 +35,11 @@ SECONDS_BETWEEN_WRITES = 30.0
 
 
 class Checkpoints:
-    """The states of the members of one run of a job; thread-safe. The job's token names
-    its file. Members of any job with keys in `finished` have rows, so that their states
-    are no longer needed."""
+    """The states of the members of one run of a job; thread-safe.
+
+    The job's token names its file. Members with keys in `finished` have rows, and need
+    no state.
+    """
 
     def __init__(
         self,
@@ -103,7 +104,6 @@ class Checkpoints:
             self.adopted_files.append(path)
 
     def find(self, keys: Sequence[str]) -> dict[str, Checkpoint]:
-        """Return the states of members with these keys, if they have one."""
         with self.lock:
             return {key: self.states[key] for key in keys if key in self.states}
 
@@ -113,7 +113,6 @@ class Checkpoints:
             return dict(self.curves.get(key, {}))
 
     def keep(self, states: Sequence[Checkpoint], curves: Mapping[str, Points]) -> None:
-        """Take newer states, and the curves so far, by key."""
         with self.lock:
             self.states |= {state.key: state for state in states}
             self.curves |= {
@@ -122,14 +121,13 @@ class Checkpoints:
             self.version += 1
 
     def drop(self, keys: Sequence[str]) -> None:
-        """Forget members that have rows."""
         with self.lock:
             for key in keys:
                 self.version += self.states.pop(key, None) is not None
                 self.curves.pop(key, None)
 
     def write_late(self) -> None:
-        """Write new states, if they have waited long enough."""
+        """Write new states that have waited long enough."""
         if time.monotonic() - self.written > SECONDS_BETWEEN_WRITES:
             self.write()
 
@@ -184,7 +182,7 @@ def _arrays(
 
 
 def states_of(stored: Any) -> list[tuple[Checkpoint, str, Points]]:
-    """Return the states of an open file, each with its fingerprint and the curve up to it."""
+    """Return an open file's states, each with its fingerprint and curve."""
     states = []
     for number, part in enumerate(json.loads(stored["index"].tobytes())):
         leaves = [stored[f"{number}/{k}"] for k in range(part["leaves"])]

@@ -1,5 +1,4 @@
-"""The environment in which members are trained: the versions, device and flags of rows,
-and the code itself."""
+"""The environment of a training: versions, device, flags and the code itself."""
 
 import hashlib
 import importlib.metadata
@@ -49,8 +48,7 @@ def _git_commit() -> str | None:
 
 
 def fingerprint(member: Member) -> str:
-    """Return a digest of everything beside config and program on which a member's
-    result depends."""
+    """Return a digest of all but config and program that decides a member's result."""
     cell = cell_class(member.model.cell)
     return _fingerprint(type(member.task).__module__, cell.__module__)
 
@@ -65,7 +63,7 @@ def _fingerprint(*modules: str) -> str:
 
 @cache
 def _code(module: str) -> str:
-    """Return a digest of a module's source, or of all sources of a package."""
+    """Return a digest of a module's or package's source."""
     name = getattr(sys.modules[module], "__file__", None)
     if name is None:  # a notebook's definitions have no file
         files = []

@@ -1,8 +1,7 @@
-"""A run of one job: trains the members that the study's folder lacks, writes each row
-as it comes, and shows the progress on stderr.
+"""A run of one job: trains the members without rows, writes each row as it comes.
 
-Members done, solved, time left: a bar on a terminal, a line now and then in a log file.
-It draws the job's heartbeat (heartbeat.py).
+It draws the job's heartbeat (heartbeat.py) on stderr: a bar on a terminal, or a line
+now and then in a log file.
 """
 
 import math
@@ -44,7 +43,7 @@ MOST_SHOWN = 3
 
 @dataclass(frozen=True)
 class Todo:
-    """The part of a job that its folder holds, and the part that is missing."""
+    """What of a job its folder holds, and what is missing."""
 
     rows: pl.DataFrame  # rows in the folder of the job's members
     finished: frozenset[str]  # keys of all rows in the folder, including other members'
@@ -62,8 +61,7 @@ class Todo:
 
 
 def what_is_missing(members: Sequence[Member], study: Study) -> Todo:
-    """Compare a job's members with the rows in the study's folder, which need not
-    exist; write nothing."""
+    """Compare members with the rows of the study's folder, if any; write nothing."""
     candidates = members if study.design != "race" else Race(members, {}).candidates
     by_key = {member.key: member for member in candidates}
     folder = study.folder
@@ -90,10 +88,9 @@ def what_is_missing(members: Sequence[Member], study: Study) -> Todo:
 def run_study(
     members: Sequence[Member], engine: Engine, study: Study, quiet: bool = False
 ) -> pl.DataFrame:
-    """Train the members that are missing; `quiet`: show no progress. Return the rows of
-    those members that the design wanted.
+    """Train the members without rows, or that failed; return the rows that were wanted.
 
-    Members with rows are not trained again, unless they failed. Half-trained members continue.
+    Half-trained members continue. `quiet`: show no progress.
     """
     start_jax(engine)
     loops.check(engine.loop)
@@ -160,7 +157,7 @@ def _train(todo: Todo, engine: Engine, writer: StudyWriter) -> None:
 
 
 class ProgressBar:
-    """The progress of a job on stderr, unless it is quiet; a context manager."""
+    """A job's progress on stderr, unless it is quiet; a context manager."""
 
     def __init__(self, progress: JobProgress, quiet: bool = False):
         self.progress = progress
@@ -186,7 +183,7 @@ class ProgressBar:
         )
 
     def picture(self) -> Group:
-        """Return the bar and, on a terminal, the members below it that have trained long."""
+        """Return the bar and, on a terminal, the members that have trained long."""
         heartbeat = self.progress.heartbeat()
         done, members = _counts(heartbeat, self.progress.before)
         words = self._words(heartbeat)
@@ -198,8 +195,7 @@ class ProgressBar:
         return Group(self.bar, *map(Text, lines))
 
     def print_line(self) -> None:
-        """Print a line for a log file if the last one was long ago, and since then members
-        have ended, or if none has begun."""
+        """Print a line, at long intervals, if members have ended or none has begun."""
         now = time.monotonic()
         if not self.shows or now - self.last_line < SECONDS_BETWEEN_LINES:
             return

@@ -1,6 +1,4 @@
-"""A check that a study's folder is complete and sound: its files, rows that obey the
-rules of training, and the whole weights of each row's member. It is the one gate for
-files of others."""
+"""A check of a study's files, rows and weights: the one gate for others' files."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -43,12 +41,12 @@ class VerifyReport:
 
 
 def verify(folder: Path, rows_only: bool = False) -> VerifyReport:
-    """Check every file at or below a folder: digests, rows, the weights of each row,
-    curves and checkpoints; or `rows_only`, as a published table has nothing else.
+    """Check digests, rows, weights, curves and checkpoints at or below a folder.
+
+    `rows_only`: rows alone, as of a published table.
 
     Raises:
-        UserError: no such folder, or no files of rows in it; or weights are to be
-            checked of published rows.
+        UserError: there is no such folder, or it has no rows, or no weights to check.
     """
     if is_published(folder) and not rows_only:
         raise UserError(
@@ -85,8 +83,7 @@ def _faults(bad: Mapping[Path, BadFileError]) -> list[str]:
 
 
 def _wrong_copies(path: Path) -> list[str]:
-    """Return a line for each row of a file with a plain column, which other readers may
-    read, that contradicts its config."""
+    """Return a line for each row with a plain column that contradicts its config."""
     with reading(shards.TABLE):
         table = read_table(path, shards.TABLE)
         wrong = wrong_copies(table, complete(table))
@@ -96,8 +93,7 @@ def _wrong_copies(path: Path) -> list[str]:
 def _wrong_rows(
     every_row: pl.DataFrame, tables: Mapping[Path, pl.DataFrame]
 ) -> dict[Path, list[str]]:
-    """Return a line for each wrong row of each file that has some. `every_row` has the
-    rows of all files, which are checked at once."""
+    """Return a line for each wrong row, by file; `every_row` is of all files."""
     try:
         check_rows(every_row)
     except BadRowsError as error:
@@ -114,8 +110,6 @@ def _wrong_rows(
 
 
 def _wrong_weights(rows: pl.DataFrame, weights: Mapping[Path, Params]) -> list[str]:
-    """Return a line for each population that lacks weights, and for each member whose
-    weights are not those of its net."""
     nets = defaultdict[str, Params](dict)
     for path, members in weights.items():
         nets[path.stem] |= members

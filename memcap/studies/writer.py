@@ -1,5 +1,4 @@
-"""The writer of a job: rows, weights, curves and checkpoints in the study's folder, as
-members end."""
+"""The writer of a job: rows, weights, curves and checkpoints, as members end."""
 
 import contextlib
 import json
@@ -34,8 +33,10 @@ POINTS_OF_A_CHUNK = 10
 
 
 def row_of(result: Result, study: str, shard: str) -> Row:
-    """Make a row with all columns of `memcap.store.rows.SCHEMA`, for a study and the
-    stem of a file."""
+    """Return a row with all columns of `memcap.store.rows.SCHEMA`.
+
+    `shard` is the stem of its file.
+    """
     member = result.member
     config = result.member.config
     return {
@@ -83,14 +84,12 @@ def row_of(result: Result, study: str, shard: str) -> Row:
 
 
 def _at_lengths(values: Iterable[float]) -> str | None:
-    """Write one number per length as JSON; None if there are no lengths."""
     numbers = list(map(finite, values))
     return json.dumps(numbers) if numbers else None
 
 
 def members_table(members: Sequence[Member]) -> pl.DataFrame:
-    """List members as a job writes them before it trains, with the columns of
-    `heartbeat.MEMBERS`."""
+    """List members as a job writes them before it trains (`heartbeat.MEMBERS`)."""
     lines = []
     for member in members:
         task = member.task
@@ -102,8 +101,7 @@ def members_table(members: Sequence[Member]) -> pl.DataFrame:
 
 @dataclass
 class _Shard:
-    """Ended members of one program, for one file: rows in the order in which they
-    ended, weights and curves by key."""
+    """Ended members of one program, for one file; weights and curves by key."""
 
     rows: list[Row] = field(default_factory=list)
     weights: dict[str, Params] = field(default_factory=dict)
@@ -113,20 +111,15 @@ class _Shard:
 
 
 class StudyWriter(Listener):
-    """Writes rows, weights and curves as members end, and counts the job's progress; a
-    context manager.
+    """Writes rows, weights and curves as members end, and counts the job's progress.
 
-    A shard is written every few seconds at most. At the end the rest is written, even if the job is
-    interrupted.
+    A context manager. A shard is written every few seconds at most, and the rest at the
+    end, even if the job is interrupted. Members that train for long have checkpoints
+    until their rows are written, and the longest have curves as they grow
+    (`memcap.store.curves`).
 
-    States of members that train for long go to the checkpoints, and are removed there
-    when their rows are written. The curves of members that have trained longest are
-    written as they grow (`memcap.store.curves`).
-
-    A shard belongs to one run of one job: its name has the job's token, so that two
-    jobs in one folder, even of the same members, never write the same file. Readers
-    take one row per key. Without a folder only rows are collected, without weights and
-    curves; without checkpoints no states are wanted.
+    A shard's name has the token of one run of one job, so that no two jobs write the
+    same file; readers take one row per key. Without a folder only rows are collected.
     """
 
     def __init__(self, progress: JobProgress, checkpoints: Checkpoints | None = None):
@@ -144,7 +137,6 @@ class StudyWriter(Listener):
         self.running_steps = {}
 
     def add_curve(self, chunk: CurveChunk) -> None:
-        """Add a piece of a member's curve."""
         member = chunk.member
         losses = chunk.losses
         self.progress.chunk(
@@ -168,7 +160,6 @@ class StudyWriter(Listener):
             self._write_late()
 
     def finish(self, program: str, results: Sequence[Result]) -> None:
-        """Take the results of ended members; `program` is the name of their program."""
         with self.lock:
             number = self.full_shards.get(program, 0)
             name = shards.shard_name(program, self.progress.token, number)
@@ -195,7 +186,6 @@ class StudyWriter(Listener):
             self._write_late()
 
     def save_checkpoints(self, checkpoints: Sequence[Checkpoint]) -> None:
-        """Keep the states of members in flight."""
         assert self.checkpoints is not None
         with self.lock:
             curves_so_far = {
@@ -204,19 +194,17 @@ class StudyWriter(Listener):
         self.checkpoints.keep(checkpoints, curves_so_far)
 
     def load_checkpoints(self, members: Sequence[Member]) -> dict[str, Checkpoint]:
-        """Return the states of members that have trained before."""
         assert self.checkpoints is not None
         return self.checkpoints.find([member.key for member in members])
 
     def tick(self) -> None:
-        """Write states and running curves that have waited long enough."""
         if self.checkpoints is not None:
             self.checkpoints.write_late()
         if time.monotonic() - self.running_time > curves.SECONDS_BETWEEN_WRITES:
             self._write_running()
 
     def _write_late(self) -> None:
-        """Write the shards that have waited long enough: no row waits for another member's end."""
+        """Write old shards: no row waits for another member's end."""
         now = time.monotonic()
         for name, shard in self.shards.items():
             if shard.changed and now - shard.written > SECONDS_BETWEEN_WRITES:
@@ -233,7 +221,7 @@ class StudyWriter(Listener):
         shard.changed = False
 
     def _write_running(self) -> None:
-        """Write the curves of the members that have trained longest, if they have grown."""
+        """Write the curves of the longest-training members, if they have grown."""
         self.running_time = time.monotonic()
         if self.folder is None:
             return
@@ -280,5 +268,4 @@ class StudyWriter(Listener):
 
 
 def up_to(last: int, points: Mapping[int, dict[str, Any]]) -> Points:
-    """Return the points of a curve up to a step."""
     return {step: values for step, values in points.items() if step <= last}
