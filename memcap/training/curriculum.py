@@ -1,13 +1,8 @@
-"""An adaptive curriculum over the lag: a member trains at a lag that rises from a share
-of its own up to its own.
+"""An adaptive curriculum: a member trains at a lag that rises to its own.
 
-The lag rises by one when the running accuracy on training batches reaches `advance`,
-and is pushed along a line that reaches the member's lag at `deadline` of the budget. An
-error is turned into an accuracy: 1 minus `PER_CRITERION` times the error over the
-criterion, so that an error at the criterion is 0.99. Held-out sequences are drawn at the
-member's lag only, once the curriculum has arrived there. A learning rate that falls
-with the lag (`falls_above`) follows the curriculum's lag. With schedule=arrive it then
-falls to 0, as a cosine over the rest of the budget, once the curriculum has arrived.
+It rises by one when the running training accuracy reaches `advance`, and is pushed
+along a line that ends at `deadline` of the budget. An error counts as the accuracy 1 -
+`PER_CRITERION` * error / criterion. Evaluations begin at the arrival.
 """
 
 import math
@@ -47,9 +42,10 @@ class CurriculumState(NamedTuple):
 
 
 def curriculum_of(member: Member, max_length: int) -> Curriculum:
-    """Return a member's curriculum, for a buffer of `max_length` steps. If its recipe
-    has none, it starts at the member's lag. With uniform lags it has a length for each
-    lag that may be drawn."""
+    """Return a member's curriculum; without one, it starts at the member's lag.
+
+    With uniform lags it has a length for each lag, for a buffer of `max_length` steps.
+    """
     recipe = member.recipe
     task = member.task
     lag = member.lag
@@ -73,7 +69,6 @@ def curriculum_of(member: Member, max_length: int) -> Curriculum:
 
 
 def initial_state(curriculum: Curriculum, lag: int) -> CurriculumState:
-    """Return the state before the first step, for a member with this lag."""
     arrived = np.int32(0 if curriculum.start >= lag else -1)
     return CurriculumState(curriculum.start, np.float32(AFTER_A_RISE), arrived)
 
@@ -85,9 +80,11 @@ def next_progress(
     step: jax.Array,
     score: jax.Array,
 ) -> CurriculumState:
-    """Return the state after a training step, given the member's lag, () int32, the
-    steps taken, this one included, () int32, and the accuracy or error on the step's
-    batch, ()."""
+    """Return the state after a training step.
+
+    `lag` and `step` are () int32, `step` counting this one; `score` is the batch's
+    accuracy or error, ().
+    """
     if not isinstance(curriculum.criterion, tuple):
         score = jnp.clip(1 - PER_CRITERION * score / curriculum.criterion, 0, 1)
     mean = DECAY * state.score + (1 - DECAY) * score
@@ -110,8 +107,11 @@ def lr_scale(
     budget: jax.Array,
     xp: Any = jnp,
 ) -> jax.Array:
-    """Return the factor of the learning rate at the current lag; with schedule=arrive,
-    times a cosine to 0 once the curriculum has arrived. `xp`: jax.numpy or NumPy."""
+    """Return the factor of the learning rate at the current lag.
+
+    With schedule=arrive, times a cosine to 0 from the arrival on. `xp`: jax.numpy or
+    NumPy.
+    """
     since = xp.maximum(step - state.arrived, 0) / xp.maximum(budget - state.arrived, 1)
     cosine = 0.5 * (1 + xp.cos(xp.pi * since))
     at_lag = xp.minimum(1.0, curriculum.falls_above / xp.maximum(state.lag, 1))

@@ -1,14 +1,10 @@
-"""The engine: `train(members)` groups members by the program that they can share,
-trains them on all cores, and reports each member as it ends.
+"""The engine: `train(members)` trains members on all cores or devices, as they end.
 
-On a CPU there is a worker per core: one is a thread of this process, unless JAX was in
-use before, and the others are processes (workers.py). On an accelerator this process
-drives all devices of the host by itself.
-
-Members that can share a compiled program (program.py) wait together in the
-queue (queue.py). A worker takes them from there, directly or over a pipe, and trains
-each in a lane of its program (train_loop.py) until its verdict is in or its budget ends
-(memcap/rule.py). step.py has the training step.
+On a CPU there is a worker per core: a thread here, unless JAX was in use before, and
+processes (workers.py). On an accelerator this process drives all devices. A worker
+takes members that can share a program (program.py) from the queue (queue.py), and
+trains each in a lane (train_loop.py) until its verdict is in or its budget ends
+(memcap/rule.py).
 """
 
 import contextlib
@@ -57,8 +53,7 @@ def start_jax(engine: Engine) -> bool:
     """Start JAX; return whether worker 0 is a thread of this process.
 
     All workers have one thread of XLA, so that it does not matter which one trains a
-    member. Where JAX was in use before, it has more. With `engine.workers=1` that is
-    fine, and on an accelerator no worker may be another process.
+    member, unless JAX was in use before.
     """
     jax_setup.setup()
     is_worker = engine.workers == 1 or jax_setup.limit_threads()
@@ -66,8 +61,7 @@ def start_jax(engine: Engine) -> bool:
 
 
 def worker_count(engine: Engine) -> int:
-    """Return how many workers this host has; refuse several where one process drives
-    all devices."""
+    """Return how many workers this host has; refuse several beside an accelerator."""
     if jax_setup.platform() != "cpu":
         if engine.workers > 1:
             raise UserError(
@@ -86,16 +80,15 @@ def train(
     candidates: Iterable[Member] = (),
     study: Iterable[Member] = (),
 ) -> list[Result]:
-    """Train all members, in any order; equal ones train once. Return one result per
-    member: those of `members` in their order, then those that `next_members` returned.
+    """Train all members, in any order; equal ones train once.
+
+    Return the results of `members` in their order, then those of `next_members`.
 
     Args:
         members: the members.
-        engine: how to share the machine. This may change last bits, and through them
-            single verdicts.
+        engine: how to share the machine; this may change last bits, and so verdicts.
         listener: receives curves and ended members as they come.
-        next_members: returns further members to train, given a batch of results, one
-            call at a time.
+        next_members: returns further members, given results, one call at a time.
         candidates: all members that `next_members` may return.
         study: all members of the study, if some have been trained before; see `Queue`.
     """
@@ -126,8 +119,7 @@ def train(
 
 
 def _compile_ahead(queue: Queue) -> None:
-    """Compile the next programs in threads while the first trains; one that fails, its
-    worker reports."""
+    """Compile the next programs in threads; a worker reports one that fails."""
     waiting = queue.programs_to_compile()
     programs = deque(waiting[: min(map(most_kept, waiting), default=0)])
 
@@ -142,11 +134,10 @@ def _compile_ahead(queue: Queue) -> None:
 
 
 class WorkerPool:
-    """All workers of a job: number 0 is a thread of this process, if it `is_worker`, and
-    each other one a process with a thread here that answers it.
+    """All workers of a job: number 0 is a thread here, if it `is_worker`, and each
+    other one a process, answered by a thread here.
 
-    A context manager: entering starts them; leaving ends those that still run, and
-    raises an error that one of them raised.
+    A context manager: leaving ends workers that still run, and raises their errors.
     """
 
     def __init__(self, queue: Queue, is_worker: bool = True):
@@ -188,8 +179,6 @@ class WorkerPool:
         self.queue.detach()
 
     def serve(self, number: int) -> None:
-        """Keep one worker at work until all is done, this one or its successors; pass
-        its errors on."""
         false_starts = 0
         while not self.queue.done.is_set():
             worker = self.processes[number] = WorkerProcess()
@@ -212,7 +201,7 @@ class WorkerPool:
                 worker.close()
 
     def _requeue(self, number: int, worker: WorkerProcess) -> bool:
-        """Queue a dead worker's members again, print a note, and return whether it had any."""
+        """Queue a dead worker's members again; return whether it had any."""
         reason = worker.exit_reason()
         suspects, failed = self.queue.worker_died(number, reason)
         if suspects:
@@ -230,7 +219,7 @@ class WorkerPool:
         return bool(suspects)
 
     def kill_hung(self) -> None:
-        """Kill the processes that hang; none if this process was stopped since the last check."""
+        """Kill processes that hang, unless this process was stopped, too."""
         now = time.monotonic()
         workers = list(self.processes.values())
         if now - self.last_check > CLOCK_JUMP:
@@ -242,8 +231,6 @@ class WorkerPool:
 
 
 def in_thread(function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-    """Call a function in a daemon thread, for which neither the job nor the interpreter
-    waits at its end."""
     job = Future()
 
     def call() -> None:

@@ -1,9 +1,7 @@
-"""The sequences of an evaluation, in blocks: drawn at one length or at several,
-enumerated, or those of a file; and what an evaluation returns.
+"""The sequences of an evaluation in blocks, as operands of a program; and its results.
 
-Each kind of sequences holds operands of a program, scalars unless noted. Its method
-`block` returns a block by its number k: `batch` sequences of a task, in a buffer of
-`steps` steps.
+`block(task, k, steps, batch)` returns block k: `batch` sequences in a buffer of
+`steps`.
 """
 
 import math
@@ -31,15 +29,16 @@ class DrawnAtLength(NamedTuple):
     length: Any
 
     def block(self, task: Task, k: Any, steps: int, batch: int) -> Block:
-        """Draw block k."""
         key = jax.random.fold_in(jax.random.wrap_key_data(self.key), k)
         sequences = task.unseen(key, self.lag, self.length, steps, batch)
         return Block(sequences, self.length)
 
 
 class DrawnAtLengths(NamedTuple):
-    """Sequences of one lag that training never draws; blocks have all lengths in turn. In
-    a longer sequence the task's filler comes first."""
+    """Sequences of one lag that training never draws; blocks have all lengths in turn.
+
+    In a longer sequence the task's filler comes first.
+    """
 
     key: Any  # (2,) uint32
     lag: Any
@@ -47,7 +46,6 @@ class DrawnAtLengths(NamedTuple):
     longest: Any
 
     def block(self, task: Task, k: Any, steps: int, batch: int) -> Block:
-        """Draw block k."""
         length = self.shortest + k % (self.longest + 1 - self.shortest)
         key = jax.random.fold_in(jax.random.wrap_key_data(self.key), k)
         return Block(task.unseen(key, self.lag, length, steps, batch), length)
@@ -61,7 +59,6 @@ class Enumerated(NamedTuple):
     shortest: Any
 
     def block(self, task: Task, k: Any, steps: int, batch: int) -> Block:
-        """Return block k. The last one of a length is filled up."""
         blocks_of_a_length = (self.number + batch - 1) // batch
         length = self.shortest + k // blocks_of_a_length
         numbers = k % blocks_of_a_length * batch + jnp.arange(batch)
@@ -78,7 +75,6 @@ class FilePart(NamedTuple):
     length: Any
 
     def block(self, task: Task, k: Any, steps: int, batch: int) -> Block:
-        """Return block k. The last one is filled up."""
         task = cast(FileTask, task)
         sizes = self.lag, self.length, steps, batch
         sequences, counts = task.part(self.split, k, *sizes)
@@ -97,8 +93,7 @@ class EvalOperands(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """The results of an evaluation: scalars, NaN without a block or where none is
-    computed."""
+    """The results of an evaluation: scalars, NaN without a block."""
 
     mean: Any  # score over all answers
     whole: Any = math.nan  # share of the sequences without a wrong answer

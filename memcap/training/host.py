@@ -1,6 +1,8 @@
-"""The host's side of a member: its first state, the operands of its training and
-evaluations, and what comes of it, weights, curve, checkpoint and result. Scalars and
-vectors are NumPy's; step.py describes each of them."""
+"""The host's side of a member: first state, operands, weights, curve, checkpoint,
+result.
+
+Scalars and vectors are NumPy's; step.py describes them.
+"""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -52,8 +54,6 @@ class Result(Assessment):
 
     @classmethod
     def failed(cls, member: Member, reason: str, way: dict[str, Any]) -> "Result":
-        """Return the result of a member that no worker could train: no measurement.
-        `way` is that of its program (`way_of`)."""
         return cls(
             member,
             status="failed",
@@ -65,8 +65,7 @@ class Result(Assessment):
 
     @property
     def passed(self) -> bool:
-        """True if it reached what `evaluation.until` asks for: solved, steady, or right
-        up to its lag."""
+        """Whether it reached what `evaluation.until` asks for."""
         return getattr(self, str(self.member.evaluation.until)) is not None
 
 
@@ -89,9 +88,11 @@ class CurveChunk:
     validation_loss: float | None = None
 
     def points(self, most: int | None = None) -> Iterator[tuple[int, dict[str, float]]]:
-        """Yield (step, values) for each step, or `most` of them, with the mean loss
-        since the previous one; the last has the scores. A chunk without steps is a
-        further evaluation of the last step.
+        """Yield (step, values) for all steps, or `most` of them; the last has the
+        scores.
+
+        Losses are means since the previous one. A chunk without steps is a further
+        evaluation.
         """
         metric = self.member.task.metric
         last = self.first_step + len(self.losses)
@@ -135,13 +136,11 @@ class Checkpoint:
 
     @property
     def loop(self) -> str:
-        """The loop that ran it over time, as `memcap.training.program.loop_version` calls it."""
         return self.program.rpartition(" ")[2]
 
 
 def stream_key(member: Member, stream: Stream, index: int = 0) -> np.ndarray:
-    """Return the key of a member's stream of random numbers, (2,) uint32; `index`
-    numbers evaluations."""
+    """Return a random stream's key, (2,) uint32; `index` numbers evaluations."""
     return np.asarray(_key_data(*member.seed_parts, stream, index))
 
 
@@ -151,8 +150,7 @@ def _key_data(*parts: Any) -> jax.Array:
 
 
 def empty_state(trainer: Trainer) -> TrainState:
-    """Return a state of zeros, at which the optimizer starts; `initial_state` adds only
-    the weights."""
+    """Return a state of zeros, at which the optimizer starts."""
     params = np.zeros(trainer.spec.architecture.parameters(), np.float32)
     shapes = jax.eval_shape(trainer.optimizer.init, params)
     opt_state = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
@@ -170,7 +168,6 @@ def empty_state(trainer: Trainer) -> TrainState:
 
 
 def empty_operands(trainer: Trainer) -> tuple[TrainOperands, EvalOperands]:
-    """Return operands of zeros, with the shapes and dtypes of any member's."""
     number = np.int32(0)
     real = np.float32(0)
     flag = np.bool_(False)
@@ -188,7 +185,6 @@ def empty_operands(trainer: Trainer) -> tuple[TrainOperands, EvalOperands]:
 
 
 def initial_state(trainer: Trainer, member: Member) -> TrainState:
-    """Return the state of a member that is about to start."""
     shared = trainer.spec.architecture
     weights = member.architecture.init(member.init, member.seed_parts)
     if member.architecture != shared:
@@ -203,7 +199,7 @@ def initial_state(trainer: Trainer, member: Member) -> TrainState:
 
 
 def weights_of(trainer: Trainer, member: Member, params: np.ndarray) -> Params:
-    """Return a member's own weights, a nested dict, from the flat vector (P,) of its state."""
+    """Return a member's own weights, nested, from its state's flat vector (P,)."""
     shared = trainer.spec.architecture
     weights = shared.unflatten(params)
     if member.architecture == shared:
@@ -212,7 +208,6 @@ def weights_of(trainer: Trainer, member: Member, params: np.ndarray) -> Params:
 
 
 def train_operands(trainer: Trainer, member: Member) -> TrainOperands:
-    """Return the operands of a member's training."""
     recipe = member.recipe
     units = member.model.units
     peak = recipe.peak(member.lag, units)
@@ -236,14 +231,10 @@ def train_operands(trainer: Trainer, member: Member) -> TrainOperands:
 def eval_operands(
     member: Member, test: Stream | Split, evaluation: int = 0
 ) -> list[EvalOperands]:
-    """Return the operands of a test of a member, those of each of its evaluations.
+    """Return the operands of a test, one for each of its evaluations.
 
-    Args:
-        member: the member.
-        test: the sequences, with the sizes of `Member.evaluation_sizes`. Of a file every
-            stream is its held-out part.
-        evaluation: the number of the evaluation on EVALUATE, each of which draws
-            sequences of its own.
+    `evaluation` numbers those on EVALUATE, each of which draws its own sequences. Of a
+    file every stream is its held-out part.
     """
     if isinstance(member.task, FileTask):
         split = test if isinstance(test, Split) else Split.HELD_OUT
@@ -265,18 +256,14 @@ def score_lag(
     tally: Callable[[EvalOperands], np.ndarray],
     next_draw: Callable[[], int],
 ) -> LagScore:
-    """Score a member's net at a lag up to its own, at all lengths (`LagTest`).
+    """Score a net at a lag up to its own, at all lengths (`LagTest`).
 
-    Args:
-        member, lag: the member, and the lag.
-        tally: runs `Trainer.tally`.
-        next_draw: numbers the draws of sequences; each number has sequences of its own.
+    `tally` runs `Trainer.tally`; `next_draw` numbers draws, each of its own sequences.
     """
     numbers = member.sequences_at(lag)
     shortest, longest = member.lengths_at(lag)
 
     def parts(lengths: range, blocks: int) -> Iterator[EvalOperands]:
-        """Yield the operands for lengths that follow each other."""
         if numbers is None:
             key = stream_key(member, Stream.CONFIRM, next_draw())
             ends = map(np.int32, (lag, lengths[0], lengths[-1]))

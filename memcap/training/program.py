@@ -1,21 +1,15 @@
-"""The compiled programs that train populations: members of one spec, whatever their
-lag, rate, budget or seed.
+"""The compiled programs that train populations: lanes, groups, devices and memory.
 
-A member in flight occupies a lane. One call takes every running lane through a chunk of
-training steps; another scores lanes on fresh sequences. step.py has what a lane
-computes; this file has lanes, groups, devices, compilation and memory.
+Each lane holds a member of one spec, whatever its lag, rate, budget or seed; one call
+trains every lane for a chunk, another scores them (step.py).
 
-On a CPU a program serves all lengths, at no cost. On accelerators compiling takes
-longer than a short study trains, so members of several widths and lengths share a
-program, padded to the widest and longest of them. That is exact: a unit whose weights
-are all zero outputs zero and never learns. Widths are grouped up to 4, 16, 64, ...
-units, lengths up to 64, 256, ... steps. Members with and without a curriculum share a
-program: without one, a member starts where a curriculum ends.
+On accelerators compiling takes longer than a short study, so widths (up to 4, 16, 64
+... units) and lengths (64, 256 ... steps) share a program, padded. That is exact: a
+unit whose weights are all zero outputs zero and never learns.
 
-On a CPU XLA's loops have a program per width: padding would take time, and published
-rows would change in their last bits. Loops in C skip the padding, which then costs only
-the optimizer's time for its weights (`Loop.seconds_per_padded_weight`). There widths
-share a program if that is less than compiling another one.
+On a CPU XLA's loops have a program per width, as padding costs time and changes last
+bits. Loops in C skip padding: there widths share a program if padding
+(`Loop.seconds_per_padded_weight`) costs less than compiling.
 """
 
 import math
@@ -64,15 +58,14 @@ _jobs: dict["Program", Future["Executables"]] = {}
 
 
 def lengths(member: Member) -> tuple[int, int]:
-    """Return the steps of a member's sequences, and of the longest that it is evaluated on."""
+    """Return the steps of a member's sequences, and of its longest evaluation."""
     stretched = member.task.stretched(member.lag, member.evaluation.stretch)
     evaluated = [stretched, *member.lengths]
     return member.length, max(member.length, *(length for _, length in evaluated))
 
 
 def loop_of(spec: TrainSpec, steps: int, engine: Engine) -> loops.Choice:
-    """Choose the loop over time for members of this spec, with training sequences of up
-    to `steps` steps."""
+    """Choose the loop of a spec, for training sequences of up to `steps` steps."""
     model = spec.architecture.model
     knobs = {"model": model, "recipe": spec.recipe}
     windows = _has_windows(spec.task, steps)
@@ -83,7 +76,6 @@ def loop_of(spec: TrainSpec, steps: int, engine: Engine) -> loops.Choice:
 
 
 def loop_version(trainer: Trainer) -> str:
-    """Return the `Loop.version` of a member's cell and read-out, which decides its bits."""
     model = trainer.spec.architecture.model
     platform = jax.default_backend()
     cells = [cell_class(model.cell), *[LSTM] * (model.readout == "lstm")]
@@ -92,7 +84,7 @@ def loop_version(trainer: Trainer) -> str:
 
 
 def program_id(trainer: Trainer) -> str:
-    """Return a program in words: all that decides the layout of a state and its results."""
+    """Return a program in words: all that decides its states' layout and results."""
     together = "side by side" if trainer.side_by_side else "one after another"
     return f"{trainer.spec!r} {together} {loop_version(trainer)}"
 
@@ -120,28 +112,24 @@ class Program:
 
     @classmethod
     def of(cls, member: Member, engine: Engine | None = None) -> Self:
-        """Return the program by which a study would train this member alone, in one lane."""
+        """Return the program that would train this member alone, in one lane."""
         spec = TrainSpec.of(member)
         choice = loop_of(spec, member.length, engine or Engine(loop="while"))
         return cls(Trainer(spec, *lengths(member), *choice), 1)
 
     @property
     def spec(self) -> TrainSpec:
-        """The spec of its members."""
         return self.trainer.spec
 
     @property
     def name(self) -> str:
-        """The spec's name, 16 hex digits."""
         return self.spec.name
 
     def mesh(self) -> jax.sharding.Mesh:
-        """Return the mesh of devices that share the lanes."""
         chips = self.chips or jax.local_devices()
         return jax.sharding.Mesh(chips[: self.devices], (MEMBERS,))
 
     def map_over_lanes(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Map a function of one member over all lanes, which the devices of `mesh` share."""
         if not self.trainer.side_by_side:
             return lambda *arguments: lax.map(lambda each: function(*each), arguments)
         if self.devices == 1:
@@ -157,8 +145,7 @@ class Program:
         )
 
     def example(self) -> tuple[TrainState, TrainOperands, EvalOperands]:
-        """Return the shapes of the executables' arguments, lanes stacked; with
-        shardings over `chips`."""
+        """Return the shapes of the executables' arguments, with shardings."""
         sharding = None
         if self.chips:
             lanes = jax.sharding.PartitionSpec(MEMBERS)
@@ -173,8 +160,6 @@ class Program:
 
 
 def way_of(program: Program) -> dict[str, Any]:
-    """Return the fields of a `Result` (host.py) that say how its member was trained, in
-    this process."""
     trainer = program.trainer
     sizes = {
         "program_units": program.spec.architecture.model.units,
@@ -186,8 +171,8 @@ def way_of(program: Program) -> dict[str, Any]:
 
 
 class Group(NamedTuple):
-    """Members that share programs: of one spec, except for the width where it is
-    padded, and with lengths of one bucket."""
+    """Members that share programs: of one spec, but for the width, and length
+    bucket."""
 
     spec: TrainSpec  # at the width of their bucket
     bucket: int  # of lengths; 0 where a program serves every length at no cost
@@ -196,8 +181,7 @@ class Group(NamedTuple):
 
 
 def bucket(number: int, smallest: int) -> int:
-    """Return the first of smallest, smallest * GROWTH, smallest * GROWTH^2, ... that is
-    at least `number`."""
+    """Return the first of smallest * GROWTH^k that is at least `number`."""
     size = smallest
     while size < number:
         size *= GROWTH
@@ -205,8 +189,11 @@ def bucket(number: int, smallest: int) -> int:
 
 
 class Groups:
-    """The groups of a study's members. Programs of loops in C depend on all `members`
-    of the study; one that is not among them has a program per width."""
+    """The groups of a study's members.
+
+    Programs of loops in C depend on all `members`; a member not among them has a
+    program per width.
+    """
 
     def __init__(self, engine: Engine, members: Iterable[Member] = ()):
         self.engine = engine
@@ -222,7 +209,6 @@ class Groups:
                 self.programs |= shared_programs(counts, cost)
 
     def of(self, member: Member) -> Group:
-        """Return the group of a member."""
         spec = TrainSpec.of(member)
         choice = loop_of(spec, member.length, self.engine)
         if not choice.side_by_side:
@@ -236,11 +222,9 @@ class Groups:
 def shared_programs(
     steps: Mapping[TrainSpec, int], seconds_per_weight: float
 ) -> dict[TrainSpec, TrainSpec]:
-    """Return the spec of the program in which the members of each spec train, given
-    their training steps and the cost of a padding weight per step; one loop serves them
-    all.
+    """Return the spec of the program for the members of each spec; one loop serves all.
 
-    From the widest down, a width joins the current program if padding its members takes
+    From the widest down, a width joins the current program if padding its `steps` costs
     less than compiling another one.
     """
     shared: dict[TrainSpec, TrainSpec] = {}
@@ -258,7 +242,7 @@ def shared_programs(
 
 
 class Size(NamedTuple):
-    """Size of a program: units, the longest training sequence, the longest of an evaluation."""
+    """Units, the longest training sequence, and the longest of an evaluation."""
 
     units: int
     max_length: int
@@ -266,21 +250,17 @@ class Size(NamedTuple):
 
     @classmethod
     def needed_by(cls, member: Member) -> Self:
-        """Return the size that a member needs."""
         return cls(member.model.units, *lengths(member))
 
     @classmethod
     def max_of(cls, sizes: Iterable[Self]) -> Self:
-        """Return the size into which all of these fit."""
         return cls(*map(max, zip(*sizes, strict=True)))
 
     def fits(self, other: Self) -> bool:
-        """Return whether this size is at most as large in every dimension."""
         return self.max_of([self, other]) == other
 
 
 def size_of(program: Program) -> Size:
-    """Return the size of a program."""
     trainer = program.trainer
     return Size(
         program.spec.architecture.model.units,
@@ -304,19 +284,17 @@ class Executables:
 
     @property
     def evaluate(self) -> Any:
-        """`Trainer.evaluate` of all lanes, compiled: (params (lanes, P), eval operands)
-        -> `Scores` (lanes,). Waits until it is compiled.
+        """`Trainer.evaluate` of all lanes: (params (lanes, P), operands) -> `Scores`
+        (lanes,).
 
-        Its buffer is that of the stretched evaluation: a buffer of its own for the
-        shorter ones would save them 7 % of their time at 50 units, and cost a second
-        program to compile.
+        It waits to be compiled. Its buffer is the stretched evaluation's: one for
+        shorter ones would save 7 % at 50 units, and cost another compilation.
         """
         return self.evaluate_future.result()[0]
 
     @cached_property
     def tally(self) -> Any:
-        """`Trainer.tally` of all lanes, compiled when it is first called for a kind of
-        sequences."""
+        """`Trainer.tally` of all lanes, compiled at its first call."""
         mapped = jax.jit(self.program.map_over_lanes(self.program.trainer.tally))
 
         def call(params: Any, operands: EvalOperands) -> np.ndarray:
@@ -327,12 +305,11 @@ class Executables:
 
     @property
     def seconds(self) -> float:
-        """Seconds that it took to compile both; waits for them."""
         return max(self.train_ready, self.evaluate_future.result()[1]) - self.started
 
 
 def compiled(program: Program) -> Executables:
-    """Compile a program, once per process; with fewer lanes if memory cannot hold them all."""
+    """Compile a program, once per process; with fewer lanes if memory is short."""
     with _lock:
         is_new = program not in _jobs
         job = _jobs.pop(program, None) or Future()
@@ -350,7 +327,6 @@ def compiled(program: Program) -> Executables:
 
 
 def most_kept(program: Program) -> int:
-    """Return how many programs like this one a process keeps."""
     task = program.spec.task
     if not isinstance(task, FileTask):
         return MAX_PROGRAMS
@@ -358,8 +334,7 @@ def most_kept(program: Program) -> int:
 
 
 def compile_to_fit(program: Program, memory: float) -> Executables:
-    """Compile a program, with as many of its lanes as fit into `memory` bytes of each
-    device; at least one per device."""
+    """Compile a program with as many lanes as fit into `memory` bytes per device."""
     started = time.perf_counter()
     while True:
         try:
@@ -382,8 +357,6 @@ def compile_to_fit(program: Program, memory: float) -> Executables:
 
 
 def compile_both(program: Program) -> tuple[Any, Future[tuple[Any, float]]]:
-    """Return `Executables.train_chunk` and `Executables.evaluate_future`, which
-    compiles in another thread."""
     trainer = program.trainer
     spec = trainer.spec
     is_cpu = (program.chips or jax.local_devices())[0].platform == "cpu"
@@ -407,8 +380,6 @@ def compile_both(program: Program) -> tuple[Any, Future[tuple[Any, float]]]:
 
 
 def needed_memory(program: Program, train_chunk: Any, evaluate: Any) -> float:
-    """Return the bytes that a device needs for its lanes and the larger executable, as planned."""
-
     def planned(executable: Any) -> float:
         plan = executable.memory_analysis()
         return (
@@ -426,9 +397,9 @@ def needed_memory(program: Program, train_chunk: Any, evaluate: Any) -> float:
 
 @cache
 def device_memory() -> float:
-    """Return the bytes that a program may take on each device; infinite if a device
-    such as a CPU reports none. Memory that was in use at the first call belongs to
-    others; our own programs free theirs.
+    """Return the bytes that a program may take per device; infinite if unknown (CPUs).
+
+    Memory in use at the first call belongs to others.
     """
     free = math.inf
     for device in jax.local_devices():

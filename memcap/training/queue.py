@@ -1,11 +1,10 @@
-"""The queue of a job, shared by all its workers: members that wait, members in flight, and results.
+"""The queue of a job, shared by all workers: members that wait or are in flight, and
+results.
 
-Members that differ only in what is an operand share a program. A worker claims the
-costliest program that nobody else has; if all are claimed it helps with one that
-another worker has already compiled, so that the compilation cache serves it.
-
-A dead worker's members wait again, as suspects: each is trained alone, and not by this
-process, whose death would end the job. A member that kills a second worker has failed.
+A worker claims the costliest free program, or else helps with one that another has
+compiled, so that the compilation cache serves it. A dead worker's members wait as
+suspects: each trains alone, and not in this process. One that kills a second worker has
+failed.
 """
 
 import math
@@ -27,54 +26,47 @@ MIN_LANES_OF_A_SEARCH = 256
 
 
 class Listener:
-    """Listener to a training, which ignores all events; several threads may call every method."""
+    """Listener to a training, called from several threads; ignores all events."""
 
     # seconds of training between two checkpoints of a member; infinite: none
     checkpoint_after = math.inf
 
     def add_curve(self, chunk: CurveChunk) -> None:
-        """Take a piece of a member's curve; after a worker's death it begins again at
-        an earlier step."""
+        """Take a piece of a curve; after a worker's death it begins again earlier."""
 
     def finish(self, program: str, results: Sequence[Result]) -> None:
-        """Take the results of members that have ended; `program` names the one that
-        trained them."""
+        """Take results of ended members; `program` is the name of theirs."""
 
     def save_checkpoints(self, checkpoints: Sequence[Checkpoint]) -> None:
-        """Take the states of members in flight, from which any worker continues a
-        member the same way."""
+        """Take states of members in flight, from which any worker can continue them."""
 
     def load_checkpoints(self, members: Sequence[Member]) -> Mapping[str, Checkpoint]:
-        """Return, by key, the checkpoints of those members that have trained before."""
+        """Return, by key, checkpoints of members that have trained before."""
         return {}
 
     def tick(self) -> None:
-        """Do regular work; called several times a second, by the thread that called `train`."""
+        """Do regular work, several times a second, in the thread of `train`."""
 
 
 def cost(member: Member) -> float:
-    """Return the rough cost of a member that uses its whole budget; the costliest start first."""
+    """Return the rough cost of a member's whole budget; the costliest start first."""
     recipe = member.recipe
     model = member.model
     return work(recipe.budget, member.length, recipe.batch, model.layers, model.units)
 
 
 def work(steps: Any, length: Any, batch: Any, layers: Any, units: Any) -> Any:
-    """Return steps x length x batch x layers x (units + overhead)^2, for numbers or for columns."""
     return steps * length * batch * (layers * (units + 8.0) ** 2)
 
 
 class Queue:
-    """Members waiting and in flight; thread-safe. Workers are numbered; number 0, if there
-    is one, is in this process, and for the others `workers.RemoteQueue` stands for the queue.
+    """Members waiting and in flight; thread-safe.
 
     Args:
         members, engine, listener, next_members: as for `memcap.training.engine.train`.
-        workers: number of workers; each takes at most a fair share of the waiting members.
-        candidates: all members that `next_members` may return, so that programs are
-            large enough from the start.
-        study: all members of the study. Programs, which rows record, are sized for all
-            of them, even if some have been trained before.
+        workers: number of workers; each takes at most a fair share of waiting members.
+        candidates: all members that `next_members` may return, for the programs' sizes.
+        study: all members of the study, which size programs even if already trained.
     """
 
     def __init__(
@@ -129,13 +121,12 @@ class Queue:
         self.add(members)
 
     def _expect(self, member: Member, count: int) -> None:
-        """Make the programs of a member's group large enough for it, with `count` more lanes."""
+        """Make the programs of a member's group fit it, with `count` more lanes."""
         group = self.groups.of(member)
         size, so_far = self.sizes.get(group, (Size.needed_by(member), 0))
         self.sizes[group] = Size.max_of([size, Size.needed_by(member)]), so_far + count
 
     def add(self, members: Iterable[Member]) -> None:
-        """Add members that wait."""
         with self.changed:
             for member in members:
                 if member not in self.seen:
@@ -144,7 +135,6 @@ class Queue:
             self._notify()
 
     def _wait(self, member: Member) -> None:
-        """Let a member wait; one that a dead worker had, first of all."""
         group = self.groups.of(member)
         pending = self.pending.setdefault(group, deque())
         append = pending.appendleft if member in self.failures else pending.append
@@ -152,27 +142,22 @@ class Queue:
         self.pending_cost[group] += cost(member)
 
     def stop(self) -> None:
-        """Make every worker stop after its chunk."""
         with self.changed:
             self.done.set()
             self.changed.notify_all()
 
     def detach(self) -> None:
-        """Tell nobody what the workers still hand in: `train` returns while they finish
-        their chunks."""
+        """Ignore results from now on: `train` returns before chunks end."""
         self.stop()
         self.listener = Listener()
         self.next_members = None
 
     def in_order(self, members: Sequence[Member]) -> list[Result]:
-        """Return the results of these members in their order, then those of all others."""
         first = set(members)
         others = [member for member in self.results if member not in first]
         return [self.results[member] for member in [*members, *others]]
 
     def _notify(self) -> None:
-        """Wake every thread that waits for a change. The job is done once no member
-        waits or is in flight."""
         if not any(self.pending.values()) and not any(self.in_flight.values()):
             self.done.set()
         self.changed.notify_all()
@@ -180,15 +165,13 @@ class Queue:
     # Programs
 
     def programs_to_compile(self) -> list[Program]:
-        """Return the programs of all waiting members, the costliest first."""
         with self.changed:
             groups = [group for group, members in self.pending.items() if members]
             groups.sort(key=lambda group: -self.pending_cost[group])
             return [self._program(group) for group in groups]
 
     def claim_program(self, worker: int) -> Program | None:
-        """Claim the next program for a worker; None when all is done. Waits while members
-        may still come."""
+        """Wait for a worker's next program, and claim it; None when all is done."""
         with self.changed:
             self._release(worker)
             self.claims.pop(worker, None)
@@ -209,8 +192,6 @@ class Queue:
             return None
 
     def _may_train(self, worker: int, member: Member) -> bool:
-        """Return whether a worker may train a member: suspects train alone, and never
-        in this process."""
         suspect = member in self.failures
         return not suspect or (worker != 0 and not self.in_flight[worker])
 
@@ -220,7 +201,7 @@ class Queue:
         self.changed.notify_all()
 
     def _program(self, group: Group) -> Program:
-        """Return the group's smallest program that serves all waiting members, or a new one."""
+        """Return the group's smallest program for all waiting members, or a new one."""
         pending = self.pending[group]
         size = Size.max_of(map(Size.needed_by, pending))
         lanes = self.engine.lanes or 1
@@ -253,8 +234,7 @@ class Queue:
     # Members
 
     def take_members(self, worker: int, program: Program, most: int) -> list[Member]:
-        """Take a share of the waiting members that fit into a program's buffers, at most
-        `most`, for the worker that has claimed and compiled it."""
+        """Take a share of the waiting members that fit a claimed program."""
         with self.changed:
             # a worker compiles before it takes members
             if program not in self.compiled:
@@ -281,7 +261,6 @@ class Queue:
             return members
 
     def finish(self, worker: int, program: Program, results: Sequence[Result]) -> None:
-        """Take a worker's results: of members that have ended in a program."""
         self.listener.finish(program.name, results)
         with self.changed:
             self.results |= {result.member: result for result in results}
@@ -296,31 +275,26 @@ class Queue:
         return self.listener.checkpoint_after
 
     def should_continue(self) -> bool:
-        """Return whether the job goes on; false once it was interrupted or another
-        worker has failed."""
+        """Return false once the job was interrupted or a worker has failed."""
         return not self.done.is_set()
 
     def load_checkpoints(self, members: Sequence[Member]) -> Mapping[str, Checkpoint]:
-        """Return, by key, the checkpoints of those members that have trained before."""
         return self.listener.load_checkpoints(members)
 
     def save_checkpoints(self, checkpoints: Sequence[Checkpoint]) -> None:
-        """Take states of members in flight."""
         self.listener.save_checkpoints(checkpoints)
 
     def add_curve(self, chunk: CurveChunk) -> None:
-        """Take a piece of a curve."""
         self.listener.add_curve(chunk)
 
     def worker_died(
         self, worker: int, reason: str
     ) -> tuple[list[Member], list[Member]]:
-        """Let a dead worker's members wait again. Its successor has the same number.
+        """Let a dead worker's members wait again.
 
-        Returns:
-            The members that may have killed it: those that it had, or all that wait for
-            the program that it was compiling; and those among them that have failed,
-            because they had killed a worker before.
+        Return the members that may have killed it: its own, or all waiting for the
+        program that it was compiling; and those that have failed, as they had killed
+        one before.
         """
         with self.changed:
             suspects = list(self.in_flight[worker])
@@ -348,5 +322,4 @@ class Queue:
 
 
 def _power_of_2(number: int) -> int:
-    """Return the least power of 2 that is at least `number`."""
     return 1 << (number - 1).bit_length()

@@ -1,10 +1,9 @@
-"""The training step and the evaluations of a member, which is one net, as pure functions.
+"""The training step and the evaluations of a member, which is one net, as pure
+functions.
 
-Members share a compiled program if they differ only in their first weights and in
-numbers, such as the lag or the learning rate. These numbers are its operands
-(host.py makes them from a member); all else is static, and makes up a `TrainSpec`.
-The data are drawn within the program, from keys that depend on the member's seed, lag
-and units alone. program.py runs these functions for many members at a time.
+Numbers, such as lag and learning rate, are operands (host.py makes them); all else is
+static and makes up a `TrainSpec`. Data are drawn within the program, from keys that
+depend on seed, lag and units alone. program.py runs many members at a time.
 """
 
 from __future__ import annotations
@@ -82,7 +81,7 @@ NOT_STATIC = acting_on(ResolvedRecipe, "start", "schedule")
 
 @dataclass(frozen=True)
 class TrainSpec:
-    """The static settings of a member's training. Members of equal specs can share a program."""
+    """The static settings of a training; members of equal specs can share a program."""
 
     task: Task  # the task with its knobs
     architecture: Architecture  # structure of the network
@@ -96,7 +95,6 @@ class TrainSpec:
 
     @classmethod
     def of(cls, member: Member) -> TrainSpec:
-        """Return the spec of a member."""
         recipe = _static(member.recipe)
         other_lags = member.recipe.with_other_lags
         return cls(
@@ -104,13 +102,10 @@ class TrainSpec:
         )
 
     def at_width(self, units: int) -> TrainSpec:
-        """Return the spec with another number of units."""
         return replace(self, architecture=self.architecture.at_width(units))
 
     @property
     def can_pad(self) -> bool:
-        """Return whether members of several widths can share a program, with the narrower
-        ones padded."""
         cell = cell_class(self.architecture.model.cell)
         return self.recipe.optimizer not in CANNOT_PAD and cell.can_pad
 
@@ -122,12 +117,11 @@ class TrainSpec:
 
 @lru_cache(maxsize=1024)
 def _static(recipe: ResolvedRecipe) -> ResolvedRecipe:
-    """Blank what may differ between the members of a program."""
     return replace(recipe, name="", **dict.fromkeys(NOT_STATIC))
 
 
 def right_sequences(outputs: Float[Array, "O *T B"], batch: Batch) -> Bool[Array, " B"]:
-    """Return a mask of the sequences without a wrong answer; the task must have classes.
+    """Return a mask of the sequences without a wrong answer, for classes.
 
     Without a mask, answers are due at the last step alone, and arrays have no axis T.
     """
@@ -151,9 +145,7 @@ class Trainer:
 
     @property
     def optimizer(self) -> optax.GradientTransformationExtraArgs:
-        """The optimizer of the flat weights, without the learning rate and the minus sign:
-        `train_step` subtracts its updates. `update` needs the member's own units, as a
-        padded vector of weights does not tell them."""
+        """The optimizer, without learning rate and minus sign."""
         return optimizer_of(self.spec.recipe, self.spec.architecture)
 
     def lag_and_length(
@@ -161,9 +153,9 @@ class Trainer:
     ) -> tuple[Any, Any]:
         """Return the lag and the length of the next batch, both () int32.
 
-        They are the member's own, or those of its curriculum. If the recipe trains at
-        uniform lags (`recipe.lags`), the lag is drawn: at most the curriculum's. With
-        `recipe.before` the length is drawn, from that of the lag to the member's own.
+        They are the member's own, or the curriculum's. With `recipe.lags` uniform the
+        lag is drawn, up to the curriculum's; with `recipe.before` the length, up to the
+        member's.
         """
         if not self.spec.has_curriculum:
             return operands.lag, operands.length
@@ -186,18 +178,11 @@ class Trainer:
     def learning_rate(
         self, step: Any, progress: Any, operands: TrainOperands, xp: Any = jnp
     ) -> Any:
-        """Return the learning rate after `step` steps.
+        """Return the learning rate after `step` steps, with warmup, cosine and
+        curriculum.
 
-        It is the member's rate times a linear warmup, times 1 or a cosine that falls
-        from 1 to 0 at the end of the budget, times the curriculum's
-        factor.
-
-        Args:
-            step: the number of steps taken.
-            progress: the `CurriculumState`, or () without one.
-            operands: the member's operands. Each argument may also hold those of N
-                members, with a leading axis (N,).
-            xp: the module to compute with: jax.numpy, or NumPy outside a program.
+        `progress` is a `CurriculumState` or (), `xp` jax.numpy or NumPy. Arguments may
+        have a leading axis of members.
         """
         warm = xp.minimum(1.0, (step + 1) / xp.maximum(operands.warmup, 1))
         cosine = 0.5 * (1 + xp.cos(xp.pi * step / operands.budget))
@@ -215,16 +200,8 @@ class Trainer:
     ) -> tuple[TrainState, Float[Array, ""]]:
         """Take one training step on a batch.
 
-        Args:
-            state: the state before the step.
-            operands: the member's operands.
-            batch: inputs, targets and mask of B sequences of T steps, at the lag of
-                `lag_and_length`.
-            takes_step: whether to take the step; if false, the state stays as it is.
-
-        Returns:
-            The state after the step; and the mean loss of the batch, (), in nats, or a
-            squared error.
+        Return the next state, as before unless it `takes_step`, and the batch's mean
+        loss, (), in nats or squared error.
         """
 
         def mean_loss(
@@ -289,13 +266,11 @@ class Trainer:
     def train_chunk(
         self, state: TrainState, operands: TrainOperands
     ) -> tuple[TrainState, Float[Array, " every"]]:
-        """Take a chunk of `evaluation.every` training steps, each on a new batch.
+        """Take `evaluation.every` training steps, each on a new batch, or fewer at the
+        end.
 
-        The chunk ends early at the end of the budget, or when the member has diverged.
-
-        Returns:
-            The state after the chunk; and the loss of each step, 0 for steps that were
-            not taken.
+        The chunk also ends when the member has diverged. Return the state, and each
+        step's loss, 0 for steps not taken.
         """
         every = self.spec.evaluation.every
         steps_left = jnp.minimum(every, operands.budget - state.step)
@@ -329,14 +304,9 @@ class Trainer:
     def evaluate(
         self, params: Float[Array, " P"], operands: EvalOperands, whole: bool = False
     ) -> Scores:
-        """Score a net on blocks of sequences.
+        """Score a net on blocks of sequences; `whole`: count whole right ones, too.
 
         Under `vmap` every member runs as many blocks as the one with the most.
-
-        Args:
-            params: the weights.
-            operands: which sequences, and how many blocks.
-            whole: whether to count whole sequences, too, if the task has classes.
         """
         sizes = self.max_eval_length, self.spec.evaluation.block
         counts_whole = whole and self.spec.task.loss == "classes"
@@ -372,8 +342,7 @@ class Trainer:
     def tally(
         self, params: Float[Array, " P"], operands: EvalOperands
     ) -> Float[Array, "L 4"]:
-        """Sum up blocks of sequences (`confirmation.Tally`) by length, up to
-        `max_length`."""
+        """Sum up blocks by length (`confirmation.Tally`), up to `max_length`."""
         sizes = self.max_length, self.spec.evaluation.block
 
         def add_block(k: jax.Array, sums: Float[Array, "L 4"]) -> Float[Array, "L 4"]:
@@ -406,7 +375,6 @@ class Trainer:
     def _targets(
         self, batch: Batch, counts: Bool[Array, " B"] | None = None
     ) -> Targets:
-        """Return the targets of a batch, of the sequences that count."""
         mask = batch.mask
         if counts is not None:
             mask = counts if mask is None else mask & counts

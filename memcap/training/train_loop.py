@@ -1,9 +1,6 @@
-"""A worker's loop: take members from the queue, train them in the lanes of one program
-after another, and hand in the results.
+"""A worker's loop: train the queue's members in the lanes of one program after another.
 
-Between chunks an ended member leaves its lane and a waiting one takes it, without a
-recompile. If checkpoints are wanted, the states of members that train for long are
-handed in now and then.
+Between chunks a waiting member takes an ended one's lane, without a recompile.
 """
 
 import math
@@ -41,14 +38,12 @@ Evaluations = dict[int, list[Scores]]  # by lane, of each of its operands
 
 
 def run_worker(queue: Queue, worker: int) -> None:
-    """Train members of the queue until none is left."""
     jax_setup.limit_blas()
     while (program := queue.claim_program(worker)) is not None:
         train_program(program, queue, worker)
 
 
 def train_program(program: Program, queue: Queue, worker: int) -> None:
-    """Train members in the lanes of one program, until the queue has no more for it."""
     lanes = Lanes(program)
     checkpoint_after = queue.checkpoint_after
     last_save = time.monotonic()
@@ -98,11 +93,10 @@ class Lane:
     lowest: np.ndarray | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the lane as plain values, without the member and `since`.
+        """Return plain values, without the member and `since`.
 
-        A member's data depend on its seed and step alone, and its evaluations are
-        numbered, so with these values and its `TrainState` it trains on as if it had
-        never stopped.
+        With these and its `TrainState` a member trains on as if it had never stopped,
+        as its data depend on seed and step alone, and evaluations are numbered.
         """
         return {
             "steps": self.steps,
@@ -114,7 +108,6 @@ class Lane:
 
     @classmethod
     def from_dict(cls, member: Member, values: Mapping[str, Any]) -> "Lane":
-        """Invert `to_dict`."""
         rule = member.rule(**values["rule"])
         lane = cls(member, rule, values["steps"], values["loss"], values["seconds"])
         if values["lowest"] is not None:
@@ -122,8 +115,7 @@ class Lane:
         return lane
 
     def add_losses(self, step: int, finite: bool, losses: np.ndarray) -> None:
-        """Record the losses of a chunk that ended at `step`; a step that diverged does
-        not count as taken."""
+        """Record a chunk's losses; a diverged step does not count."""
         count = step - self.steps + (not finite)
         if count:
             self.loss = float(np.mean(losses[:count]))
@@ -132,9 +124,11 @@ class Lane:
 
 
 class Lanes:
-    """The lanes of a program: members in flight, and their states and operands, stacked.
+    """The lanes of a program: members in flight, and their states and operands,
+    stacked.
 
-    States are on the host while members come and go; between chunks they stay on the device.
+    States are on the host while members come and go; between chunks they stay on the
+    device.
     """
 
     def __init__(self, program: Program):
@@ -150,24 +144,20 @@ class Lanes:
 
     @property
     def active(self) -> dict[int, Lane]:
-        """Lanes with a member, by number."""
         return {k: lane for k, lane in enumerate(self.lanes) if lane is not None}
 
     @property
     def empty(self) -> list[int]:
-        """Numbers of the lanes without a member."""
         return [k for k, lane in enumerate(self.lanes) if lane is None]
 
     def older_than(self, seconds: float) -> list[int]:
-        """Return the numbers of the lanes whose member entered more than `seconds` ago."""
         now = time.monotonic()
         return [k for k, lane in self.active.items() if now - lane.since > seconds]
 
     def fill(
         self, members: Mapping[int, Member], checkpoints: Mapping[str, Checkpoint]
     ) -> None:
-        """Put members into lanes, by number; a member with a checkpoint, by key,
-        continues from it."""
+        """Put members into lanes; one with a checkpoint, by key, continues from it."""
         self.states = jax.tree.map(np.array, self.states)
         for k, member in members.items():
             self.lanes[k], state = self._start(member, checkpoints.get(member.key))
@@ -187,7 +177,6 @@ class Lanes:
         return Lane.from_dict(member, checkpoint.host_state), state
 
     def train_chunk(self) -> list[CurveChunk]:
-        """Train all members for a chunk, then run the evaluations that are due."""
         start = time.perf_counter()
         active = self.active
         shape = (self.program.lanes, self.program.spec.evaluation.every)
@@ -243,8 +232,6 @@ class Lanes:
     def _test(
         self, test: Stream | Split, steps: Sequence[int], train_scores: Sequence[float]
     ) -> Evaluations:
-        """Test the lanes whose rule says so, and let each rule decide; return what
-        `_evaluate` does."""
         active = self.active
         due = {
             k: eval_operands(lane.member, test, lane.rule.evaluations)
@@ -266,8 +253,7 @@ class Lanes:
         return evaluations
 
     def _confirm(self, k: int, lane: Lane, step: int) -> None:
-        """Score a lane at every lag up to its own, at all lengths, and let its rule
-        decide; stop at the first lag that fails, and begin with the worst known."""
+        """Score a lane at every lag, the worst known first, until one fails."""
         member = lane.member
         lags = [*range(member.task.smallest_lag, member.lag + 1)]
         lags.sort(key=lambda lag: lag != lane.rule.worst_lag)
@@ -308,7 +294,6 @@ class Lanes:
         return {k: float(f"{rate:.7g}") for k, rate in zip(lanes, rates, strict=True)}
 
     def _evaluate(self, due: Mapping[int, Sequence[EvalOperands]]) -> Evaluations:
-        """Evaluate some lanes, each with all of its operands."""
         evaluations: Evaluations = {k: [] for k in due}
         for index in range(max(map(len, due.values()), default=0)):
             operands = {k: each[index] for k, each in due.items() if index < len(each)}
@@ -320,13 +305,11 @@ class Lanes:
         return evaluations
 
     def _in_lanes(self, operands: Mapping[int, EvalOperands]) -> EvalOperands:
-        """Stack the operands of some lanes; the others get no blocks."""
         first = next(iter(operands.values()))
         empty = jax.tree.map(np.zeros_like, first)
         return _stack([operands.get(k, empty) for k in range(len(self.lanes))])
 
     def results(self) -> dict[int, Result]:
-        """Return the results of the members that have ended, by lane."""
         params = self.states.params
         return {
             k: self._result(lane, params[k] if lane.lowest is None else lane.lowest)
@@ -348,13 +331,11 @@ class Lanes:
         )
 
     def clear(self, numbers: Collection[int]) -> None:
-        """Empty some lanes, whose states are on the host."""
         for k in numbers:
             self.lanes[k] = None
             self.states.is_active[k] = False
 
     def checkpoints(self, numbers: Collection[int]) -> list[Checkpoint]:
-        """Return checkpoints of the members in some lanes."""
         program = program_id(self.trainer)
         leaves = [np.array(leaf) for leaf in jax.tree.leaves(self.states)]
         checkpoints = []

@@ -1,11 +1,9 @@
-"""Worker processes, seen from both ends and in the order of a worker's life: it is
-started, sends heartbeats, trains the members of its parent's queue, and is replaced
-when it dies or hangs.
+"""Worker processes, from both ends: started, sending heartbeats, training, and
+replaced.
 
-Without `multiprocessing`, which would run a user's script again in every worker unless
-the script guards against it, and without fork, as a process in which JAX has threads
-cannot be forked. Only `worker_main` imports JAX, so that a worker sends heartbeats
-while it still imports.
+Without `multiprocessing`, which would run a user's script again in every worker, and
+without fork, which JAX's threads forbid. Only `worker_main` imports JAX, so that
+heartbeats come meanwhile.
 """
 
 import math
@@ -37,12 +35,11 @@ ANSWERED = ("claim_program", "take_members", "load_checkpoints")
 
 
 class PeerDiedError(Exception):
-    """Raised when the process at the other end of a pipe has ended without a word, as if killed."""
+    """The process at the other end of a pipe has ended without a word."""
 
 
 class Pipe:
-    """One end of a connection for messages alone, without printed text between. Sending
-    is thread-safe."""
+    """One end of a connection for messages alone; sending is thread-safe."""
 
     def __init__(self, connection: Connection):
         self.connection = connection
@@ -57,7 +54,6 @@ class Pipe:
             raise PeerDiedError from error
 
     def receive(self) -> Any:
-        """Wait for a value; raise PeerDiedError if nobody is there."""
         try:
             return self.connection.recv()
         except (EOFError, OSError) as error:
@@ -70,8 +66,7 @@ class Pipe:
 def spawn(
     code: str, *arguments: str, **environment: str
 ) -> tuple[subprocess.Popen[str], Connection]:
-    """Start Python on some code, with our import path, in a session of its own, so that
-    Ctrl-C reaches only the process that starts it.
+    """Start Python on some code, in a session of its own, so that Ctrl-C spares it.
 
     The arguments are its `sys.argv[2:]`; the first one is for `parent_pipe`. Return the
     process, whose `stdout` has all that it prints, and our end of the connection.
@@ -98,15 +93,12 @@ def spawn(
 
 
 def parent_pipe() -> Pipe:
-    """Return a started process's end of the connection; its own children do not inherit it."""
     descriptor = int(sys.argv[1])
     os.set_inheritable(descriptor, False)
     return Pipe(Connection(descriptor))
 
 
 def worker_main() -> None:
-    """Run a worker's process: send heartbeats, import JAX, then train members until
-    none is left."""
     pipe = parent_pipe()
     beat = (pipe, float(sys.argv[2]), os.getppid())
     threading.Thread(target=_send_heartbeats, args=beat, daemon=True).start()
@@ -124,8 +116,7 @@ def worker_main() -> None:
 
 
 def _send_heartbeats(pipe: Pipe, seconds: float, parent: int) -> None:
-    """Send heartbeats, also while programs run, which release Python's lock; end with
-    the parent."""
+    """Send heartbeats, also while programs run; end with the parent."""
     while os.getppid() == parent:
         try:
             pipe.send(("heartbeat", ()))
@@ -136,7 +127,7 @@ def _send_heartbeats(pipe: Pipe, seconds: float, parent: int) -> None:
 
 
 class RemoteQueue:
-    """The queue of the parent: every call goes over the pipe by its name."""
+    """The parent's queue: every call goes over the pipe by its name."""
 
     def __init__(self, pipe: Pipe, checkpoint_after: float):
         self._pipe = pipe
@@ -160,9 +151,8 @@ class RemoteQueue:
 class WorkerProcess:
     """A worker's process as its parent sees it; making the object starts it.
 
-    Whatever it prints is passed on to stderr, once it has made its first call. Before
-    that only the last line is kept, as a worker that cannot start, and its successors,
-    would print the same many times.
+    What it prints goes to stderr from its first call on; before, the last line is kept,
+    as failing successors would print the same many times.
     """
 
     def __init__(self) -> None:
@@ -197,7 +187,7 @@ class WorkerProcess:
                 self.buffered.clear()
 
     def serve(self, queue: "Queue", number: int) -> None:
-        """Answer its calls, as the worker of this number, until all is done.
+        """Answer calls of the worker of this number, until all is done.
 
         Raises:
             PeerDiedError: the process is gone.
@@ -232,11 +222,9 @@ class WorkerProcess:
             self.kill()
 
     def kill(self) -> None:
-        """End the process."""
         self.process.kill()
 
     def exit_reason(self) -> str:
-        """Return how a dead process ended, and the last line that it printed."""
         # no longer, as another process may have inherited its stderr
         self.reader.join(5)
         if self.timed_out:
@@ -248,7 +236,6 @@ class WorkerProcess:
         )
 
     def close(self) -> None:
-        """End the process and close the connections to it."""
         self.kill()
         self.process.wait()
         self.pipe.connection.close()
