@@ -1,5 +1,5 @@
 """The pages that are made from the project, so that nobody types a number of theirs:
-studies, command, Python face.
+studies, with lists of them, command, Python face.
 
 python docs/pages.py            writes them into docs/_generated, as `make docs` does by itself
 """
@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 from unittest import mock
 
+import yaml
+
 import memcap
 from memcap import cli, commands
 from memcap.store.shards import folder, studies
@@ -21,6 +23,11 @@ HERE = Path(__file__).parent
 PLACE = HERE / "_generated"
 STUDIES = PLACE / "studies"
 WIDTH = 90  # characters of a line of help
+LISTS = {  # of studies, as docs/shelf.yaml has them
+    "front": "Where to begin",
+    "supplement": "More on the same",
+    "archive": "Side questions",
+}
 LINK = re.compile(r"\]\(([^)#\s:]+)(#[\w-]+)?\)")
 
 
@@ -89,15 +96,29 @@ def linked(link: re.Match[str], page: Path, place: Path) -> str:
     return f"]({os.path.relpath(target, place)}{link[2] or ''})"
 
 
+def lists() -> dict[str, list[str]]:
+    """Return the studies that have a page, by list."""
+    shelf = yaml.safe_load((HERE / "shelf.yaml").read_text(encoding="utf-8"))
+    known = [*shelf["front"], *shelf["archive"]]
+    every = [
+        name for name, place in studies().items() if (place / "README.md").is_file()
+    ]
+    return shelf | {"supplement": [name for name in every if name not in known]}
+
+
+def listed(kind: str) -> str:
+    """The page of a list of studies."""
+    entries = "\n".join(f"studies/{name}" for name in lists()[kind])
+    return f"# {LISTS[kind]}\n\n```{{toctree}}\n:maxdepth: 1\n\n{entries}\n```\n"
+
+
 def write() -> None:
     """Write the pages that changed."""
     STUDIES.mkdir(exist_ok=True, parents=True)
     pages = {"command": command, "face": face}
-    pages |= {
-        f"studies/{name}": partial(study, name)
-        for name, place in studies().items()
-        if (place / "README.md").is_file()
-    }
+    for kind, names in lists().items():
+        pages[kind] = partial(listed, kind)
+        pages |= {f"studies/{name}": partial(study, name) for name in names}
     for name, page in pages.items():
         path = PLACE / f"{name}.md"
         text = page()
