@@ -54,7 +54,6 @@ class Tally(NamedTuple):
 
     @property
     def pooled(self) -> "Tally":
-        """The sums over all groups, as one group."""
         return Tally(*(values.sum(keepdims=True) for values in self))
 
     @property
@@ -165,7 +164,6 @@ class LagTest:
         return LagScore(*scores, is_exact=self.is_exact, passes=not failing)
 
     def _as_one(self, first: int, last: int) -> tuple[bool, Tally]:
-        """Return whether these lengths pass as one, and the sums for each."""
         test = self._test(self.criterion.allowed, ODDS)
         lengths = 1 + last - first
         each = max(test.fewest / lengths, self._place_test.fewest)
@@ -177,7 +175,6 @@ class LagTest:
         return bool(passes.all()), tally
 
     def _at(self, length: int, tally: Tally) -> tuple[bool, float]:
-        """Return whether the net is right at a length, and its error there."""
         test = self._place_test
         if self.is_exact:
             error = tally.error.item()
@@ -197,7 +194,6 @@ class LagTest:
 
 
 def anywhere_words(every: int) -> str:
-    """Describe "anywhere"; `every` is that of `Evaluation`."""
     return (
         "Anywhere: solved, and the same weights are right at every lag, from the smallest to"
         " the net's own, wherever in a sequence no longer than the net's longest it begins."

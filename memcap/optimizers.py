@@ -377,7 +377,6 @@ def _put(
 def _deviation(
     variance: Float[Array, "*shape"], floor: float
 ) -> Float[Array, "*shape"]:
-    """Return roots of variances, each raised to at least a share of the largest."""
     return jnp.sqrt(jnp.maximum(variance, floor * variance.max())) + TINY
 
 
@@ -386,8 +385,7 @@ def _eigenvectors(
     squares: Float[Array, "R C"],
     count: Int[Array, ""],
 ) -> tuple[tuple[Float[Array, "R R"], Float[Array, "C C"]], Float[Array, "R C"]]:
-    """Return the eigenvectors of SOAP's factors, and the mean squares along them: first
-    those that the factors imply, later the previous ones."""
+    """Return the eigenvectors of SOAP's factors, and the mean squares along them."""
     (left_values, left), (right_values, right) = (
         jnp.linalg.eigh(factor) for factor in factors
     )
@@ -402,8 +400,10 @@ def _eigenvectors(
 def _principal_directions(
     window: Float[Array, "R P"], count: Int[Array, ""]
 ) -> tuple[Float[Array, "R P"], Float[Array, " R"]]:
-    """Return the principal directions of a window's gradients, a row each, and the
-    variance along them; zeros for directions lost to rounding."""
+    """Return a window's principal directions, a row each, and the variance along them.
+
+    Those lost to rounding are zeros.
+    """
     age = (count - 1 - jnp.arange(len(window))) % len(window)
     rows = window * jnp.sqrt((1 - GGT_DECAY) * GGT_DECAY**age)[:, None]
     values, vectors = jnp.linalg.eigh(rows @ rows.T)

@@ -219,7 +219,6 @@ class Criterion:
         return self.score(self.value)
 
     def score(self, error: Any) -> Any:
-        """Return the score of a mean error; of an accuracy the other way, too."""
         return 1 - error if self.higher_is_better else error
 
     def passes_at_all_lags(
@@ -261,7 +260,6 @@ class Assessment:
     held_out_loss: float = math.nan
 
     def assessment(self) -> Values:
-        """Return the fields above by name, without a subclass's."""
         return {item.name: getattr(self, item.name) for item in fields(Assessment)}
 
 
@@ -317,9 +315,8 @@ class ScoreRule(Assessment):
     ) -> None:
         """Record a test and its verdict, and end the training if it is time.
 
-        A net that at the end of the budget has passed, but not often enough, stays
-        "running": the engine evaluates it on further sequences, without a step, until
-        it has passed often enough or fails.
+        A net that at the end of the budget has passed, but not often enough, is
+        evaluated further without a step, until it has passed often enough or fails.
 
         Args:
             test, step: as for `is_due`.
@@ -414,9 +411,8 @@ class LossRule(ScoreRule):
     """Judges a net by its loss on a file's validation sequences; ends when it stops
     falling.
 
-    `best` is the score on validation's sequences at the lowest loss. The held-out ones
-    choose nothing: `score` and `held_out_loss` are of the weights of the lowest loss.
-    Nothing is stretched, and a net that has ended is "unsolved".
+    `best`, `score` and `held_out_loss` are of the weights of the lowest validation
+    loss. Nothing is stretched, and a net that has ended is "unsolved".
     """
 
     lowest_step: int = 0  # at which the loss was lowest
@@ -482,7 +478,6 @@ def steady_words(stretch: int | str, every: int) -> str:
 
 
 def up_to_words(every: int) -> str:
-    """Say what "right up to a lag" means; `every` is that of `Evaluation`."""
     return (
         "Up to: solved, and the same weights are right at every lag tested, from the smallest to"
         " the net's own (all lags to 8, then eight per doubling; 256 sequences each). Right"
@@ -493,7 +488,6 @@ def up_to_words(every: int) -> str:
 
 
 def tested_words(every: int) -> str:
-    """Describe when a solved net is tested for a stricter verdict."""
     steps = CHUNKS_BETWEEN_TESTS * every
     return (
         f"A solved net is tested for this at once, then every {steps} training"

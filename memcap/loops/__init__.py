@@ -57,7 +57,6 @@ def names() -> list[str]:
 
 @cache
 def _outside(name: str) -> Loop:
-    """Import a user's own loop, MODULE:OBJECT."""
     loop = plugins.import_object(name, "engine.loop")
     if isinstance(loop, type) and issubclass(loop, Loop):
         loop = loop()
@@ -108,7 +107,6 @@ def resolve(name: str, request: Request) -> Loop:
 
 
 def _unknown_knob(loop: Loop, request: Request) -> str | None:
-    """Return a knob that the loop does not serve, as NAME=VALUE."""
     if loop.serves is None or not request.knobs:
         return None
     return unknown_knob(loop.serves, **request.knobs)
@@ -134,10 +132,9 @@ def check_name(name: str) -> None:
 
 
 def check(name: str) -> None:
-    """Raise UserError if a named loop cannot run in this process.
+    """Raise UserError if no loop of this name can run in this process.
 
-    If several share the name, one that can run is enough: XLA trains the members of the
-    others.
+    XLA trains the members of those that cannot.
     """
     if name in GENERAL:
         return

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 
 def _joined(first: Any, second: Any) -> Any:
-    """Join two consecutive stretches of time."""
     a, b = first
     c, d = second
     return a * c, c * b + d

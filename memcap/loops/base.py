@@ -172,7 +172,6 @@ class Loop:
 
 
 def outputs_first(outputs: Float[Array, "*T O B"]) -> Float[Array, "O *T B"]:
-    """Move the axis of outputs to the front, as for `loss_and_score_sums`."""
     return jnp.swapaxes(outputs, 0, 1) if outputs.ndim == 3 else outputs
 
 

@@ -63,12 +63,8 @@ class Library:
 def load(source: Path, calls: Sequence[str] = ()) -> Library:
     """Load a source's library from the cache or the wheel, or compile it.
 
-    Args:
-        source: a C file, beside the files that it includes.
-        calls: its functions that are handlers of XLA's foreign function interface.
-
-    Raises:
-        LibraryError: there is no library, or it cannot be written or loaded.
+    Raise LibraryError if that fails. `calls` are its handlers of XLA's foreign
+    functions.
     """
     try:
         try:
@@ -95,7 +91,6 @@ def load(source: Path, calls: Sequence[str] = ()) -> Library:
 
 
 def prebuilt(stem: str) -> Path | None:
-    """Return the wheel's library for this processor, if it has one."""
     try:
         lines = CPU_INFO.read_text().splitlines()
     except OSError:

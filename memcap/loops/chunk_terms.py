@@ -65,7 +65,6 @@ def terms(
 
 
 def owner_of(cell: type[nnx.RNNCellBase]) -> type | None:
-    """Return the registered class of a cell, if any."""
     return next((each for each in cell.__mro__[:-1] if each in terms.registry), None)
 
 
@@ -88,7 +87,6 @@ def state_of(
 def by_key(
     log_decay: Float[Array, "T B *D"], shifted: Float[Array, "T B F2"]
 ) -> Float[Array, "T B D"]:
-    """Return a decay with its last axis, of size 1 or the key's."""
     return log_decay if log_decay.ndim == shifted.ndim else log_decay[..., None]
 
 

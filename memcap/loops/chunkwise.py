@@ -8,21 +8,19 @@ s, up to t:
 
 Source: Yang et al. (2024), "Gated linear attention transformers", section 4; Dao & Gu
 (2024), "Transformers are SSMs", section 6. As there, logarithms are added up for each
-pair of s and t: a difference of two sums from the chunk's start would lose digits.
+pair of s and t: a difference of two sums would lose digits.
 
-By the delta rule u[t] = b[t] (v[t] - what k[t] reads just before) replaces v[t], a
-triangular system (memcap/loops/triangle.py):
+By the delta rule u[t] replaces v[t], from a triangular system (triangle.py):
 
     u[t] + b[t] sum over s < t of d[t, s] (k[t]^T k[s]) u[s] = b[t] (v[t] - (d[t, -1]
     k[t])^T S[-1])
 
 Source: Yang et al. (2024), arXiv 2406.06484, section 3; with decays, Yang, Kautz &
-Hatamizadeh (2025), "Gated delta networks". They solve for W and U without S[-1], to do
-all chunks at once; here one system is enough. The writes of a step of `delta_product`
-are rows of it, and the last is read.
+Hatamizadeh (2025), "Gated delta networks". They do all chunks at once, which needs two
+systems. The writes of a step of `delta_product` are rows of it; the last is read.
 
-A chunk is a step of the masked scan: the forward pass stores the matrix that enters it,
-the backward pass computes it again. docs/accelerators.md compares the costs.
+The forward pass stores the matrix that enters each chunk, the backward pass computes
+the chunk again. docs/accelerators.md compares the costs.
 """
 
 from __future__ import annotations
@@ -127,7 +125,6 @@ def chunk_of(
 def each_write(
     terms: Terms, of_steps: Shaped[Array, "C ..."]
 ) -> Shaped[Array, "W ..."]:
-    """Repeat the values of each step for each of its writes."""
     return of_steps if terms.writes == 1 else jnp.repeat(of_steps, terms.writes, 0)
 
 
@@ -219,7 +216,6 @@ def _weights(
     own: Float[Array, "C W B D"],
     key: Float[Array, "W B K"],
 ) -> Float[Array, "C W B"]:
-    """Return the weight that each query gives to each write."""
     return jnp.sum(query[:, None] * own * key, -1)
 
 
@@ -229,7 +225,6 @@ def _last(
     key: Float[Array, "W B K"],
     value: Float[Array, "W B V"],
 ) -> Float[Array, "B K V"]:
-    """Return what the last step leaves of the matrix and of the chunk's writes."""
     before = decays[-1, 0]
     own = decays[-1, 1:]
     return before[..., None] * matrix + jnp.einsum("sbk,sbv->bkv", own * key, value)
@@ -242,7 +237,6 @@ def _read(
     key: Float[Array, "W B K"],
     value: Float[Array, "W B V"],
 ) -> Float[Array, "C B V"]:
-    """Read what is left at each step with that step's query."""
     before = decays[:, 0]
     own = decays[:, 1:]
     weights = _weights(query, own, key)
@@ -256,7 +250,6 @@ def _read_matrix(
     before: Float[Array, "C B D"],
     matrix: Float[Array, "B K V"],
 ) -> Float[Array, "C B V"]:
-    """Read the matrix before the chunk with each query."""
     return jnp.einsum("tbk,bkv->tbv", query * before, matrix)
 
 

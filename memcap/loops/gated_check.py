@@ -37,7 +37,6 @@ def all_right(loop: Loop, kind: Any) -> bool:
 
 
 def is_right(loop: Loop, kind: Any, size: Case) -> bool:
-    """Compare carry, outputs, loss sums and gradients with the plain loop's."""
     rng = np.random.default_rng(0)
 
     def draw(leaf: Any) -> np.ndarray:
@@ -80,5 +79,4 @@ def is_right(loop: Loop, kind: Any, size: Case) -> bool:
 
 
 def _are_equal(a: np.ndarray, b: np.ndarray) -> bool:
-    """Return whether two arrays are equal to rounding."""
     return bool(np.all(np.abs(a - b) <= TOLERANCE * (1 + np.max(np.abs(b), initial=0))))

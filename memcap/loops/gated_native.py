@@ -77,8 +77,7 @@ class GatedC:
         return c_library.missing(self.library, self.check, self.words)
 
     def size(self, which: int, *sizes: int) -> int:
-        """Return the floats of a buffer, given T, F, U, O, B and whether inputs are
-        vectors; -1 if too many."""
+        """Return the floats of a buffer of these sizes; -1 if too many."""
         return getattr(self.library().handle, f"memcap_{self.name}_size")(which, *sizes)
 
 
@@ -125,7 +124,6 @@ def _forward(
     inputs: jax.Array,
     extents: jax.Array,
 ) -> Any:
-    """Return the last carry, the outputs and, if wanted, residuals."""
     kernel, recurrent, bias, readout = weights
     states, tree = jax.tree.flatten(carry)
     matrix = _matrix(recurrent, readout)
@@ -190,8 +188,7 @@ def loss_over_time(
 
     Args:
         cell, carry, inputs, extents: see `over_time`.
-        weights: kernel (F, G), recurrent (U, G), bias (G,), read-out (U, O) and its
-            bias (O,); float32.
+        weights: as there, with the read-out (U, O) and its bias (O,).
         targets: (T, B) int32, the right class.
         due: (T, B) bool, whether an answer is due.
 
@@ -246,7 +243,6 @@ def _float32(*shape: int) -> jax.ShapeDtypeStruct:
 
 
 def _batch_last(d_inputs: jax.Array, inputs: jax.Array) -> jax.Array | None:
-    """Return the gradient of inputs as (T, B, F), or None for symbols."""
     return jnp.swapaxes(d_inputs, 1, 2) if inputs.ndim == 3 else None
 
 
@@ -355,6 +351,5 @@ def takes(arrays: Arrays, over: Pass) -> bool:
 
 
 def _extents(cell: Any, over: Pass) -> jax.Array:
-    """Return the numbers of steps and units that count, (2,)."""
     units = cell.hidden_features if over.num_units is None else over.num_units
     return jnp.stack([over.length, jnp.asarray(units)]).astype(jnp.int32)

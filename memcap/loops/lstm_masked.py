@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 
 def _joined(x: jax.Array, h: jax.Array, features: int) -> jax.Array:
-    """Stack a step's input, (B,) or (B, F), above h: (F + U, B)."""
     if x.ndim > 1:
         return jnp.concatenate([x.T.astype(h.dtype), h], 0)
     below = jnp.pad(h, ((features, 0), (0, 0)))
@@ -100,7 +99,6 @@ def _lstm_masked_fwd(
 
 
 def _lstm_masked_bwd(saved: tuple[Any, ...], cotangents: Any) -> tuple[Any, ...]:
-    """Go backwards over time; no gradient passes a reset or a cut."""
     weights, over, factor, residuals, first, last = saved
     kernel, _, _, readout = weights
     features, columns = kernel.shape

@@ -173,7 +173,6 @@ class Backward(NamedTuple):
 def start_backward(
     weights: Weights, over: Pass, last: jax.Array, cotangents: Any
 ) -> Backward:
-    """Return the start of the backward loop, given the last h."""
     kernel, recurrent, _, readout = weights
     (dc, dh), d_outputs = cotangents
     features = kernel.shape[0]
@@ -196,7 +195,6 @@ def start_backward(
 def weight_gradients(
     weights: Weights, d_readout: Any, dw: Any, db: Any, symbols: bool
 ) -> Weights:
-    """Return the gradients of the weights, from the sums of the backward loop."""
     features = len(weights[0])
     columns = weights[0].shape[1]
     d_kernel = dw[:features, :columns]
@@ -211,7 +209,6 @@ def weight_gradients(
 
 
 def _lstm_while_bwd(saved: tuple[Any, ...], cotangents: Any) -> tuple[Any, ...]:
-    """Go backwards over time; no gradient passes a reset or a cut."""
     weights, over, factor, residuals, last = saved
     kernel, _, _, readout = weights
     features, columns = kernel.shape

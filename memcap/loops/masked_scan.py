@@ -2,9 +2,8 @@
 and TPUs.
 
 The length masks only the small carry, so that members of several lengths run side by
-side. On GPUs `lax.scan` would first fill its outputs with zeros, a third of the passes
-over residuals; so rows are written into buffers that are only allocated. Every row is
-written, so that no old content is read.
+side. On GPUs rows are written into buffers that are only allocated, where `lax.scan`
+would first fill them with zeros. Every row is written, so that no old content is read.
 """
 
 from __future__ import annotations

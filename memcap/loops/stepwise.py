@@ -82,7 +82,6 @@ def _forward(
     over: Pass,
     factor: jax.Array | None,
 ) -> tuple[Carry, jax.Array, Any]:
-    """Return the last carry, the outputs and, if wanted, each step's entering carry."""
     every = over.return_sequences
     _, output = jax.eval_shape(step, params, carry, over.inputs[0])
     last = jnp.zeros(output.shape, output.dtype)
@@ -123,7 +122,6 @@ def _stepwise_fwd(
 def _stepwise_bwd(
     drive: Drive, step: Step, residuals: Any, cotangents: Any
 ) -> tuple[Any, ...]:
-    """Go backwards over time; no gradient passes the start of a window."""
     params, entered, over, factor = residuals
     d_last, d_outputs = cotangents
     carry_shape = jax.tree.map(
@@ -165,7 +163,6 @@ stepwise.defvjp(_stepwise_fwd, _stepwise_bwd)
 
 
 def _scaled(carry: Carry, factor: jax.Array) -> Carry:
-    """Multiply the carry by a number, each leaf in its own dtype."""
     return jax.tree.map(lambda leaf: leaf * factor.astype(leaf.dtype), carry)
 
 

@@ -26,7 +26,6 @@ CHOSEN_BY_PLATFORM = (*loops.GENERAL, "native")  # loops that differ on an accel
 
 
 def elsewhere(engine: Engine) -> Engine:
-    """Return the engine for an accelerator, if this machine has none."""
     return (
         replace(engine, loop="associative")
         if engine.loop in CHOSEN_BY_PLATFORM
@@ -78,7 +77,6 @@ class ProgramPlan:
 
     @cached_property
     def memory(self) -> float:
-        """Bytes that each device needs, as planned by the compiler."""
         return needed_memory(self.program, self.code.train_chunk, self.code.evaluate)
 
     @property

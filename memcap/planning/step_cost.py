@@ -26,7 +26,6 @@ class StepCost(NamedTuple):
 
 
 def step_cost(program: Program) -> StepCost:
-    """Count the cost of a member's training step, whatever the device and the loop."""
     # with loops that say how often they run
     trainer = replace(program.trainer, loop="associative", side_by_side=True)
     state, operands, _ = jax.tree.map(

@@ -53,8 +53,7 @@ def not_ours(path: Path) -> str | None:
 def is_others(status: os.stat_result) -> bool:
     """Return whether another user wrote a file in our folder, or could have.
 
-    A link is nobody's; group write permission, which umasks give, does not count, as
-    the folder keeps the group out.
+    Links and group write permission do not count: the folder keeps the group out.
     """
     return status.st_uid != os.geteuid() or bool(status.st_mode & stat.S_IWOTH)
 

@@ -53,7 +53,6 @@ def quotas(
 
 
 def _quota_and_period(*paths: Path) -> tuple[str, str]:
-    """Read the two words in the files; empty ones if there are none."""
     try:
         quota, period = " ".join(path.read_text() for path in paths).split()
     except (OSError, ValueError):

@@ -46,7 +46,6 @@ def complete() -> str:
 
 
 def _flags_of_file(name: str) -> str:
-    """Return the flags in a file, in one line, or raise UserError."""
     with contextlib.suppress(OSError, ValueError):
         words = Path(name).read_text().split()
         if words and words[0].startswith("--"):

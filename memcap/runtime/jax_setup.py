@@ -151,14 +151,12 @@ def _ignore_half_written() -> None:
 
 
 def precision() -> Any:
-    """Return a context in which programs are compiled with float32 products."""
     import jax
 
     return jax.default_matmul_precision(PRECISION)
 
 
 def platform() -> str:
-    """Return cpu, gpu or tpu; refuse JAX_PLATFORMS for one that is not here."""
     import jax
 
     try:
@@ -179,7 +177,6 @@ def platform() -> str:
 
 
 def worker_settings() -> dict[str, Any]:
-    """Return the settings of JAX that workers take over."""
     import jax
 
     return {name: jax.config.values[name] for name in WORKER_SETTINGS}

@@ -78,7 +78,6 @@ def import_object(name: str, where: str) -> Any:
 
 
 def raised(error: BaseException, module: str) -> str:
-    """Say what code of a module raised, and at which of its lines."""
     trace = error.__traceback__
     place = ""
     while trace is not None:
@@ -204,7 +203,6 @@ class Folder(Generic[T]):
 
 
 def modules(package: str) -> Iterable[ModuleType]:
-    """Import all files of a package, in alphabetical order."""
     files = pkgutil.iter_modules(sys.modules[package].__path__)
     return [
         importlib.import_module(f"{package}.{name}")

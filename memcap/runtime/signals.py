@@ -90,7 +90,6 @@ class Watch:
             signal.signal(number, handler)
 
     def _listen(self) -> None:
-        """Hear signals until one has to end the process, or the command has ended."""
         number = self._next()
         if number is None or number == END:
             return
@@ -108,7 +107,6 @@ class Watch:
         self._leave(Interrupted(number))
 
     def _next(self, seconds: float | None = None) -> int | None:
-        """Wait for a signal or the end; return None after so many seconds."""
         while select.select([self._reader], [], [], seconds)[0]:
             number = os.read(self._reader, 1)[0]
             if number == END or number in self._handlers:  # others have handlers, too
@@ -172,7 +170,6 @@ def look() -> None:
 
 
 def pending() -> bool:
-    """Return whether there was a signal."""
     return _watch is not None and _watch.number is not None
 
 

@@ -127,12 +127,10 @@ class Checkpoints:
                 self.curves.pop(key, None)
 
     def write_late(self) -> None:
-        """Write new states that have waited long enough."""
         if time.monotonic() - self.written > SECONDS_BETWEEN_WRITES:
             self.write()
 
     def write(self) -> None:
-        """Write new states, and remove files that are no longer needed."""
         with self.lock:
             states = list(self.states.values())
             curves = dict(self.curves)

@@ -22,7 +22,6 @@ PACKAGES = ("memcap", "jax", "jaxlib", "flax", "optax")
 
 @cache
 def environment() -> dict[str, Any]:
-    """Return the versions, device and flags for rows, and the commit of a checkout."""
     device = jax.devices()[0]
     return {
         "python": platform.python_version(),
@@ -63,7 +62,6 @@ def _fingerprint(*modules: str) -> str:
 
 @cache
 def _code(module: str) -> str:
-    """Return a digest of a module's or package's source."""
     name = getattr(sys.modules[module], "__file__", None)
     if name is None:  # a notebook's definitions have no file
         files = []

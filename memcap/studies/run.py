@@ -135,7 +135,6 @@ def run_study(
 
 
 def _train(todo: Todo, engine: Engine, writer: StudyWriter) -> None:
-    """Train the first members of a job, and all that its search then wants."""
     search = todo.search
     if search is None:
         train(todo.first, engine, writer, None, (), todo.candidates)
@@ -237,7 +236,6 @@ class ProgressBar:
 
 
 def _counts(heartbeat: Heartbeat, before: int) -> tuple[int, int]:
-    """Return the numbers of members that are done, and of all."""
     done = before + heartbeat.done
     return done, done + heartbeat.to_come
 

@@ -83,7 +83,6 @@ def _faults(bad: Mapping[Path, BadFileError]) -> list[str]:
 
 
 def _wrong_copies(path: Path) -> list[str]:
-    """Return a line for each row with a plain column that contradicts its config."""
     with reading(shards.TABLE):
         table = read_table(path, shards.TABLE)
         wrong = wrong_copies(table, complete(table))
@@ -93,7 +92,6 @@ def _wrong_copies(path: Path) -> list[str]:
 def _wrong_rows(
     every_row: pl.DataFrame, tables: Mapping[Path, pl.DataFrame]
 ) -> dict[Path, list[str]]:
-    """Return a line for each wrong row, by file; `every_row` is of all files."""
     try:
         check_rows(every_row)
     except BadRowsError as error:

@@ -221,7 +221,6 @@ class StudyWriter(Listener):
         shard.changed = False
 
     def _write_running(self) -> None:
-        """Write the curves of the longest-training members, if they have grown."""
         self.running_time = time.monotonic()
         if self.folder is None:
             return
@@ -241,7 +240,6 @@ class StudyWriter(Listener):
                 self.running_steps = steps
 
     def flush(self) -> None:
-        """Write all ended members, and all half-trained ones."""
         with self.lock:
             for name, shard in self.shards.items():
                 if shard.changed:
@@ -250,7 +248,6 @@ class StudyWriter(Listener):
             self.checkpoints.write()
 
     def count(self, interrupted: Interrupted) -> None:
-        """Record what an interrupted job has written."""
         interrupted.rows_saved = self.progress.before + len(self.rows)
         if self.checkpoints is not None:
             interrupted.half_trained = len(self.checkpoints.states)

@@ -171,8 +171,7 @@ def way_of(program: Program) -> dict[str, Any]:
 
 
 class Group(NamedTuple):
-    """Members that share programs: of one spec, but for the width, and length
-    bucket."""
+    """Members that share programs: of one spec, except its width, and length bucket."""
 
     spec: TrainSpec  # at the width of their bucket
     bucket: int  # of lengths; 0 where a program serves every length at no cost
