@@ -49,7 +49,7 @@ class Stream(IntEnum):
     LENGTHS = 3  # at each of `Evaluation.lengths`: lags, or for a stream lengths
     PROBE = 4  # of memcap/probes/
     UP_TO = 5  # held-out ones at each lag up to the member's own
-    LOOK = 6  # at these lags, and at lengths with filler before what counts
+    LOOK = 6  # at the lags of UP_TO, and at lengths with filler before the task
     # at every lag up to the member's own and at drawn lengths, fresh each time
     CONFIRM = 7
 
@@ -163,10 +163,10 @@ class Evaluation:
 class LagScore(NamedTuple):
     """The score of a net at one lag, and whether it is right there."""
 
-    first: float  # where what counts begins at the first step
-    later: float  # over all later places; as `first` if there are none
-    place: float  # at the worst of these
-    worst: float  # of what fails, or the worse of the first two
+    first: float  # the score where the task begins at the first step
+    later: float  # over all places where it begins later; as `first` if there are none
+    place: float  # at that of the later places where it is worst
+    worst: float  # the worst of those of the three that fail, else of `first` and `later`
     is_exact: bool  # whether it is over all sequences that there are
     passes: bool
 

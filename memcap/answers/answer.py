@@ -29,7 +29,7 @@ ONE_UNIT = Model(units=1)  # the network of a question that names none
 # Lags at which widths are predicted, beside the question's: each to 50, and then lags
 # 40 % apart to beyond the longest that there may be
 LAGS = (*range(1, 50), *(round(50 * 1.4**k) for k in range(30)))
-# Seeds of a width, all failed, with which a lag counts as measured
+# Seeds of one width, all of them failed, from which on a lag counts as measured
 FEWEST = 4
 # The order in which a question takes nets, by their verdict
 FOR_EVERY_LAG = {"anywhere": 0, "up_to": 1}  # then all others

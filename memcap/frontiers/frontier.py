@@ -5,9 +5,9 @@ It says what training reached under a verdict, a budget and a recipe, never what
 network could hold. The verdict, `at`, decides which members pass:
 
 * "trained": those solved at the length at which they were trained.
-* "steady": those that also pass on sequences `evaluation.stretch` times as long.
-* "up_to": those that are also right at every shorter lag.
-* "anywhere": likewise, wherever in a sequence it begins.
+* "steady": those that also pass on sequences of `evaluation.stretch` times the lag.
+* "up_to": those solved that are also right at every shorter lag.
+* "anywhere": likewise, wherever in a sequence the task begins.
 
 Each applies to members trained until it, and "steady" to streams (`Task.stream`), too;
 for others the one above it is used.
@@ -338,8 +338,8 @@ def frontier(
     """Return the best recipe's point for each `Point.place`, by label, lag and length.
 
     Args:
-        rows: trained members, as `memcap.store.read` returns them; diverged ones do not
-            pass.
+        rows: trained members, as `memcap.store.read` returns them; one that diverged has
+            no verdict that passes.
         at: the verdict that counts.
         budget: leave out recipes with more training steps than this; None: none.
         confidence: level of the intervals.

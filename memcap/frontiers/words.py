@@ -27,7 +27,7 @@ def enough_words(width: Threshold) -> str:
     units = number(width.units)
     said = f"{units} unit{' is' if units == '1' else 's are'}"
     if width.censored == "above":
-        return f"{said} not enough (at least {number(width.low)} are)"
+        return f"{said} not enough (the interval begins at {number(width.low)})"
     if math.isinf(width.high):
         return f"{said} enough (no upper end is known)"
     if width.censored == "below":
