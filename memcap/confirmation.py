@@ -63,8 +63,9 @@ class Tally(NamedTuple):
 
 @dataclass(frozen=True)
 class SequentialTest:
-    """A test whether the mean error is at most `allowed`: odds of half of it against
-    one and a half times it.
+    """A test whether the mean error of an answer is at most `allowed`.
+
+    It weighs the odds that it is half of that against one and a half times as much.
 
     Source: A. Wald, Sequential tests of statistical hypotheses, Annals of Mathematical
     Statistics 16 (1945). The distribution is Bernoulli's, or Gamma for squared errors,
@@ -105,11 +106,11 @@ class SequentialTest:
     def run(
         self, draw: Callable[[], Tally], tally: Tally, pool: bool = False
     ) -> tuple[Any, Tally]:
-        """Draw sequences until each group, or their `pool`, is decided or too many are
-        drawn.
+        """Draw sequences until each group is decided, or too many are drawn.
 
-        Return whether each group passes, (G,) or (1,), and the sums with `tally`, the
-        first.
+        `tally` has the first sums, `draw` returns further ones; `pool` decides all
+        groups as one. Return whether each group passes, (G,) or (1,), and the sums over
+        all sequences.
         """
         verdicts: Any = 0
         while True:

@@ -1,9 +1,7 @@
-"""Optimizers by name; Muon, SOAP and GGT see more of a gradient than one element at a
-time.
+"""Optimizers by name; Muon, SOAP and GGT see more of a gradient than single elements.
 
-Each rescales the flat gradient (P,) of a net, as optax's `scale_by_adam` does, from a
-state of zeros. `optax.contrib` has only Muon, without an argument for a member's own
-width.
+Each rescales the flat gradient (P,) of a net from a state of zeros, as optax's
+`scale_by_adam` does. `optax.contrib` has Muon alone, which takes no member's own width.
 """
 
 from __future__ import annotations

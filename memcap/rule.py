@@ -1,5 +1,4 @@
-"""The rule by which a net is judged: what it must reach, when it is tested, when it
-ends.
+"""The rule by which a net is judged: what it must reach, when it is tested and ends.
 
 After each chunk of `Evaluation.every` steps the engine asks the rule which `tests` are
 due (`is_due`) and reports their scores (`update`), while its `status` is "running".
@@ -40,7 +39,8 @@ PATIENT_SHARE = 0.4
 class Stream(IntEnum):
     """A member's streams of random sequences, which never overlap.
 
-    The flag `Task.stream` is something else: a task's sequences have no end.
+    The flag `Task.stream` is something else: a task's sequences have no end of their
+    own.
     """
 
     TRAIN = 0  # batches of training
@@ -199,13 +199,12 @@ class Criterion:
         return training_score <= NEAR_ERROR * self.value
 
     def with_margin(self, sequences: int) -> "Criterion":
-        """Return the criterion for a score on a few sequences, which chance makes
-        worse.
+        """Return the criterion for a score on a few sequences, weaker by what chance
+        does.
 
-        It is weaker by three standard deviations: those of the share of right
-        sequences, each right with a probability equal to the criterion, or of the mean
-        of squared Gaussian errors. Sequences are counted, as answers of one may be
-        wrong together.
+        That is three standard deviations: of the share of right sequences, each right
+        with a probability equal to the criterion, or of the mean of squared Gaussian
+        errors. Sequences are counted, as answers of one may be wrong together.
         """
         if self.higher_is_better:
             deviation = math.sqrt(self.value * (1 - self.value) / sequences)
@@ -390,7 +389,7 @@ class ScoreRule(Assessment):
 
     def _update_stricter(self, verdict: Verdict, step: int, passes: bool) -> None:
         """Record a verdict that only a solved net can get; end the training if it is
-        due.
+        time.
 
         A running net is tested only for the verdict it trains for (`is_due`).
         """
@@ -408,7 +407,7 @@ class ScoreRule(Assessment):
 
 @dataclass
 class LossRule(ScoreRule):
-    """Judges a net by its loss on a file's validation sequences; ends when it stops
+    """Judges a net by its loss on validation's sequences of a file, until it stops
     falling.
 
     `best`, `score` and `held_out_loss` are of the weights of the lowest validation

@@ -63,8 +63,7 @@ class Library:
 def load(source: Path, calls: Sequence[str] = ()) -> Library:
     """Load a source's library from the cache or the wheel, or compile it.
 
-    Raise LibraryError if that fails. `calls` are its handlers of XLA's foreign
-    functions.
+    `calls` are its handlers for XLA. Raise LibraryError if it cannot be had.
     """
     try:
         try:

@@ -1,5 +1,4 @@
-"""A gated cell over time as one call of C: the base of lstm_native.py and
-gru_native.py.
+"""A gated cell over time as one call of C: base of lstm_native.py and gru_native.py.
 
 For CPUs, float32 and one window; under `vmap` members are called one after another.
 """

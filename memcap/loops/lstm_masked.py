@@ -1,5 +1,5 @@
-"""memcap's LSTM by a masked `lax.scan`, with the gradient written out: for
-accelerators.
+"""memcap's LSTM by a masked `lax.scan`, for accelerators, with the gradient written
+out.
 
 Unlike in lstm_while.py, h is computed again and not stored, as memory bounds the
 backward pass. A symbol's 1 is written elementwise, which fuses into the product, where

@@ -1,5 +1,4 @@
-"""memcap's LSTM by a loop with a trip count, with the gradient written out: for CPUs,
-by XLA.
+"""memcap's LSTM by XLA on CPUs: a loop with a trip count, the gradient written out.
 
 Weight gradients are summed in the backward loop: stacking the gates' gradients for one
 product is slower on a CPU. Arrays are (U, B), as the batch fills vector lanes; a step's

@@ -1,5 +1,5 @@
-"""`lax.scan` over all T steps, for any cell, with the gradient written out: for GPUs
-and TPUs.
+"""`lax.scan` over all T steps, for any cell, on GPUs and TPUs; the gradient written
+out.
 
 The length masks only the small carry, so that members of several lengths run side by
 side. On GPUs rows are written into buffers that are only allocated, where `lax.scan`

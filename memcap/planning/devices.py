@@ -1,5 +1,4 @@
-"""Accelerators for which a machine without them can compile: `compile_for(program,
-device)`.
+"""Accelerators for which a machine without them can compile (`compile_for`).
 
 Memory, instructions, sharding and compile errors are real; only timings need the chip.
 The compilers come with the extra `targets` (`make targets`).

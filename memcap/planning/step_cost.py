@@ -1,5 +1,4 @@
-"""The cost of a training step, counted in the traced program: operations, and bytes
-moved.
+"""The cost of a training step in the traced program: operations, and bytes moved.
 
 The compilers' `cost_analysis()` counts the body of a loop once, and needs the device.
 """

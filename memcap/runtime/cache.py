@@ -1,8 +1,7 @@
-"""The cache folder, from which code is loaded: $XDG_CACHE_HOME/memcap, or
-~/.cache/memcap.
+"""The cache folder, $XDG_CACHE_HOME/memcap or ~/.cache/memcap, from which code is
+loaded.
 
-If another user owns it or may write it, this process and its children use a private
-one.
+If another user owns or may write it, this process and its children use a private one.
 """
 
 import atexit
@@ -53,7 +52,8 @@ def not_ours(path: Path) -> str | None:
 def is_others(status: os.stat_result) -> bool:
     """Return whether another user wrote a file in our folder, or could have.
 
-    Links and group write permission do not count: the folder keeps the group out.
+    A link is nobody's, and group write permission does not count: the folder keeps the
+    group out.
     """
     return status.st_uid != os.geteuid() or bool(status.st_mode & stat.S_IWOTH)
 

@@ -49,7 +49,10 @@ def check_addresses() -> None:
 
 @once
 def setup() -> None:
-    """Set flags and the compilation cache, once per process; a user's own stay."""
+    """Set flags and the compilation cache, once per process; a user's own stay.
+
+    JAX reads flags when it first uses a device; later changes have no effect.
+    """
     import jax
 
     check_addresses()

@@ -1,6 +1,7 @@
 """Plug-ins by name: a file of one of memcap's folders, or `module:name` elsewhere.
 
-A module is searched on Python's path, then in the current folder.
+A module is searched on Python's path, then in the current folder, where a file can be
+named but shadows no other module.
 """
 
 import ast

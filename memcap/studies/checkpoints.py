@@ -1,5 +1,4 @@
-"""The half-trained members of a job: in memory as of seconds ago, on disk half a
-minute.
+"""The half-trained members of a job: seconds old in memory, half a minute on disk.
 
     DIR/checkpoints/TOKEN.npz    those of one run of a job: "index", JSON with a part
                                  per program and the curves so far; PART/0, PART/1, ...:

@@ -61,7 +61,7 @@ def start_jax(engine: Engine) -> bool:
 
 
 def worker_count(engine: Engine) -> int:
-    """Return how many workers this host has; refuse several beside an accelerator."""
+    """Return how many workers this host has; one if it drives all devices."""
     if jax_setup.platform() != "cpu":
         if engine.workers > 1:
             raise UserError(

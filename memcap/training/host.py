@@ -1,5 +1,4 @@
-"""The host's side of a member: first state, operands, weights, curve, checkpoint,
-result.
+"""The host's side of a member: first state, operands, and what comes of it.
 
 Scalars and vectors are NumPy's; step.py describes them.
 """
@@ -88,10 +87,9 @@ class CurveChunk:
     validation_loss: float | None = None
 
     def points(self, most: int | None = None) -> Iterator[tuple[int, dict[str, float]]]:
-        """Yield (step, values) for all steps, or `most` of them; the last has the
-        scores.
+        """Yield (step, values) for all steps, or `most` of them; the last has scores.
 
-        Losses are means since the previous one. A chunk without steps is a further
+        Losses are means since the previous one. Without steps it is a further
         evaluation.
         """
         metric = self.member.task.metric

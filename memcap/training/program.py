@@ -283,8 +283,7 @@ class Executables:
 
     @property
     def evaluate(self) -> Any:
-        """`Trainer.evaluate` of all lanes: (params (lanes, P), operands) -> `Scores`
-        (lanes,).
+        """`Trainer.evaluate` of all lanes: (params (lanes, P), operands) -> `Scores`.
 
         It waits to be compiled. Its buffer is the stretched evaluation's: one for
         shorter ones would save 7 % at 50 units, and cost another compilation.

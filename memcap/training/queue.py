@@ -1,9 +1,8 @@
-"""The queue of a job, shared by all workers: members that wait or are in flight, and
-results.
+"""The queue of a job, shared by all workers: members waiting or in flight, and results.
 
 A worker claims the costliest free program, or else helps with one that another has
 compiled, so that the compilation cache serves it. A dead worker's members wait as
-suspects: each trains alone, and not in this process. One that kills a second worker has
+suspects: each trains alone, and not in this process; one that kills a second worker has
 failed.
 """
 

@@ -1,5 +1,4 @@
-"""The training step and the evaluations of a member, which is one net, as pure
-functions.
+"""The training step and the evaluations of a member (one net), as pure functions.
 
 Numbers, such as lag and learning rate, are operands (host.py makes them); all else is
 static and makes up a `TrainSpec`. Data are drawn within the program, from keys that
@@ -178,8 +177,7 @@ class Trainer:
     def learning_rate(
         self, step: Any, progress: Any, operands: TrainOperands, xp: Any = jnp
     ) -> Any:
-        """Return the learning rate after `step` steps, with warmup, cosine and
-        curriculum.
+        """Return the learning rate after `step` steps: warmup, cosine, curriculum.
 
         `progress` is a `CurriculumState` or (), `xp` jax.numpy or NumPy. Arguments may
         have a leading axis of members.
@@ -266,11 +264,10 @@ class Trainer:
     def train_chunk(
         self, state: TrainState, operands: TrainOperands
     ) -> tuple[TrainState, Float[Array, " every"]]:
-        """Take `evaluation.every` training steps, each on a new batch, or fewer at the
-        end.
+        """Take up to `evaluation.every` training steps, each on a new batch.
 
-        The chunk also ends when the member has diverged. Return the state, and each
-        step's loss, 0 for steps not taken.
+        It ends early at the end of the budget, or when the member has diverged. Return
+        the state, and each step's loss, 0 for steps not taken.
         """
         every = self.spec.evaluation.every
         steps_left = jnp.minimum(every, operands.budget - state.step)

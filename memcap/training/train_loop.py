@@ -124,11 +124,9 @@ class Lane:
 
 
 class Lanes:
-    """The lanes of a program: members in flight, and their states and operands,
-    stacked.
+    """The lanes of a program: members in flight; states and operands are stacked.
 
-    States are on the host while members come and go; between chunks they stay on the
-    device.
+    States are on the host while members come and go; otherwise they stay on the device.
     """
 
     def __init__(self, program: Program):

@@ -1,5 +1,4 @@
-"""Worker processes, from both ends: started, sending heartbeats, training, and
-replaced.
+"""Worker processes, from both ends: started, sending heartbeats, training, replaced.
 
 Without `multiprocessing`, which would run a user's script again in every worker, and
 without fork, which JAX's threads forbid. Only `worker_main` imports JAX, so that
