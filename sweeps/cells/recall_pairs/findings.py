@@ -149,6 +149,8 @@ def needs(rows: pl.DataFrame) -> pl.DataFrame:
         .filter(
             pl.col("symbols").is_in(SYMBOLS),
             pl.col("pairs").is_in(PAIRS),
+            # eight pairs of eight symbols have no place in either panel
+            pl.col("symbols").eq(MANY) | pl.col("pairs").eq(PAIRS[0]),
             pl.col("budget").is_in(BUDGETS),
             pl.col("family").is_not_null(),
             lag=2 * pl.col("pairs"),
