@@ -166,7 +166,7 @@ class LagScore(NamedTuple):
     first: float  # the score where the task begins at the first step
     later: float  # over all places where it begins later; as `first` if there are none
     place: float  # at that of the later places where it is worst
-    worst: float  # the worst of those of the three that fail, else of `first` and `later`
+    worst: float  # the worst that fails, or the worse of `first` and `later`
     is_exact: bool  # whether it is over all sequences that there are
     passes: bool
 

@@ -164,3 +164,12 @@ def test_a_line_trains_the_seeds_and_cells_of_its_table():
     (job,) = members(line)
     assert {member.seed for member in job} == set(range(100, 116))
     assert len(job) == len(TABLE) * 16
+
+
+def test_a_net_of_pytorch_learns_what_sequences_yields(capsys):
+    pytest.importorskip("torch")
+    blocks = re.findall(r"```python\n(.*?)```", text_of("docs/measure.md"), re.DOTALL)
+    (script,) = [block for block in blocks if "nn.Module" in block]
+    assert len(script.split("\n")) <= 40
+    exec(script, {"__name__": "net"})
+    assert capsys.readouterr().out.startswith("RIGHT AT EVERY LAG UP TO 20")
