@@ -38,7 +38,7 @@ def text_of(page):
 
 def lines_of(*pages):
     """The commands of the pages' blocks, without their remarks."""
-    text = "".join(map(text_of, pages))
+    text = "".join(map(text_of, pages)).replace("\\\n", "")
     blocks = re.findall(r"```bash\n(?!# file)(.*?)```", text, re.DOTALL)
     return [re.split(r"\s+#\s", line)[0] for line in "".join(blocks).splitlines()]
 
@@ -49,6 +49,11 @@ SWEEPS = lines_of("docs/studies.md", "docs/clusters.md")
 WALKS = lines_of("docs/question.md", "docs/start.md", "docs/remember.md")
 COMMANDS = [line for line in SWEEPS + WALKS if line.startswith("memcap ")]
 TRAIN = [line for line in COMMANDS if re.match("memcap (train|plan)", line)]
+OF_STUDIES = [
+    line
+    for line in lines_of(*(ROOT / "sweeps").rglob("README.md"))
+    if re.match("memcap (?!train|plan|docs)", line)
+]
 FRONTIER = text_of("docs/frontier.md")
 TABLE = re.findall(r"^\| [^|]+ \| \d+ \|$", FRONTIER, re.MULTILINE)
 
@@ -136,8 +141,8 @@ def test_what_trains_is_composed_and_its_members_are_sound(line, tmp_path, monke
     assert all(members(line))
 
 
-@pytest.mark.parametrize("line", leave([x for x in COMMANDS if x not in TRAIN]))
-def test_what_does_not_train_is_run_if_it_needs_no_rows_of_yours(line, tmp_path):
+def check(line):
+    """Check that a command that does not train takes what is typed; return its words."""
     name, *words = shlex.split(line)[1:]
     parser = argparse.ArgumentParser()
     commands.find(name).add_arguments(parser)
@@ -145,6 +150,18 @@ def test_what_does_not_train_is_run_if_it_needs_no_rows_of_yours(line, tmp_path)
     assert name != "figure" or words[0] in figures.summaries()
     studies = [word for word in words if word.startswith("sweeps/")]
     assert all(shards.paths(ROOT / study) for study in studies)
+    return name, *words
+
+
+def test_what_pages_of_studies_say_is_taken():
+    assert len(OF_STUDIES) > 10
+    for line in OF_STUDIES:
+        check(line)
+
+
+@pytest.mark.parametrize("line", leave([x for x in COMMANDS if x not in TRAIN]))
+def test_what_does_not_train_is_run_if_it_needs_no_rows_of_yours(line, tmp_path):
+    name, *words = check(line)
     if "/" not in line:
         done = memcap(tmp_path, name, *words)
         assert (done.status, bool(done.out.strip())) == (0, True), done.err
