@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 PLACE = HERE / "_generated"
 STUDIES = PLACE / "studies"
 WIDTH = 90  # characters of a line of help
-LISTS = {  # of studies, as docs/shelf.yaml has them
+TITLES = {  # of the lists of studies in docs/shelf.yaml, and of the rest
     "front": "Where to begin",
     "supplement": "More on the same",
     "archive": "Side questions",
@@ -96,28 +96,28 @@ def linked(link: re.Match[str], page: Path, place: Path) -> str:
     return f"]({os.path.relpath(target, place)}{link[2] or ''})"
 
 
-def lists() -> dict[str, list[str]]:
-    """Return the studies that have a page, by list."""
-    shelf = yaml.safe_load((HERE / "shelf.yaml").read_text(encoding="utf-8"))
-    known = [*shelf["front"], *shelf["archive"]]
-    every = [
+def shelf() -> dict[str, list[str]]:
+    """Return the studies that have a page, by the lists of `TITLES`."""
+    lists = yaml.safe_load((HERE / "shelf.yaml").read_text(encoding="utf-8"))
+    elsewhere = {*lists["front"], *lists["archive"]}
+    pages = (
         name for name, place in studies().items() if (place / "README.md").is_file()
-    ]
-    return shelf | {"supplement": [name for name in every if name not in known]}
+    )
+    return lists | {"supplement": [name for name in pages if name not in elsewhere]}
 
 
-def listed(kind: str) -> str:
+def contents(title: str, names: list[str]) -> str:
     """The page of a list of studies."""
-    entries = "\n".join(f"studies/{name}" for name in lists()[kind])
-    return f"# {LISTS[kind]}\n\n```{{toctree}}\n:maxdepth: 1\n\n{entries}\n```\n"
+    entries = "\n".join(f"studies/{name}" for name in names)
+    return f"# {title}\n\n```{{toctree}}\n:maxdepth: 1\n\n{entries}\n```\n"
 
 
 def write() -> None:
     """Write the pages that changed."""
     STUDIES.mkdir(exist_ok=True, parents=True)
     pages = {"command": command, "face": face}
-    for kind, names in lists().items():
-        pages[kind] = partial(listed, kind)
+    for name, names in shelf().items():
+        pages[name] = partial(contents, TITLES[name], names)
         pages |= {f"studies/{name}": partial(study, name) for name in names}
     for name, page in pages.items():
         path = PLACE / f"{name}.md"

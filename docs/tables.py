@@ -235,12 +235,12 @@ def about(study: str) -> str:
     pictures = []
     for path in sorted(folder(study).glob("figures/*.png")):
         rows = " ".join(map(of_checkout, together(study, path.stem)))
-        drawn = f"`memcap figure {path.stem} {rows}` draws"
+        command = f"`memcap figure {path.stem} {rows}`"
         if pictures:
-            pictures.append(f"{drawn} [another](figures/{path.name}).")
+            pictures.append(f"{command} draws [another](figures/{path.name}).")
         else:
             alt = figures.summaries()[path.stem]
-            pictures = [f"![{alt}](figures/{path.name})", f"{drawn} it."]
+            pictures = [f"![{alt}](figures/{path.name})", f"{command} draws it."]
     tables = (
         path.relative_to(folder(study))
         for path in shards.tables().values()

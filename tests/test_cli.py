@@ -482,5 +482,6 @@ def test_a_variable_that_jax_does_not_take_is_one_line(tmp_path, monkeypatch):
 
 
 def test_the_parser_of_all_commands_knows_the_options_of_each():
-    found = cli.parser().parse_args(["judge", "my:net", "--task", "latch", "--golf"])
-    assert (found.task, found.golf) == ("latch", True)
+    words = ["judge", "my:net", "--task", "latch", "--golf"]
+    arguments = cli.parser().parse_args(words)
+    assert (arguments.task, arguments.golf) == ("latch", True)

@@ -89,44 +89,32 @@ def one_error_width(nets: pl.DataFrame) -> tuple[int, float]:
 
 @cache
 def further() -> pl.DataFrame:
-    """Each further set: what was predicted, and what memcap fit and Keras's loop found."""
+    """Each further set: what was predicted, what memcap fit found, and whether Keras's
+    loop agrees."""
     place = folder("real")
     nets = pl.read_csv(place / "further_nets.csv")
     found = pl.read_csv(place / "further.csv")
     lines = []
     for row in pl.read_csv(place / "further_predictions.csv").iter_rows(named=True):
         lines += [
-            row | line | beside_loop(line, nets.filter(set=row["set"]))
+            row | line | {"agrees": agrees(line, nets.filter(set=row["set"]))}
             for line in found.filter(set=row["set"]).to_dicts()
         ]
     return pl.DataFrame(lines, infer_schema_length=None)
 
 
-def beside_loop(line: dict[str, Any], nets: pl.DataFrame) -> dict[str, Any]:
-    """Compare the width of memcap fit with the one that Keras's loop chooses."""
+def agrees(line: dict[str, Any], nets: pl.DataFrame) -> bool:
+    """Return whether the width of memcap fit is as good as the one that Keras's loop
+    chooses; where there is none, whether Keras's nets do no better than no state."""
     ours, theirs = (nets.filter(by=by) for by in ("memcap", "keras"))
     units, most = one_error_width(theirs)
     chosen = theirs.filter(units=units)["held_out"]
-    error = chosen.std() / len(chosen) ** 0.5
+    above = chosen.mean() + chosen.std() / len(chosen) ** 0.5
     width = line["width"]
-    compared = {
-        "keras": units,
-        "keras_loss": chosen.mean(),
-        "keras_error": error,
-        "by_one_error": one_error_width(ours)[0],
-        "loss": None,
-        "excess": None,
-        "in_keras": None,
-        # no width: Keras's nets should do no better than no state
-        "agrees": chosen.mean() + error >= line["last step"],
-    }
-    if width is not None:
-        loss = ours.filter(units=width)["held_out"].mean()
-        excess = (loss - chosen.mean()) / error
-        in_keras = theirs.filter(units=width)["validation"].mean() <= most
-        own = {"loss": loss, "excess": excess, "in_keras": in_keras}
-        compared |= own | {"agrees": in_keras or excess <= 1}
-    return compared
+    if width is None:
+        return above >= line["last step"]
+    in_keras = theirs.filter(units=width)["validation"].mean() <= most
+    return in_keras or ours.filter(units=width)["held_out"].mean() <= above
 
 
 def lower_than_keras(nets: pl.DataFrame) -> pl.Series:

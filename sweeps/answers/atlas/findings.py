@@ -141,10 +141,16 @@ def short_answer() -> str:
         " width, and how much depends on how well the net was trained. Holding is"
         f" {'inherited from the start' if one.verdict.startswith('inherited') else 'learnt'}:"
         f" from forget bias 1, which by itself holds nothing for 50 steps, {bias} nets learn it"
-        f" by recipe `uniform` (all lags, 24,000 steps), and {alone} by `hold` (lag 50 alone, 1,500"
-        f" steps). With only the read-out trained {frozen} nets learn it, and of"
-        f" {one.draws:,} untrained nets {max(one.by_recipe, one.wide)} hold a bit by luck."
+        f" by recipe `uniform` (all lags, {budget_of('uniform')} steps), and {alone} by `hold` (lag"
+        f" 50 alone, {budget_of('hold')} steps). With only the read-out trained {frozen} nets learn"
+        f" it, and of {one.draws:,} untrained nets {max(one.by_recipe, one.wide)} hold a bit by luck."
     )
+
+
+def budget_of(recipe: str) -> str:
+    """Return the most training steps of the latches that a recipe trained."""
+    (steps,) = rows_of("learned").filter(recipe=recipe, task="latch")["budget"].unique()
+    return f"{steps:,}"
 
 
 def bits(each: Point) -> float:
@@ -329,20 +335,19 @@ def known_widths() -> str:
         folder("atlas") / "known_widths.csv", schema_overrides={"knobs": pl.String}
     ).sort(pl.col("labels") != "true", maintain_order=True)
     hits = {"true": [], "noisy": []}  # whether each rule is in the atlas's interval
+    rows = rows.filter(pl.col("labels").is_in(list(hits)))
     for (task, knobs, lag, labels), nets in rows.group_by(mark, maintain_order=True):
         kind = task_of(task, knobs.split(",") if knobs else ())
-        units = nets["fit"][0]
+        units = nets["fit"][0] or 0
         score = nets.filter(units=units or nets["units"][0])["score"][0]
         least = 1
         if kind.loss == "classes":
             least = score - (score * (1 - score) / SEQUENCES_OF_MARKS) ** 0.5
-        often = nets.filter(pl.col("score") >= least)["units"].min() if units else None
-        if labels in hits:
-            u90 = point(label(kind), lag).fit.u90
-            low = math.ceil(u90.low)
-            high = math.ceil(u90.high)
-            widths = units or 0, often or units or 0
-            hits[labels].append([low <= width <= high for width in widths])
+        often = nets.filter(pl.col("score") >= least)["units"].min() if units else 0
+        u90 = point(label(kind), lag).fit.u90
+        low = math.ceil(u90.low)
+        high = math.ceil(u90.high)
+        hits[labels].append([low <= width <= high for width in (units, often or units)])
     rules = []
     for rule, true, noisy in zip(
         ("by loss", "by how often the class is right"),

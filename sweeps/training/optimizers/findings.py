@@ -1,7 +1,5 @@
 """How much of a width is the optimizer's?"""
 
-from collections.abc import Callable
-
 import polars as pl
 
 from memcap.figures import Drawn
@@ -58,29 +56,24 @@ def in_equal_seconds() -> str:
     )
 
 
-def by_optimizer(rows: pl.DataFrame, cell: Callable[[pl.DataFrame], str]) -> str:
-    """A line for each task, lag and width, and a column for each optimizer with its rate."""
-    recipe = "optimizer", "lr", "lr_width"
-    columns = rows.select(recipe).unique().sort(IN_ORDER, "lr", "lr_width").rows()
+def passed_by_optimizer(rows: pl.DataFrame) -> str:
+    """Tabulate how many nets passed, with the 95 % interval (Wilson) of their share: a line
+    for each task, lag and width, and a column for each optimizer with its rate."""
+    rows = rows.with_columns(passed_column())
+    columns = rows.select("optimizer", "lr").unique().sort(IN_ORDER, "lr").rows()
     net = "task", "knobs", "lag", "units"
     lines = []
     for (task, knobs, lag, units), nets in rows.sort(net).group_by(
         net, maintain_order=True
     ):
-        by = dict(nets.group_by(recipe))
-        cells = (cell(by[column]) if column in by else "" for column in columns)
+        counts = {
+            column: fraction(own["passed"].sum(), own.height)
+            for column, own in nets.group_by("optimizer", "lr")
+        }
+        cells = (counts.get(column, "") for column in columns)
         lines.append((task_label(task, knobs).replace("_", " "), lag, units, *cells))
-    heads = (
-        f"{name} {rate:g}" + f" (8 / units)^{power:g}" * bool(power)
-        for name, rate, power in columns
-    )
+    heads = (f"{name} {rate:g}" for name, rate in columns)
     return table(("task", "lag", "units", *heads), lines)
-
-
-def passed_by_optimizer(rows: pl.DataFrame) -> str:
-    """How many nets passed, and the 95 % interval (Wilson) of their share."""
-    rows = rows.with_columns(passed_column())
-    return by_optimizer(rows, lambda nets: fraction(nets["passed"].sum(), nets.height))
 
 
 TABLES = {

@@ -8,8 +8,8 @@ FRESH_SEEDS = 8400  # of sweeps/training/rates.yaml: these and later ones chose 
 
 
 def rates() -> str:
-    """How many nets passed by `uniform` at each rate, of the narrowest of each task and
-    of all wider ones."""
+    """Count the nets that passed by `uniform` at each rate, of the narrowest of each task
+    and of all wider ones."""
     nets = counts("rates", "seed", "lag", "what", "units", "lr", recipe="uniform")
     narrow = pl.col("units") == pl.col("units").min().over("lag", "what")
     nets = nets.filter(pl.col("seed") < FRESH_SEEDS).with_columns(
