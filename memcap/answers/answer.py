@@ -52,7 +52,7 @@ Kind = Literal[
 
 @dataclass(frozen=True)
 class Question:
-    """How many units a task takes at a lag.
+    """A question: how many units a task takes at a lag.
 
     Raises:
         UserError: the task has no such lag.

@@ -35,7 +35,7 @@ from memcap.runtime import plugins
 
 
 class Command(Protocol):
-    """What a file of this folder, or an object elsewhere, must have."""
+    """The interface of a command, a file of this folder or an object elsewhere."""
 
     __doc__: str | None
 

@@ -26,8 +26,8 @@ class Candidate(Hashable, Protocol):
 
     @property
     def series(self) -> Hashable:
-        """What it shares with those of other widths, seeds, lags and recipes; `str`
-        names it."""
+        """Return what members of other widths, seeds, lags and recipes share with it;
+        `str` names it."""
 
     @property
     def lag(self) -> int:
@@ -63,7 +63,7 @@ class Outcome(NamedTuple):
 
 
 class SearchKey(NamedTuple):
-    """What the candidates of one search of widths share: all but width and seed."""
+    """A key of a search of widths: what its candidates share, all but width and seed."""
 
     series: Hashable
     lag: int | None  # None, as the length, if the key spans all lags
@@ -95,7 +95,7 @@ class Design(ABC, Generic[C]):
 
     @property
     def usual(self) -> int | None:
-        """How many are still to end in most simulated studies."""
+        """Return how many candidates are still to end in most simulated studies."""
         return None
 
     @property

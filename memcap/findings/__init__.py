@@ -144,8 +144,8 @@ class Claim:
 
     @property
     def expected(self) -> bool | None:
-        """Whether the claim should hold in the published rows; None if it is not
-        reached."""
+        """Return whether the claim should hold in the published rows; None if it is
+        not reached."""
         return not self.why if self.reached else None
 
 

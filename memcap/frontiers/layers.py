@@ -58,7 +58,7 @@ def _times(first: Shape, second: Shape, name: str) -> Shift:
 
 def least(nets: Sequence[Shape], name: str) -> tuple[Shape | None, bool]:
     """Find the net that needs the fewest carry numbers or parameters, by estimate, and
-    tell whether it surely is: no interval of another net's ratio to it includes 1."""
+    say whether it surely is: no interval of another net's ratio to it includes 1."""
     reached = [net for net in nets if net.point.fit.u90.censored != "above"]
     if not reached:
         return None, False

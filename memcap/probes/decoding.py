@@ -41,7 +41,7 @@ RANK = 1e-4  # least size of an input's directions, relative to the largest
 
 @dataclass(frozen=True)
 class ReadingPlan:
-    """When the state is read, and which inputs."""
+    """The steps at which the state is read, and the inputs that are read from it."""
 
     first: int  # the first of these steps
     end: int  # the one after the last

@@ -43,7 +43,7 @@ MOST_SHOWN = 3
 
 @dataclass(frozen=True)
 class Todo:
-    """What of a job its folder holds, and what is missing."""
+    """The work of a job: the rows that its folder holds, and the missing members."""
 
     rows: pl.DataFrame  # rows in the folder of the job's members
     finished: frozenset[str]  # keys of all rows in the folder, including other members'

@@ -103,7 +103,7 @@ class Machine(NamedTuple):
         return Machine(edges, self.answers)
 
     def paths(self, steps: int) -> float:
-        """Count the sequences within so many steps."""
+        """Count the sequences of at most this number of steps."""
         total = 0.0
         ways = defaultdict(float, start=1.0)
         for _ in range(steps):
@@ -168,12 +168,12 @@ class Task(ABC):
 
     @property
     def reset_carry(self) -> bool:
-        """Whether a window starts from a zero carry, not only a cut gradient."""
+        """Return whether a window starts from a zero carry, not only a cut gradient."""
         return False
 
     @property
     def filler(self) -> str:
-        """What may come before what counts, as "blanks"; "" if nothing.
+        """Name the filler that may come before the task begins, as "blanks"; "" if none.
 
         No answer is due there, and none depends on it."""
         return ""
@@ -299,7 +299,7 @@ class Task(ABC):
 
     @property
     def higher_is_better(self) -> bool:
-        """Whether the score is an accuracy."""
+        """Return whether the score is an accuracy."""
         return self.loss == "classes"
 
     @property

@@ -64,7 +64,7 @@ class Result(Assessment):
 
     @property
     def passed(self) -> bool:
-        """Whether it reached what `evaluation.until` asks for."""
+        """Return whether the member reached what `evaluation.until` asks for."""
         return getattr(self, str(self.member.evaluation.until)) is not None
 
 
