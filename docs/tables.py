@@ -314,7 +314,7 @@ def of_paper(name: str) -> str:
         *(["Why not:", "\n".join(reasons)] if reasons else []),
         *(
             [
-                "Which effect would have denied the claim of no effect:",
+                "Which effect would have refuted the claim of no effect:",
                 "\n".join(effects),
             ]
             * bool(effects)

@@ -94,7 +94,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add(
         "--cell",
         default="lstm",
-        help="cell: lstm (default), gru, elman, or by its name in rows",
+        help="cell: lstm (default), gru, elman, or another by its name in rows",
     )
     add("--layers", type=layers, default=1, help="layers of this cell (default 1)")
     add("--why", action="store_true", help="also print what the answer rests on")
@@ -107,7 +107,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--confidence",
         type=share,
         default=0.9,
-        help="share of nets that should pass, but for seeds that fail at every width (default 0.9)",
+        help="share of nets that should pass, leaving aside seeds that fail at every width"
+        " (default 0.9)",
     )
     verdicts = add_verdict(parser)
     verdicts.add_argument(

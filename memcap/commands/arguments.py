@@ -60,7 +60,7 @@ def add_output(parser: argparse.ArgumentParser, about: str) -> None:
 
 
 def add_format(parser: argparse.ArgumentParser) -> None:
-    about = f"formats of the picture: {','.join(FORMATS)}, or some (default: png,pdf)"
+    about = f"formats of the picture: {','.join(FORMATS)}, or some of these (default: png,pdf)"
     parser.add_argument(
         "--format",
         type=formats,

@@ -105,7 +105,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add = parser.add_argument_group("what is held out").add_argument
     add(
         "--group",
-        help="column that names a subject or machine, which is on one side of a split only",
+        help="column that names a subject or machine; each is on one side of a split only",
     )
     add(
         "--split",
@@ -125,7 +125,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--folds",
         type=positive,
         default=5,
-        help="folds of the cross-validation, at most 5 (default 5); with --split, repeats",
+        help="folds of the cross-validation, at most 5 (default 5); with --split, the number of"
+        " repeats",
     )
     add(
         "--seeds",

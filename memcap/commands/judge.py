@@ -20,8 +20,8 @@ tried.
 
   memcap judge my_entry --golf
 
-scores an entry of memory golf, which is a folder: how much state its nets have, and how
-many of them are right. Its `entry.py` gives the task and the lag. This runs its code.
+scores an entry of memory golf (a folder): how much state its nets have, and how
+many of them are right. Its `entry.py` gives the task and the lag; its code runs.
 
 Read more: memcap docs train; memcap docs golf
 """
@@ -60,7 +60,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=positive,
         default=256,
         help="sequences that the net gets at once (default 256); it gets more until a lag is no"
-        " longer in doubt, and of a file all held-out ones",
+        " longer in doubt, and, for a file, all held-out ones",
     )
     add("--seed", type=int, default=0, help="seed of the sequences (default 0)")
     add("--start", metavar="MODULE:NAME", help="the same model before training")

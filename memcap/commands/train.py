@@ -20,7 +20,7 @@ Trains what the configuration asks for. A member is one net: a configuration wit
 
   memcap train task=latch task.lag=50 model.units=1           one member
   memcap train 'axes={task.lag: [1, 2, 4], model.units: [1, 2, 3, 4], seed: 4}'
-                                                              all combinations in one job, which share programs
+                                                              all combinations, which share programs, in one job
   memcap train -m task=latch task.lag=5,50 model.units=1,2    a Hydra multirun, one job per combination
   memcap train sweeps=first_study                             a study from the folder sweeps/
   memcap train design=bisect 'axes={task.lag: [4], model.units: 1..8, seed: 8}'

@@ -134,7 +134,7 @@ def short_answer() -> str:
         f" less needs {latch.units} unit: {outcome(latch)} trained nets have 99 % of their answers"
         f" right wherever the bit comes in sequences of up to {longest} steps. An LSTM that must"
         " give the bit of 50 steps ago at every step, and so holds 50 bits all the time, needs"
-        f" {' to '.join(map(str, units))} units, by optimizer ({outcome(stream)} nets with"
+        f" {' to '.join(map(str, units))} units, by optimizer ({outcome(stream)} nets pass with"
         f" {stream.units}).** A longer lag alone costs little width: {tasks - len(dearer)} of"
         f" {tasks} tasks take less than 1.5 times as many units at lag 50 as at the shortest lag;"
         f" {joined(dearer)} take more. Information costs"
@@ -142,8 +142,9 @@ def short_answer() -> str:
         f" {'inherited from the start' if one.verdict.startswith('inherited') else 'learnt'}:"
         f" from forget bias 1, which by itself holds nothing for 50 steps, {bias} nets learn it"
         f" by recipe `uniform` (all lags, {budget_of('uniform')} steps), and {alone} by `hold` (lag"
-        f" 50 alone, {budget_of('hold')} steps). With only the read-out trained {frozen} nets learn"
-        f" it, and of {one.draws:,} untrained nets {max(one.by_recipe, one.wide)} hold a bit by luck."
+        f" 50 alone, {budget_of('hold')} steps). With only the read-out trained, {frozen} nets"
+        f" learn it, and of {one.draws:,} untrained nets {max(one.by_recipe, one.wide)} hold a bit"
+        " by luck."
     )
 
 
@@ -204,7 +205,7 @@ def lag_and_width() -> str:
         f" {tasks - len(dearer)} take less than 1.5 times as many units at lag 50 as at the"
         " shortest lag (u90, by the strictest verdict that was measured). The others rise:"
         f" {exceptions}. Nets of cycle navigation were also trained on all lags at once, with Adam"
-        f" and Muon at rates from 0.005 to 0.06; up to lag 50 pass {passed} units (`memcap train"
+        f" and Muon at rates from 0.005 to 0.06; up to lag 50, {passed} units pass (`memcap train"
         " sweeps=other/cycle_navigation`). Modular arithmetic"
         f" was not measured as far: {u90(short)} units at lag {short.lag}, {u90(long)} at"
         f" {long.lag}."
@@ -384,7 +385,7 @@ def parity() -> str:
 def pattern() -> str:
     """Say what the pattern takes at all lags."""
     return filled(
-        "So that it is right at every lag up to 50, wherever it begins,"
+        "For a net to be right at every lag up to 50, wherever the pattern begins,"
         f" {advice('pattern')}."
     )
 

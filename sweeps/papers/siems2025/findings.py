@@ -9,15 +9,15 @@ AdamW, at a rate that falls from 0.001 as a cosine, and are tested at up to 512.
 curriculum.
 
 Ours: Z2 (parity, their S2), S3, and A4, the rotations of a tetrahedron. One bare layer
-of one head, whose keys and values, of 16 numbers, see this element and the last one
+of one head, whose keys and values, of 16 numbers, see this element and the one before
 (memcap/cells/matrix.py), at one rate; at most 5,000 steps of 64 sequences of 16
 elements, short ones first. A sequence is right if all its products are. Nets train
 until they are right at 64 elements, too, or to the end of their budget. At first claim
 4 required all nets with two reflections to go on to twice the length; but a net that
-has not learnt 16 elements in 5,000 steps says nothing of that, so it now requires three
-in four. At four times the length, as far as theirs go, most of them have less than half
-of whole sequences right. No cell here has more than two reflections, and none has two
-with eigenvalues in [0, 1].
+has not learnt 16 elements in 5,000 steps says nothing of that, so the claim now
+requires three in four. At four times the length, as far as those of the paper go, most
+of ours have less than half of whole sequences right. No cell here has more than two
+reflections, and none has two with eigenvalues in [0, 1].
 """
 
 import polars as pl
